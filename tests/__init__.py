@@ -1,0 +1,1 @@
+"""The tests: they mirror tfserve/ file for file; engine/ needs a Docker Engine, benchmarks/ is run by hand."""

@@ -1,0 +1,3 @@
+"""tfserve: TensorFlow Serving in one command."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,89 @@
+"""Every error a user can meet: what is wrong in one sentence, what to do about it in another, and an exit code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TfserveError(Exception):
+    """Base of all errors that are shown to a user without a traceback.
+
+    Args:
+        message: one sentence that says what is wrong.
+        hint: one sentence, or a few lines, that say what to do about it.
+        details: lines shown between the two as they are, such as the end of a server's log.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, details: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class UsageError(TfserveError):
+    """A bad option, argument or configuration file."""
+
+    exit_code = 2
+
+
+class SavedModelError(TfserveError):
+    """A path that is not a SavedModel which TensorFlow Serving can serve."""
+
+    exit_code = 3
+
+
+class EngineUnavailableError(TfserveError):
+    """No engine to run a server on: Docker is not reachable, or the local runtime is not installed."""
+
+    exit_code = 4
+
+
+class ImageError(TfserveError):
+    """An image that cannot be had: unknown, refused, for another platform, or too big for the disk."""
+
+    exit_code = 5
+
+
+class NameTakenError(TfserveError):
+    """A server of that name exists already."""
+
+    exit_code = 6
+
+
+class PortTakenError(TfserveError):
+    """A port asked for by number that another program listens on."""
+
+    exit_code = 6
+
+
+class NotReadyError(TfserveError):
+    """A server that did not become ready, or failed its smoke test."""
+
+    exit_code = 7
+
+
+class RequestError(TfserveError):
+    """A request that the server refused, failed, or did not answer."""
+
+    exit_code = 8
+
+
+class GpuError(TfserveError):
+    """A GPU was asked for and cannot be used."""
+
+    exit_code = 9
+
+
+class NoSuchServerError(TfserveError):
+    """No server of that name."""
+
+    exit_code = 10
+
+
+class InterruptError(TfserveError):
+    """The user pressed Ctrl-C, or the process was told to end."""
+
+    exit_code = 130

@@ -1,0 +1,32 @@
+"""Facts about ports: whether one is free on this machine, and one that is."""
+
+from __future__ import annotations
+
+import socket
+
+__all__ = ["any_free_port", "is_free"]
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on ``host:port`` now; an address that is not this machine's is not free."""
+    try:
+        _bind(host, port)
+    except OSError:
+        return False
+    return True
+
+
+def any_free_port(host: str) -> int:
+    """A port that was free a moment ago; 0, which lets the engine choose, where none can be found from here."""
+    try:
+        return _bind(host, 0)
+    except OSError:
+        return 0
+
+
+def _bind(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past do not matter
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])

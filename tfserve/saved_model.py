@@ -1,0 +1,251 @@
+"""Facts about a model directory: its layout, versions and signatures, read without TensorFlow.
+
+TensorFlow Serving serves a *base path*: a directory with one sub-directory a version, named by a number, each holding
+a SavedModel. People also point at a version itself, or at a SavedModel without a version; both are recognised here.
+Everything else is refused, each case with what to do about it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from tfserve.errors import SavedModelError
+
+__all__ = ["Layout", "ModelDirectory", "ModelVersion", "Signature", "TensorSpec", "find_model", "read_signatures"]
+
+SERVE_TAG = "serve"
+_MAX_VERSION = 2**63 - 1
+_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a signature says of one tensor.
+
+    Attributes:
+        dtype: TensorFlow's name of the type, such as ``DT_FLOAT``.
+        shape: its dimensions, -1 for an unknown one; None when even the rank is unknown.
+    """
+
+    dtype: str
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One callable of a SavedModel: its method name and its inputs and outputs by key."""
+
+    method: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+class Layout(Enum):
+    """What kind of directory a model path is."""
+
+    BASE_PATH = "a directory of versions"
+    VERSION = "one version"
+    BARE = "a SavedModel without a version"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a model: its number and its directory, with symbolic links resolved."""
+
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """A directory that TensorFlow Serving can serve.
+
+    Attributes:
+        path: what to mount, absolute, with symbolic links resolved.
+        layout: what kind of directory `path` is.
+        versions: at least one, oldest first; the last is what the server serves by default.
+        default_name: the name of the model when nobody gives one: that of its directory.
+    """
+
+    path: Path
+    layout: Layout
+    versions: tuple[ModelVersion, ...]
+    default_name: str
+
+    @property
+    def newest(self) -> ModelVersion:
+        """The version with the highest number."""
+        return self.versions[-1]
+
+
+def find_model(path: Path) -> ModelDirectory:
+    """Recognises the model directory at `path`.
+
+    Only names of files are looked at; `read_signatures` reads a version.
+
+    Raises:
+        SavedModelError: `path` is not something TensorFlow Serving can serve.
+    """
+    try:
+        resolved = path.expanduser().resolve(strict=True)
+        if not resolved.is_dir():
+            raise _not_a_directory(path)
+        if _holds_saved_model(resolved):
+            return _version_or_bare(resolved)
+        versions = _versions_in(resolved)
+        if not versions:
+            raise _no_versions(path, resolved)
+        newest = versions[-1]
+        if not _holds_saved_model(newest.path):
+            raise SavedModelError(
+                f"Version {newest.number} of {str(path)!r} holds no saved_model.pb.",
+                hint="TensorFlow Serving loads the highest number. Finish the export of that version, or remove it.",
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        raise SavedModelError(
+            f"There is no model at {str(path)!r}.",
+            hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",
+        ) from None
+    except PermissionError as error:
+        raise SavedModelError(
+            f"The model at {str(path)!r} cannot be read: {error.strerror}.",
+            hint="Read permission is needed on the directory and on all that it holds.",
+        ) from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
+        raise SavedModelError(f"{str(path)!r} is not a usable path: {error}.") from None
+    return ModelDirectory(resolved, Layout.BASE_PATH, versions, default_name=resolved.name)
+
+
+def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({SERVE_TAG})) -> dict[str, Signature]:
+    """Reads the signatures of one version from its ``saved_model.pb``.
+
+    Args:
+        version: the version to read.
+        tags: which meta graph to read; TensorFlow Serving takes the one tagged ``serve`` and nothing else.
+
+    Returns:
+        The signatures by name, in alphabetical order.
+
+    Raises:
+        SavedModelError: the file cannot be read, is damaged, or holds no meta graph with these tags.
+    """
+    from tfserve.protos.meta_graphs import DecodeError, read_meta_graphs
+    from tfserve.protos.saved_model_pb2 import DataType, TensorInfo
+
+    binary, text = (version.path / name for name in _MODEL_FILES)
+    file = binary if binary.exists() or not text.exists() else text
+    try:
+        meta_graphs = read_meta_graphs(file)
+    except DecodeError as error:
+        raise SavedModelError(
+            f"{str(file)!r} is damaged or is not a SavedModel: {error}.",
+            hint="Export or copy the model again, and compare the size of the file with the original.",
+        ) from None
+    except OSError as error:
+        raise SavedModelError(f"{str(file)!r} cannot be read: {error.strerror}.") from None
+    for meta_graph in meta_graphs:
+        if tags == set(meta_graph.meta_info_def.tags):
+            break
+    else:
+        found = " · ".join(", ".join(meta_graph.meta_info_def.tags) or "none" for meta_graph in meta_graphs)
+        raise SavedModelError(
+            f"No meta graph of {str(file)!r} is tagged {', '.join(sorted(tags))}; its tags are: {found}.",
+            hint="Name the tags to load: tfserve run … -- --saved_model_tags=TAG,TAG",
+        )
+
+    def tensor_spec(info: TensorInfo) -> TensorSpec:
+        shape = info.tensor_shape
+        dimensions = None if shape.unknown_rank else tuple(dimension.size for dimension in shape.dim)
+        known = info.dtype in DataType.values()
+        return TensorSpec(DataType.Name(info.dtype) if known else f"DT_{info.dtype}", dimensions)
+
+    def tensor_specs(infos: Mapping[str, TensorInfo]) -> dict[str, TensorSpec]:
+        return {key: tensor_spec(infos[key]) for key in sorted(infos)}
+
+    return {
+        name: Signature(definition.method_name, tensor_specs(definition.inputs), tensor_specs(definition.outputs))
+        for name, definition in sorted(meta_graph.signature_def.items())
+        if not name.startswith("__")  # __saved_model_init_op and its like are TensorFlow's own
+    }
+
+
+def _holds_saved_model(directory: Path) -> bool:
+    return any((directory / name).is_file() for name in _MODEL_FILES)
+
+
+def _version_number(name: str) -> int | None:
+    if name.isascii() and name.isdigit() and int(name) <= _MAX_VERSION:
+        return int(name)
+    return None
+
+
+def _versions_in(directory: Path) -> tuple[ModelVersion, ...]:
+    numbered = ((_version_number(entry.name), entry) for entry in directory.iterdir() if entry.is_dir())
+    found = (ModelVersion(number, entry.resolve()) for number, entry in numbered if number is not None)
+    return tuple(sorted(found, key=lambda version: version.number))
+
+
+def _version_or_bare(directory: Path) -> ModelDirectory:
+    number = _version_number(directory.name)
+    if number is None:
+        return ModelDirectory(directory, Layout.BARE, (ModelVersion(1, directory),), directory.name)
+    return ModelDirectory(directory, Layout.VERSION, (ModelVersion(number, directory),), directory.parent.name)
+
+
+def _not_a_directory(path: Path) -> SavedModelError:
+    name = str(path)
+    suffix = path.suffix.lower()
+    if suffix in _KERAS_SUFFIXES:
+        exported = str(path.with_suffix("") / "1")
+        program = f"import keras; keras.models.load_model({json.dumps(name)}).export({json.dumps(exported)})"
+        return SavedModelError(
+            f"{name!r} is a Keras file, which TensorFlow Serving cannot load; it loads SavedModels.",
+            hint=f"Export it first: python -c {shlex.quote(program)}",
+        )
+    if path.name in _MODEL_FILES:
+        return SavedModelError(
+            f"{name!r} is one file of a SavedModel.",
+            hint=f"Give its directory: {shlex.quote(str(path.parent))}",
+        )
+    if suffix in _ARCHIVE_SUFFIXES:
+        return SavedModelError(f"{name!r} is an archive.", hint="Unpack it, and give the directory that it holds.")
+    return SavedModelError(
+        f"{name!r} is a file; a model is a directory.",
+        hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",
+    )
+
+
+def _no_versions(path: Path, directory: Path) -> SavedModelError:
+    entries = sorted(directory.iterdir())
+    quoted = shlex.quote(str(path))
+    if not entries:
+        return SavedModelError(f"The directory {str(path)!r} is empty.", hint="Export a SavedModel into it, as 1/.")
+    keras = [entry for entry in entries if entry.suffix.lower() in _KERAS_SUFFIXES]
+    if keras:
+        return _not_a_directory(path / keras[0].name)
+    models = [entry for entry in entries if entry.is_dir() and _holds_saved_model(entry)]
+    if models:
+        names = ", ".join(repr(entry.name) for entry in models)
+        first = shlex.quote(str(path / models[0].name))
+        return SavedModelError(
+            f"No version of {str(path)!r} is named by a number; it holds {names}.",
+            hint=f"Rename each version to a number (mv {first} {shlex.quote(str(path / '1'))}), or serve one: "
+            f"tfserve run {first}",
+        )
+    deeper = [entry for entry in entries if entry.is_dir() and _versions_in(entry)]
+    if deeper:
+        return SavedModelError(
+            f"{str(path)!r} is not a model, but holds some: {', '.join(repr(entry.name) for entry in deeper)}.",
+            hint=f"Name one: tfserve run {shlex.quote(str(path / deeper[0].name))}",
+        )
+    return SavedModelError(
+        f"The directory {str(path)!r} has no version: no sub-directory named by a number, and no saved_model.pb.",
+        hint=f"Export the SavedModel to {quoted}/1, for example with model.export({str(path / '1')!r}) in Keras.",
+    )
