@@ -1,0 +1,311 @@
+"""Spec and facts become a plan: plain data that says what will run.
+
+Engines run a plan, exporters write one down, and tests compare one with another. The functions here are pure: the same
+spec and the same facts give the same plan, with no Docker, no files and no clock involved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from tfserve import __version__, images, labels
+from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.saved_model import Layout, ModelDirectory
+from tfserve.spec import ServeSpec
+
+__all__ = ["Binary", "EngineFacts", "LaunchPlan", "Mount", "PublishedPort", "container_plan", "process_plan"]
+
+NVIDIA_RUNTIME = "nvidia"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A directory of the host (`source`) that the server sees, read-only, as `target`."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class PublishedPort:
+    """A port of the server that the host listens on: `server_port` there, ``host:host_port`` here."""
+
+    server_port: int
+    host: str
+    host_port: int
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What is true of a Docker Engine.
+
+    Attributes:
+        rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
+        selinux: whether it labels containers, which keeps them from files that are not labelled for them.
+        runtimes: the names of its OCI runtimes.
+    """
+
+    rootless: bool = False
+    selinux: bool = False
+    runtimes: frozenset[str] = frozenset({"runc"})
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The program that a local server runs.
+
+    Attributes:
+        argv: how it is started, without flags.
+        official: whether it is TensorFlow's own ``tensorflow_model_server``, which listens on every interface.
+        serves_grpc: whether it opens the gRPC port.
+    """
+
+    argv: tuple[str, ...]
+    official: bool
+    serves_grpc: bool
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """One server, ready to be started.
+
+    Attributes:
+        name: the server's name.
+        models: the names of its models.
+        mounts: what it sees of the host, read-only.
+        rest: where the REST API is published; None for nowhere.
+        grpc: where the gRPC API is published; None for nowhere.
+        environment: variables of its process.
+        command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
+        gpu: whether it uses a GPU.
+        labels: what tfserve has to know to find the server again.
+        image: the serving image; None for a local process.
+        platform: the image's platform; None for the engine's own.
+        user: ``uid:gid`` of the process; None for the image's own.
+        security_options: Docker's ``--security-opt``.
+        memory: its limit in bytes; None for none.
+        cpus: its limit in CPUs; None for none.
+        restart: Docker's restart policy; None for ``no``.
+        remove: whether the server is removed when it stops.
+        runtime: the OCI runtime; None for the engine's default.
+        gpus: Docker's ``--gpus``; None for no device request.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    rest: PublishedPort | None
+    grpc: PublishedPort | None
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    gpu: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    platform: str | None = None
+    user: str | None = None
+    security_options: tuple[str, ...] = ()
+    memory: int | None = None
+    cpus: float | None = None
+    restart: str | None = None
+    remove: bool = False
+    runtime: str | None = None
+    gpus: str | None = None
+
+    @property
+    def container_name(self) -> str:
+        """The container's name."""
+        return labels.container_name(self.name)
+
+
+def container_plan(
+    spec: ServeSpec,
+    directories: Sequence[ModelDirectory],
+    *,
+    rest_port: int | None,
+    grpc_port: int | None,
+    engine: EngineFacts,
+    gpu: bool = False,
+    user: tuple[int, int] | None = None,
+) -> LaunchPlan:
+    """Plans a container of a serving image.
+
+    Args:
+        spec: what was asked for.
+        directories: the models of `spec`, in its order.
+        rest_port: the host port of the REST API, 0 for one that Docker chooses, None for none.
+        grpc_port: the same for gRPC.
+        engine: what is true of the engine.
+        gpu: whether to use a GPU.
+        user: the uid and gid that can read the models; None where the engine maps users by itself.
+
+    Raises:
+        UsageError: the image's name is wrong.
+        SavedModelError: a model cannot be mounted whole.
+    """
+    (model,) = spec.models
+    (directory,) = directories
+    _check_links(directory)
+    environment = {
+        "MODEL_NAME": model.name,
+        "MODEL_BASE_PATH": images.MODEL_ROOT,
+        **spec.environment,
+    }
+    registered = NVIDIA_RUNTIME in engine.runtimes
+    return LaunchPlan(
+        name=spec.name,
+        models=(model.name,),
+        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"),),
+        rest=_publish(images.REST_PORT, spec.host, rest_port),
+        grpc=_publish(images.GRPC_PORT, spec.host, grpc_port),
+        environment=environment,
+        command=spec.server_flags,
+        gpu=gpu,
+        labels=_labels(spec, gpu),
+        image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
+        platform=spec.platform,
+        user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
+        security_options=("no-new-privileges", *(("label=disable",) if engine.selinux else ())),
+        memory=spec.memory,
+        cpus=spec.cpus,
+        restart=spec.restart,
+        remove=spec.remove,
+        runtime=NVIDIA_RUNTIME if gpu and registered else None,
+        gpus="all" if gpu and not registered else None,
+    )
+
+
+def process_plan(
+    spec: ServeSpec,
+    directories: Sequence[ModelDirectory],
+    *,
+    rest_port: int | None,
+    grpc_port: int | None,
+    binary: Binary,
+    root: Path,
+) -> LaunchPlan:
+    """Plans a local process; arguments as in `container_plan`.
+
+    Args:
+        spec: what was asked for.
+        directories: the models of `spec`, in its order.
+        rest_port: the host port of the REST API, None for none.
+        grpc_port: the same for gRPC.
+        binary: the program to run.
+        root: the directory under which the engine links the models, as ``/models`` is in a container.
+
+    Raises:
+        UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
+        GpuError: `spec` asks for a GPU.
+    """
+    (model,) = spec.models
+    (directory,) = directories
+    _refuse_container_options(spec)
+    if grpc_port is not None and not binary.serves_grpc:
+        raise UsageError(
+            "The local model server has no gRPC API yet.",
+            hint="Leave --grpc-port out and use REST, put tensorflow_model_server on PATH, or use --engine docker.",
+        )
+    if rest_port is None and not binary.serves_grpc:
+        raise UsageError("The local model server serves REST alone.", hint="Leave --rest-port none out.")
+    base_path = str(root / model.name)
+    flags = [
+        f"--port={grpc_port or 0}",
+        f"--rest_api_port={rest_port or 0}",
+        f"--model_name={model.name}",
+        f"--model_base_path={base_path}",
+    ]
+    if not binary.official:
+        flags.append(f"--bind_address={spec.host}")
+    host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - what the official server does, said to the user
+    return LaunchPlan(
+        name=spec.name,
+        models=(model.name,),
+        mounts=(_mount(directory, base_path),),
+        rest=_publish(rest_port or 0, host, rest_port),
+        grpc=_publish(grpc_port or 0, host, grpc_port),
+        environment=dict(spec.environment),
+        command=(*binary.argv, *flags, *spec.server_flags),
+        labels=_labels(spec, gpu=False),
+        remove=spec.remove,
+    )
+
+
+def to_json(plan: LaunchPlan) -> str:
+    """Writes a plan as one JSON document."""
+    return json.dumps(asdict(plan))
+
+
+def from_json(text: str) -> LaunchPlan:
+    """Reads what `to_json` wrote.
+
+    Raises:
+        ValueError: `text` is not a plan.
+    """
+    try:
+        data = json.loads(text)
+        ports = {key: PublishedPort(**data[key]) if data[key] else None for key in ("rest", "grpc")}
+        tuples = {key: tuple(data[key]) for key in ("models", "command", "security_options")}
+        return LaunchPlan(**{**data, **ports, **tuples, "mounts": tuple(Mount(**mount) for mount in data["mounts"])})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a launch plan: {error}") from None
+
+
+def _mount(directory: ModelDirectory, target: str) -> Mount:
+    if directory.layout is Layout.BASE_PATH:
+        return Mount(str(directory.path), target)
+    version = directory.newest
+    name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
+    return Mount(str(version.path), str(PurePosixPath(target) / name))
+
+
+def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
+    return None if host_port is None else PublishedPort(server_port, host, host_port)
+
+
+def _labels(spec: ServeSpec, gpu: bool) -> dict[str, str]:
+    # Values of the environment may be secrets, and anybody on the engine can read a label.
+    written = asdict(replace(spec, environment=dict.fromkeys(spec.environment, "")))
+    default = asdict(ServeSpec(name=spec.name, models=spec.models))
+    asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
+    return {
+        labels.NAME: spec.name,
+        labels.MODELS: json.dumps([model.name for model in spec.models]),
+        labels.GPU: json.dumps(gpu),
+        labels.SPEC: json.dumps(asked, default=str),
+        labels.VERSION: __version__,
+    }
+
+
+def _check_links(directory: ModelDirectory) -> None:
+    """Refuses a newest version that lies outside the mount: in the container its link would lead nowhere."""
+    if not directory.newest.path.is_relative_to(directory.path):
+        raise SavedModelError(
+            f"Version {directory.newest.number} of {str(directory.path)!r} is a link to "
+            f"{str(directory.newest.path)!r}, which a container would not see.",
+            hint="Copy the version into the directory, or give the linked directory itself.",
+        )
+
+
+def _refuse_container_options(spec: ServeSpec) -> None:
+    given = {
+        "--image": spec.image,
+        "--tag": spec.tag,
+        "--platform": spec.platform,
+        "--memory": spec.memory,
+        "--cpus": spec.cpus,
+        "--restart": spec.restart,
+    }
+    unusable = [option for option, value in given.items() if value is not None]
+    if unusable:
+        raise UsageError(
+            f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
+            hint="Leave it out, or use --engine docker.",
+        )
+    if spec.gpu:
+        raise GpuError(
+            "The local engine serves on the CPU.",
+            hint="Use --engine docker for a GPU, or leave --gpu out.",
+        )

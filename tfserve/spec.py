@@ -1,0 +1,281 @@
+"""What was asked for: frozen dataclasses, and the rules by which text becomes one of them.
+
+Nothing here looks at the machine. Whether the model exists or a port is free are facts, found elsewhere; `plan` brings
+the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfserve.errors import UsageError
+from tfserve.server_flags import SERVER_FLAGS_BY_NAME
+
+__all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
+
+GRPC_PORT = 8500
+REST_PORT = 8501
+LOOPBACK = "127.0.0.1"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)([bkmgt]?)b?", re.IGNORECASE)
+_MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
+_MEMORY_LIMIT = 2**63
+_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
+_SET_BY_TFSERVE = {
+    "port": "--grpc-port",
+    "rest_api_port": "--rest-port",
+    "model_name": "--name or --model-name",
+    "model_base_path": "MODEL_DIR",
+    "bind_address": "--host",
+}
+_PORT = re.compile(r"[0-9]{1,5}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_INTEGER_LIMITS = {"int32": 2**31, "int64": 2**63}
+
+
+@dataclass(frozen=True)
+class PortRequest:
+    """A host port to publish on.
+
+    Attributes:
+        number: the port; 0 for any free one; None to publish nothing.
+        explicit: whether somebody asked for this very port. A default may move when it is taken.
+    """
+
+    number: int | None
+    explicit: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> PortRequest:
+        """Reads ``8501``, ``0`` or ``none``.
+
+        Raises:
+            UsageError: `text` is none of these.
+        """
+        if text.strip().lower() == "none":
+            return cls(None, explicit=True)
+        if _PORT.fullmatch(text) and int(text) <= 65535:
+            return cls(int(text), explicit=True)
+        raise UsageError(
+            f"{text!r} is not a port.", hint="Give a number from 1 to 65535, 0 for any free port, or none."
+        )
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to serve: where it is on the host, and the name that clients use for it."""
+
+    path: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        check_name(self.name, kind="model", option="--model-name")
+
+
+@dataclass(frozen=True)
+class ServeSpec:
+    """One server as somebody asked for it; the defaults are those of ``tfserve run``.
+
+    Attributes:
+        name: the server's name.
+        models: what it serves.
+        image: the repository, with or without a tag; None for ``tensorflow/serving``.
+        tag: the tag; None for the one in `image`, or ``latest``.
+        platform: ``linux/amd64`` and the like; None for the engine's own.
+        host: the address to publish on.
+        rest_port: the host port of the REST API.
+        grpc_port: the host port of the gRPC API.
+        environment: variables of the server's process.
+        memory: the most memory it may use, in bytes; None for no limit.
+        cpus: the most CPUs it may use; None for no limit.
+        restart: Docker's restart policy; None for ``no``.
+        remove: whether the server is removed when it stops.
+        gpu: True to require a GPU, False to refuse one, None to take one when there is one.
+        server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
+    """
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    image: str | None = None
+    tag: str | None = None
+    platform: str | None = None
+    host: str = LOOPBACK
+    rest_port: PortRequest = PortRequest(REST_PORT)
+    grpc_port: PortRequest = PortRequest(GRPC_PORT)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory: int | None = None
+    cpus: float | None = None
+    restart: str | None = None
+    remove: bool = False
+    gpu: bool | None = None
+    server_flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without looking at the machine."""
+        check_name(self.name, kind="server", option="--name")
+        check_platform(self.platform)
+        if self.restart is not None and not _RESTART.fullmatch(self.restart):
+            raise UsageError(
+                f"{self.restart!r} is not a restart policy.",
+                hint="Docker knows: no, always, unless-stopped, on-failure, on-failure:TIMES.",
+            )
+        if self.remove and self.restart not in (None, "no"):
+            raise UsageError(
+                f"--rm and --restart {self.restart} contradict each other: what is removed cannot be restarted.",
+                hint="Leave one of them out.",
+            )
+        if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
+            raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
+        requested = (self.rest_port.number, self.grpc_port.number)
+        if requested[0] and requested[0] == requested[1]:
+            raise UsageError(
+                f"REST and gRPC cannot share port {requested[0]}.", hint="Give --rest-port and --grpc-port two numbers."
+            )
+        if requested == (None, None):
+            raise UsageError(
+                "With neither REST nor gRPC published nobody could ask the server.",
+                hint="Leave one of --rest-port none and --grpc-port none out.",
+            )
+
+
+def check_name(name: str, *, kind: str, option: str) -> None:
+    """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
+
+    Raises:
+        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
+    """
+    if len(name) <= 128 and _NAME.fullmatch(name):
+        return
+    suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
+    what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
+    raise UsageError(
+        f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
+        hint=f"Choose another one with {option}, for example {option} {suggestion}",
+    )
+
+
+def check_platform(platform: str | None) -> None:
+    """Refuses what is not a platform such as ``linux/amd64``; None is the engine's own.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    if platform is not None and not _PLATFORM.fullmatch(platform):
+        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.")
+
+
+def parse_host(text: str) -> str:
+    """Reads the address to publish on: an IP address, or ``localhost``.
+
+    Raises:
+        UsageError: `text` is neither.
+    """
+    if text == "localhost":
+        return LOOPBACK
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not an IP address.",
+            hint="Give an address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for every network.",
+        ) from None
+
+
+def parse_memory(text: str) -> int:
+    """Reads an amount of memory as Docker writes it (``512m``, ``2g``) and returns bytes.
+
+    Raises:
+        UsageError: `text` is not an amount, or less than Docker accepts.
+    """
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not an amount of memory.", hint="Write it as 512m or 2g.")
+    amount = float(match[1]) * _MEMORY_UNITS[match[2].lower()]
+    if amount >= _MEMORY_LIMIT:
+        raise UsageError(f"{match[0][:40]!r} is more memory than there is anywhere.", hint="Write it as 512m or 2g.")
+    if amount < _SMALLEST_MEMORY:
+        raise UsageError(f"{text!r} is too little memory; Docker accepts 6m and more.", hint="Write it as 512m or 2g.")
+    return int(amount)
+
+
+def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) -> dict[str, str]:
+    """Reads ``NAME=VALUE``, or ``NAME`` alone to pass the variable of `inherited` on, as ``docker run --env`` does.
+
+    Raises:
+        UsageError: a name is not one, is not set, or belongs to the image.
+    """
+    environment: dict[str, str] = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not _ENVIRONMENT_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is not the name of a variable.", hint="Write it as --env NAME=VALUE.")
+        if "\0" in value:
+            raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")
+        if name in ("MODEL_NAME", "MODEL_BASE_PATH"):
+            raise UsageError(f"{name} is set by tfserve.", hint="Name the model with --name or --model-name.")
+        if not separator:
+            if name not in inherited:
+                raise UsageError(
+                    f"{name} is not set in this environment.", hint=f"Set it, or write --env {name}=VALUE."
+                )
+            value = inherited[name]
+        environment[name] = value
+    return environment
+
+
+def parse_server_flags(flags: Sequence[str]) -> tuple[str, ...]:
+    """Checks what stands after ``--`` against the flags of ``tensorflow_model_server``.
+
+    The official server prints its usage for an unknown flag and starts all the same, so a typing error would go
+    unnoticed until it matters.
+
+    Raises:
+        UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
+    """
+    for flag in flags:
+        if not flag.startswith("--"):
+            raise UsageError(
+                f"{flag!r} is not a server flag.",
+                hint="Server flags stand after a lone --, as --name=value: tfserve run DIR -- --enable_batching=true",
+            )
+        name, separator, value = flag[2:].partition("=")
+        if name in _SET_BY_TFSERVE:
+            raise UsageError(
+                f"--{name} is set by tfserve.", hint=f"Use {_SET_BY_TFSERVE[name]} of tfserve run instead."
+            )
+        known = SERVER_FLAGS_BY_NAME.get(name)
+        if known is None:
+            near = difflib.get_close_matches(name, SERVER_FLAGS_BY_NAME, n=1)
+            hint = f"Did you mean --{near[0]}?" if near else "tfserve-model-server --help lists them all."
+            raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
+        if not separator and known.type != "bool":
+            raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")
+        if separator and not _fits(value, known.type):
+            raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
+    return tuple(flags)
+
+
+def _fits(value: str, flag_type: str) -> bool:
+    """Whether the server's own parser would take `value`: TensorFlow's ``tsl/util/command_line_flags.cc``."""
+    if flag_type == "bool":
+        return value in ("true", "false")
+    if flag_type == "string":
+        return "\0" not in value
+    if flag_type == "float":
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return "_" not in value
+    limit = _INTEGER_LIMITS[flag_type]
+    return bool(_INTEGER.fullmatch(value)) and -limit <= int(value) < limit
