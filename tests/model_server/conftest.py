@@ -1,0 +1,58 @@
+"""Models and servers that the tests of the model server share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tfserve.model_server.servable import LoadOptions, Servable
+
+from .server_process import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def half_plus_two() -> Path:
+    """Base path of the model of the guide."""
+    return ROOT / "examples" / "half_plus_two"
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory with the base paths ``zoo`` and ``constant``."""
+    directory = tmp_path_factory.mktemp("models")
+    script = Path(__file__).parent / "make_models.py"
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    made = subprocess.run([sys.executable, script, directory], capture_output=True, text=True, env=environment)
+    assert made.returncode == 0, made.stderr
+    return directory
+
+
+@pytest.fixture(scope="session")
+def zoo(models: Path) -> Iterator[Servable]:
+    """The model ``zoo``, loaded in this process."""
+    servable = Servable("zoo", 1, models / "zoo" / "1", LoadOptions())
+    yield servable
+    servable.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, half_plus_two: Path) -> Iterator[ServerProcess]:
+    """A server with the model of the guide."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with ServerProcess(log, half_plus_two, "--rest_api_max_body_bytes=2000000", name="half_plus_two") as process:
+        yield process.wait_until_ready()
+
+
+@pytest.fixture(scope="session")
+def zoo_server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[ServerProcess]:
+    """A server with the model ``zoo``."""
+    log = tmp_path_factory.mktemp("zoo_server") / "log"
+    with ServerProcess(log, models / "zoo", "--rest_api_timeout_in_ms=1200", name="zoo") as process:
+        yield process.wait_until_ready()

@@ -1,0 +1,89 @@
+"""A real model server for a test: a process of its own on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import requests
+
+
+def free_port() -> int:
+    """Returns a port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """The server as a process; leaving the ``with`` block kills it."""
+
+    def __init__(self, log_path: Path, base_path: Path | str, *flags: str, name: str = "m") -> None:
+        self.port = free_port()
+        self.name = name
+        self.url = f"http://127.0.0.1:{self.port}/v1/models/{name}"
+        self.log_path = log_path
+        self.session = requests.Session()
+        with log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tfserve.model_server"),
+                    *(f"--rest_api_port={self.port}", "--port=0", "--bind_address=127.0.0.1"),
+                    *(f"--model_name={name}", f"--model_base_path={base_path}"),
+                    *flags,
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.close()
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.log)
+            time.sleep(0.01)
+
+    def wait_for_log(self, text: str, seconds: float = 15) -> None:
+        self.wait_for(lambda: text in self.log, seconds)
+
+    def wait_until_ready(self) -> ServerProcess:
+        self.wait_for(lambda: self.answers() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.log
+        return self
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def predict(self, body: object, path: str = ":predict") -> requests.Response:
+        """Posts `body`: bytes and text as they are, everything else as JSON."""
+        data = {"data": body} if isinstance(body, bytes | str) else {"json": body}
+        return self.session.post(self.url + path, timeout=30, **data)
+
+    def get(self, path: str = "") -> requests.Response:
+        return self.session.get(self.url + path, timeout=30)
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from tfserve.model_server.flags import OWN_FLAGS, parse, usage
+from tfserve.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
+
+TYPES = {"bool": bool, "int32": int, "int64": int, "float": float, "string": str}
+
+
+def test_every_official_flag_has_a_default_of_its_type() -> None:
+    assert len(SERVER_FLAGS) == len(SERVER_FLAGS_BY_NAME) == 48
+    for flag in SERVER_FLAGS:
+        assert flag.default is None or type(flag.default) is TYPES[flag.type], flag
+        assert flag.help.endswith(".") and "\n" not in flag.help
+
+
+def test_own_flags_do_not_hide_official_ones() -> None:
+    assert not {flag.name for flag in OWN_FLAGS} & SERVER_FLAGS_BY_NAME.keys()
+
+
+def test_defaults() -> None:
+    line = parse([])
+    assert (line.options.port, line.options.rest_api_port, line.options.model_name) == (8500, 0, "default")
+    assert line.options.bind_address == "0.0.0.0"
+    assert line.options.model_base_path is None
+    assert (line.unknown, line.errors, line.unused) == ([], [], [])
+
+
+def test_values_of_every_kind() -> None:
+    line = parse(
+        [
+            "--port=1",
+            "--rest_api_port= +2",
+            "--model_name=a=b",
+            "--saved_model_tags=serve,gpu",
+            "--load_retry_interval_micros=-5000000000",
+            "--version",
+            "--port=3",
+        ]
+    )
+    assert (line.options.port, line.options.rest_api_port) == (3, 2)
+    assert line.options.model_name == "a=b"
+    assert line.options.saved_model_tags == ("serve", "gpu")
+    assert line.options.load_retry_interval_micros == -5_000_000_000
+    assert line.options.version
+    assert not line.errors
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--port=", "--port=1.5", "--port=x", "--port=2147483648", "--version=yes", "--per_process_gpu_memory_fraction=a"],
+)
+def test_a_value_that_cannot_be_read_is_an_error(argument: str) -> None:
+    name, _, value = argument.removeprefix("--").partition("=")
+    assert parse([argument]).errors == [f"Couldn't interpret value {value} for flag {name}."]
+
+
+@pytest.mark.parametrize("argument", ["--no_such_flag=1", "-port=1", "port=1", "--port", "8500", "--versions", ""])
+def test_what_is_no_flag_is_left_over(argument: str) -> None:
+    assert parse(["--model_name=a", argument]).unknown == [argument]
+
+
+def test_two_dashes_end_the_flags() -> None:
+    line = parse(["--port=1", "--", "--port=2"])
+    assert line.options.port == 1
+    assert line.unknown == ["--", "--port=2"]
+
+
+def test_flags_that_change_nothing_are_named_only_when_set() -> None:
+    line = parse(["--enable_batching", "--enable_profiler=true", "--grpc_max_threads=3", "--port=1"])
+    assert line.unused == ["enable_batching", "grpc_max_threads"]
+
+
+def test_usage_names_every_flag_with_its_default() -> None:
+    text = usage("server")
+    assert text.startswith("usage: server\nFlags:\n")
+    assert '\t--model_name="default"' in text
+    assert "\t--port=8500 " in text
+    assert "\t--enable_batching=false" in text
+    assert len(text.splitlines()) == 2 + len(SERVER_FLAGS) + len(OWN_FLAGS)

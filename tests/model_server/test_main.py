@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tfserve import __version__
+
+from .server_process import ServerProcess
+
+START = (
+    "Building single TensorFlow model file config:  model_name: half_plus_two model_base_path: ",
+    "Adding/updating models.",
+    "(Re-)adding model: half_plus_two",
+    "Loading servable version {name: half_plus_two version: 1}",
+    "SavedModel load for tags { serve }; Status: success: OK. Took ",
+    "Exporting HTTP/REST API at:localhost:",
+    "NET_LOG: Entering the event loop ...",
+)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tfserve.model_server", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+
+def copy_version(models: Path, base_path: Path, version: int) -> None:
+    made = base_path.parent / "made"
+    shutil.copytree(models / "constant" / str(version), made)
+    made.rename(base_path / str(version))
+
+
+def test_the_start_is_told_in_the_words_of_the_official_server(server: ServerProcess) -> None:
+    position = 0
+    for line in START:
+        position = server.log.index(line, position)
+    assert "gRPC" not in server.log
+
+
+def test_what_changes_nothing_is_said_once(half_plus_two: Path, tmp_path: Path) -> None:
+    flags = ("--port=8500", "--enable_batching=true", "--no_such_flag=1")
+    with ServerProcess(tmp_path / "log", half_plus_two, *flags) as process:
+        process.wait_until_ready()
+        log = process.log
+    assert log.count("--enable_batching changes nothing in this server yet") == 1
+    assert log.count("The gRPC API is not served yet: nothing listens on port 8500") == 1
+    assert "unknown argument: --no_such_flag=1\nusage: " in log
+    assert "Running gRPC ModelServer" not in log
+
+
+def test_version() -> None:
+    ran = run("--version")
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(f"TensorFlow ModelServer: tfserve {__version__}\nTensorFlow Library: 2.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--help"], "usage: "),
+        (["--rest_api_port=x"], "Couldn't interpret value x for flag rest_api_port."),
+        (["--rest_api_port=1"], "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path"),
+        (["--model_base_path=/m", "--port=0"], "INVALID_ARGUMENT: --rest_api_port must be set"),
+        (["--model_base_path=/m", "--rest_api_port=8500"], "http_port cannot be same as grpc_port"),
+    ],
+)
+def test_command_lines_that_cannot_be_followed(arguments: list[str], message: str) -> None:
+    ran = run(*arguments)
+    assert ran.returncode == 255
+    assert message in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_ports_stay_closed_until_a_version_appears(models: Path, tmp_path: Path) -> None:
+    base_path = tmp_path / "m"
+    with ServerProcess(tmp_path / "log", base_path) as process:
+        process.wait_for_log(f"Could not find base path {base_path} for servable m with error NOT_FOUND")
+        base_path.mkdir()
+        process.wait_for_log(f"No versions of servable m found under base path {base_path}. Did you forget to name")
+        assert not process.answers()
+        copy_version(models, base_path, 1)
+        process.wait_until_ready()
+        assert process.predict({"instances": [0]}).json() == {"predictions": [1.0]}
+
+
+def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "log", tmp_path) as process:
+        process.wait_for_log("No versions of servable m found")
+        process.signal(signal.SIGTERM)
+        assert process.process.wait(timeout=5) == 0
+
+
+def test_a_broken_model_is_retried_and_given_up(half_plus_two: Path, tmp_path: Path) -> None:
+    base_path = tmp_path / "m"
+    shutil.copytree(half_plus_two, base_path)
+    graph = base_path / "1" / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:2000])
+    flags = ("--max_num_load_retries=2", "--load_retry_interval_micros=100000")
+    with ServerProcess(tmp_path / "log", base_path, *flags) as process:
+        assert process.process.wait(timeout=15) == 255
+        log = process.log
+    assert "SavedModel load for tags { serve }; Status: fail: " in log
+    assert len(re.findall(r"^E.*\] Loading servable: \{name: m version: 1\} failed: [A-Z_]+: ", log, re.M)) == 3
+    assert "Retrying of Loading servable: {name: m version: 1} retry: 2" in log
+    assert "Servable {name: m version: 1} cannot be loaded: " in log
+    assert re.search(r"^Failed to start server. Error: UNKNOWN: 1 servable\(s\) did not become available: ", log, re.M)
+    assert "Traceback" not in log
+
+
+def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        flags = (f"--rest_api_port={other.getsockname()[1]}",)
+        with ServerProcess(tmp_path / "log", half_plus_two, *flags) as process:
+            assert process.process.wait(timeout=15) == 255
+            assert "Failed to start HTTP Server at localhost:" in process.log
+            assert "Failed to start server. Error: UNAVAILABLE: Couldn't bind address 127.0.0.1 to port" in process.log
+
+
+def test_no_request_fails_while_versions_change(models: Path, tmp_path: Path) -> None:
+    base_path = tmp_path / "m"
+    base_path.mkdir()
+    copy_version(models, base_path, 1)
+    answers: list[tuple[int, float]] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            answer = process.predict({"instances": [0]})
+            answers.append((answer.status_code, answer.json()["predictions"][0]))
+
+    with ServerProcess(tmp_path / "log", base_path) as process:
+        process.wait_until_ready()
+        thread = threading.Thread(target=ask)
+        thread.start()
+        copy_version(models, base_path, 2)
+        process.wait_for_log("Done unloading servable version {name: m version: 1}")
+        time.sleep(0.1)
+        done.set()
+        thread.join()
+        states = [(version["version"], version["state"]) for version in process.get().json()["model_version_status"]]
+    assert states == [("2", "AVAILABLE"), ("1", "END")]
+    assert {status for status, _ in answers} == {200}
+    assert [value for _, value in answers] == sorted(value for _, value in answers)
+    assert {value for _, value in answers} == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with ServerProcess(tmp_path / "log", models / "zoo") as process:
+        process.wait_until_ready()
+        answers: list[int] = []
+
+        def ask() -> None:
+            answers.append(process.predict({"signature_name": "wait", "inputs": [0.8]}).status_code)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        time.sleep(0.3)
+        process.signal(number)
+        process.wait_for(lambda: not process.answers(), 5)
+        assert process.process.poll() is None
+        assert process.process.wait(timeout=10) == 0
+        thread.join()
+    assert answers == [200]
+    assert "Traceback" not in process.log
+
+
+def test_a_second_signal_ends_it_at_once(models: Path, tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "log", models / "zoo") as process:
+        process.wait_until_ready()
+        body = b'{"signature_name": "wait", "inputs": [20]}'
+        head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with socket.create_connection(("127.0.0.1", process.port)) as client:
+            client.sendall(head + body)
+            time.sleep(0.3)
+            process.signal(signal.SIGTERM)
+            process.wait_for_log("Received SIGTERM")
+            assert process.process.poll() is None
+            process.signal(signal.SIGTERM)
+            assert process.process.wait(timeout=2) == 128 + signal.SIGTERM

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import resource
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from tfserve.model_server.servable import LoadOptions, Servable
+from tfserve.model_server.status import Code, StatusError
+from tfserve.model_server.tensors import numpy_dtype
+
+NUMBERS = (
+    *("float32", "float64", "float16", "complex64", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+
+
+def strings(values: Any) -> Any:
+    flat: Any = np.empty(len(values), np.object_)
+    flat[:] = values
+    return flat
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 0, 1)])
+def test_every_type_and_shape_comes_back_as_it_went_in(zoo: Servable, dtype: str, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    back = zoo.run(f"echo_{dtype}", {"x": values})["y"]
+    assert (back.dtype, back.shape) == (values.dtype, shape)
+    np.testing.assert_array_equal(back, values)
+
+
+def test_bfloat16(zoo: Servable) -> None:
+    dtype = numpy_dtype(zoo.inputs("echo_bfloat16")["x"])
+    back = zoo.run("echo_bfloat16", {"x": np.array([1.5, np.inf, -3], dtype)})["y"]
+    assert back.dtype == dtype
+    assert back.astype(np.float32).tolist() == [1.5, np.inf, -3.0]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_strings_of_any_bytes_and_length(zoo: Servable, values: list[bytes]) -> None:
+    assert zoo.run("echo_string", {"x": strings(values)})["y"].tolist() == values
+
+
+@given(npst.arrays(np.float32, npst.array_shapes(max_dims=5)))
+def test_arrays_that_are_not_contiguous(zoo: Servable, values: Any) -> None:
+    np.testing.assert_array_equal(zoo.run("echo_float32", {"x": values.T})["y"], values.T)
+
+
+def test_results_outlive_the_run(zoo: Servable) -> None:
+    kept = [zoo.run("echo_int64", {"x": np.full(100, number)})["y"] for number in range(50)]
+    assert [int(array.sum()) for array in kept] == [100 * number for number in range(50)]
+
+
+def test_several_inputs_and_outputs(zoo: Servable) -> None:
+    words = strings([b"a", b"b", b"c\0", b"d"]).reshape(2, 2)
+    outputs = zoo.run("pair", {"words": words, "number": np.array([1, 2], np.int32)})
+    assert outputs["double"].tolist() == [2.0, 4.0]
+    assert outputs["joined"].tolist() == [b"ab", b"c\0d"]
+    assert outputs["words_bytes"].tolist() == words.tolist()
+
+
+def test_a_shape_that_does_not_fit_is_tensorflows_error(zoo: Servable) -> None:
+    for _ in range(3):  # the first runs and the later ones take different ways through TensorFlow
+        with pytest.raises(StatusError) as caught:
+            zoo.run("", {"x": np.zeros(3, np.float32)})
+        assert caught.value.code is Code.INVALID_ARGUMENT
+        assert zoo.run("", {"x": np.zeros(2, np.float32)})["y"].shape == (2,)
+
+
+def test_an_unknown_signature(zoo: Servable) -> None:
+    with pytest.raises(StatusError, match='name: "nope" not found in signature def'):
+        zoo.inputs("nope")
+
+
+def test_a_run_past_its_time_is_ended(models: Path) -> None:
+    servable = Servable("zoo", 1, models / "zoo" / "1", LoadOptions(timeout_ms=200))
+    start = time.monotonic()
+    with pytest.raises(StatusError) as caught:
+        servable.run("wait", {"seconds": np.array([20.0])})
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+    assert time.monotonic() - start < 5
+    servable.close()
+
+
+def test_short_runs_are_fast_and_long_ones_are_not(zoo: Servable) -> None:
+    assert not zoo.is_fast("wait")
+    for _ in range(20):
+        zoo.run("total", {"x": np.zeros(1, np.float32)})
+        zoo.run("wait", {"seconds": np.array([0.02])})
+    assert zoo.is_fast("total")
+    assert not zoo.is_fast("wait")
+
+
+def test_runs_let_other_threads_go_on(zoo: Servable) -> None:
+    thread = threading.Thread(target=zoo.run, args=("wait", {"seconds": np.array([0.5])}))
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        turns += 1
+        time.sleep(0.001)
+    assert turns > 50
+
+
+def test_memory_does_not_grow(zoo: Servable) -> None:
+    big = np.zeros(250_000, np.float32)
+    text = strings([b"x" * 1000] * 100)
+
+    def run(times: int) -> int:
+        for _ in range(times):
+            zoo.run("echo_float32", {"x": big})
+            zoo.run("echo_string", {"x": text})
+            with pytest.raises(StatusError):
+                zoo.run("two", {"x": big})
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = run(20)
+    assert run(200) - before < 20_000  # kilobytes; one leaked array each time would be 200,000
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [("empty", None), ("cut", None), ("none", Code.NOT_FOUND), ("variables", None)],
+)
+def test_a_broken_model_is_an_error(half_plus_two: Path, tmp_path: Path, damage: str, code: Code | None) -> None:
+    directory = tmp_path / "1"
+    shutil.copytree(half_plus_two / "1", directory)
+    graph = directory / "saved_model.pb"
+    if damage == "empty":
+        graph.write_bytes(b"")
+    elif damage == "cut":
+        graph.write_bytes(graph.read_bytes()[:500])
+    elif damage == "none":
+        graph.unlink()
+    else:
+        (directory / "variables" / "variables.data-00000-of-00001").unlink()
+    with pytest.raises(StatusError) as caught:
+        Servable("m", 1, directory, LoadOptions())
+    assert caught.value.message
+    assert code is None or caught.value.code is code
+
+
+def test_tags_that_are_not_there(half_plus_two: Path) -> None:
+    with pytest.raises(StatusError) as caught:
+        Servable("m", 1, half_plus_two / "1", LoadOptions(tags=("serve", "tpu")))
+    assert caught.value.code is Code.NOT_FOUND
+
+
+def test_options_are_serialized_as_tensorflow_reads_them(half_plus_two: Path) -> None:
+    options = LoadOptions(timeout_ms=30_000, intra_op_threads=300, inter_op_threads=1)
+    assert options.config_proto() == b"\x10\xac\x02\x28\x01"
+    assert options.run_options() == b"\x10\xb0\xea\x01"
+    servable = Servable("m", 1, half_plus_two / "1", options)
+    assert servable.run("", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.5, 3.0, 4.5]
+    servable.close()

@@ -1,0 +1,161 @@
+"""The command line of the model server, read the way TensorFlow's own flag parser reads it, and the options in it.
+
+``--name=value``; a bool may stand alone; the last of several wins; what is no flag is left over, not refused.
+Source: ``tensorflow/core/util/command_line_flags.cc``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfserve.server_flags import SERVER_FLAGS, ServerFlag
+
+OWN_FLAGS = (
+    ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104
+    ServerFlag(
+        "rest_api_max_body_bytes", "int64", 256 << 20, "Largest body of a REST request, in bytes; larger ones get 413."
+    ),
+)
+"""Flags that the official server does not have."""
+
+_ALL_FLAGS = (*SERVER_FLAGS, *OWN_FLAGS)
+
+# Flags that do something here. Every other one is accepted and said to change nothing.
+_IN_USE = frozenset(
+    {
+        *(flag.name for flag in OWN_FLAGS),
+        *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
+        *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
+        *("max_num_load_retries", "load_retry_interval_micros", "version"),
+        *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
+    }
+)
+
+_LIMITS = {"int32": 1 << 31, "int64": 1 << 63}
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the server was told to do. Each field is the flag of that name, in the flag's own unit."""
+
+    port: int
+    rest_api_port: int
+    rest_api_num_threads: int
+    rest_api_timeout_in_ms: int
+    rest_api_max_body_bytes: int
+    bind_address: str
+    model_name: str
+    model_base_path: Path | None
+    saved_model_tags: tuple[str, ...]
+    file_system_poll_wait_seconds: int
+    max_num_load_retries: int
+    load_retry_interval_micros: int
+    tensorflow_session_parallelism: int
+    tensorflow_intra_op_parallelism: int
+    tensorflow_inter_op_parallelism: int
+    version: bool
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line that was read.
+
+    Attributes:
+        options: what was asked for.
+        unused: names of flags that were set and change nothing here.
+        unknown: arguments that are no flag.
+        errors: one sentence for each value that could not be read.
+    """
+
+    options: Options
+    unused: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def parse(arguments: Sequence[str]) -> CommandLine:
+    """Reads the arguments of the server, without its name."""
+    values: dict[str, Value] = {flag.name: _default(flag) for flag in _ALL_FLAGS}
+    unknown: list[str] = []
+    errors: list[str] = []
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            unknown.extend(arguments[index:])
+            break
+        for flag in _ALL_FLAGS:
+            text = _value_text(flag, argument)
+            if text is None:
+                continue
+            value = _read(flag, text)
+            if value is None:
+                errors.append(f"Couldn't interpret value {text} for flag {flag.name}.")
+            else:
+                values[flag.name] = value
+            break
+        else:
+            unknown.append(argument)
+    unused = [flag.name for flag in SERVER_FLAGS if flag.name not in _IN_USE and values[flag.name] != _default(flag)]
+    return CommandLine(_options(values), unused, unknown, errors)
+
+
+def usage(program: str) -> str:
+    """Returns the usage, with the default of each flag."""
+    lines = [f"usage: {program}", "Flags:"]
+    for flag in _ALL_FLAGS:
+        default = _default(flag)
+        if isinstance(default, bool):
+            shown = str(default).lower()
+        elif flag.type == "float":
+            shown = f"{default:f}"
+        else:
+            shown = f'"{default}"' if isinstance(default, str) else str(default)
+        lines.append(f"\t{f'--{flag.name}={shown}':<33}\t{flag.type}\t{flag.help}")
+    return "\n".join(lines) + "\n"
+
+
+def _default(flag: ServerFlag) -> Value:
+    if flag.default is not None:
+        return flag.default
+    cpus = os.cpu_count() or 1
+    return 4 * cpus if flag.name.endswith("threads") else cpus
+
+
+def _value_text(flag: ServerFlag, argument: str) -> str | None:
+    """Returns what `argument` gives `flag`, or None if it is not about this flag."""
+    if flag.type == "bool" and argument == f"--{flag.name}":
+        return "true"
+    prefix = f"--{flag.name}="
+    return argument[len(prefix) :] if argument.startswith(prefix) else None
+
+
+def _read(flag: ServerFlag, text: str) -> Value | None:
+    """Returns the value in `text`, or None if it cannot be one of this flag."""
+    if flag.type == "string":
+        return text
+    if flag.type == "bool":
+        return {"true": True, "false": False}.get(text)
+    if flag.type == "float":
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    if not re.fullmatch(r"\s*[+-]?[0-9]+", text):
+        return None
+    number = int(text)
+    limit = _LIMITS[flag.type]
+    return number if -limit <= number < limit else None
+
+
+def _options(values: dict[str, Value]) -> Options:
+    names = Options.__dataclass_fields__
+    chosen: dict[str, object] = {name: values[name] for name in names}
+    base_path = str(values["model_base_path"])
+    chosen["model_base_path"] = Path(base_path) if base_path else None
+    chosen["saved_model_tags"] = tuple(filter(None, str(values["saved_model_tags"]).split(",")))
+    return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

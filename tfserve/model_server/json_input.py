@@ -1,0 +1,218 @@
+"""The body of a REST predict request to NumPy arrays, in TensorFlow Serving's row and column formats.
+
+Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tfserve.model_server.json_values import convert_fast, flatten, is_named, shape_of, shown, to_array
+from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.model_server.tensors import Array
+
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True)
+class Document:
+    """The body of a request.
+
+    Attributes:
+        root: the JSON object.
+        may_have_bools: False only if ``true`` and ``false`` stand nowhere in it. NumPy takes true for 1, so only then
+            may it convert lists by itself.
+    """
+
+    root: dict[str, Any]
+    may_have_bools: bool
+
+
+@dataclass(frozen=True)
+class PredictInput:
+    """A predict request.
+
+    Attributes:
+        signature: the name of the signature asked for; empty for the default one.
+        arrays: input alias -> values.
+        row_format: True for ``instances``, False for ``inputs``; the response has the same format.
+    """
+
+    signature: str
+    arrays: dict[str, Array]
+    row_format: bool
+
+
+def parse_document(body: bytes) -> Document:
+    """Reads the JSON object at the start of `body`, in which NaN, Infinity and -Infinity may stand for numbers.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it is not JSON or not an object.
+    """
+    try:
+        root = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        root = _parse_leniently(body)
+    if not isinstance(root, dict):
+        raise _format_error(root, "Is not object")
+    return Document(root, b"true" in body or b"false" in body)
+
+
+def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, int]]) -> PredictInput:
+    """Reads a predict request.
+
+    Args:
+        document: the body.
+        inputs_of: returns the inputs of a signature, alias -> ``DataType`` number; may raise StatusError.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for values that do not fit the signature, UNIMPLEMENTED for types that have no
+            JSON form, and what `inputs_of` raises.
+    """
+    root, exact = document.root, document.may_have_bools
+    signature = root.get("signature_name", "")
+    if not isinstance(signature, str):
+        raise _format_error(root, "not formatted correctly. 'signature_name' key must be a string value.")
+    dtypes = inputs_of(signature)
+    if not dtypes:
+        raise invalid_argument(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
+    if "instances" in root:
+        if "inputs" in root:
+            raise _format_error(
+                root, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+            )
+        instances = root["instances"]
+        if not isinstance(instances, list):
+            raise _format_error(root, "Expecting 'instances' to be an list/array")
+        if not instances:
+            raise _format_error(root, "No values in 'instances' array")
+        return PredictInput(signature, _rows(instances, dtypes, exact), row_format=True)
+    if "inputs" in root:
+        return PredictInput(signature, _columns(root["inputs"], dtypes, exact), row_format=False)
+    raise invalid_argument("Missing 'inputs' or 'instances' key")
+
+
+def _parse_leniently(body: bytes) -> Any:
+    """Parses with the tokens NaN, Infinity and -Infinity; like the official server, ignores what follows the value."""
+    if not body:
+        raise invalid_argument("JSON Parse error: The document is empty")
+    try:
+        text = body.decode()
+        start = _WHITESPACE.match(text.removeprefix("\ufeff"))
+        return _DECODER.raw_decode(text, start.end() if start else 0)[0]
+    except UnicodeDecodeError as failure:
+        raise invalid_argument(f"JSON Parse error: Invalid encoding in string. at offset: {failure.start}") from None
+    except json.JSONDecodeError as failure:
+        offset = len(failure.doc[: failure.pos].encode(errors="replace"))
+        raise invalid_argument(f"JSON Parse error: {failure.msg}. at offset: {offset}") from None
+    except RecursionError:
+        raise invalid_argument("JSON Parse error: Nested too deeply. at offset: 0") from None
+    except ValueError as failure:  # an integer with more digits than Python will read
+        raise invalid_argument(f"JSON Parse error: {failure}. at offset: 0") from None
+
+
+def _rows(instances: list[Any], dtypes: Mapping[str, int], exact: bool) -> dict[str, Array]:
+    """Converts the value of ``instances``: one value, or one object of named values, for each row."""
+    if len(dtypes) > 1 and not isinstance(instances[0], dict):
+        raise invalid_argument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    if not is_named(instances[0]):
+        alias, dtype = next(iter(dtypes.items()))
+        array = None if exact else convert_fast(instances, dtype)
+        return {alias: _stack(instances, alias, dtype) if array is None else array}
+    _check_keys(instances, dtypes)
+    arrays = {}
+    for alias, dtype in dtypes.items():
+        column = [row[alias] for row in instances]
+        array = None if exact else convert_fast(column, dtype)
+        arrays[alias] = _stack(column, alias, dtype, named=True) if array is None else array
+    return arrays
+
+
+def _check_keys(instances: list[Any], dtypes: Mapping[str, int]) -> None:
+    """Raises unless every row is an object with exactly the names of the inputs."""
+    for index, row in enumerate(instances):
+        if not is_named(row):
+            raise invalid_argument(f"Expecting object but got list at item {index} of input list")
+        if row.keys() == dtypes.keys():
+            continue
+        for name in row:
+            if name not in dtypes:
+                raise invalid_argument(
+                    f"Failed to process element: {index} key: {name} of 'instances' list. Error: "
+                    f"INVALID_ARGUMENT: JSON object: does not have named input: {name}"
+                )
+        raise invalid_argument(
+            f"Failed to process element: {index} of 'instances' list. JSON object: {shown(row)} keys must be equal "
+            f"to: {','.join(sorted(dtypes))}"
+        )
+
+
+def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Array:
+    """Converts one value for each row, all of one shape, by the strict rules."""
+    where = f" key: {alias}" if named else ""
+    shape: tuple[int, ...] | None = None
+    flat: list[Any] = []
+    for index, value in enumerate(values):
+        if not named and is_named(value):
+            raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
+        try:
+            row_shape = shape_of(value)
+            flatten(value, 0, row_shape, dtype, flat)
+            if shape is None:
+                shape = row_shape
+            elif row_shape != shape:
+                raise _differentshape_of(shape, row_shape)
+        except StatusError as failure:
+            raise invalid_argument(
+                f"Failed to process element: {index}{where} of 'instances' list. Error: {failure}"
+            ) from None
+    return to_array(flat, (len(values), *(shape or ())), dtype)
+
+
+def _differentshape_of(expected: tuple[int, ...], got: tuple[int, ...]) -> StatusError:
+    expected_size, size = math.prod(expected), math.prod(got)
+    if size != expected_size:
+        return invalid_argument(f"Expecting tensor size: {expected_size} but got: {size}")
+    return invalid_argument(f"Expecting shape {_shape_text(expected)} but got: {_shape_text(got)}")
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _columns(value: Any, dtypes: Mapping[str, int], exact: bool) -> dict[str, Array]:
+    """Converts the value of ``inputs``: one tensor, or an object of named tensors."""
+    if not is_named(value):
+        if len(dtypes) > 1:
+            raise invalid_argument(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+                "tensorinfo_map"
+            )
+        value = {next(iter(dtypes)): value}
+    arrays = {}
+    for alias, dtype in dtypes.items():
+        if alias not in value:
+            raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
+        array = None if exact else convert_fast(value[alias], dtype)
+        if array is None:
+            shape = shape_of(value[alias])
+            flat: list[Any] = []
+            flatten(value[alias], 0, shape, dtype, flat)
+            array = to_array(flat, shape, dtype)
+        arrays[alias] = array
+    return arrays
+
+
+def _format_error(document: Any, problem: str) -> StatusError:
+    return invalid_argument(f"JSON Value: {shown(document)} {problem}")

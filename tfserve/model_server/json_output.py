@@ -1,0 +1,106 @@
+"""NumPy arrays to the body of a REST predict response, in the row or column format of the request.
+
+Floats are printed with as few digits as read back exactly in their own precision, integers with all of theirs.
+Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from tfserve.model_server.status import invalid_argument
+from tfserve.model_server.tensors import Array
+
+_BYTES_SUFFIX = "_bytes"
+
+
+def format_predictions(arrays: Mapping[str, Array], row_format: bool) -> bytes:
+    """Returns the body of a predict response.
+
+    Args:
+        arrays: output alias -> values; strings as object arrays of bytes. Outputs whose alias ends in ``_bytes``
+            are written as base64.
+        row_format: True for ``predictions``, one item for each row; False for ``outputs``.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT; there is no output, one has no JSON form, or, in row format, the outputs have
+            no first dimension or not the same one.
+    """
+    if not arrays:
+        raise invalid_argument("Cannot convert empty tensor map to JSON")
+    if row_format:
+        return b'{\n    "predictions": [' + _rows(arrays) + b"\n    ]\n}"
+    if len(arrays) == 1:
+        ((alias, array),) = arrays.items()
+        return b'{\n    "outputs": ' + _text(alias, array) + b"\n}"
+    members = (orjson.dumps(alias) + b": " + _text(alias, array) for alias, array in arrays.items())
+    return b'{\n    "outputs": {\n        ' + b",\n        ".join(members) + b"\n    }\n}"
+
+
+def _rows(arrays: Mapping[str, Array]) -> bytes:
+    """Returns what stands between the brackets of ``predictions``."""
+    count = -1
+    for alias, array in arrays.items():
+        if array.ndim == 0:
+            raise invalid_argument(f"Tensor name: {alias} has no shape information ")
+        if count not in (-1, len(array)):
+            raise invalid_argument(f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {count}")
+        count = len(array)
+    if len(arrays) == 1:
+        ((alias, array),) = arrays.items()
+        return _text(alias, array)[1:-1]
+    columns = [[orjson.dumps(alias) + b": " + row for row in _split(alias, array)] for alias, array in arrays.items()]
+    objects = (b",\n            ".join(members) for members in zip(*columns, strict=True))
+    return b",".join(b"\n        {\n            " + members + b"\n        }" for members in objects)
+
+
+def _split(alias: str, array: Array) -> list[bytes]:
+    """Returns the JSON text of each row of `array`."""
+    if array.dtype.kind == "O":
+        return [orjson.dumps(_strings(row, alias.endswith(_BYTES_SUFFIX))) for row in array.tolist()]
+    if array.size == 0:
+        return [_text(alias, row) for row in array]
+    # Rows of numbers are told apart by the brackets around them, so the array is printed once, not row by row.
+    depth = array.ndim - 1
+    before, after = b"[" * depth, b"]" * depth
+    rows = _text(alias, array)[1 + depth : -1 - depth].split(after + b", " + before)
+    return [before + row + after for row in rows]
+
+
+def _text(alias: str, array: Array) -> bytes:
+    """Returns the JSON text of a whole tensor of any rank."""
+    if array.dtype.kind == "O":
+        return orjson.dumps(_strings(array.tolist(), alias.endswith(_BYTES_SUFFIX)))
+    if array.dtype.kind not in "fiub":
+        if array.dtype.kind == "c":
+            raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype.name}")
+        array = array.astype(np.float32)  # bfloat16
+    elif array.dtype == np.float16:
+        array = array.astype(np.float32)
+    scalar = array.ndim == 0
+    text = orjson.dumps(np.atleast_1d(np.ascontiguousarray(array)), option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:
+        text = _with_tokens(text, array)
+    return text[1:-1] if scalar else text.replace(b",", b", ")
+
+
+def _with_tokens(text: bytes, array: Array) -> bytes:
+    """Puts NaN, Infinity and -Infinity, in order, where the JSON printer could only write null."""
+    pieces = text.split(b"null")
+    odd = array[~np.isfinite(array)].tolist()
+    tokens = [b"NaN" if value != value else b"Infinity" if value > 0 else b"-Infinity" for value in odd]
+    return b"".join(part for pair in zip(pieces, [*tokens, b""], strict=True) for part in pair)
+
+
+def _strings(value: Any, as_base64: bool) -> Any:
+    """Returns nested lists of bytes as nested lists of what JSON can hold."""
+    if isinstance(value, list):
+        return [_strings(element, as_base64) for element in value]
+    if as_base64:
+        return {"b64": base64.b64encode(value).decode("ascii")}
+    return value.decode(errors="replace")

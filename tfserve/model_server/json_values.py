@@ -1,0 +1,176 @@
+"""JSON values to tensor values: which JSON stands for which dtype, and what is said about JSON that stands for none.
+
+Whole lists of numbers are converted by NumPy at once where that cannot change a value. Everything else, and everything
+wrong, goes value by value through the strict rules, which also make the error messages.
+Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+import numpy as np
+
+from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.model_server.tensors import DT_STRING, Array, dtype_name, numpy_dtype
+from tfserve.protos.saved_model_pb2 import DataType
+
+MAX_RANK = 32  # of a tensor in a request; NumPy takes no more than 64
+
+_DT_BOOL: int = DataType.DT_BOOL
+_SHOWN_CHARACTERS = 256
+
+
+def convert_fast(value: Any, dtype: int) -> Array | None:
+    """Converts nested lists of numbers with NumPy; None where only the strict rules can tell what is meant."""
+    if dtype in (DT_STRING, _DT_BOOL):
+        return None
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError):
+        return None
+    if array.ndim > MAX_RANK:
+        return None
+    target = numpy_dtype(dtype)
+    kind = array.dtype.kind
+    if target.kind in "iu":
+        if array.dtype == target:
+            return array
+        if kind not in "iu" or array.size == 0:
+            return None
+        limits = np.iinfo(target)
+        if array.min() < limits.min or array.max() > limits.max:
+            return None
+        return array.astype(target)
+    if kind not in "fiu" or target.kind == "c":
+        return None
+    with np.errstate(over="ignore"):  # past the largest float is infinity, as in C
+        return array.astype(target)
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Returns the shape of nested lists, taken from the first element of each."""
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        if len(shape) > MAX_RANK:
+            raise invalid_argument(f"Lists nested deeper than {MAX_RANK} are not supported")
+        if not value:
+            break
+        value = value[0]
+    return tuple(shape)
+
+
+def flatten(value: Any, level: int, shape: tuple[int, ...], dtype: int, flat: list[Any]) -> None:
+    """Appends the leaves of `value` to `flat`, checked and converted; raises where the nesting does not fit `shape`."""
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise invalid_argument(
+                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        flat.append(_leaf(value, dtype))
+        return
+    if level >= len(shape):
+        raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for element in value:
+        flatten(element, level + 1, shape, dtype, flat)
+
+
+def _leaf(value: Any, dtype: int) -> Any:
+    """Returns one value as `dtype` takes it: a number, a bool, or bytes for a string."""
+    if dtype == DT_STRING:
+        if isinstance(value, str):
+            return _encode(value)
+        if isinstance(value, dict):
+            return _decode_base64(value)
+        raise _type_error(value, dtype)
+    if isinstance(value, dict):
+        raise _type_error(value, dtype)
+    if dtype == _DT_BOOL:
+        if isinstance(value, bool):
+            return value
+        raise _type_error(value, dtype)
+    target = numpy_dtype(dtype)
+    if target.kind == "c":
+        raise StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _type_error(value, dtype)
+    if target.kind in "iu":
+        limits = np.iinfo(target)
+        if not isinstance(value, int) or not limits.min <= value <= limits.max:
+            raise _type_error(value, dtype)
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def to_array(flat: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
+    """Returns the leaves that `flatten` gathered as an array of `shape`."""
+    target = numpy_dtype(dtype)
+    if target.kind in "OiubV" or not flat:
+        array: Array = np.empty(len(flat), target)
+        array[:] = flat
+    else:
+        with np.errstate(over="ignore"):
+            array = np.array(flat, np.float64).astype(target)
+    return array.reshape(shape)
+
+
+def is_named(value: Any) -> bool:
+    """Tells an object of named tensors from a value; ``{"b64": …}`` is a value."""
+    return isinstance(value, dict) and not _is_base64(value)
+
+
+def _is_base64(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from None
+
+
+def _decode_base64(value: dict[str, Any]) -> bytes:
+    if not _is_base64(value):
+        raise invalid_argument(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+    text = "".join(value["b64"].split()).rstrip("=.")
+    try:
+        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise invalid_argument("Unable to base64 decode") from None
+
+
+def _type_error(value: Any, dtype: int) -> StatusError:
+    return invalid_argument(
+        f"JSON Value: {shown(value)} Type: {_json_type(value)} is not of expected type: {dtype_name(dtype)}"
+    )
+
+
+def _json_type(value: Any) -> str:
+    if value is None:
+        return "Null"
+    if isinstance(value, bool | dict | list):
+        return {bool: str(value), dict: "Object", list: "Array"}[type(value)]
+    return "String" if isinstance(value, str) else "Number"
+
+
+def shown(value: Any) -> str:
+    """Returns the beginning of `value` as JSON, for messages."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False, indent=None).iterencode(value):
+        text += piece
+        if len(text) >= _SHOWN_CHARACTERS:
+            break
+    return text[:_SHOWN_CHARACTERS]

@@ -1,0 +1,197 @@
+"""The REST API: paths, bodies and statuses, as a plain ASGI application over a manager.
+
+Sources: ``http_rest_api_handler.cc``, ``http_rest_api_util.cc``, ``http_server.cc`` and ``api_rest.md`` of TensorFlow
+Serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from tfserve.model_server import log
+from tfserve.model_server.json_input import PredictInput, parse_document, parse_predict
+from tfserve.model_server.json_output import format_predictions
+from tfserve.model_server.manager import Manager
+from tfserve.model_server.model_json import metadata_json, status_json
+from tfserve.model_server.servable import Servable
+from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
+from tfserve.model_server.version_source import MAX_VERSION
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_PREDICTION_PATH = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?:(classify|regress|predict)", re.IGNORECASE
+)
+_MODEL_PATH = re.compile(
+    r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
+)
+_INLINE_BODY_BYTES = 1 << 16
+
+_JSON = (b"content-type", b"application/json")
+_HTML = (b"content-type", b"text/html; charset=ISO-8859-1")
+_NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
+
+
+@dataclass(frozen=True)
+class _Route:
+    """What the path of a request says; `action` is predict, classify, regress, metadata or status."""
+
+    model: str
+    version: int | None
+    label: str | None
+    action: str
+
+
+class _NoSuchPageError(Exception):
+    """The path is outside the API."""
+
+
+class RestApp:
+    """The ASGI application.
+
+    Requests to models that answer fast run right where they arrived: a thread would cost more than the model. All
+    others run in threads, so that none of them holds up the rest.
+
+    Args:
+        manager: where the models are.
+        threads: how many requests to slow models run at the same time.
+        max_body_bytes: size of the largest body that is read.
+    """
+
+    def __init__(self, manager: Manager, threads: int, max_body_bytes: int) -> None:
+        self._manager = manager
+        self._max_body_bytes = max_body_bytes
+        self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="httprestserver")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])  # how ASGI says that a protocol is not spoken
+        method: str = scope["method"]
+        path: bytes = scope["raw_path"]
+        try:
+            route = _route(method, path)
+            body = await self._read_body(scope, receive)
+            if body is None:
+                text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
+                await _answer(send, 413, _error_body(text), _JSON, (b"connection", b"close"))
+                return
+            content = await self._respond(route, body)
+        except _NoSuchPageError:
+            await _answer(send, 404, _NOT_FOUND_PAGE, _HTML)
+        except StatusError as failure:
+            await _answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), _JSON)
+        except ConnectionError:
+            return
+        except asyncio.CancelledError:  # the server ends, and this request did not in time
+            text = "The server was told to end before the request was done"
+            await _answer(send, 503, _error_body(text), _JSON)
+        except Exception as failure:  # whatever it is, the client gets a well-formed answer
+            log.error(f"{method} {path!r}: {type(failure).__name__}: {failure}")
+            await _answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), _JSON)
+        else:
+            await _answer(send, 200, content, _JSON)
+
+    async def _respond(self, route: _Route, body: bytes) -> bytes:
+        """Returns the body of a good response, or raises StatusError."""
+        if route.action == "predict":
+            return await self._predict(route, body)
+        if route.action == "status":
+            return status_json(self._manager.statuses(route.model, route.version))
+        if route.action == "metadata":
+            with self._manager.use(route.model, route.version, route.label) as servable:
+                return metadata_json(servable)
+        raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not served by this server yet")
+
+    async def _predict(self, route: _Route, body: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        if len(body) > _INLINE_BODY_BYTES:
+            return await loop.run_in_executor(self._threads, self._predict_in_thread, route, body)
+        document = parse_document(body)
+        with self._manager.use(route.model, route.version, route.label) as servable:
+            request = parse_predict(document, servable.inputs)
+            if servable.is_fast(request.signature):
+                return _run(servable, request)
+            return await loop.run_in_executor(self._threads, _run, servable, request)
+
+    def _predict_in_thread(self, route: _Route, body: bytes) -> bytes:
+        document = parse_document(body)
+        with self._manager.use(route.model, route.version, route.label) as servable:
+            return _run(servable, parse_predict(document, servable.inputs))
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Returns the body of the request, or None if it is larger than allowed."""
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body if len(body) <= self._max_body_bytes else None
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self._max_body_bytes:
+                return None
+        chunks = [body]
+        size = len(body)
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_body_bytes:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _run(servable: Servable, request: PredictInput) -> bytes:
+    return format_predictions(servable.run(request.signature, request.arrays), request.row_format)
+
+
+@functools.lru_cache(maxsize=1024)
+def _route(method: str, raw_path: bytes) -> _Route:
+    """Returns what a request asks for.
+
+    Raises:
+        _NoSuchPageError: the path is not one of the API's.
+        StatusError: INVALID_ARGUMENT, it is, and asks for nothing there is.
+    """
+    path = raw_path.decode("latin-1")
+    if not path.lower().startswith("/v1/"):
+        raise _NoSuchPageError
+    pattern = {"POST": _PREDICTION_PATH, "GET": _MODEL_PATH}.get(method)
+    match = pattern.fullmatch(path) if pattern else None
+    if match is None:
+        raise invalid_argument(f"Malformed request: {method} {path}")
+    name, version_text, label, action = match.groups()
+    version = int(version_text) if version_text else None
+    if version is not None and version > MAX_VERSION:
+        raise invalid_argument(f"Failed to convert version: {version_text} to numeric.")
+    if not name:
+        raise invalid_argument("Missing model name in request.")
+    return _Route(_decode(name), version, _decode(label) if label else None, action.lower() if action else "status")
+
+
+def _decode(text: str) -> str:
+    """Returns the text that percent escapes in a path stand for."""
+    return unquote_to_bytes(text.encode("latin-1")).decode(errors="replace")
+
+
+def _error_body(message: str) -> bytes:
+    text = orjson.dumps(message.encode(errors="replace").decode())
+    return b'{\n    "error": ' + text + b"\n}"
+
+
+async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
