@@ -1,0 +1,121 @@
+"""Servers that do not do what a server should: real sockets on 127.0.0.1, with a script for what to send."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+Script = Callable[[socket.socket, threading.Event], None]
+
+
+class StrangeServer:
+    """Reads a request head from each connection, lets the script answer it, and hangs up.
+
+    The script gets the connection and an event that is set when the test is over.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self.requests: list[bytes] = []
+        self._script = script
+        self._over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> StrangeServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(5)
+                self.requests.append(_whole_request(connection))
+                self._script(connection, self._over)
+
+
+def answering(answer: bytes) -> StrangeServer:
+    """Sends `answer` as it is."""
+    return StrangeServer(lambda connection, _: connection.sendall(answer))
+
+
+def answering_json(document: bytes, status: str = "200 OK") -> StrangeServer:
+    """Sends `document` as an HTTP answer that claims to be JSON."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(document)}\r\n\r\n"
+    return answering(head.encode() + document)
+
+
+def stalling(start: bytes = b"") -> StrangeServer:
+    """Sends `start`, and then nothing until the test is over."""
+
+    def stall(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(start)
+        over.wait(20)
+
+    return StrangeServer(stall)
+
+
+def trickling(start: bytes = b"") -> StrangeServer:
+    """Sends `start`, and then a byte now and then, for ever."""
+
+    def trickle(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(start)
+        while not over.wait(0.02):
+            connection.sendall(b"a")
+
+    return StrangeServer(trickle)
+
+
+def flooding(start: bytes) -> StrangeServer:
+    """Sends `start`, and then as much as the client takes."""
+
+    def flood(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(start)
+        while not over.is_set():
+            connection.sendall(b" " * 2**16)
+
+    return StrangeServer(flood)
+
+
+def resetting() -> StrangeServer:
+    """Answers with a TCP reset."""
+
+    def reset(connection: socket.socket, _: threading.Event) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    return StrangeServer(reset)
+
+
+def _whole_request(connection: socket.socket) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        chunk = connection.recv(2**16)
+        if not chunk:
+            return request
+        request += chunk
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        chunk = connection.recv(2**16)
+        if not chunk:
+            break
+        request += chunk
+        body += chunk
+    return request

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tfserve.client import rest
+from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
+from tfserve.client.rest import RestClient, VersionStatus, base_url, model_path, poll_status
+from tfserve.errors import RequestError, UsageError
+
+from .conftest import ROOT, free_port, wait_until_available
+from .strange_server import (
+    StrangeServer,
+    answering,
+    answering_json,
+    flooding,
+    resetting,
+    stalling,
+    trickling,
+)
+
+JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def test_status_of_a_real_server(server_url: str) -> None:
+    expected = (VersionStatus(1, "AVAILABLE", "OK", ""),)
+    with RestClient(server_url) as client:
+        assert client.status("half_plus_two") == expected
+    assert poll_status(server_url, "half_plus_two") == expected
+
+
+def test_metadata_of_a_real_server(server_url: str) -> None:
+    with RestClient(server_url) as client:
+        metadata = client.metadata("half_plus_two")
+        assert client.metadata("half_plus_two", version=1) == metadata
+    assert (metadata.name, metadata.version) == ("half_plus_two", 1)
+    assert {"classify_x_to_y", "regress_x_to_y", "serving_default"} <= set(metadata.signatures)
+    default = metadata.signatures["serving_default"]
+    assert default.method == "tensorflow/serving/predict"
+    assert default.inputs["x"].dtype == "DT_FLOAT"
+    assert set(default.outputs) == {"y"}
+    assert metadata.document["model_spec"]["name"] == "half_plus_two"
+
+
+def test_predict_on_a_real_server(server_url: str) -> None:
+    with RestClient(server_url) as client:
+        for _ in range(2):  # the second goes over the same connection
+            response = client.predict("half_plus_two", b'{"instances": [1.0, 2.0, 5.0]}')
+            assert b"".join(response.body.split()) == b'{"predictions":[2.5,3.0,4.5]}'
+            assert 0 < response.latency_ms < 60_000
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "status", "words"),
+    [
+        ("nope", b'{"instances": [1.0]}', 404, "nope"),
+        ("half_plus_two", b'{"instances": ["a"]}', 400, "float"),
+        ("half_plus_two", b"{", 400, "JSON"),
+    ],
+)
+def test_refusals_of_a_real_server(server_url: str, model: str, body: bytes, status: int, words: str) -> None:
+    with RestClient(server_url) as client, pytest.raises(RefusedError, match=r"^The server refused") as caught:
+        client.predict(model, body)
+    assert caught.value.status == status
+    assert caught.value.exit_code == 8
+    assert words.lower() in caught.value.message.lower()
+    assert caught.value.hint
+
+
+def test_unknown_model_has_no_status(server_url: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        poll_status(server_url, "nope")
+    assert caught.value.status == 404
+
+
+def test_label_that_the_server_does_not_know(server_url: str) -> None:
+    with RestClient(server_url) as client, pytest.raises(RefusedError):
+        client.predict("half_plus_two", b'{"instances": [1.0]}', label="stable")
+
+
+def test_nothing_listens() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with RestClient(url) as client, pytest.raises(NotListeningError, match=url):
+        client.predict("m", b"{}")
+    with pytest.raises(NotListeningError, match=url):
+        poll_status(url, "m")
+
+
+def test_server_killed_while_a_prediction_waits(tmp_path: Path) -> None:
+    port = free_port()
+    url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
+    command = [
+        *(sys.executable, "-m", "tfserve.model_server", "--port=0", f"--rest_api_port={port}"),
+        *("--bind_address=127.0.0.1", "--model_name=half_plus_two"),
+        f"--model_base_path={ROOT / 'examples' / 'half_plus_two'}",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        try:
+            wait_until_available(url, process, log)
+            process.send_signal(19)  # SIGSTOP: from now on a request waits
+            killer = subprocess.Popen(["/bin/sh", "-c", f"sleep 0.3; kill -9 {process.pid}"])
+            with RestClient(url) as client, pytest.raises(DroppedError, match="closed the connection") as caught:
+                client.predict("half_plus_two", b'{"instances": [1.0]}')
+            assert killer.wait() == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert caught.value.hint is not None
+    assert "tfserve logs" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pytest.param(partial(answering, b""), id="hangs up"),
+        pytest.param(partial(resetting), id="resets"),
+        pytest.param(partial(answering, JSON_HEAD + b"Content-Length: 100\r\n\r\n{}"), id="truncated"),
+        pytest.param(
+            partial(answering, JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}"), id="truncated chunk"
+        ),
+    ],
+)
+def test_connection_that_ends_early(strange: Callable[[], StrangeServer]) -> None:
+    with strange() as server, RestClient(server.url) as client:
+        with pytest.raises(DroppedError):
+            client.predict("m", b"{}")
+        with pytest.raises(DroppedError):
+            poll_status(server.url, "m")
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pytest.param(partial(stalling), id="no answer"),
+        pytest.param(partial(stalling, JSON_HEAD), id="half a head"),
+        pytest.param(partial(stalling, JSON_HEAD + b"Content-Length: 100\r\n\r\n{"), id="half a body"),
+        pytest.param(partial(trickling, JSON_HEAD + b"X-A: "), id="a head for ever"),
+        pytest.param(partial(trickling, JSON_HEAD + b"\r\n"), id="a body for ever"),
+        pytest.param(partial(trickling, JSON_HEAD + b"Content-Length: 99999\r\n\r\n"), id="a slow body"),
+    ],
+)
+def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
+    with strange() as server:
+        begin = time.monotonic()
+        with (
+            RestClient(server.url, timeout=0.3) as client,
+            pytest.raises(TimedOutError, match=r"within 0\.3 s") as caught,
+        ):
+            client.predict("m", b"{}")
+        with pytest.raises(TimedOutError, match=r"within 0\.2 s"):
+            poll_status(server.url, "m", timeout=0.2)
+        assert 0.5 <= time.monotonic() - begin < 3
+    assert caught.value.hint is not None
+    assert "--timeout" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
+        (b"\0\0\x12\4\0\0\0\0\0\0\3\x7f\xff\xff\xff\0\4\0\x10\0\0\0\6\0\0\x20\0", "does not speak HTTP"),  # gRPC
+        (JSON_HEAD + b"\r\n<html>hello</html>", "not JSON"),
+        (JSON_HEAD + b'\r\n{"predictions": [1', "not JSON"),
+        (JSON_HEAD + b"\r\n" + b"[" * 100_000, "not JSON"),
+        (JSON_HEAD + b"\r\n[1]", "not a JSON object"),
+        (JSON_HEAD + b"\r\n", "not JSON"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "HTTP status is 204"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", "redirects to 'http://127.0.0.1:1/'"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n", "redirects to"),
+        (b"HTTP/1.1 302 Found\r\n\r\n", "redirects to"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n<html>\x1b[2J</html>", "HTTP 404 Not Found"),
+        (b'HTTP/1.1 400 Bad\r\n\r\n{"error": 5}', "HTTP 400"),
+        (b"HTTP/1.1 400 Bad\r\n\r\n[]", "HTTP 400"),
+        (b"HTTP/1.1 777 What\r\n\r\n", "HTTP 777"),
+        (b"HTTP/1.1 503 Unavailable\r\n\r\n" + b'{"error": "try \x1b[31mlater"}', "HTTP 503"),
+        (
+            b"HTTP/1.1 503 Unavailable\r\n\r\n" + rb'{"error": "try \u001b[31mlater"}',
+            r"failed the request: try \x1b[31mlater",
+        ),
+    ],
+)
+def test_answers_that_are_none(answer: bytes, words: str) -> None:
+    with answering(answer) as server, RestClient(server.url) as client:
+        with pytest.raises(RequestError) as caught:
+            client.predict("m", b"{}")
+        assert words in caught.value.message
+        assert "\x1b" not in caught.value.message
+        with pytest.raises(RequestError):
+            client.metadata("m")
+        with pytest.raises(RequestError):
+            poll_status(server.url, "m")
+
+
+@pytest.mark.parametrize("head", [JSON_HEAD + b"\r\n", b"HTTP/1.1 301 Gone\r\n\r\n"])
+def test_size_is_bounded(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "MAX_ANSWER_BYTES", 2**20)
+    with (
+        flooding(head) as server,
+        RestClient(server.url, timeout=10) as client,
+        pytest.raises(RequestError, match="larger than 1 MiB"),
+    ):
+        client.predict("m", b"{}")
+
+
+def test_flood_behind_an_error_is_cut() -> None:
+    with (
+        flooding(b"HTTP/1.1 500 Oh\r\n\r\n") as server,
+        RestClient(server.url, timeout=10) as client,
+        pytest.raises(RefusedError, match="HTTP 500"),
+    ):
+        client.predict("m", b"{}")
+
+
+def test_body_is_unchanged_even_if_it_is_not_utf8() -> None:
+    body = b'\n{"predictions":\t["\xff\xfe", NaN, -Infinity, ' + b"9" * 5000 + b"]}"
+    with answering_json(body) as server, RestClient(server.url) as client:
+        assert client.predict("m", b"{}").body == body
+
+
+def test_what_is_sent() -> None:
+    with answering_json(b"{}") as server, RestClient(server.url + "/base/") as client:
+        client.predict("a b/ü:%", b'{"instances":[1]}', label="x/y")
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /base/v1/models/a%20b%2F%C3%BC%3A%25/labels/x%2Fy:predict HTTP/1.1\r\n")
+    assert b"content-type: application/json" in head.lower()
+    assert body == b'{"instances":[1]}'
+
+
+def test_proxy_is_for_other_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering_json(b'{"from": "proxy"}') as proxy, answering_json(b'{"from": "server"}') as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
+            with RestClient(url) as client:
+                assert client.predict("m", b"{}").body == b'{"from": "server"}'
+        with RestClient("http://model.invalid:8501") as client:
+            assert client.predict("m", b"{}").body == b'{"from": "proxy"}'
+    assert proxy.requests[0].startswith(b"POST http://model.invalid:8501/v1/models/m:predict ")
+
+
+def test_unknown_host() -> None:
+    with RestClient("http://model.invalid:8501") as client, pytest.raises(RequestError, match=r"model\.invalid"):
+        client.status("m")
+    with pytest.raises(RequestError, match=r"model\.invalid"):
+        poll_status("http://model.invalid:8501", "m")
+
+
+def test_http_server_asked_by_https(server_url: str) -> None:
+    url = server_url.replace("http", "https")
+    with RestClient(url, timeout=5) as client, pytest.raises(RequestError, match="No secure connection"):
+        client.status("m")
+    with pytest.raises(RequestError, match="No secure connection"):
+        poll_status(url, "m", timeout=5)
+
+
+def test_password_is_not_shown() -> None:
+    url = f"http://user:secret@127.0.0.1:{free_port()}"
+    with RestClient(url) as client, pytest.raises(NotListeningError) as caught:
+        client.status("m")
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("127.0.0.1:8501", "http://127.0.0.1:8501"),
+        ("http://host/", "http://host"),
+        ("https://host:1/a/b//", "https://host:1/a/b"),
+        ("http://[::1]:8501", "http://[::1]:8501"),
+    ],
+)
+def test_base_url(text: str, url: str) -> None:
+    assert base_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "http://",
+        "ftp://host",
+        "http://host:99999",
+        "http://host:x",
+        "http://h:0",
+        "http://a b",
+        "http://[",
+        "h/?q=1",
+        *("http://h#f", "http://h\n", "http://hö", "http://h\\x", "file:///etc/passwd", "http://:8501"),
+    ],
+)
+def test_no_base_url(text: str) -> None:
+    with pytest.raises(UsageError, match="is not the URL of a server"):
+        base_url(text)
+
+
+def test_model_path() -> None:
+    assert model_path("m") == "/v1/models/m"
+    assert model_path("m", version=0) == "/v1/models/m/versions/0"
+    assert model_path("$(x)\n'\"", label="a b") == "/v1/models/%24%28x%29%0A%27%22/labels/a%20b"
+    assert model_path("\udcff") == "/v1/models/%FF"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
+def test_no_model_path(name: str) -> None:
+    with pytest.raises(UsageError):
+        model_path(name)
+    with pytest.raises(UsageError):
+        model_path("m", label=name)
+
+
+def test_version_and_label_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="exclude"):
+        model_path("m", version=1, label="a")
+    with pytest.raises(UsageError, match="-1 is not a version"):
+        model_path("m", version=-1)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_no_timeout(seconds: float) -> None:
+    with pytest.raises(UsageError, match="is not possible"):
+        RestClient("http://127.0.0.1:1", timeout=seconds)
+
+
+def test_importing_the_module_does_not_import_requests() -> None:
+    program = "import sys, tfserve.client.rest; sys.exit('requests' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tfserve.client.payload import build_request
+from tfserve.client.rest import RestClient
+from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+from tfserve.errors import RequestError
+from tfserve.saved_model import Signature, TensorSpec
+
+PREDICT = "tensorflow/serving/predict"
+
+
+def signature(**inputs: TensorSpec) -> Signature:
+    return Signature(PREDICT, inputs, {})
+
+
+@pytest.mark.parametrize(
+    ("spec", "tensor"),
+    [
+        (TensorSpec("DT_FLOAT", (-1,)), [0.0]),
+        (TensorSpec("DT_FLOAT", ()), 0.0),
+        (TensorSpec("DT_INT64", (-1, 2, -1)), [[[0], [0]]]),
+        (TensorSpec("DT_BOOL", (2,)), [False, False]),
+        (TensorSpec("DT_STRING", None), [""]),
+        (TensorSpec("DT_FLOAT", (-1, 0)), [[]]),
+        (TensorSpec("DT_FLOAT", (0,)), []),
+    ],
+)
+def test_smallest_tensor(spec: TensorSpec, tensor: object) -> None:
+    request = smallest_request(signature(x=spec), "serving_default")
+    assert json.loads(request.body) == {"inputs": tensor}
+    assert json.dumps(json.loads(request.body)["inputs"]) == json.dumps(tensor)  # 0 is not 0.0, nor false
+
+
+def test_several_inputs_of_another_signature() -> None:
+    known = signature(a=TensorSpec("DT_FLOAT", (-1,)), b=TensorSpec("DT_STRING", ()))
+    request = smallest_request(known, "other")
+    assert json.loads(request.body) == {"signature_name": "other", "inputs": {"a": [0.0], "b": ""}}
+    assert (request.format, request.signature_name, request.instances) == ("column", "other", None)
+
+
+def test_image_is_small_and_fast() -> None:
+    begin = time.monotonic()
+    request = smallest_request(signature(x=TensorSpec("DT_FLOAT", (-1, 224, 224, 3))), "serving_default")
+    assert time.monotonic() - begin < 0.5
+    assert len(request.body) < 10**6
+    assert request.instances == 1
+    build_request({"serving_default": signature(x=TensorSpec("DT_FLOAT", (-1, 224, 224, 3)))},
+                  values=[json.dumps(json.loads(request.body)["inputs"])])  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (-1, 4096, 4096, 3), (2,) * 200, (10**12, 0)])
+def test_too_large_is_nothing_to_ask(shape: tuple[int, ...]) -> None:
+    begin = time.monotonic()
+    with pytest.raises(NothingToAskError, match="more than 32 MiB") as caught:
+        smallest_request(signature(x=TensorSpec("DT_FLOAT", shape)), "serving_default")
+    assert time.monotonic() - begin < 0.5
+    assert isinstance(caught.value, RequestError)
+    assert "--no-smoke-test" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("shape", [(0, 10**9), (-1, 0, 2)])
+def test_empty_tensor_whose_shape_json_cannot_tell(shape: tuple[int, ...]) -> None:
+    with pytest.raises(NothingToAskError, match="JSON cannot tell the shape"):
+        smallest_request(signature(x=TensorSpec("DT_FLOAT", shape)), "serving_default")
+
+
+def test_limit_is_for_all_inputs_together() -> None:
+    half = TensorSpec("DT_UINT8", (9 * 2**20,))  # 18 MiB of JSON
+    smallest_request(signature(a=half), "serving_default")
+    with pytest.raises(NothingToAskError, match="b has the shape"):
+        smallest_request(signature(a=half, b=half), "serving_default")
+
+
+def test_nothing_to_ask() -> None:
+    text = TensorSpec("DT_STRING", (-1,))
+    for method in ("tensorflow/serving/classify", "tensorflow/serving/regress"):
+        with pytest.raises(NothingToAskError):
+            smallest_request(Signature(method, {"inputs": text}, {}), "serving_default")
+    with pytest.raises(NothingToAskError):
+        smallest_request(signature(), "serving_default")
+    with pytest.raises(NothingToAskError, match="DT_RESOURCE"):
+        smallest_request(signature(x=TensorSpec("DT_RESOURCE", ())), "serving_default")
+
+
+def test_signature_to_try() -> None:
+    predict = signature(x=TensorSpec("DT_FLOAT", (-1,)))
+    classify = Signature("tensorflow/serving/classify", predict.inputs, {})
+    assert smoke_signature({"a": predict, "serving_default": predict})[0] == "serving_default"
+    assert smoke_signature({"a": predict, "b": classify, "serving_default": classify})[0] == "a"
+    assert smoke_signature({"empty": signature(), "full": predict})[0] == "full"
+    for none in ({}, {"b": classify}, {"empty": signature()}):
+        with pytest.raises(NothingToAskError):
+            smoke_signature(none)
+
+
+def test_a_real_server_takes_the_smallest_request(server_url: str) -> None:
+    with RestClient(server_url) as client:
+        name, known = smoke_signature(client.metadata("half_plus_two").signatures)
+        answer = json.loads(client.predict("half_plus_two", smallest_request(known, name).body).body)
+    (output,) = answer.values()
+    assert json.dumps(output).strip("[]") == "2.0"

@@ -1,0 +1,203 @@
+"""From the server's answer to the rows of a small table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tfserve.client.printable import printable
+from tfserve.client.shapes import is_batched
+from tfserve.errors import RequestError
+from tfserve.saved_model import Signature, TensorSpec
+
+__all__ = ["Table", "tabulate"]
+
+_MAX_VALUES = 12  # of a tensor that is shown whole
+_FIRST_VALUES = 3  # of one that is not
+_MAX_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain text, fit for a terminal; they may hold what rich takes for markup.
+
+    Attributes:
+        columns: their names: inputs first, where they are known, then outputs.
+        rows: one for each instance, each as long as `columns`.
+        omitted: how many rows more there are.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    omitted: int = 0
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+class _UnexpectedError(Exception):
+    """An answer that is not one to a predict request; its text says why."""
+
+
+def tabulate(
+    body: bytes, *, signature: Signature | None = None, request: bytes | None = None, max_rows: int = 100
+) -> Table:
+    """Returns the answer to a predict request as a table.
+
+    Args:
+        body: the answer, with "predictions" or "outputs".
+        signature: what was asked; it names the columns.
+        request: the body of the request, whose instances are shown beside the answer to each.
+        max_rows: how many rows to return at most.
+
+    Raises:
+        RequestError: `body` is not an answer to a predict request.
+    """
+    inputs = None if signature is None else signature.inputs
+    outputs = None if signature is None else signature.outputs
+    try:
+        document = _parse(body)
+        asked = {} if request is None else _parse(request)
+        if "predictions" in document:
+            columns = _row_columns(document["predictions"], outputs, asked.get("instances"), inputs)
+        elif "outputs" in document:
+            columns = _column_columns(document["outputs"], outputs, asked.get("inputs"), inputs)
+        else:
+            raise _UnexpectedError("it has neither predictions nor outputs")
+        count = len(columns[0][1]) if columns else 0
+        rows = zip(*(values[:max_rows] for _, values in columns), strict=True)
+        return Table(
+            columns=tuple(printable(name, limit=_MAX_CHARACTERS) for name, _ in columns),
+            rows=tuple(tuple(_cell(value) for value in row) for row in rows),
+            omitted=max(count - max_rows, 0),
+        )
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except _UnexpectedError as error:
+        reason = str(error)
+    raise RequestError(
+        f"The answer is not one that TensorFlow Serving gives to predict: {reason}.", hint="--json shows it as it is."
+    )
+
+
+_Columns: TypeAlias = list[tuple[str, list[Any]]]
+_Specs: TypeAlias = Mapping[str, TensorSpec] | None
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode("utf-8", "surrogateescape")
+        document = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+    except ValueError:
+        raise _UnexpectedError("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise _UnexpectedError("it is not a JSON object")
+    return document
+
+
+def _row_columns(predictions: Any, outputs: _Specs, instances: Any, inputs: _Specs) -> _Columns:
+    if not isinstance(predictions, list):
+        raise _UnexpectedError("its predictions are not a list")
+    answered = _transposed(predictions, outputs, "prediction")
+    if answered is None:
+        raise _UnexpectedError("its predictions do not all have the same outputs")
+    if not isinstance(instances, list) or len(instances) != len(predictions):
+        return answered
+    return (_transposed(instances, inputs, "instance") or []) + answered
+
+
+def _transposed(items: list[Any], specs: _Specs, default: str) -> _Columns | None:
+    """Returns one column for each tensor, or None if the instances do not have the same ones."""
+    named = [_is_named(item) for item in items]
+    if not any(named):
+        return [(_only_name(specs, default), items)]
+    if not all(named) or any(item.keys() != items[0].keys() for item in items):
+        return None
+    return [(name, [item[name] for item in items]) for name in _in_order(items[0], specs)]
+
+
+def _column_columns(answer: Any, outputs: _Specs, request: Any, inputs: _Specs) -> _Columns:
+    answered = _tensors(answer, outputs, "output")
+    asked = [] if request is None else _tensors(request, inputs, "input")
+    if _is_batch(answered, outputs):
+        together = asked + answered
+        return together if _is_batch(together, inputs) else answered
+    return [(name, [tensor]) for name, tensor in asked + answered]
+
+
+def _tensors(value: Any, specs: _Specs, default: str) -> _Columns:
+    if _is_named(value):
+        return [(name, value[name]) for name in _in_order(value, specs)]
+    return [(_only_name(specs, default), value)]
+
+
+def _is_batch(tensors: _Columns, specs: _Specs) -> bool:
+    """Returns whether all are lists of one length, whose items are instances as far as the signature tells."""
+    lengths = {len(tensor) if isinstance(tensor, list) else -1 for _, tensor in tensors}
+    return len(lengths) == 1 and -1 not in lengths and all(is_batched(spec.shape) for spec in (specs or {}).values())
+
+
+def _is_named(value: Any) -> bool:
+    """Returns whether `value` maps names to tensors; ``{"b64": …}`` is one tensor's value."""
+    return isinstance(value, dict) and not _is_bytes(value)
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str)
+
+
+def _only_name(specs: _Specs, default: str) -> str:
+    return next(iter(specs)) if specs and len(specs) == 1 else default
+
+
+def _in_order(named: Mapping[str, Any], specs: _Specs) -> list[str]:
+    order = list(specs or ())
+    return sorted(named, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return printable(value, limit=_MAX_CHARACTERS)
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _Number):
+        return printable(value, limit=_MAX_CHARACTERS)
+    if not isinstance(value, list):
+        return printable(json.dumps(value, ensure_ascii=False), limit=_MAX_CHARACTERS)
+    first, count = _leaves(value)
+    if count <= _MAX_VALUES:
+        return f"[{', '.join(_shown(item) for item in value)}]"
+    shape: list[int] = []
+    inner: Any = value
+    while isinstance(inner, list) and inner:
+        shape.append(len(inner))
+        inner = inner[0]
+    counted = "x".join(str(size) for size in shape) if math.prod(shape) == count else str(count)
+    start = ", ".join(_shown(leaf) for leaf in first)
+    return f"{'[' * len(shape)}{start}, … {counted} values{']' * len(shape)}"
+
+
+def _leaves(value: list[Any]) -> tuple[list[Any], int]:
+    """Returns the first few single values in nested lists, and how many there are."""
+    first: list[Any] = []
+    count = 0
+    waiting = [iter(value)]
+    while waiting:
+        for item in waiting[-1]:
+            if isinstance(item, list):
+                waiting.append(iter(item))
+                break
+            count += 1
+            if len(first) < _FIRST_VALUES:
+                first.append(item)
+        else:
+            waiting.pop()
+    return first, count

@@ -1,0 +1,29 @@
+"""The curl command that does what a predict request does, to be pasted into a shell."""
+
+from __future__ import annotations
+
+import shlex
+
+__all__ = ["curl_line"]
+
+_MAX_ARGUMENT_BYTES = 100_000  # Linux refuses a single argument of 128 KiB (MAX_ARG_STRLEN)
+
+
+def curl_line(url: str, body: bytes) -> str:
+    """Returns the command that posts exactly `body` to `url`, quoted for bash, zsh, dash and every other POSIX shell.
+
+    A body too long for an argument goes through ``printf``, which a shell runs itself and so without that limit.
+    Bytes that are not UTF-8 stay what they are if the line is written with "surrogateescape".
+
+    Args:
+        url: the whole URL, with ``:predict`` at its end.
+        body: the request body; it holds no NUL, as JSON never does.
+    """
+    quoted = shlex.quote(body.decode("utf-8", "surrogateescape"))
+    command = "curl --silent --show-error"
+    if set(url) & set("[]{}"):
+        command += " --globoff"  # else curl takes the brackets of an IPv6 address as a pattern
+    command += " --header 'Content-Type: application/json'"
+    if len(body) > _MAX_ARGUMENT_BYTES:
+        return f"printf %s {quoted} | {command} --data-binary @- {shlex.quote(url)}"
+    return f"{command} --data-raw {quoted} {shlex.quote(url)}"  # --data-raw: a leading @ is no file name

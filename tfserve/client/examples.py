@@ -1,0 +1,80 @@
+"""Shows a signature, and what could be typed for it: what stands beside every error about a request."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterator
+
+from tfserve.client.printable import printable
+from tfserve.client.shapes import is_batched, shape_text
+from tfserve.client.values import Value, is_sendable
+from tfserve.saved_model import Signature, TensorSpec
+
+__all__ = ["describe_inputs", "example_arguments", "example_hint"]
+
+_MAX_VALUES = 12
+_UNKNOWN_SIZE = 2
+
+
+def describe_inputs(signature: Signature) -> str:
+    """Returns the inputs of `signature`, one a line: ``x  DT_FLOAT  (-1, 3)``."""
+    rows = [(printable(key), printable(spec.dtype), shape_text(spec.shape)) for key, spec in signature.inputs.items()]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    return "\n".join(f"{key:<{widths[0]}}  {dtype:<{widths[1]}}  {shape}" for key, dtype, shape in rows)
+
+
+def example_arguments(signature: Signature) -> list[str] | None:
+    """Returns arguments of ``tfserve predict`` that fit `signature`, or None where they would be unreadably long."""
+    if len(signature.inputs) == 1:
+        return _values(next(iter(signature.inputs.values())))
+    arguments: list[str] = []
+    for key, spec in signature.inputs.items():
+        values = _values(spec)
+        if values is None:
+            return None
+        arguments += ("--input", f"{key}={values[0]}")
+    return arguments
+
+
+def example_hint(signature: Signature, name: str) -> str:
+    """Returns a hint with a command that works for `signature`, whose name is `name`."""
+    arguments = example_arguments(signature)
+    if arguments is None:
+        return "A request this large is best kept in a file: tfserve predict NAME --data request.json"
+    if name != "serving_default":
+        arguments = ["--signature", name, *arguments]
+    return printable(f"For example: tfserve predict NAME {' '.join(shlex.quote(argument) for argument in arguments)}")
+
+
+def _values(spec: TensorSpec) -> list[str] | None:
+    """Returns what could be typed for one tensor: a few instances if they are scalars, else one."""
+    shape = spec.shape
+    if not is_sendable(spec.dtype) or (shape is not None and 0 in shape):
+        return None
+    numbers = _numbers(spec.dtype)
+    if shape is None or shape == (-1,):
+        return [_typed(next(numbers)) for _ in range(3)]
+    wanted = [_UNKNOWN_SIZE if size == -1 else size for size in (shape[1:] if is_batched(shape) else shape)]
+    if math.prod(wanted) > _MAX_VALUES or len(wanted) > _MAX_VALUES:
+        return None
+
+    def nested(sizes: list[int]) -> Value:
+        return [nested(sizes[1:]) for _ in range(sizes[0])] if sizes else next(numbers)
+
+    return [_typed(nested(wanted))]
+
+
+def _typed(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _numbers(dtype: str) -> Iterator[Value]:
+    for count in range(1, 1000):
+        if dtype == "DT_BOOL":
+            yield count % 2 == 1
+        elif dtype == "DT_STRING":
+            yield f"text {count}"
+        else:
+            yield float(count) if dtype in ("DT_FLOAT", "DT_DOUBLE") else count

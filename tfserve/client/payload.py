@@ -1,0 +1,263 @@
+"""From what a person typed to the body of a predict request.
+
+Everything that a signature tells is checked before anything is sent, so that most mistakes are explained here, with
+the signature beside them, and not by a server. Source of the two formats: ``tensorflow_serving/g3doc/api_rest.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tfserve.client.examples import describe_inputs, example_hint
+from tfserve.client.failures import RefusedError
+from tfserve.client.formats import (
+    DEFAULT_SIGNATURE,
+    Format,
+    batch_size,
+    check_row,
+    encode_request,
+    encode_tensors,
+    natural_format,
+)
+from tfserve.client.printable import printable
+from tfserve.client.shapes import fit, is_batched
+from tfserve.client.values import Value, parse_value, shown
+from tfserve.errors import RequestError, UsageError
+from tfserve.saved_model import Signature
+
+__all__ = [
+    "PredictRequest",
+    "build_request",
+    "choose_signature",
+    "explain_mismatch",
+    "is_example_signature",
+    "read_request",
+]
+
+_EXAMPLE_METHODS = {"tensorflow/serving/classify": "classify", "tensorflow/serving/regress": "regress"}
+_MAX_DATA_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """A predict request, ready to be sent.
+
+    Attributes:
+        body: compact JSON in UTF-8; of ``--data`` the JSON as it was given.
+        format: "row" ("instances") or "column" ("inputs").
+        signature_name: the signature that it asks for.
+        instances: how many instances it holds; None where the inputs have no common batch size.
+    """
+
+    body: bytes
+    format: Format
+    signature_name: str
+    instances: int | None
+
+
+def choose_signature(signatures: Mapping[str, Signature], name: str | None = None) -> tuple[str, Signature]:
+    """Returns name and signature: of that name, else ``serving_default``, else the only one.
+
+    Raises:
+        UsageError: there is none of that name, or without a name there is more than one to choose from.
+    """
+    listed = ", ".join(printable(known) for known in signatures) or "none"
+    if name is None:
+        name = next(iter(signatures)) if len(signatures) == 1 else DEFAULT_SIGNATURE
+        if name not in signatures:
+            raise UsageError(
+                f"The model has no signature {DEFAULT_SIGNATURE!r}; its signatures are: {listed}.",
+                hint="Choose one with --signature NAME." if signatures else "Export the model with a signature.",
+            )
+    elif name not in signatures:
+        raise UsageError(
+            f"The model has no signature {name!r}; its signatures are: {listed}.",
+            hint=_nearest(name, signatures, "--signature "),
+        )
+    return name, signatures[name]
+
+
+def is_example_signature(signature: Signature) -> bool:
+    """Returns whether `signature` is for classify or regress: its input is a serialized ``tf.Example``."""
+    return signature.method in _EXAMPLE_METHODS
+
+
+def build_request(
+    signatures: Mapping[str, Signature],
+    *,
+    values: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    signature_name: str | None = None,
+    format: Format | None = None,  # noqa: A002  # the word of the command line
+) -> PredictRequest:
+    """Builds the request for what was typed.
+
+    Args:
+        signatures: those of the model, by name.
+        values: what stands behind the name: the values of the only input.
+        inputs: ``KEY=VALUE`` each; a key may come more than once, for several values of one input.
+        signature_name: the signature to ask; None for the default.
+        format: "row" or "column"; None for row where the signature has a batch dimension throughout and the
+            inputs have the same number of instances, else column.
+
+    Raises:
+        UsageError: it does not fit the signature; the signature's inputs are in the details.
+    """
+    name, signature = choose_signature(signatures, signature_name)
+    if is_example_signature(signature):
+        raise _example_signature_error(name, signature, signatures)
+    if not signature.inputs:
+        raise UsageError(
+            f"The signature {name!r} has no inputs, so TensorFlow Serving cannot be asked for it over REST."
+        )
+    try:
+        tensors = {
+            key: _tensor(key, texts, signature) for key, texts in _texts_by_key(values, inputs, signature).items()
+        }
+        chosen = format or natural_format(tensors, signature)
+        if chosen == "row":
+            check_row(tensors)
+    except UsageError as error:
+        hint = example_hint(signature, name)
+        raise UsageError(
+            error.message,
+            hint=f"{error.hint}\n{hint}" if error.hint else hint,
+            details=describe_inputs(signature),
+        ) from None
+    sizes = {batch_size(tensor) for tensor in tensors.values()}
+    batched = chosen == "row" or all(is_batched(spec.shape) for spec in signature.inputs.values())
+    return PredictRequest(
+        body=encode_request(name, chosen, encode_tensors(tensors, chosen)),
+        format=chosen,
+        signature_name=name,
+        instances=sizes.pop() if batched and len(sizes) == 1 else None,
+    )
+
+
+def read_request(source: str, stdin: BinaryIO | None = None) -> PredictRequest:
+    """Reads a whole request body, to be sent as it is.
+
+    Args:
+        source: a file, "-" for `stdin`, or the JSON itself.
+        stdin: what "-" stands for; None for that of the process.
+
+    Raises:
+        UsageError: it cannot be read, or is not a JSON object in UTF-8.
+    """
+    inline = source.lstrip().startswith(("{", "["))
+    what = "The request" if inline else "The standard input" if source == "-" else f"The file {shown(source)}"
+    body = source.encode("utf-8", "surrogatepass") if inline else _read(source, what, stdin)  # refused below
+    body = body.removeprefix(b"\xef\xbb\xbf")  # the mark that editors on Windows write is not part of JSON
+    try:
+        document = json.loads(body.decode("utf-8"), parse_int=float)  # an int may have too many digits for Python
+    except UnicodeDecodeError:
+        raise UsageError(f"{what} is not JSON: it is not UTF-8.") from None
+    except RecursionError:
+        raise UsageError(f"{what} is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
+            hint='A request looks like this: {"instances": [1.0, 2.0, 5.0]}',
+        ) from None
+    if not isinstance(document, dict):
+        raise UsageError(
+            f"{what} is JSON, but not an object.", hint='Put the values into one: {"instances": [1.0, 2.0, 5.0]}'
+        )
+    name, instances = document.get("signature_name"), document.get("instances")
+    return PredictRequest(
+        body=body,
+        format="row" if "instances" in document else "column",
+        signature_name=name if isinstance(name, str) and name else DEFAULT_SIGNATURE,
+        instances=len(instances) if isinstance(instances, list) else None,
+    )
+
+
+def explain_mismatch(error: RequestError, signature: Signature, name: str = DEFAULT_SIGNATURE) -> RequestError:
+    """Returns `error` with the inputs of `signature` beside it, if it is the server's refusal of a request (400).
+
+    Any other error is returned as it is.
+    """
+    if not isinstance(error, RefusedError) or error.status != 400:
+        return error
+    return RefusedError(
+        error.message,
+        status=error.status,
+        reason=error.reason,
+        hint=example_hint(signature, name),
+        details=describe_inputs(signature),
+    )
+
+
+def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signature) -> dict[str, list[str]]:
+    """Returns what was typed for each input, in the order of the signature."""
+    known = signature.inputs
+    if values and inputs:
+        raise UsageError("Values and --input exclude each other.", hint="Give every input with --input KEY=VALUE.")
+    if values:
+        if len(known) > 1:
+            raise UsageError(f"The signature has {len(known)} inputs, so each value needs the name of its input.")
+        return {next(iter(known)): list(values)}
+    if not inputs:
+        raise UsageError("No values were given.")
+    texts: dict[str, list[str]] = {key: [] for key in known}
+    for argument in inputs:
+        fitting = [key for key in known if argument.startswith(f"{key}=")]  # a key may hold "=" itself
+        key = max(fitting, key=len) if fitting else argument.partition("=")[0]
+        if "=" not in argument:
+            raise UsageError(f"{shown(argument)} is not KEY=VALUE.")
+        if key not in texts:
+            raise UsageError(f"The signature has no input {shown(key)}.", hint=_nearest(key, known))
+        texts[key].append(argument[len(key) + 1 :])
+    missing = [printable(key) for key, given in texts.items() if not given]
+    if missing:
+        raise UsageError(f"Nothing was given for {', '.join(missing)}.")
+    return texts
+
+
+def _tensor(key: str, texts: Sequence[str], signature: Signature) -> Value:
+    spec = signature.inputs[key]
+    try:
+        return fit([parse_value(text, spec.dtype) for text in texts], spec.shape)
+    except UsageError as error:
+        if len(signature.inputs) == 1:
+            raise
+        raise UsageError(f"{printable(key)}: {error.message}", hint=error.hint) from None
+
+
+def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
+    try:
+        if source == "-":
+            body = (stdin or sys.stdin.buffer).read(_MAX_DATA_BYTES + 1)
+        else:
+            with Path(source).expanduser().open("rb") as file:
+                body = file.read(_MAX_DATA_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(
+            f"{what} cannot be read: {reason}.", hint="--data takes a file, - for the standard input, or a JSON object."
+        ) from None
+    if len(body) > _MAX_DATA_BYTES:
+        raise UsageError(f"{what} is larger than {_MAX_DATA_BYTES // 2**20} MiB.")
+    return body
+
+
+def _nearest(name: str, known: Mapping[str, object], option: str = "") -> str | None:
+    lowered = {key.lower(): key for key in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return f"Did you mean {option}{printable(lowered[close[0]])}?" if close else None
+
+
+def _example_signature_error(name: str, signature: Signature, signatures: Mapping[str, Signature]) -> UsageError:
+    verb = _EXAMPLE_METHODS[signature.method]
+    others = [printable(other) for other, known in signatures.items() if not is_example_signature(known)]
+    return UsageError(
+        f"The signature {name!r} is for {verb}: its input is a serialized tf.Example, not a tensor of values.",
+        hint=f"Ask a predict signature: --signature {others[0]}" if others else f"Ask it with tfserve {verb}.",
+        details=describe_inputs(signature),
+    )

@@ -1,0 +1,233 @@
+"""From one typed text to a value of a dtype, as JSON can carry it.
+
+Which types REST carries, and that whole numbers have to be written without a point, is TensorFlow Serving's doing:
+``AddValueToTensor`` in ``tensorflow_serving/util/json_tensor.cc``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tfserve.errors import UsageError
+
+__all__ = ["INTEGER_RANGES", "Value", "is_sendable", "parse_value", "shown"]
+
+Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
+
+INTEGER_RANGES = {
+    "DT_INT8": (-(2**7), 2**7 - 1),
+    "DT_UINT8": (0, 2**8 - 1),
+    "DT_INT16": (-(2**15), 2**15 - 1),
+    "DT_INT32": (-(2**31), 2**31 - 1),
+    "DT_UINT32": (0, 2**32 - 1),
+    "DT_INT64": (-(2**63), 2**63 - 1),
+    "DT_UINT64": (0, 2**64 - 1),
+}
+# Above these, rounding to the nearest gives infinity.
+_FLOAT_LIMITS = {"DT_FLOAT": 2.0**128 - 2.0**103, "DT_DOUBLE": float.fromhex("0x1.fffffffffffffp+1023")}
+_MAX_FILE_BYTES = 256 * 2**20
+_MAX_DIGITS = 400  # more than any type can hold, less than Python refuses to read
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NOT_FINITE = re.compile(r"(?<![\w.])([+-]?)(nan|inf|infinity)(?![\w.])", re.ASCII | re.IGNORECASE)
+_TRUTH = re.compile(r"(?<!\w)(true|false)(?!\w)", re.ASCII | re.IGNORECASE)
+
+
+def is_sendable(dtype: str) -> bool:
+    """Returns whether REST carries tensors of `dtype`, such as ``DT_FLOAT``."""
+    return dtype in INTEGER_RANGES or dtype in _FLOAT_LIMITS or dtype in ("DT_BOOL", "DT_STRING")
+
+
+def parse_value(text: str, dtype: str) -> Value:
+    """Reads `text` as one value or a JSON list of values of `dtype`.
+
+    Numbers may be ``nan``, ``inf`` and ``-inf``. For ``DT_STRING`` the text is the string, unless it starts with ``[``
+    (a JSON list of strings) or with ``@`` (the name of a file whose bytes are the string); bytes that are not UTF-8
+    are sent as ``{"b64": …}``.
+
+    Raises:
+        UsageError: it is no such value, is out of the range of `dtype`, or REST cannot carry `dtype`.
+    """
+    if not is_sendable(dtype):
+        raise UsageError(
+            f"TensorFlow Serving takes no {dtype} over REST.", hint="It takes tensors of that type by gRPC."
+        )
+    if dtype == "DT_STRING":
+        return _strings(text)
+    stripped = text.strip()
+    check = _checker(dtype)
+    if not stripped.startswith("["):
+        return check(_scalar(stripped, text, dtype), text)
+    return _each(_list(stripped, text, dtype), lambda leaf: check(leaf, text))
+
+
+def shown(value: object) -> str:
+    """Returns `value` for an error message, shortened."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _scalar(stripped: str, text: str, dtype: str) -> Value:
+    if dtype == "DT_BOOL":
+        if stripped.lower() in ("true", "false"):
+            return stripped.lower() == "true"
+        raise UsageError(f"{shown(text)} is not {dtype}.", hint="Give true or false.")
+    if _INTEGER.fullmatch(stripped) and len(stripped) <= _MAX_DIGITS:
+        return _whole(stripped) if dtype in _FLOAT_LIMITS else int(stripped)
+    if dtype in _FLOAT_LIMITS:
+        if _NOT_FINITE.fullmatch(stripped):
+            return float(stripped)
+        if _NUMBER.fullmatch(stripped):
+            return _finite(stripped)
+    if "," in stripped:
+        raise UsageError(
+            f"{shown(text)} is not {dtype}.",
+            hint="Several values are separated by spaces (1 2 5), or stand in a JSON list ('[1, 2, 5]').",
+        )
+    kind = "an integer" if dtype in INTEGER_RANGES else "a number"
+    raise UsageError(f"{shown(text)} is not {kind}, as {dtype} needs.")
+
+
+def _list(stripped: str, text: str, dtype: str) -> Value:
+    if dtype in _FLOAT_LIMITS:
+        stripped = _NOT_FINITE.sub(_token, stripped)
+    elif dtype == "DT_BOOL":
+        stripped = _TRUTH.sub(lambda match: match[0].lower(), stripped)
+    try:
+        return json.loads(stripped, parse_int=_whole, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown(text)} is not a JSON list: {_reason(error)}.") from None
+
+
+def _checker(dtype: str) -> Callable[[Value, str], Value]:
+    """Returns what checks one value of a list; it returns the value or raises UsageError."""
+    if dtype == "DT_BOOL":
+
+        def check(leaf: Value, text: str) -> Value:
+            if not isinstance(leaf, bool):
+                raise UsageError(f"{shown(leaf)} in {shown(text)} is not DT_BOOL.", hint="Give true or false.")
+            return leaf
+
+    elif dtype in INTEGER_RANGES:
+        lowest, highest = INTEGER_RANGES[dtype]
+
+        def check(leaf: Value, text: str) -> Value:
+            if not isinstance(leaf, int) or isinstance(leaf, bool):
+                raise UsageError(f"{shown(leaf)} in {shown(text)} is not an integer, as {dtype} needs.")
+            if not lowest <= leaf <= highest:
+                raise UsageError(f"{shown(leaf)} is out of the range of {dtype}: {lowest} to {highest}.")
+            return leaf
+
+    else:
+        limit = _FLOAT_LIMITS[dtype]
+
+        def check(leaf: Value, text: str) -> Value:
+            if not isinstance(leaf, (int, float)) or isinstance(leaf, bool):
+                raise UsageError(f"{shown(leaf)} in {shown(text)} is not a number, as {dtype} needs.")
+            if limit < abs(leaf) != float("inf"):
+                raise UsageError(f"{shown(leaf)} is out of the range of {dtype}.", hint="For infinity give inf.")
+            return leaf
+
+    return check
+
+
+def _strings(text: str) -> Value:
+    if text.startswith("@"):
+        return {"b64": base64.b64encode(_file_bytes(text[1:])).decode("ascii")}
+    if not text.startswith("["):
+        return _string(text)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{shown(text)} starts like a JSON list, but is none: {_reason(error)}.",
+            hint=f"If it is the string itself, put it into a list: {_as_list(text)}",
+        ) from None
+    return _each(value, _list_string)
+
+
+def _list_string(leaf: Value) -> Value:
+    if isinstance(leaf, str):
+        return _string(leaf)
+    if isinstance(leaf, dict) and list(leaf) == ["b64"] and isinstance(leaf["b64"], str) and leaf["b64"].isascii():
+        return leaf
+    raise UsageError(f"{shown(leaf)} is not a string, as DT_STRING needs.", hint='Write it with quotes: \'["1", "2"]\'')
+
+
+def _string(text: str) -> Value:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            original = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
+        except UnicodeEncodeError:
+            raise UsageError(f"{shown(text)} is not valid Unicode.", hint="Give bytes as a file: @FILE") from None
+        return {"b64": base64.b64encode(original).decode("ascii")}
+    return text
+
+
+def _file_bytes(name: str) -> bytes:
+    try:
+        with Path(name).expanduser().open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(
+            f"The file {shown(name)} cannot be read: {reason}.",
+            hint=f"@ stands before a file; for the text itself put it into a list: {_as_list('@' + name)}",
+        ) from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise UsageError(f"The file {shown(name)} is larger than {_MAX_FILE_BYTES // 2**20} MiB.")
+    return content
+
+
+def _each(value: Value, change: Callable[[Value], Value]) -> Value:
+    """Returns nested lists with every value in them changed. Without recursion: the nesting is the user's."""
+    root = [value]
+    waiting = [root]
+    while waiting:
+        items = waiting.pop()
+        for position, item in enumerate(items):
+            if isinstance(item, list):
+                waiting.append(item)
+            else:
+                items[position] = change(item)
+    return root[0]
+
+
+def _token(match: re.Match[str]) -> str:
+    """Returns how Python's and TensorFlow Serving's JSON write a number that is not finite."""
+    if match[2].lower() == "nan":
+        return "NaN"
+    return "-Infinity" if match[1] == "-" else "Infinity"
+
+
+def _whole(digits: str) -> int | float:
+    if len(digits) > _MAX_DIGITS:
+        raise UsageError(f"A number of {len(digits)} digits is out of the range of every type.")
+    return int(digits) or (-0.0 if digits.startswith("-") else 0)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        raise UsageError(f"{shown(number)} is out of the range of every type.", hint="For infinity give inf.")
+    return value
+
+
+def _as_list(text: str) -> str:
+    """Returns what to type for the string `text` itself, for a short one."""
+    return shlex.quote(json.dumps([text])) if len(text) <= 40 else "'[\"…\"]'"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
