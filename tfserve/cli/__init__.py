@@ -1,0 +1,198 @@
+"""The command line: what a person types. Each module parses, calls and shows; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from tfserve import __version__
+from tfserve.cli.output import Output
+from tfserve.errors import TfserveError
+from tfserve.interrupts import exit_code, raise_on_termination
+
+__all__ = ["build_app", "main"]
+
+DEBUG_VARIABLE = "TFSERVE_DEBUG"
+
+
+class _Command(NamedTuple):
+    """Where a command is defined, what the list of commands says of it, and two examples for its own help."""
+
+    module: str
+    function: str
+    summary: str
+    examples: tuple[str, str]
+
+
+# In the order of the help. A summary is the first sentence of the command's docstring.
+_COMMANDS = {
+    "demo": _Command(
+        "demo", "demo", "Serve a model, ask it, clean up.", ("tfserve demo", "tfserve demo --engine local")
+    ),
+    "pull": _Command(
+        "pull", "pull", "Pull the official serving image.", ("tfserve pull", "tfserve pull --tag 2.19.1 --gpu")
+    ),
+    "run": _Command(
+        "run",
+        "run",
+        "Serve a SavedModel: start, wait until ready, try.",
+        (
+            "tfserve run ./my_model",
+            "tfserve run ./my_model --name prod --rest-port 9000 --memory 2g -- --enable_batching=true",
+        ),
+    ),
+    "ps": _Command("servers", "ps", "List the servers, running and stopped.", ("tfserve ps", "tfserve ps --json")),
+    "status": _Command(
+        "servers", "status", "Show how one server does.", ("tfserve status my_model", "tfserve status my_model --json")
+    ),
+    "logs": _Command(
+        "logs",
+        "logs",
+        "Show the log of a server.",
+        ("tfserve logs my_model --tail 20", "tfserve logs my_model -f --since 10m"),
+    ),
+    "stop": _Command("lifecycle", "stop", "Stop servers.", ("tfserve stop my_model", "tfserve stop a b --time 30")),
+    "start": _Command(
+        "lifecycle",
+        "start",
+        "Start stopped servers again.",
+        ("tfserve start my_model", "tfserve start my_model --wait 0"),
+    ),
+    "restart": _Command(
+        "lifecycle",
+        "restart",
+        "Stop servers and start them again.",
+        ("tfserve restart my_model", "tfserve restart my_model --time 30"),
+    ),
+    "rm": _Command(
+        "lifecycle",
+        "remove",
+        "Remove servers, with their logs.",
+        ("tfserve rm my_model", "tfserve rm --force my_model"),
+    ),
+    "predict": _Command(
+        "predict",
+        "predict",
+        "Ask a server to predict.",
+        ("tfserve predict half_plus_two 1 2 5", "tfserve predict my_model --input age=31 --input name=Ada --json"),
+    ),
+    "metadata": _Command(
+        "predict",
+        "metadata",
+        "Show the signatures a server has.",
+        ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
+    ),
+    "inspect": _Command(
+        "inspect",
+        "inspect",
+        "Show what is in a SavedModel.",
+        ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
+    ),
+}
+_TAKES_NEGATIVE_NUMBERS = ("predict",)
+
+
+def main() -> None:
+    """Runs the command line."""
+    raise_on_termination()
+    build_app(sys.argv[1:])()
+
+
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Builds the command line.
+
+    Args:
+        arguments: what was typed. When it begins with a command, only that one is built, else only the list of them;
+            so every command starts as fast as a program of one command.
+    """
+    app = typer.Typer(
+        name="tfserve",
+        help="TensorFlow Serving in one command, with Docker or without.",
+        no_args_is_help=True,
+        rich_markup_mode=None,  # plain help: instant, and the same in a pipe
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    first = arguments[0] if arguments else ""
+    if any(name.endswith("_COMPLETE") for name in os.environ):  # a shell asks what could come next
+        names = list(_COMMANDS)
+    else:
+        names = [first] if first in _COMMANDS else []
+    for name in names:
+        _add(app, name, _COMMANDS[name])
+    if not names and first != "--version":
+        for name, command in _COMMANDS.items():
+            app.command(name, help=command.summary)(_listed_only)
+    return app
+
+
+def _listed_only() -> None:
+    """Stands for a command in the list of commands, and where a command is mistyped; it never runs."""
+
+
+def _add(app: typer.Typer, name: str, command: _Command) -> None:
+    function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
+    examples = "\n".join(f"  {example}" for example in command.examples)
+    settings = {"ignore_unknown_options": name in _TAKES_NEGATIVE_NUMBERS}
+    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(_told(function))
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=lambda wanted: _show_version(wanted), is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """TensorFlow Serving in one command, with Docker or without."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tfserve {__version__}")
+        raise typer.Exit
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command tell its errors as a sentence, a hint and an exit code instead of a traceback."""
+
+    @functools.wraps(command)
+    def telling(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except TfserveError as error:
+            _debug()
+            Output().error(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt as interrupt:
+            _debug()
+            Output().notice("Interrupted.")
+            raise typer.Exit(exit_code(interrupt)) from None
+        except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except Exception as error:
+            _debug()
+            Output().error(
+                TfserveError(
+                    f"Unexpected {type(error).__name__}: {error}",
+                    hint=f"This is a defect of tfserve. {DEBUG_VARIABLE}=1 shows where it is.",
+                )
+            )
+            raise typer.Exit(TfserveError.exit_code) from None
+
+    return telling
+
+
+def _debug() -> None:
+    """Lets the error being handled go on to a traceback, when that is wanted."""
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        raise

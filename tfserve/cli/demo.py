@@ -1,0 +1,57 @@
+"""``tfserve demo``: TensorFlow Serving's guide in one go."""
+
+from __future__ import annotations
+
+import json as json_module
+
+from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.output import Output
+
+__all__ = ["demo"]
+
+_MODEL = "half_plus_two"
+_VALUES = (1.0, 2.0, 5.0)
+
+
+def demo(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+    """Serve a model, ask it, clean up.
+
+    The model is the bundled half_plus_two, the question 1 2 5, as in TensorFlow Serving's guide.
+    """
+    import uuid
+
+    from tfserve.bundled import bundled_model
+    from tfserve.client.rest import RestClient
+    from tfserve.interrupts import held
+    from tfserve.launch import LaunchOptions, launch
+    from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+
+    output = Output(json_wanted=json)
+    # A name and ports of its own: a demo takes nothing from a server that is there already.
+    any_port = PortRequest(0)
+    spec = ServeSpec(
+        name=f"demo-{uuid.uuid4().hex[:8]}",
+        models=(ModelSpec(bundled_model(_MODEL), _MODEL),),
+        rest_port=any_port,
+        grpc_port=any_port,
+    )
+    output.notice(f"Serving {_MODEL}, a model that computes 0.5 * x + 2 ...")
+    launched = launch(spec, LaunchOptions(engine=engine, smoke_test=False), output)
+    try:
+        url = str(launched.server.rest_url)
+        body = json_module.dumps({"instances": _VALUES}).encode()
+        with RestClient(url) as client:
+            answer = json_module.loads(client.predict(_MODEL, body).body)
+    finally:
+        with held():
+            launched.engine.remove(launched.server)
+    text = f"""\
+Asked {url}/v1/models/{_MODEL}:predict
+  {body.decode()}
+and the model answered
+  {json_module.dumps(answer["predictions"])}
+The demo's server is removed again. With a model of yours:
+  tfserve run ./my_model              serves it, and tries it with one request
+  tfserve predict my_model 1 2 5      asks it
+  tfserve logs my_model               shows what it has to say"""
+    output.result({"engine": launched.engine.name, "instances": _VALUES, **answer}, text)

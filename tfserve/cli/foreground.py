@@ -1,0 +1,35 @@
+"""``tfserve run --foreground``: stays with the server, shows its log, and stops it on Ctrl-C."""
+
+from __future__ import annotations
+
+from tfserve.cli.launched import show_launched
+from tfserve.cli.output import Output
+from tfserve.errors import NotReadyError
+from tfserve.interrupts import held
+from tfserve.launch import STOP_SECONDS, Launched
+
+__all__ = ["stay"]
+
+
+def stay(launched: Launched, output: Output) -> None:
+    """Shows the server's log on stderr until it ends.
+
+    Raises:
+        KeyboardInterrupt: somebody interrupted; the server has been stopped.
+        NotReadyError: the server ended by itself, other than by being stopped.
+    """
+    engine, server = launched.engine, launched.server
+    try:
+        show_launched(launched, output)
+        for line in engine.logs(server, follow=True):
+            output.line(line, to_stderr=True)
+    except BaseException:
+        with held():
+            engine.stop(server, grace=STOP_SECONDS)
+        raise
+    now = engine.find(server.name)
+    code = now.exit.code if now is not None and now.exit is not None else None
+    if code not in (None, 0, 137, 143):
+        raise NotReadyError(
+            f"{server.name!r} ended with code {code}.", hint=f"Its log stays: tfserve logs {server.name}"
+        )

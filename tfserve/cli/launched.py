@@ -1,0 +1,34 @@
+"""Shows a server that has just been started: where it is, that it works, and what to type next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfserve.cli.output import Output
+from tfserve.engines.base import Engine, Server
+from tfserve.launch import Launched
+from tfserve.status import look_at
+
+__all__ = ["show_launched", "show_server"]
+
+
+def show_launched(launched: Launched, output: Output) -> None:
+    """Shows what ``run`` started, and what its smoke test found."""
+    tested = launched.smoke_test
+    lines = [] if tested is None else [f"  smoke test  answered in {tested.latency_ms:.1f} ms"]
+    show_server(launched.engine, launched.server, output, lines, smoke_test=tested.to_json() if tested else None)
+
+
+def show_server(engine: Engine, server: Server, output: Output, lines: list[str], **more: Any) -> None:
+    """Shows one server with its addresses, then `lines`; `more` is added to its JSON document."""
+    status = look_at(engine, server)
+    where = f"image {server.image}" if server.image else f"process {server.pid}"
+    state = "is ready" if status.health == "available" else f"is {server.state} ({status.health})"
+    addresses = [f"  REST        {server.rest_url}/v1/models/{model}:predict" for model in server.models]
+    text = [
+        f"{server.name} {state} ({engine.name}, {where})",
+        *(addresses if server.rest_url else ()),
+        *([f"  gRPC        {server.grpc_address}"] if server.grpc_address else ()),
+        *lines,
+    ]
+    output.result({**status.to_json(), **more}, "\n".join(text))

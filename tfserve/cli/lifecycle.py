@@ -1,0 +1,114 @@
+"""``tfserve stop``, ``start``, ``restart`` and ``rm``: the life of a server after its first start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfserve.cli.options import EngineOption, JsonOption, OptionalNames, TimeOption, WaitOption
+from tfserve.cli.output import Output
+from tfserve.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfserve.engines.base import Engine, Server
+
+__all__ = ["remove", "restart", "start", "stop"]
+
+_STOP_SECONDS = 10.0
+_WAIT_SECONDS = 300.0
+
+
+def stop(
+    names: OptionalNames = None,
+    *,
+    seconds: TimeOption = _STOP_SECONDS,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Stop servers. They stay, with their logs, until they are removed."""
+    from tfserve.engines.lookup import find_servers
+
+    output = Output(json_wanted=json)
+    stopped = []
+    for found, server in find_servers(names, engine, among=lambda server: server.running):
+        if server.running:
+            found.stop(server, grace=seconds)
+        stopped.append(server.name)
+    output.result(stopped, "\n".join(f"{name} is stopped" for name in stopped))
+
+
+def start(
+    names: OptionalNames = None,
+    *,
+    wait: WaitOption = _WAIT_SECONDS,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Start stopped servers again. Waits until they are ready."""
+    from tfserve.engines.lookup import find_servers
+
+    output = Output(json_wanted=json)
+    started = []
+    for found, server in find_servers(names, engine, among=lambda server: not server.running):
+        started.append(_run_again(found, server, wait, output) if not server.running else (found, server))
+    _show(started, output)
+
+
+def restart(
+    names: OptionalNames = None,
+    *,
+    seconds: TimeOption = _STOP_SECONDS,
+    wait: WaitOption = _WAIT_SECONDS,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Stop servers and start them again. Waits until they are ready."""
+    from tfserve.engines.lookup import find_servers
+
+    output = Output(json_wanted=json)
+    started = []
+    for found, server in find_servers(names, engine):
+        if server.running:
+            found.stop(server, grace=seconds)
+        started.append(_run_again(found, server, wait, output))
+    _show(started, output)
+
+
+def remove(
+    names: OptionalNames = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Also one that runs: stop it first.")] = False,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Remove servers, with their logs."""
+    from tfserve.engines.lookup import find_servers
+
+    output = Output(json_wanted=json)
+    servers = find_servers(names, engine)
+    running = [server.name for _, server in servers if server.running]
+    if running and not force:
+        raise UsageError(
+            f"{', '.join(running)} still runs; nothing was removed.",
+            hint=f"Stop it first: tfserve stop {' '.join(running)}. Or at once: tfserve rm --force {' '.join(running)}",
+        )
+    for found, server in servers:
+        found.remove(server)
+    output.result(
+        [server.name for _, server in servers], "\n".join(f"{server.name} is removed" for _, server in servers)
+    )
+
+
+def _run_again(engine: Engine, server: Server, wait: float, output: Output) -> tuple[Engine, Server]:
+    from tfserve.launch import restart as start_again
+
+    return engine, start_again(engine, server, wait_seconds=wait, progress=output)
+
+
+def _show(servers: list[tuple[Engine, Server]], output: Output) -> None:
+    from tfserve.status import look_at_all
+
+    statuses = look_at_all(servers)
+    text = "\n".join(f"{status.server.name} is {status.server.state} ({status.health})" for status in statuses)
+    output.result([status.to_json() for status in statuses], text)

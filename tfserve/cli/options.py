@@ -1,0 +1,28 @@
+"""The options and arguments that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["EngineOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
+
+EngineOption = Annotated[
+    Literal["auto", "docker", "local"],
+    typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+OptionalName = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="The server; not needed when there is only one.")
+]
+OptionalNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="The servers; not needed when there is only one.")
+]
+TimeOption = Annotated[
+    float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")
+]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0 for not at all."),
+]

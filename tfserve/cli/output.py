@@ -1,0 +1,130 @@
+"""The only place that prints: results on stdout, as text for people or as one JSON document; the rest on stderr.
+
+rich draws tables and progress on a terminal; it is loaded only there. Into a pipe goes plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from tfserve.errors import TfserveError
+from tfserve.progress import LayerProgress
+
+__all__ = ["Output", "plain"]
+
+
+def plain(text: str) -> str:
+    """Makes text of a user or a server safe for a terminal: control characters are shown, not obeyed."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+class Output:
+    """What a command says. It is also the `Progress` that long work reports to.
+
+    Args:
+        json_wanted: whether the result is to be one JSON document.
+    """
+
+    def __init__(self, *, json_wanted: bool = False) -> None:
+        self.json_wanted = json_wanted
+
+    def result(self, data: Any, text: str) -> None:
+        """Prints a command's result: `data` as JSON, or `text` for people."""
+        if self.json_wanted:
+            import json
+
+            typer.echo(json.dumps(data, indent=2))
+        else:
+            self.text(text)
+
+    def text(self, text: str) -> None:
+        """Prints text for people on stdout."""
+        typer.echo(plain(text))
+
+    def shell_line(self, line: str) -> None:
+        """Prints a line for a shell on stdout, character for character, as it has to be pasted; or as JSON."""
+        if self.json_wanted:
+            self.result({"command": line}, "")
+        else:
+            self._write(os.fsencode(line))
+
+    def body(self, body: bytes) -> None:
+        """Prints a server's answer on stdout, byte for byte, with a line end behind it if it has none."""
+        self._write(body)
+
+    def _write(self, data: bytes) -> None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
+        sys.stdout.buffer.flush()
+
+    def line(self, line: str, *, to_stderr: bool = False) -> None:
+        """Prints one line of a log at once."""
+        typer.echo(plain(line), err=to_stderr)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Prints a table on stdout: drawn on a terminal, aligned columns in a pipe."""
+        if not sys.stdout.isatty():
+            self.text(_aligned([columns, *rows]))
+            return
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(Text(plain(column)), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(plain(cell)) for cell in row))
+        Console().print(table)
+
+    def notice(self, text: str) -> None:
+        """Tells something in passing, on stderr."""
+        typer.echo(plain(text), err=True)
+
+    def error(self, error: TfserveError) -> None:
+        """Tells what is wrong and what to do about it, on stderr."""
+        typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {plain(error.message)}", err=True)
+        if error.details:
+            typer.echo("\n".join(f"  {line}" for line in plain(error.details).splitlines()), err=True)
+        if error.hint:
+            typer.echo(f"{typer.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Shows what is being waited for: a spinner on a terminal, one line a step elsewhere."""
+        if not sys.stderr.isatty():
+            yield self.notice
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        with Console(stderr=True).status("") as status:
+            yield lambda message: status.update(Text(plain(message)))
+
+    @contextmanager
+    def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
+        """Shows a pull: one bar a layer on a terminal, one line elsewhere."""
+        if not sys.stderr.isatty():
+            self.notice(f"Pulling {image}")
+            yield lambda layer: None
+            return
+        from tfserve.cli.pull_bars import pull_bars
+
+        with pull_bars(image) as on_progress:
+            yield on_progress
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,52 @@
+"""``tfserve pull``: gets a serving image."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import JsonOption
+from tfserve.cli.output import Output
+
+__all__ = ["pull"]
+
+
+def pull(
+    image: Annotated[
+        str | None, typer.Argument(metavar="[IMAGE]", help="Another image than tensorflow/serving.")
+    ] = None,
+    *,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The version to pull, such as 2.19.1.  [default: latest]")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="The image with CUDA: latest-gpu, or TAG-gpu.")] = False,
+    devel: Annotated[bool, typer.Option("--devel", help="The development image: latest-devel, or TAG-devel.")] = False,
+    platform: Annotated[
+        str | None, typer.Option("--platform", help="Another platform than the engine's, such as linux/amd64.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Pull the official serving image. On a terminal each layer has a progress bar."""
+    from time import monotonic
+
+    from tfserve.engines.docker_client import connect
+    from tfserve.engines.docker_images import pull_image
+    from tfserve.images import serving_image
+    from tfserve.spec import check_platform
+
+    output = Output(json_wanted=json)
+    check_platform(platform)
+    reference = serving_image(image, tag, gpu=gpu, devel=devel)
+    begin = monotonic()
+    with output.pulling(str(reference)) as on_progress:
+        pulled = pull_image(connect(), reference, platform, on_progress=on_progress)
+    data = {
+        "image": pulled.name,
+        "id": pulled.id,
+        "digests": list(pulled.digests),
+        "size": pulled.size,
+        "platform": pulled.platform,
+    }
+    seconds = monotonic() - begin
+    output.result(data, f"{pulled.name} is here: {pulled.size / 1e6:,.0f} MB, {pulled.platform}, in {seconds:.1f} s")

@@ -1,0 +1,46 @@
+"""The progress bars of a pull: one for each layer, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.text import Text
+
+from tfserve.progress import LayerProgress
+
+_DONE = ("Pull complete", "Already exists")
+_MEASURED = ("Downloading", "Extracting")
+
+
+@contextmanager
+def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
+    """Draws the bars while the block runs, and gives the function that moves them."""
+    console = Console(stderr=True)
+    console.print(Text(f"Pulling {image}"))
+    progress = Progress(
+        TextColumn("{task.fields[layer]}", markup=False),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def move(layer: LayerProgress) -> None:
+        if layer.layer not in tasks:
+            tasks[layer.layer] = progress.add_task(layer.status, total=None, layer=layer.layer)
+        task = tasks[layer.layer]
+        if layer.status in _DONE:
+            total = progress.tasks[task].total or 1
+            progress.update(task, description=layer.status, total=total, completed=total)
+        elif layer.status in _MEASURED and layer.current is not None:
+            progress.update(task, description=layer.status, total=layer.total, completed=layer.current)
+        else:
+            progress.update(task, description=layer.status)
+
+    with progress:
+        yield move

@@ -1,0 +1,134 @@
+"""``tfserve run``: one model, one server, ready and tried."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.output import Output
+
+__all__ = ["run"]
+
+
+def run(
+    model_dir: Annotated[
+        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
+    ],
+    server_flags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
+    ] = None,
+    *,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The server's and the model's name.  [default: the directory's]")
+    ] = None,
+    model_name: Annotated[
+        str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
+    ] = None,
+    engine: EngineOption = "auto",
+    gpu: Annotated[
+        bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+    ] = None,
+    rest_port: Annotated[
+        str | None, typer.Option("--rest-port", metavar="PORT", help="Host port of REST: 8501, 0 for any, or none.")
+    ] = None,
+    grpc_port: Annotated[
+        str | None, typer.Option("--grpc-port", metavar="PORT", help="Host port of gRPC: 8500, 0 for any, or none.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to publish on; 0.0.0.0 for every network.")
+    ] = "127.0.0.1",
+    image: Annotated[
+        str | None, typer.Option("--image", help="The serving image.  [default: tensorflow/serving]")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="The image's tag.  [default: latest]")] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
+    ] = None,
+    pull: Annotated[
+        Literal["missing", "always", "never"], typer.Option("--pull", help="When to pull the image.")
+    ] = "missing",
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="A variable of the server's process; repeatable."),
+    ] = None,
+    memory: Annotated[str | None, typer.Option("--memory", "-m", help="Memory limit, such as 2g.")] = None,
+    cpus: Annotated[float | None, typer.Option("--cpus", help="CPU limit, such as 1.5.")] = None,
+    restart: Annotated[
+        str | None,
+        typer.Option("--restart", metavar="POLICY", help="no, always, unless-stopped or on-failure[:TIMES]."),
+    ] = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Show the log, and stop the server on Ctrl-C.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--rm", help="Remove the server when it stops.")] = False,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Keep a server that did not become ready.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of a server of that name.")] = False,
+    wait: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0: do not wait."),
+    ] = 300.0,
+    smoke_test: Annotated[
+        str | None,
+        typer.Option("--smoke-test", metavar="FILE|JSON", help="The request to try it with, instead of a small one."),
+    ] = None,
+    no_smoke_test: Annotated[bool, typer.Option("--no-smoke-test", help="Do not try it.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the equivalent docker run line, and start nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Serve a SavedModel: start, wait until ready, try. The trial is one predict request."""
+    from tfserve import launch as launching
+    from tfserve import spec as specs
+    from tfserve.cli.launched import show_launched
+    from tfserve.client.payload import read_request
+    from tfserve.saved_model import find_model
+    from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+
+    output = Output(json_wanted=json)
+    model = model_name or name or find_model(model_dir).default_name
+    spec = ServeSpec(
+        name=name or model,
+        models=(ModelSpec(model_dir, model),),
+        image=image,
+        tag=tag,
+        platform=platform,
+        host=specs.parse_host(host),
+        rest_port=PortRequest(specs.REST_PORT) if rest_port is None else PortRequest.parse(rest_port),
+        grpc_port=PortRequest(specs.GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port),
+        environment=specs.parse_environment(env or (), os.environ),
+        memory=None if memory is None else specs.parse_memory(memory),
+        cpus=cpus,
+        restart=restart,
+        remove=remove,
+        gpu=gpu,
+        server_flags=specs.parse_server_flags(server_flags or ()),
+    )
+    if dry_run:
+        from tfserve.exporters.docker_run import shell_line
+
+        output.shell_line(shell_line(launching.make_plan(spec, engine, output)))
+        return
+    options = launching.LaunchOptions(
+        engine=engine,
+        pull=pull,
+        wait_seconds=wait,
+        smoke_test=not no_smoke_test,
+        smoke_request=None if smoke_test is None else read_request(smoke_test).body,
+        replace=replace,
+        keep_failed=keep_failed,
+    )
+    launched = launching.launch(spec, options, output)
+    if foreground:
+        from tfserve.cli.foreground import stay
+
+        stay(launched, output)
+    else:
+        show_launched(launched, output)

@@ -1,0 +1,59 @@
+"""``tfserve ps`` and ``tfserve status``: what servers there are, and how they do."""
+
+from __future__ import annotations
+
+from tfserve.cli.options import EngineOption, JsonOption, OptionalName
+from tfserve.cli.output import Output
+
+__all__ = ["ps", "status"]
+
+
+def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+    """List the servers, running and stopped."""
+    from tfserve.engines.lookup import all_servers
+    from tfserve.status import look_at_all
+
+    output = Output(json_wanted=json)
+    statuses = look_at_all(all_servers(engine))
+    if json:
+        output.result([status.to_json() for status in statuses], "")
+    elif not statuses:
+        output.text("There is no server. Start one: tfserve run MODEL_DIR")
+    else:
+        rows = [
+            (
+                status.server.name,
+                status.server.engine,
+                status.server.state,
+                status.health,
+                " ".join(status.server.models),
+                status.server.rest_url or "-",
+                status.server.grpc_address or "-",
+            )
+            for status in statuses
+        ]
+        output.table(("NAME", "ENGINE", "STATE", "HEALTH", "MODELS", "REST", "GRPC"), rows)
+
+
+def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+    """Show how one server does. Its state, its addresses, and its models' versions."""
+    from tfserve.engines.lookup import find_server
+    from tfserve.status import look_at
+
+    output = Output(json_wanted=json)
+    found = look_at(*find_server(name, engine))
+    server = found.server
+    how = f"exit code {server.exit.code}" if server.exit and server.exit.code is not None else found.health
+    lines = [
+        f"{server.name}: {server.state}, {how}",
+        f"  engine   {server.engine}",
+        f"  image    {server.image}" if server.image else f"  pid      {server.pid or '-'}",
+        f"  created  {server.created.isoformat(timespec='seconds')}",
+        f"  REST     {server.rest_url or '-'}",
+        f"  gRPC     {server.grpc_address or '-'}",
+        *(
+            f"  model    {model}: " + (", ".join(f"version {number} {state}" for number, state in versions) or "-")
+            for model, versions in found.versions.items()
+        ),
+    ]
+    output.result(found.to_json(), "\n".join(lines))

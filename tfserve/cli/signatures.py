@@ -1,0 +1,42 @@
+"""Shows signatures, whether they were read from a file or told by a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfserve.saved_model import Signature, TensorSpec
+
+__all__ = ["signature_lines", "signatures_json"]
+
+
+def signatures_json(signatures: Mapping[str, Signature]) -> dict[str, Any]:
+    """Signatures in the shape that ``inspect --json`` prints."""
+    return {
+        name: {
+            "method": signature.method,
+            "inputs": {key: _tensor_json(spec) for key, spec in signature.inputs.items()},
+            "outputs": {key: _tensor_json(spec) for key, spec in signature.outputs.items()},
+        }
+        for name, signature in signatures.items()
+    }
+
+
+def signature_lines(signatures: Mapping[str, Signature]) -> list[str]:
+    """Signatures for people: one line each, and one for each of its inputs and outputs."""
+    lines = []
+    for name, signature in signatures.items():
+        lines.append(f"  {name}  {signature.method or 'no method'}")
+        tensors = [("in", *pair) for pair in signature.inputs.items()]
+        tensors += [("out", *pair) for pair in signature.outputs.items()]
+        width = max((len(key) for _, key, _ in tensors), default=0)
+        lines += [f"    {way:<3}  {key:<{width}}  {spec.dtype}  {_shape(spec)}" for way, key, spec in tensors]
+    return lines
+
+
+def _tensor_json(spec: TensorSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
+
+
+def _shape(spec: TensorSpec) -> str:
+    return "unknown rank" if spec.shape is None else f"({', '.join(map(str, spec.shape))})"

@@ -1,0 +1,129 @@
+"""Why a server did not become ready: the usual causes, recognised by its log and by how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tfserve.engines.base import Exit
+from tfserve.server_log import message
+
+__all__ = ["Diagnosis", "is_fatal", "recognise"]
+
+# What the server logs when a model will not load; it then retries for minutes with its ports closed, or waits for ever.
+_FATAL = re.compile(
+    r"Loading servable: \{name: .+ version: \d+\} failed: "
+    r"|No versions of servable .+ found under base path"
+    r"|Could not find base path .+ for servable"
+    r"|Failed to start server"
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A cause in one sentence, and what to do about it."""
+
+    cause: str
+    hint: str
+
+
+def is_fatal(line: str) -> bool:
+    """Whether this log line of a starting server means that it will not become ready by itself."""
+    return bool(_FATAL.search(line))
+
+
+def recognise(lines: Iterable[str], ended: Exit | None) -> Diagnosis | None:
+    """Names the cause of a failed start; None when it is not one of the known ones.
+
+    Args:
+        lines: the last lines of the server's log.
+        ended: how the server ended; None when it still runs.
+    """
+    text = "\n".join(message(line) for line in lines)
+    code = ended.code if ended else None
+    for known, diagnosis in _CAUSES:
+        if known(text, code, bool(ended and ended.out_of_memory)):
+            return diagnosis
+    failed = re.search(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)", text)
+    if failed:
+        return Diagnosis(
+            f"Version {failed[2]} of the model {failed[1]!r} cannot be loaded: {failed[3].rstrip('. ')}.",
+            "Check the export with: tfserve inspect MODEL_DIR. What a newer TensorFlow saved may need a newer image "
+            "(--tag).",
+        )
+    return None
+
+
+def _says(*words: str) -> Callable[[str, int | None, bool], bool]:
+    return lambda text, code, out_of_memory: any(word in text for word in words)
+
+
+# The first that fits is taken, so what explains more stands before what explains less.
+_CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] = (
+    (
+        lambda text, code, out_of_memory: out_of_memory or code == 137 or "std::bad_alloc" in text,
+        Diagnosis(
+            "The server was killed (exit 137), most often because memory ran out.",
+            "Give it more with --memory, free some on the machine, or serve a smaller model.",
+        ),
+    ),
+    (
+        lambda text, code, out_of_memory: code == 132 or "Illegal instruction" in text,
+        Diagnosis(
+            "The server was built for another CPU: it ran into an illegal instruction.",
+            "The official images need AVX on amd64, and emulation does not always have it. Build an image for this "
+            "CPU, or serve without one: --engine local",
+        ),
+    ),
+    (
+        lambda text, code, out_of_memory: "exec format error" in text.lower(),
+        Diagnosis(
+            "The image is for another platform than this machine's (exec format error).",
+            "Emulate it with --platform linux/amd64 and QEMU's binfmt handlers, or serve without it: --engine local",
+        ),
+    ),
+    (
+        _says("Cannot assign a device for operation"),
+        Diagnosis(
+            "The model needs a GPU: an operation is pinned to a device that the server does not have.",
+            "Serve it with --gpu on a machine with an NVIDIA GPU, or export it again without device placement.",
+        ),
+    ),
+    (
+        _says("No versions of servable"),
+        Diagnosis(
+            "The server sees no version of the model under its base path.",
+            "The model's directory has changed, or the engine sees another one. It must hold directories named by "
+            "numbers: tfserve inspect MODEL_DIR",
+        ),
+    ),
+    (
+        _says("Could not find base path"),
+        Diagnosis(
+            "The server does not see the model's directory.",
+            "On another machine, or in Docker Desktop, the directory has to be there, or be shared.",
+        ),
+    ),
+    (
+        _says("Permission denied", "PERMISSION_DENIED"),
+        Diagnosis(
+            "The server may not read the model.",
+            "It runs as the user who owns the model; that user needs read permission on all its files.",
+        ),
+    ),
+    (
+        _says("Op type not registered", "Unknown op", "Converting GraphDef to Graph has failed"),
+        Diagnosis(
+            "The model uses an operation that this TensorFlow does not have.",
+            "Take an image at least as new as the TensorFlow that saved the model (--tag), or one with the custom op.",
+        ),
+    ),
+    (
+        _says("ddress already in use", "Failed to bind"),
+        Diagnosis(
+            "A port of the server is taken by another program.",
+            "Choose others with --rest-port and --grpc-port; 0 takes any free one.",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What runs a launch plan: the Docker Engine, or a process of this machine."""

@@ -1,0 +1,160 @@
+"""What an engine is: it starts a plan, finds what it started, and ends it. And what a server looks like to the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from tfserve.plan import LaunchPlan
+    from tfserve.saved_model import ModelDirectory
+    from tfserve.spec import ServeSpec
+
+__all__ = ["Engine", "EngineName", "Exit", "Server"]
+
+EngineName = Literal["docker", "local"]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a server ended: its exit code (128 + N for signal N), None when nobody saw it; and whether memory ran out."""
+
+    code: int | None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Server:
+    """One model server, running or stopped.
+
+    Attributes:
+        name: its name.
+        engine: what runs it.
+        state: ``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited`` or ``dead``.
+        models: the names of its models.
+        created: when it was made.
+        rest_url: where its REST API is reached; None when it is stopped or not published.
+        grpc_address: the same for gRPC, as ``host:port``.
+        image: its image; None for a local process.
+        container_id: its container; None for a local process.
+        pid: its process; None in a container, and when it is not running.
+        gpu: whether it uses a GPU.
+        exit: how it ended; None while it runs.
+    """
+
+    name: str
+    engine: EngineName
+    state: str
+    models: tuple[str, ...]
+    created: datetime
+    rest_url: str | None = None
+    grpc_address: str | None = None
+    image: str | None = None
+    container_id: str | None = None
+    pid: int | None = None
+    gpu: bool = False
+    exit: Exit | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state in ("running", "paused", "restarting")
+
+
+class Engine(Protocol):
+    """Runs plans. Every method may raise `EngineUnavailableError` when the engine does not answer (any more)."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which engine this is."""
+        ...
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether it publishes on this machine, so that a look at this machine's ports says what is free."""
+        ...
+
+    @property
+    def serves_grpc(self) -> bool:
+        """Whether its servers have a gRPC API."""
+        ...
+
+    def plan(
+        self,
+        spec: ServeSpec,
+        directories: Sequence[ModelDirectory],
+        *,
+        rest_port: int | None,
+        grpc_port: int | None,
+        gpu: bool,
+    ) -> LaunchPlan:
+        """Plans what `spec` asks for, with what is true of this engine; see `tfserve.plan`."""
+        ...
+
+    def launch(self, plan: LaunchPlan) -> Server:
+        """Starts a plan and returns at once, long before the server is ready.
+
+        Nothing is left behind when it fails, or when it is interrupted.
+
+        Raises:
+            NameTakenError: there is a server of this name, running or stopped.
+            PortTakenError: another program listens on a port of the plan.
+            ImageError: the engine does not have the image.
+            NotReadyError: the engine could not start it.
+        """
+        ...
+
+    def servers(self) -> list[Server]:
+        """Lists all servers of this engine, oldest first."""
+        ...
+
+    def find(self, name: str) -> Server | None:
+        """Finds a server by name."""
+        ...
+
+    def logs(
+        self,
+        server: Server,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        """Yields the lines of the server's log, without their line ends.
+
+        Args:
+            server: whose log.
+            follow: whether to wait for more until the server ends.
+            tail: how many of the last lines there are; None for all.
+            since: only lines written after this.
+            timestamps: whether each line begins with the time it was written, RFC 3339.
+        """
+        ...
+
+    def start(self, server: Server) -> Server:
+        """Starts a stopped server again.
+
+        Raises:
+            PortTakenError: its port has been taken since.
+            NotReadyError: the engine could not start it.
+        """
+        ...
+
+    def stop(self, server: Server, *, grace: float) -> None:
+        """Tells a server to end, and ends it after `grace` seconds. One that runs with ``remove`` is removed."""
+        ...
+
+    def remove(self, server: Server) -> None:
+        """Removes a server, ending it at once if it runs, with its log and all that was made for it."""
+        ...
+
+    def set_aside(self, server: Server, *, grace: float) -> Server:
+        """Stops a server and frees its name, so that another can take its place; the result can be brought back."""
+        ...
+
+    def bring_back(self, aside: Server, original: Server) -> None:
+        """Undoes `set_aside`, and starts `original` again if it was running."""
+        ...

@@ -1,0 +1,308 @@
+"""Servers as containers of a Docker Engine. The labels on a container are the only record of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from tfserve import labels
+from tfserve.engines.base import EngineName, Exit, Server
+from tfserve.engines.docker_client import docker_errors, explanation, remote_host
+from tfserve.errors import GpuError, ImageError, NameTakenError, NotReadyError, PortTakenError, SavedModelError
+from tfserve.images import GRPC_PORT, REST_PORT
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from tfserve.plan import EngineFacts, LaunchPlan
+    from tfserve.saved_model import ModelDirectory
+    from tfserve.spec import ServeSpec
+
+__all__ = ["DockerEngine"]
+
+_EXITED = re.compile(r"Exited \((\d+)\)")
+_ASIDE = ".replaced"
+
+
+class DockerEngine:
+    """A Docker Engine, through the Docker SDK.
+
+    Args:
+        client: the connection.
+    """
+
+    name: EngineName = "docker"
+    serves_grpc = True
+
+    def __init__(self, client: APIClient) -> None:
+        self.client = client
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether it publishes on this machine; see `Engine.shares_ports`."""
+        return remote_host(self.client) is None
+
+    @cached_property
+    def facts(self) -> EngineFacts:
+        """What a plan has to know of this engine."""
+        from tfserve.plan import EngineFacts
+
+        with docker_errors():
+            info = self.client.info()
+        security = info.get("SecurityOptions") or []
+        return EngineFacts(
+            rootless=any("rootless" in option for option in security),
+            selinux=any("selinux" in option for option in security),
+            runtimes=frozenset(info.get("Runtimes") or {}),
+        )
+
+    def plan(
+        self,
+        spec: ServeSpec,
+        directories: Sequence[ModelDirectory],
+        *,
+        rest_port: int | None,
+        grpc_port: int | None,
+        gpu: bool,
+    ) -> LaunchPlan:
+        """Plans a container; see `Engine.plan`."""
+        from tfserve.engines.owner import reader_of
+        from tfserve.plan import container_plan
+
+        return container_plan(
+            spec,
+            directories,
+            rest_port=rest_port,
+            grpc_port=grpc_port,
+            engine=self.facts,
+            gpu=gpu,
+            user=reader_of(directories),
+        )
+
+    def launch(self, plan: LaunchPlan) -> Server:
+        """Creates and starts the container of `plan`; see `Engine.launch`."""
+        with docker_errors():
+            with _launch_errors(plan):
+                container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
+            try:
+                with _launch_errors(plan):
+                    self.client.start(container)
+                return _server(self._list({"id": container})[0])
+            except BaseException:
+                self.client.remove_container(container, force=True, v=True)
+                raise
+
+    def servers(self) -> list[Server]:
+        """Lists the containers that carry tfserve's label; see `Engine.servers`."""
+        with docker_errors():
+            return self._find({"label": labels.NAME})
+
+    def find(self, name: str) -> Server | None:
+        """Finds a server by its label; see `Engine.find`."""
+        with docker_errors():
+            found = self._find({"label": f"{labels.NAME}={name}"})
+        return found[0] if found else None
+
+    def logs(
+        self,
+        server: Server,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        """Yields the lines of the container's log; see `Engine.logs`."""
+        with docker_errors():
+            chunks = self.client.logs(
+                server.container_id,
+                stream=True,
+                follow=follow,
+                tail="all" if tail is None else tail,
+                since=None if since is None else since.timestamp(),
+                timestamps=timestamps,
+            )
+            rest = b""
+            for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace").rstrip("\r")
+            if rest:
+                yield rest.decode(errors="replace")
+            if follow:
+                self.client.ping()  # a dying engine ends the log just as a dying server does
+
+    def start(self, server: Server) -> Server:
+        """Starts the stopped container; see `Engine.start`."""
+        with docker_errors():
+            with _launch_errors(server):
+                self.client.start(server.container_id)
+            return _server(self._list({"id": str(server.container_id)})[0])
+
+    def stop(self, server: Server, *, grace: float) -> None:
+        """Stops the container; see `Engine.stop`."""
+        with docker_errors():
+            self.client.stop(server.container_id, timeout=ceil(grace))
+
+    def remove(self, server: Server) -> None:
+        """Removes the container; see `Engine.remove`."""
+        import docker.errors
+
+        with docker_errors():
+            try:
+                self.client.remove_container(server.container_id, force=True, v=True)
+            except docker.errors.NotFound:  # gone already
+                return
+            except docker.errors.APIError as error:
+                if "already in progress" not in explanation(error):
+                    raise
+
+    def set_aside(self, server: Server, *, grace: float) -> Server:
+        """Stops and renames the container; see `Engine.set_aside`."""
+        with docker_errors():
+            self.client.rename(server.container_id, labels.container_name(server.name) + _ASIDE)
+            self.client.stop(server.container_id, timeout=ceil(grace))
+        return server
+
+    def bring_back(self, aside: Server, original: Server) -> None:
+        """Gives the container its name back and starts it if it ran; see `Engine.bring_back`."""
+        with docker_errors():
+            self.client.rename(aside.container_id, labels.container_name(original.name))
+            if original.running:
+                self.client.start(aside.container_id)
+
+    def _find(self, filters: dict[str, str]) -> list[Server]:
+        containers = sorted(self._list(filters), key=lambda data: data["Created"])
+        # One that is being replaced gives way to the one that takes its place.
+        containers.sort(key=lambda data: data["Names"][0].endswith(_ASIDE))
+        servers: dict[str, Server] = {}
+        for data in containers:
+            servers.setdefault(data["Labels"][labels.NAME], self._with_exit(_server(data)))
+        return list(servers.values())
+
+    def _list(self, filters: dict[str, str]) -> list[dict[str, Any]]:
+        containers: list[dict[str, Any]] = self.client.containers(all=True, filters=filters)
+        return containers
+
+    def _with_exit(self, server: Server) -> Server:
+        if server.exit is None:
+            return server
+        import dataclasses
+
+        import docker.errors
+
+        try:
+            state = self.client.inspect_container(server.container_id)["State"]
+        except docker.errors.NotFound:
+            return server
+        return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
+
+
+def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    from docker.types import DeviceRequest, Mount
+
+    restart, _, times = (plan.restart or "no").partition(":")
+    published = [port for port in (plan.rest, plan.grpc) if port]
+    host_config = client.create_host_config(
+        port_bindings={port.server_port: (port.host, port.host_port or None) for port in published},
+        mounts=[Mount(mount.target, mount.source, type="bind", read_only=True) for mount in plan.mounts],
+        init=True,
+        cap_drop=["ALL"],
+        security_opt=list(plan.security_options),
+        mem_limit=plan.memory,
+        nano_cpus=None if plan.cpus is None else round(plan.cpus * 1e9),
+        restart_policy={"Name": restart, "MaximumRetryCount": int(times or 0)},
+        auto_remove=plan.remove,
+        runtime=plan.runtime,
+        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if plan.gpus == "all" else None,
+    )
+    return {
+        "image": plan.image,
+        "command": list(plan.command) or None,
+        "name": plan.container_name,
+        "environment": dict(plan.environment),
+        "ports": [port.server_port for port in published],
+        "labels": dict(plan.labels),
+        "user": plan.user,
+        "platform": plan.platform,
+        "detach": True,
+        "host_config": host_config,
+    }
+
+
+@contextmanager
+def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
+    """Turns the engine's refusals to create or start a container into errors that name the cause."""
+    import docker.errors
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        text = explanation(error)
+        lowered = text.lower()
+        if "is already in use by container" in lowered:
+            container = labels.container_name(server.name)
+            raise NameTakenError(
+                f"The name {server.name!r} is taken: there is a container {container}.",
+                hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {server.name}",
+            ) from error
+        if "port is already allocated" in lowered or "address already in use" in lowered:
+            raise PortTakenError(
+                "A port is taken by another program.",
+                hint="Choose others with --rest-port and --grpc-port; 0 takes any free one.",
+                details=text,
+            ) from error
+        if isinstance(error, docker.errors.ImageNotFound):
+            raise ImageError(
+                f"The engine has no image {server.image}.", hint="Pull it first: tfserve pull", details=text
+            ) from error
+        if "bind source path does not exist" in lowered or "mounts denied" in lowered:
+            raise SavedModelError(
+                "The Docker Engine does not see the model's directory.",
+                hint="On another machine the model has to be there too; in Docker Desktop, share the directory "
+                "(Settings, Resources, File sharing).",
+                details=text,
+            ) from error
+        if "could not select device driver" in lowered or "unknown runtime" in lowered or "runtime name" in lowered:
+            raise GpuError(
+                "The Docker Engine cannot give a container a GPU.",
+                hint="Install the NVIDIA Container Toolkit and restart the engine, or serve on the CPU with --no-gpu.",
+                details=text,
+            ) from error
+        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
+
+
+def _server(data: dict[str, Any]) -> Server:
+    """Reads one entry of the engine's container list."""
+    written = data["Labels"]
+    exited = _EXITED.search(data.get("Status") or "")
+    stopped = data["State"] in ("exited", "dead")
+    return Server(
+        name=written[labels.NAME],
+        engine="docker",
+        state=data["State"],
+        models=tuple(json.loads(written.get(labels.MODELS, "[]"))),
+        created=datetime.fromtimestamp(data["Created"], timezone.utc),
+        rest_url=_address(data, REST_PORT, "http://"),
+        grpc_address=_address(data, GRPC_PORT, ""),
+        image=data["Image"],
+        container_id=data["Id"],
+        gpu=written.get(labels.GPU) == "true",
+        exit=Exit(int(exited[1]) if exited else None) if stopped else None,
+    )
+
+
+def _address(data: dict[str, Any], port: int, prefix: str) -> str | None:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - all interfaces are reached through loopback
+    for published in data.get("Ports") or ():
+        if published["PrivatePort"] == port and published.get("PublicPort"):
+            host = published.get("IP") or "127.0.0.1"
+            host = reachable.get(host, f"[{host}]" if ":" in host else host)
+            return f"{prefix}{host}:{published['PublicPort']}"
+    return None

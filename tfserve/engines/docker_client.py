@@ -1,0 +1,98 @@
+"""The way to the Docker Engine, and what its errors mean to a user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tfserve.errors import EngineUnavailableError, TfserveError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["connect", "docker_errors", "explanation", "is_configured", "remote_host"]
+
+_DEFAULT_SOCKET = Path("/var/run/docker.sock")
+_INSTALL = "Install Docker Engine (https://docs.docker.com/engine/install/) and start it"
+_WITHOUT = "or serve without Docker: pip install 'tfserve[local]', then --engine local"
+
+
+def is_configured() -> bool:
+    """Whether anything here points at an engine; when nothing does, there is no need to load the SDK to find out."""
+    variables = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+    if os.name == "nt" or any(os.environ.get(name) for name in variables):
+        return True
+    return _DEFAULT_SOCKET.exists() or Path("~/.docker/config.json").expanduser().exists()
+
+
+def connect() -> APIClient:
+    """Connects to the engine that the ``docker`` command would use: DOCKER_HOST, else the current context.
+
+    Raises:
+        EngineUnavailableError: it does not answer, or does not let this user in.
+    """
+    import docker
+    import docker.errors
+    from requests.exceptions import RequestException
+
+    try:
+        ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh://")
+        return docker.DockerClient.from_env(version="auto", use_ssh_client=ssh).api
+    except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
+        raise _unreachable(error) from error
+
+
+@contextmanager
+def docker_errors() -> Iterator[None]:
+    """Turns what the SDK raises when an engine goes away, or refuses, into errors a user can read."""
+    import docker.errors
+    import requests.exceptions
+    import urllib3.exceptions
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise TfserveError(
+            f"Docker Engine refused: {explanation(error)}.", hint="Its own log says more: journalctl -u docker"
+        ) from error
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+    ) as error:
+        raise EngineUnavailableError(
+            "Docker Engine stopped answering.",
+            hint="See whether it still runs: docker info",
+            details=str(error),
+        ) from error
+
+
+def explanation(error: Exception) -> str:
+    """Returns the engine's own words for an API error."""
+    return str(getattr(error, "explanation", None) or error).strip().rstrip(".")
+
+
+def remote_host(client: APIClient) -> str | None:
+    """The host of an engine on another machine; None when it is this machine's own."""
+    url = urlsplit(client.base_url)
+    if url.scheme in ("http+docker", "unix", "npipe", "http+unix"):
+        return None
+    return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
+
+
+def _unreachable(error: Exception) -> EngineUnavailableError:
+    where = os.environ.get("DOCKER_HOST") or "the address of the current docker context"
+    text = str(error)
+    if "Permission denied" in text or isinstance(error, PermissionError):
+        return EngineUnavailableError(
+            f"This user may not use the Docker Engine at {where}.",
+            hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), ' + _WITHOUT + ".",
+        )
+    return EngineUnavailableError(
+        f"No Docker Engine answers at {where}.", hint=f"{_INSTALL}, {_WITHOUT}.", details=text or None
+    )

@@ -1,0 +1,131 @@
+"""Serving images on a Docker Engine: whether one is there, and how to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfserve.engines.docker_client import docker_errors, explanation
+from tfserve.errors import ImageError
+from tfserve.images import ImageReference
+from tfserve.progress import LayerProgress
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["Image", "find_image", "pull_image"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on the engine: its name, id, repository digests, size in bytes and platform."""
+
+    name: str
+    id: str
+    digests: tuple[str, ...]
+    size: int
+    platform: str
+
+
+def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
+    """Finds an image on the engine; None when it is not there, or only for another platform."""
+    import docker.errors
+
+    with docker_errors():
+        try:
+            data = client.inspect_image(str(reference))
+        except docker.errors.NotFound:
+            return None
+    variant = f"/{data['Variant']}" if data.get("Variant") else ""
+    actual = f"{data['Os']}/{data['Architecture']}"
+    if platform is not None and platform not in (actual, actual + variant):
+        return None
+    return Image(str(reference), data["Id"], tuple(data.get("RepoDigests") or ()), data["Size"], actual + variant)
+
+
+def pull_image(
+    client: APIClient,
+    reference: ImageReference,
+    platform: str | None = None,
+    *,
+    on_progress: Callable[[LayerProgress], None] = lambda progress: None,
+) -> Image:
+    """Pulls an image, with the credentials of the docker command's configuration.
+
+    Args:
+        client: the engine.
+        reference: what to pull.
+        platform: ``linux/amd64`` and the like; None for the engine's own.
+        on_progress: called for every step of every layer.
+
+    Raises:
+        ImageError: the registry does not have it, does not give it, or does not answer; or it does not fit.
+        EngineUnavailableError: the engine stopped answering on the way.
+    """
+    import docker.errors
+
+    with docker_errors():
+        try:
+            tag = (reference.digest or "").lstrip("@") or reference.tag
+            events = client.pull(reference.repository, tag=tag, stream=True, decode=True, platform=platform)
+            for event in events:
+                if "error" in event:
+                    raise _pull_error(reference, platform, str(event["error"]))
+                _report(event, on_progress)
+        except docker.errors.APIError as error:
+            raise _pull_error(reference, platform, explanation(error)) from error
+    image = find_image(client, reference, platform)
+    if image is None:
+        raise ImageError(
+            f"The pull of {reference} ended without the image.",
+            hint=f"See what the docker command says: docker pull {reference}",
+        )
+    return image
+
+
+def _report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+    status = str(event.get("status", ""))
+    if "id" in event and not status.startswith("Pulling from"):
+        detail = event.get("progressDetail") or {}
+        on_progress(LayerProgress(str(event["id"]), status, detail.get("current"), detail.get("total")))
+
+
+def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
+    lowered = text.lower()
+    if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
+        return ImageError(
+            f"There is no {reference} for {platform or 'the platform of this engine'}.",
+            hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
+            "or serve without an image: --engine local",
+            details=text,
+        )
+    if "manifest unknown" in lowered or "not found" in lowered:
+        return ImageError(
+            f"The registry has no image {reference}.",
+            hint="Look the name and the tag up: https://hub.docker.com/r/tensorflow/serving/tags",
+            details=text,
+        )
+    if "denied" in lowered or "unauthorized" in lowered or "authentication" in lowered:
+        return ImageError(
+            f"The registry does not give {reference} to this user, or has no such image.",
+            hint="Check the name; for a private image log in first: docker login",
+            details=text,
+        )
+    if "toomanyrequests" in lowered:
+        return ImageError(
+            f"The registry's rate limit is reached: {reference} was not pulled.",
+            hint="Wait, or log in for a higher limit: docker login",
+            details=text,
+        )
+    if "no space left" in lowered:
+        return ImageError(
+            f"The engine's disk is full: {reference} was not pulled.",
+            hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
+            details=text,
+        )
+    return ImageError(
+        f"{reference} could not be pulled.",
+        hint="Check the engine's network and proxy. Without a network, docker load brings an image from a file.",
+        details=text,
+    )

@@ -1,0 +1,249 @@
+"""Servers as detached processes of this machine, for where there is no Docker."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tfserve.engines import local_state
+from tfserve.engines.base import EngineName, Exit, Server
+from tfserve.engines.local_runtime import find_binary
+from tfserve.engines.local_state import Record, ServerDirectory
+from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
+
+if TYPE_CHECKING:
+    from tfserve.plan import LaunchPlan, PublishedPort
+    from tfserve.saved_model import ModelDirectory
+    from tfserve.spec import ServeSpec
+
+__all__ = ["LocalEngine"]
+
+_POLL_SECONDS = 0.02
+_KILL_SECONDS = 10.0
+_ASIDE = ".replaced-"
+
+
+class LocalEngine:
+    """Runs servers as processes of the invoking user."""
+
+    name: EngineName = "local"
+    shares_ports = True
+
+    def __init__(self) -> None:
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    @property
+    def serves_grpc(self) -> bool:
+        """Whether the program that runs has a gRPC API; see `Engine.serves_grpc`."""
+        return find_binary().serves_grpc
+
+    def plan(
+        self,
+        spec: ServeSpec,
+        directories: Sequence[ModelDirectory],
+        *,
+        rest_port: int | None,
+        grpc_port: int | None,
+        gpu: bool,
+    ) -> LaunchPlan:
+        """Plans a process; see `Engine.plan`."""
+        from tfserve.plan import process_plan
+
+        return process_plan(
+            spec,
+            directories,
+            rest_port=rest_port,
+            grpc_port=grpc_port,
+            binary=find_binary(),
+            root=local_state.directory_of(spec.name).path / "models",
+        )
+
+    def launch(self, plan: LaunchPlan) -> Server:
+        """Starts the process of `plan`; see `Engine.launch`."""
+        directory = local_state.create(plan)
+        try:
+            return self._spawn(directory)
+        except BaseException:
+            directory.remove()
+            raise
+
+    def servers(self) -> list[Server]:
+        """Lists the servers of this user; see `Engine.servers`."""
+        found = [server for directory in local_state.directories() if (server := self._server(directory))]
+        return sorted(found, key=lambda server: server.created)
+
+    def find(self, name: str) -> Server | None:
+        """Finds a server by name; see `Engine.find`."""
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            return None
+        return self._server(local_state.directory_of(name))
+
+    def logs(
+        self,
+        server: Server,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        """Yields the lines of the log file; see `Engine.logs`."""
+        from tfserve.engines.local_log import read_log
+
+        directory = local_state.directory_of(server.name)
+        yield from read_log(
+            directory.log, tail=tail, since=since, timestamps=timestamps, more=directory.is_alive if follow else None
+        )
+
+    def start(self, server: Server) -> Server:
+        """Starts a stopped server again, with the plan it had; see `Engine.start`."""
+        from tfserve.ports import is_free
+
+        directory = local_state.directory_of(server.name)
+        record = directory.read()
+        published = (record.plan.rest, record.plan.grpc) if record and not directory.is_alive() else ()
+        for port in filter(None, published):
+            if not is_free(port.host, port.host_port):
+                raise PortTakenError(
+                    f"Port {port.host_port} on {port.host} is taken by another program.",
+                    hint=f"End that program, or make the server anew on another port: tfserve rm {server.name}",
+                )
+        return self._spawn(directory)
+
+    def stop(self, server: Server, *, grace: float) -> None:
+        """Sends SIGTERM, and SIGKILL after `grace` seconds; see `Engine.stop`."""
+        directory = local_state.directory_of(server.name)
+        record = directory.read()
+        if record is None:
+            return
+        directory.write(dataclasses.replace(record, stopped=True))
+        self._end(directory, grace)
+        if record.plan.remove:
+            directory.remove()
+
+    def remove(self, server: Server) -> None:
+        """Ends the process and removes its directory; see `Engine.remove`."""
+        directory = local_state.directory_of(server.name)
+        self._end(directory, grace=0)
+        directory.remove()
+
+    def set_aside(self, server: Server, *, grace: float) -> Server:
+        """Stops the process and moves its directory away; see `Engine.set_aside`."""
+        directory = local_state.directory_of(server.name)
+        self._end(directory, grace)
+        aside = directory.path.with_name(f"{_ASIDE}{server.name}")
+        ServerDirectory(aside).remove()
+        directory.path.rename(aside)
+        return dataclasses.replace(server, name=aside.name)
+
+    def bring_back(self, aside: Server, original: Server) -> None:
+        """Moves the directory back and starts the process if it ran; see `Engine.bring_back`."""
+        directory = local_state.directory_of(original.name)
+        local_state.directory_of(aside.name).path.rename(directory.path)
+        if original.running:
+            self._spawn(directory)
+
+    def _spawn(self, directory: ServerDirectory) -> Server:
+        record = directory.read()
+        if record is None:
+            raise NotReadyError(f"The record of the server {directory.path.name!r} cannot be read.")
+        with local_state.state_errors(directory.path):
+            lock = directory.take_lock()
+            log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+        if lock is None:
+            os.close(log)
+            raise local_state.name_taken(directory.path.name)
+        try:
+            process = subprocess.Popen(
+                record.plan.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=directory.path,
+                env={**os.environ, **record.plan.environment},
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotReadyError(f"{record.plan.command[0]!r} could not be started: {error.strerror}.") from error
+        finally:
+            os.close(lock)
+            os.close(log)
+        self._children[process.pid] = process
+        try:
+            directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
+        except BaseException:  # a process that nobody knows of must not stay
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        server = self._server(directory)
+        if server is None:
+            raise NotReadyError(f"The record of the server {directory.path.name!r} is gone.")
+        return server
+
+    def _server(self, directory: ServerDirectory) -> Server | None:
+        record = directory.read()
+        if record is None:
+            return None
+        plan, alive = record.plan, directory.is_alive()
+        if plan.remove and record.pid is not None and not alive:
+            directory.remove()
+            return None
+        return Server(
+            name=directory.path.name,
+            engine="local",
+            state="running" if alive else "exited",
+            models=plan.models,
+            created=record.created,
+            rest_url=f"http://{_address(plan.rest)}" if alive and plan.rest else None,
+            grpc_address=_address(plan.grpc) if alive and plan.grpc else None,
+            pid=record.pid if alive else None,
+            exit=None if alive else self._exit(record),
+        )
+
+    def _exit(self, record: Record) -> Exit:
+        child = self._children.get(record.pid or 0)
+        code = child.poll() if child else None
+        if code is not None and code < 0:
+            code = 128 - code
+        if code is None and record.stopped:
+            code = 0
+        return Exit(code)
+
+    def _end(self, directory: ServerDirectory, grace: float) -> None:
+        """Ends the process of `directory`, first gently."""
+        record = directory.read()
+        if record is None or record.pid is None:
+            return
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
+            if not directory.is_alive():
+                break
+            if seconds <= 0:
+                continue
+            # The lock is held, so this pid is still the server's, and leads the group of all that it started.
+            try:
+                os.killpg(record.pid, number)
+            except ProcessLookupError:
+                pass
+            except PermissionError as error:
+                raise EngineUnavailableError(
+                    f"The process {record.pid} of {directory.path.name!r} belongs to another user."
+                ) from error
+            deadline = time.monotonic() + seconds
+            while directory.is_alive() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+        child = self._children.get(record.pid)
+        if child is not None:
+            child.wait(timeout=_KILL_SECONDS)
+
+
+def _address(port: PublishedPort) -> str:
+    # All interfaces are reached through loopback.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(port.host, port.host)  # noqa: S104
+    return f"[{host}]:{port.host_port}" if ":" in host else f"{host}:{port.host_port}"

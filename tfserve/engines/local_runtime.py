@@ -1,0 +1,47 @@
+"""Which program serves models on this machine without a container, and whether what it needs is installed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tfserve.errors import EngineUnavailableError
+
+if TYPE_CHECKING:
+    from tfserve.plan import Binary
+
+__all__ = ["find_binary", "is_installed"]
+
+OFFICIAL = "tensorflow_model_server"
+_NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn")
+
+
+def is_installed() -> bool:
+    """Whether the local engine can serve: by the official server on PATH, or by tfserve's own."""
+    return bool(shutil.which(OFFICIAL)) or not _missing()
+
+
+def find_binary() -> Binary:
+    """Finds the program: ``tensorflow_model_server`` on PATH, else ``tfserve-model-server``.
+
+    Raises:
+        EngineUnavailableError: neither is installed.
+    """
+    from tfserve.plan import Binary
+
+    official = shutil.which(OFFICIAL)
+    if official:
+        return Binary((official,), official=True, serves_grpc=True)
+    missing = _missing()
+    if missing:
+        raise EngineUnavailableError(
+            f"The local engine is not installed: {', '.join(missing)} is missing.",
+            hint="Install it: pip install 'tfserve[local]'",
+        )
+    return Binary((sys.executable, "-m", "tfserve.model_server"), official=False, serves_grpc=False)
+
+
+def _missing() -> list[str]:
+    return [name for name in _NEEDED if find_spec(name) is None]

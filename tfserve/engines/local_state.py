@@ -1,0 +1,206 @@
+"""What is on disk of a local server: its plan, its log, and the lock by which one sees whether it lives.
+
+Each server has a directory of its name under ``$XDG_STATE_HOME/tfserve/servers``. Its process inherits a lock on a file
+there and holds it as long as it lives, however it ends. So a dead or reused pid is never taken for a server, and only
+a living server's pid is ever signalled.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfserve.errors import EngineUnavailableError, NameTakenError
+
+if TYPE_CHECKING:
+    from tfserve.plan import LaunchPlan
+
+__all__ = ["ServerDirectory", "create", "directories", "directory_of", "servers_root"]
+
+_RECORD = "server.json"
+_LOOK_SECONDS = 0.1  # whoever looks whether a server lives holds its lock for far less
+_RETRY_SECONDS = 0.001
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written down of a server: its plan, when it was made, its last pid, and whether tfserve stopped it."""
+
+    plan: LaunchPlan
+    created: datetime
+    pid: int | None = None
+    stopped: bool = False
+
+
+def servers_root() -> Path:
+    """The directory of all local servers, under ``$XDG_STATE_HOME``.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    configured = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(configured) if Path(configured).is_absolute() else Path("~/.local/state").expanduser()
+    return state / "tfserve" / "servers"
+
+
+def directory_of(name: str) -> ServerDirectory:
+    """The directory of the server called `name`, whether or not there is one."""
+    return ServerDirectory(servers_root() / name)
+
+
+def directories() -> list[ServerDirectory]:
+    """The directories of all servers that have a readable record."""
+    root = servers_root()
+    with state_errors(root):
+        try:
+            found = [ServerDirectory(path) for path in root.iterdir() if not path.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    return [directory for directory in found if directory.read() is not None]
+
+
+def create(plan: LaunchPlan) -> ServerDirectory:
+    """Makes the directory of a new server, whole or not at all, so that of two at the same moment exactly one wins.
+
+    Raises:
+        NameTakenError: there is a server of this name.
+        EngineUnavailableError: the state directory cannot be written.
+    """
+    root = servers_root()
+    with state_errors(root):
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = ServerDirectory(Path(tempfile.mkdtemp(prefix=f".{plan.name}-", dir=root)))
+        try:
+            draft.write(Record(plan, datetime.now(timezone.utc)))
+            draft.log.touch()
+            draft.lock.touch()
+            for mount in plan.mounts:
+                link = draft.path / Path(mount.target).relative_to(root / plan.name)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(mount.source)
+            try:
+                draft.path.rename(root / plan.name)
+            except OSError:
+                _clear(directory_of(plan.name))
+                draft.path.rename(root / plan.name)
+        except BaseException as error:
+            draft.remove()
+            if isinstance(error, OSError) and (root / plan.name).exists():
+                raise name_taken(plan.name) from None
+            raise
+    return directory_of(plan.name)
+
+
+def _clear(directory: ServerDirectory) -> None:
+    """Removes what is left of a server whose record was damaged: nobody can see it, and it would hold its name."""
+    lock = os.open(directory.path.parent / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # so that what is there cannot be removed, and made anew, in between
+        if directory.path.exists() and directory.read() is None and not directory.is_alive():
+            directory.remove()
+    finally:
+        os.close(lock)
+
+
+def name_taken(name: str) -> NameTakenError:
+    """The error for a name that a server has already."""
+    return NameTakenError(
+        f"The name {name!r} is taken by another server.",
+        hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
+    )
+
+
+@contextmanager
+def state_errors(root: Path) -> Iterator[None]:
+    """Says what to do when the state directory cannot be used: a read-only home, a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"The local engine cannot keep its state under {str(root)!r}: {error.strerror}.",
+            hint="Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state",
+        ) from None
+
+
+@dataclass(frozen=True)
+class ServerDirectory:
+    """The directory of one local server."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """The file that holds all the server ever wrote."""
+        return self.path / "server.log"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the server's process holds locked."""
+        return self.path / "lock"
+
+    def read(self) -> Record | None:
+        """Reads the record; None when there is none, or none that can be read."""
+        from tfserve import plan as plans
+
+        try:
+            data = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
+            plan = plans.from_json(data["plan"])
+            return Record(plan, datetime.fromisoformat(data["created"]), data["pid"], data["stopped"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, record: Record) -> None:
+        """Writes the record, whole or not at all."""
+        from tfserve import plan as plans
+
+        data = {
+            "plan": plans.to_json(record.plan),
+            "created": record.created.isoformat(),
+            "pid": record.pid,
+            "stopped": record.stopped,
+        }
+        draft = self.path / f".{_RECORD}.{os.getpid()}"
+        draft.write_text(json.dumps(data), encoding="utf-8")
+        draft.replace(self.path / _RECORD)
+
+    def take_lock(self) -> int | None:
+        """Locks the directory for a new process and returns the descriptor to pass on; None while one holds it."""
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + _LOOK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(descriptor)
+                    return None
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return descriptor
+
+    def is_alive(self) -> bool:
+        """Whether the server's process lives."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def remove(self) -> None:
+        """Removes the directory and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM: what may be cut short, and what has to be finished or undone first.
+
+Between asking an engine for a server and noting which server that is, an interrupt would leave something behind that
+nobody remembers. Such stretches run inside `held`.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tfserve.errors import InterruptError
+
+__all__ = ["Terminated", "held", "raise_on_termination"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, raised where Ctrl-C would raise `KeyboardInterrupt`, so that both clean up alike."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def exit_code(interrupt: BaseException) -> int:
+    """The shell's code for a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + interrupt.number if isinstance(interrupt, Terminated) else InterruptError.exit_code
+
+
+def raise_on_termination() -> None:
+    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. SIGHUP stays ignored if it is (``nohup``)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Delays interrupts until the block is done; a second one is not delayed. Does nothing outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            restore()
+            deliver(number, frame)
+        waiting.append((number, frame))
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def deliver(number: int, frame: FrameType | None) -> None:
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        elif handler is signal.SIG_DFL:
+            signal.raise_signal(number)
+
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in handlers.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, note)
+    try:
+        yield
+    finally:
+        restore()
+    if waiting:
+        deliver(*waiting[0])

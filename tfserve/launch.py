@@ -1,0 +1,219 @@
+"""Starts a server the whole way: look at the model, choose an engine, plan, start, wait until it serves, ask it once.
+
+Whatever fails on the way, or is interrupted, what was made for it is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from tfserve import ports
+from tfserve.engines.base import Engine, Server
+from tfserve.engines.choice import PullPolicy, choose_engine
+from tfserve.engines.local_state import name_taken
+from tfserve.engines.lookup import EngineChoice, all_servers
+from tfserve.engines.owner import reader_of
+from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
+from tfserve.interrupts import held
+from tfserve.plan import EngineFacts, LaunchPlan, container_plan
+from tfserve.progress import Progress
+from tfserve.readiness import wait_until_ready
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, find_model, read_signatures
+from tfserve.smoke_test import SmokeTest, smoke_test
+from tfserve.spec import PortRequest, ServeSpec
+
+__all__ = ["STOP_SECONDS", "LaunchOptions", "Launched", "launch", "make_plan", "restart"]
+
+STOP_SECONDS = 10.0
+_START_ATTEMPTS = 4
+_TAGS_FLAG = "--saved_model_tags="
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How to start a server, as opposed to what it is.
+
+    Attributes:
+        engine: which engine to run it on.
+        pull: when to pull the image.
+        wait_seconds: how long to wait until it is ready; 0 for not at all.
+        smoke_test: whether to ask it once when it is ready.
+        smoke_request: the body of that predict request; None for the smallest the signature allows.
+        replace: whether to take the place of a server of the same name.
+        keep_failed: whether a server that did not become ready stays, for a look at it.
+    """
+
+    engine: EngineChoice = "auto"
+    pull: PullPolicy = "missing"
+    wait_seconds: float = 300.0
+    smoke_test: bool = True
+    smoke_request: bytes | None = None
+    replace: bool = False
+    keep_failed: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks that no two servers would be left with one name."""
+        if self.replace and self.keep_failed:
+            raise UsageError(
+                "--replace and --keep-failed contradict each other: when the new server fails, the old one takes its "
+                "name back.",
+                hint="Leave one of them out, or try the new server under another --name first.",
+            )
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A server that serves, the engine that runs it, and what its smoke test found; None when there was none."""
+
+    engine: Engine
+    server: Server
+    smoke_test: SmokeTest | None
+
+
+def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launched:
+    """Starts the server that `spec` asks for, and returns when it serves.
+
+    Raises:
+        TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
+        KeyboardInterrupt: somebody interrupted; no server is left.
+    """
+    directories = _look_at_models(spec)
+    if not options.replace and any(server.name == spec.name for _, server in all_servers()):
+        raise name_taken(spec.name)
+    engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
+    with _place_of(spec.name, options.replace):
+        server: Server | None = None
+        try:
+            with held():
+                server = _start(spec, directories, engine, gpu, progress)
+            tested = _see_it_serve(engine, server, options, progress)
+        except BaseException as error:
+            failed = isinstance(error, TfserveError)
+            if server is not None and not (failed and options.keep_failed):
+                with held(), suppress(EngineUnavailableError):
+                    engine.remove(server)
+            raise
+    return Launched(engine, server, tested)
+
+
+def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Progress) -> Server:
+    """Starts a stopped server again, and returns when it serves. One that fails stays, with its log."""
+    since = datetime.now(timezone.utc)
+    started = engine.start(server)
+    if wait_seconds:
+        with progress.waiting() as on_wait:
+            wait_until_ready(engine, started, seconds=wait_seconds, since=since, on_wait=on_wait)
+    return started
+
+
+def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
+    """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
+    directories = _look_at_models(spec)
+    try:
+        engine, gpu = choose_engine(spec, choice, None, progress)
+    except EngineUnavailableError as error:
+        if choice != "docker":
+            raise
+        progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
+        rest_port, grpc_port = _choose_ports(spec, None, set(), progress)
+        return container_plan(
+            spec,
+            directories,
+            rest_port=rest_port,
+            grpc_port=grpc_port,
+            engine=EngineFacts(),
+            gpu=bool(spec.gpu),
+            user=reader_of(directories),
+        )
+    rest_port, grpc_port = _choose_ports(spec, engine, set(), progress)
+    return engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
+
+
+def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
+    """Refuses what cannot be served before anything starts."""
+    tags = next((flag[len(_TAGS_FLAG) :] for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)), SERVE_TAG)
+    directories = tuple(find_model(model.path) for model in spec.models)
+    for directory in directories:
+        read_signatures(directory.newest, tags=frozenset(tags.split(",")))
+    return directories
+
+
+def _start(
+    spec: ServeSpec, directories: Sequence[ModelDirectory], engine: Engine, gpu: bool, progress: Progress
+) -> Server:
+    """Starts the server; a default port that somebody takes in the meantime is moved like one that was taken."""
+    taken: set[int] = set()
+    for attempts_left in reversed(range(_START_ATTEMPTS)):
+        rest_port, grpc_port = _choose_ports(spec, engine, taken, progress)
+        plan = engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
+        try:
+            return engine.launch(plan)
+        except PortTakenError:
+            if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
+                raise
+            taken.update(port for port in (rest_port, grpc_port) if port)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _choose_ports(
+    spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress
+) -> tuple[int | None, int | None]:
+    """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine."""
+    near = engine is None or engine.shares_ports
+    rest_port = _choose_port("REST", spec.rest_port, spec.host, near, taken, progress)
+    if engine is not None and not engine.serves_grpc and not spec.grpc_port.explicit:
+        return rest_port, None
+    others = taken | ({rest_port} if rest_port else set())
+    return rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, near, others, progress)
+
+
+def _choose_port(
+    api: str, request: PortRequest, host: str, near: bool, taken: set[int], progress: Progress
+) -> int | None:
+    """Decides on the host port of one API; `near` says whether it is one of this machine."""
+    if request.number is None:
+        return None
+    if request.number and request.number not in taken and (not near or ports.is_free(host, request.number)):
+        return request.number
+    if request.number and request.explicit:
+        raise PortTakenError(
+            f"Port {request.number} on {host} is taken by another program.",
+            hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
+        )
+    free = ports.any_free_port(host) if near else 0
+    if request.number:
+        progress.notice(f"Port {request.number} is taken; {api} is on {free or 'another one'}.")
+    return free
+
+
+def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:
+    if not options.wait_seconds:
+        return None
+    with progress.waiting() as on_wait:
+        wait_until_ready(engine, server, seconds=options.wait_seconds, on_wait=on_wait)
+        if not options.smoke_test:
+            return None
+        on_wait("Asking it once")
+        return smoke_test(server, options.smoke_request, progress)
+
+
+@contextmanager
+def _place_of(name: str, replace: bool) -> Iterator[None]:
+    """Sets a server of that name aside, if it is to be replaced; it comes back when its successor fails."""
+    existing = [(engine, server) for engine, server in all_servers() if server.name == name] if replace else []
+    asides = []
+    try:
+        for engine, server in existing:
+            with held():
+                asides.append((engine, engine.set_aside(server, grace=STOP_SECONDS), server))
+        yield
+    except BaseException:
+        with held(), suppress(EngineUnavailableError):
+            for engine, aside, server in asides:
+                engine.bring_back(aside, server)
+        raise
+    for engine, aside, _ in asides:
+        engine.remove(aside)

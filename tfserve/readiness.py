@@ -1,0 +1,143 @@
+"""Waits until a server serves, and gives up as soon as it is clear that it will not.
+
+The real server opens its ports only when every model is AVAILABLE, and retries a broken one for minutes behind closed
+ports. So two things are watched at once: the status API, which says yes, and the log, which says no.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tfserve.diagnosis import is_fatal, recognise
+from tfserve.engines.base import Engine, Exit, Server
+from tfserve.errors import NotReadyError, RequestError, TfserveError
+
+__all__ = ["wait_until_ready"]
+
+_LINES_KEPT = 400
+_LINES_SHOWN = 15
+_FIRST_POLLS_SECONDS = 0.01
+_LATER_POLLS_SECONDS = 0.1
+_EXIT_SECONDS = 3.0
+_SETTLE_SECONDS = 0.1  # what a dying server still writes after its first fatal line
+_STARTED = "Entering the event loop"
+
+
+@dataclass
+class _Watch:
+    """What the log has said so far; written by one thread, read by another."""
+
+    lines: deque[str]
+    fatal: bool = False
+    started: bool = False
+    ended: bool = False
+    error: TfserveError | None = None
+
+
+def wait_until_ready(
+    engine: Engine,
+    server: Server,
+    *,
+    seconds: float,
+    since: datetime | None = None,
+    on_wait: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Returns when every model of `server` has an AVAILABLE version.
+
+    Where the REST API is not published, the log has to say that the server has started.
+
+    Args:
+        engine: what runs the server.
+        server: the server, just started.
+        seconds: how long to wait at most.
+        since: from when on the log is read, for a server that was started before; None for all of it.
+        on_wait: told what is being waited for, whenever that changes.
+
+    Raises:
+        NotReadyError: the server ended, cannot load its model, or took too long; with the end of its log.
+        EngineUnavailableError: the engine went away.
+    """
+    watch = _Watch(deque(maxlen=_LINES_KEPT))
+    threading.Thread(target=_follow, args=(engine, server, since, watch), daemon=True).start()
+    waiting = list(server.models)
+    begin = time.monotonic()
+    on_wait(f"Waiting until {', '.join(waiting)} is AVAILABLE")
+    while True:
+        waiting = [model for model in waiting if not _is_available(server, model, watch)]
+        if not waiting:
+            return
+        elapsed = time.monotonic() - begin
+        if watch.error is not None:
+            raise watch.error
+        if watch.fatal or watch.ended:
+            raise _not_ready(engine, server, watch)
+        if elapsed > seconds:
+            raise NotReadyError(
+                f"{server.name!r} was not ready after {seconds:g} s.",
+                hint="A large model takes longer to load: --wait SECONDS. --keep-failed keeps the server for a look.",
+                details=_last_lines(watch),
+            )
+        time.sleep(_FIRST_POLLS_SECONDS if elapsed < 5 else _LATER_POLLS_SECONDS)
+
+
+def _is_available(server: Server, model: str, watch: _Watch) -> bool:
+    from tfserve.client.rest import poll_status
+
+    if server.rest_url is None:
+        return watch.started
+    try:
+        return any(version.state == "AVAILABLE" for version in poll_status(server.rest_url, model))
+    except RequestError:  # no port yet, or not this model's turn
+        return False
+
+
+def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watch) -> None:
+    try:
+        for line in engine.logs(server, follow=True, since=since):
+            watch.lines.append(line)
+            watch.fatal |= is_fatal(line)
+            watch.started |= _STARTED in line
+        watch.ended = True
+    except TfserveError as error:
+        watch.error = error
+    except OSError:  # the log was removed with the server
+        watch.ended = True
+
+
+def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError:
+    if watch.ended:
+        ended = _exit(engine, server)
+        how = "" if ended.code is None else f" with code {ended.code}"
+        what = f"{server.name!r} ended{how} before it was ready."
+    else:
+        time.sleep(_SETTLE_SECONDS)
+        ended = None
+        what = f"{server.name!r} cannot load its model."
+    diagnosis = recognise(list(watch.lines), ended)
+    return NotReadyError(
+        f"{what} {diagnosis.cause}" if diagnosis else what,
+        hint=diagnosis.hint if diagnosis else "The end of its log is above; --keep-failed keeps the server for a look.",
+        details=_last_lines(watch),
+    )
+
+
+def _exit(engine: Engine, server: Server) -> Exit:
+    """Waits until the engine, too, knows that the server has ended."""
+    deadline = time.monotonic() + _EXIT_SECONDS
+    while time.monotonic() < deadline:
+        found = engine.find(server.name)
+        if found is None:
+            break
+        if found.exit is not None:
+            return found.exit
+        time.sleep(_FIRST_POLLS_SECONDS)
+    return Exit(None)
+
+
+def _last_lines(watch: _Watch) -> str | None:
+    return "\n".join(list(watch.lines)[-_LINES_SHOWN:]) or None

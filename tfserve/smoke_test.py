@@ -1,0 +1,80 @@
+"""Asks a new server once, so that "it runs" means "it answers"."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tfserve.engines.base import Server
+from tfserve.errors import NotReadyError, RequestError
+from tfserve.progress import Progress
+from tfserve.saved_model import Signature
+
+__all__ = ["SmokeTest", "smoke_test"]
+
+_TIMEOUT_SECONDS = 120.0  # the first run of a big model also compiles and allocates
+
+
+@dataclass(frozen=True)
+class SmokeTest:
+    """The answer to the first request: the server's body, and how long it took in milliseconds."""
+
+    body: bytes
+    latency_ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON shape that ``run`` prints."""
+        return {"ok": True, "latency_ms": round(self.latency_ms, 3), "response": json.loads(self.body)}
+
+
+def smoke_test(server: Server, request: bytes | None, progress: Progress) -> SmokeTest | None:
+    """Sends one predict request to the first model of `server`.
+
+    Args:
+        server: a server that is ready.
+        request: the body to send; None for the smallest that the model's signature allows.
+        progress: told when there is nothing to ask.
+
+    Returns:
+        What came back; None where nothing can be asked: REST is not published, or no signature is for predict.
+
+    Raises:
+        NotReadyError: the server refused or failed the request.
+    """
+    from tfserve.client.failures import RefusedError
+    from tfserve.client.rest import RestClient
+    from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+
+    if server.rest_url is None:
+        progress.notice("No smoke test: REST is not published.")
+        return None
+    model = server.models[0]
+    invented = ""
+    try:
+        with RestClient(server.rest_url, timeout=_TIMEOUT_SECONDS) as client:
+            if request is None:
+                name, signature = smoke_signature(client.metadata(model).signatures)
+                request = smallest_request(signature, name).body
+                invented = _invented(signature)
+            response = client.predict(model, request)
+    except NothingToAskError as error:
+        progress.notice(f"No smoke test: {error.message}")
+        return None
+    except RequestError as error:
+        if invented and isinstance(error, RefusedError) and error.status == 400:
+            progress.notice(
+                f"The smoke test says nothing: the model refuses {invented}. Try it with --smoke-test FILE."
+            )
+            return None
+        raise NotReadyError(
+            f"{server.name!r} is up, but failed its smoke test. {error.message}",
+            hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
+            details=error.details,
+        ) from error
+    return SmokeTest(response.body, response.latency_ms)
+
+
+def _invented(signature: Signature) -> str:
+    """What of an invented request a good model may well refuse: an empty text is no image and no Example."""
+    return "an empty string" if any(spec.dtype == "DT_STRING" for spec in signature.inputs.values()) else ""

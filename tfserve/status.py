@@ -1,0 +1,99 @@
+"""What a server is and how it does: the engine's view of it, and its own, in one picture."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tfserve.engines.base import Engine, Server
+from tfserve.errors import RequestError
+
+__all__ = ["Health", "ServerStatus", "look_at", "look_at_all"]
+
+Health = Literal["available", "loading", "failed", "unknown"]
+
+_LOADING = ("START", "LOADING")
+_AT_ONCE = 8
+_LOG_TAIL = 50
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """A server, its health, and the state of each version of each of its models."""
+
+    server: Server
+    health: Health
+    versions: dict[str, tuple[tuple[int, str], ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON shape that ``run``, ``status`` and ``ps`` print."""
+        server = self.server
+        return {
+            "name": server.name,
+            "engine": server.engine,
+            "state": server.state,
+            "health": self.health,
+            "image": server.image,
+            "container_id": server.container_id,
+            "pid": server.pid,
+            "gpu": server.gpu,
+            "models": [
+                {
+                    "name": model,
+                    "versions": [{"version": version, "state": state} for version, state in self.versions[model]],
+                }
+                for model in server.models
+            ],
+            "rest_url": server.rest_url,
+            "grpc_address": server.grpc_address,
+            "created": server.created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+
+
+def look_at(engine: Engine, server: Server) -> ServerStatus:
+    """Asks a server, and its engine, how it does."""
+    versions: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(server.models, ())
+    if server.state != "running":
+        return ServerStatus(server, _health_of_stopped(server), versions)
+    if server.rest_url is None:
+        return ServerStatus(server, "unknown", versions)
+    from tfserve.client.rest import poll_status
+
+    try:
+        for model in server.models:
+            found = poll_status(server.rest_url, model)
+            versions[model] = tuple((version.version, version.state) for version in found)
+    except RequestError:
+        # The ports open only when all is loaded, so a server without an answer loads, or fails to.
+        from tfserve.diagnosis import is_fatal
+
+        last = deque(engine.logs(server, tail=_LOG_TAIL), maxlen=_LOG_TAIL)
+        return ServerStatus(server, "failed" if any(map(is_fatal, last)) else "loading", versions)
+    return ServerStatus(server, _health_of_versions(versions), versions)
+
+
+def look_at_all(found: Sequence[tuple[Engine, Server]]) -> list[ServerStatus]:
+    """Looks at several servers at once, so that one which does not answer holds up none of the others."""
+    if len(found) <= 1:
+        return [look_at(engine, server) for engine, server in found]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return list(pool.map(lambda pair: look_at(*pair), found))
+
+
+def _health_of_stopped(server: Server) -> Health:
+    if server.exit is None:
+        return "loading" if server.state == "restarting" else "unknown"
+    # 128 + SIGINT, SIGKILL, SIGTERM: how a server ends that somebody stopped.
+    stopped = server.exit.code in (None, 0, 130, 137, 143) and not server.exit.out_of_memory
+    return "unknown" if stopped else "failed"
+
+
+def _health_of_versions(versions: dict[str, tuple[tuple[int, str], ...]]) -> Health:
+    states = [{state for _, state in found} for found in versions.values()]
+    if states and all("AVAILABLE" in found for found in states):
+        return "available"
+    return "loading" if any(found.intersection(_LOADING) for found in states) else "failed"
