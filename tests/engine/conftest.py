@@ -1,0 +1,173 @@
+"""What the tests here share: the engine, clients of it, and the promise that nothing they made stays.
+
+`engine` skips, with one line, where no engine can be had; with CI=true in the environment that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import pytest
+
+from . import bring_up, leftovers, throwaway
+from .dockerd import Dockerd
+from .problem import EngineUnavailableError
+
+_HERE = Path(__file__).parent
+_OUTCOME = pytest.StashKey[bring_up.Engine | EngineUnavailableError]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker("engine")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Brings the engine up before the first test: no test's time limit has to allow for it."""
+    wanted = any(_HERE in item.path.parents for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        try:
+            outcome: bring_up.Engine | EngineUnavailableError = bring_up.ensure(lambda text: _say(session, text))
+        except EngineUnavailableError as problem:
+            outcome = problem
+        session.config.stash[_OUTCOME] = outcome
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest, unique_prefix: str) -> Iterator[bring_up.Engine]:
+    """The Docker Engine, which has or can pull `tensorflow/serving`. What tests made in it is removed at the end."""
+    outcome = request.config.stash[_OUTCOME]
+    if isinstance(outcome, EngineUnavailableError):
+        _unavailable(str(outcome))
+    if not outcome.own and (reason := _why_not_servable(outcome.host)):
+        _unavailable(reason)
+    yield outcome
+    leftovers.remove(outcome.host, unique_prefix)
+
+
+@pytest.fixture(scope="session")
+def docker_client(engine: bring_up.Engine) -> Iterator[Any]:
+    """The Docker SDK's client of `engine`."""
+    import docker
+
+    client = docker.DockerClient(base_url=engine.host)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def unique_prefix() -> str:
+    """What every container, network, volume and image of this test run is named or labelled with at the start."""
+    return f"tfserve-test-{os.getpid()}-{secrets.token_hex(3)}-"
+
+
+@pytest.fixture(scope="session")
+def unique_name(unique_prefix: str) -> Callable[..., str]:
+    """`unique_name("hint")` is a new name; whatever carries it, or has it in a label, is removed at the end."""
+    counter = iter(range(1, 1_000_000))
+    return lambda hint="server": f"{unique_prefix}{next(counter)}-{hint}"
+
+
+class Tfserve(Protocol):
+    """Runs the command line as a person would: `tfserve("ps", "--json")`, or starts it, for tests of its signals."""
+
+    environment: dict[str, str]
+
+    def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]: ...
+
+    def __call__(
+        self, *arguments: str | Path, timeout: float = 120, stdin: str = "", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+class _Tfserve:
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self.environment = environment
+        self._directory = directory
+
+    def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tfserve", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **(env or {})},
+            cwd=self._directory,
+        )
+
+    def __call__(
+        self, *arguments: str | Path, timeout: float = 120, stdin: str = "", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tfserve", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**self.environment, **(env or {})},
+            cwd=self._directory,
+        )
+
+
+@pytest.fixture
+def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
+    """The command line as a subprocess, with a home and a state directory of its own, talking to `engine`.
+
+    Its `environment` is for tests that start it otherwise (with Popen, on a terminal). Processes that are left of it,
+    such as servers of the local engine, are ended after the test.
+    """
+    home, state = tmp_path / "home", tmp_path / "state"
+    home.mkdir()
+    docker_config = os.environ.get("DOCKER_CONFIG", str(Path("~/.docker").expanduser()))
+    private = {"HOME": str(home), "XDG_STATE_HOME": str(state)}
+    run = _Tfserve({**os.environ, **private, "DOCKER_HOST": engine.host, "DOCKER_CONFIG": docker_config}, tmp_path)
+    yield run
+    leftovers.end_processes(f"XDG_STATE_HOME={state}")
+
+
+@pytest.fixture
+def throwaway_engine(engine: bring_up.Engine) -> Iterator[Dockerd]:
+    """A second engine with an empty store, for this test alone: `host`, `pid()`, `kill()`, `start(mirror)`, `log`."""
+    if engine.mirror is None:
+        _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
+    started = throwaway.start(bring_up.STATE, bring_up.RUN, engine.mirror)
+    yield started
+    throwaway.remove(started)
+
+
+def _unavailable(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"on CI the engine tests must run: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def _why_not_servable(host: str) -> str | None:
+    """Why the engine at `host`, which is not ours, has no `tensorflow/serving`; None when it has it (by now)."""
+    import docker
+    from docker.errors import APIError, ImageNotFound
+
+    client = docker.DockerClient(base_url=host, timeout=600)
+    try:
+        try:
+            client.images.get("tensorflow/serving:latest")
+        except ImageNotFound:
+            client.images.pull("tensorflow/serving", tag="latest")
+    except APIError as error:
+        return f"the Docker Engine at {host} cannot pull tensorflow/serving: {error.explanation or error}"
+    finally:
+        client.close()
+    return None
+
+
+def _say(session: pytest.Session, text: str) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"engine: {text}")

@@ -1,0 +1,132 @@
+"""A Docker Engine of our own: one `dockerd` in the background, told everything by one JSON file, and its complete end.
+
+Its data, its sockets and its containerd are apart from those of any other engine, so several run side by side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .background import Background, command_line, parent_of, processes_marked
+
+
+@dataclass(frozen=True)
+class Dockerd:
+    """One daemon: `data` holds its images and its log, `run` (a short path: sockets) what is void after a reboot."""
+
+    data: Path
+    run: Path
+    socket: Path
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def program(self) -> Background:
+        return Background("dockerd", self.data, mark=str(self._config))
+
+    @property
+    def _config(self) -> Path:
+        return self.data / "dockerd.json"
+
+    def pid(self) -> int | None:
+        return self.program.pid()
+
+    def start(self, mirror: str) -> None:
+        """Starts the daemon, with `mirror` before Docker Hub, and waits until it answers."""
+        self._end_orphans()
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.run.mkdir(parents=True, exist_ok=True)
+        pid_file = self.run / "docker.pid"
+        pid_file.unlink(missing_ok=True)
+        options = {
+            "hosts": [self.host],
+            "data-root": str(self.data / "docker"),
+            "exec-root": str(self.run / "exec"),
+            "pidfile": str(pid_file),
+            "registry-mirrors": [mirror],
+            "shutdown-timeout": 5,
+            **self.options,
+        }
+        self._config.write_text(json.dumps(options, indent=2) + "\n")
+        self.program.start(["dockerd", f"--config-file={self._config}"])
+        self.program.wait_until(lambda: answers(self.host), 60)
+
+    def uses_mirror(self, mirror: str) -> bool:
+        return mirror in self._config.read_text() if self._config.exists() else False
+
+    def kill(self) -> None:
+        """The daemon dies as in a crash: at once, with its containers still there. `stop` cleans up after it."""
+        self.program.signal(signal.SIGKILL)
+
+    def stop(self) -> bool:
+        """Ends the daemon and whatever of it is left, a crashed one's containers too. True when it was running."""
+        was_running = self.program.stop(20)
+        self._end_orphans()
+        return was_running
+
+    def remove(self) -> None:
+        """Ends the daemon and deletes all it stored."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def _end_orphans(self) -> None:
+        if self.pid() is not None:
+            return
+        mark = f"{self.run}/exec/"  # names containerd and the shims: it is in the address they were started with
+        shims = {pid for pid in processes_marked(mark) if "containerd-shim" in command_line(pid)}
+        for pid in _children_of(shims):
+            _kill(pid)
+        for pid in processes_marked(mark):
+            _kill(pid)
+        deadline = time.monotonic() + 5
+        while any(True for _ in processes_marked(mark)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for mount in _mounts_below(self.data, self.run):
+            subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+        shutil.rmtree(self.run / "exec", ignore_errors=True)
+
+
+def answers(host: str) -> bool:
+    """Whether a Docker Engine answers at `host`."""
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        client = docker.DockerClient(base_url=host, timeout=10)
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except (DockerException, RequestException, OSError):
+        return False
+
+
+def _children_of(parents: set[int]) -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if parent_of(pid) in parents]
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself since it was listed
+        os.kill(pid, signal.SIGKILL)
+
+
+def _mounts_below(*directories: Path) -> list[str]:
+    """Mount points below these directories, the innermost first."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    ours = [point for point in points if any(point.startswith(f"{directory}/") for directory in directories)]
+    return sorted(ours, key=len, reverse=True)

@@ -1,0 +1,48 @@
+"""An engine that dies in the middle of something: exit code 4, a sentence and a hint, no traceback, no hanging."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from .bring_up import Engine
+from .conftest import Tfserve
+from .dockerd import Dockerd
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+PORTS = ("--rest-port", "0", "--grpc-port", "0", "--no-smoke-test")
+
+
+def assert_ended_well(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 4, errors
+    assert "Hint:" in errors
+    assert "Traceback" not in errors
+
+
+def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    assert any(words in line for line in process.stderr)
+
+
+def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfserve) -> None:
+    """One engine for all phases, as each has to pull the image first."""
+    host = {"DOCKER_HOST": throwaway_engine.host}
+
+    pulling = tfserve.start("pull", env=host)
+    wait_for_line(pulling, "Pulling")
+    throwaway_engine.kill()
+    assert_ended_well(pulling)
+    throwaway_engine.stop()
+    assert engine.mirror is not None
+    throwaway_engine.start(engine.mirror)
+
+    assert tfserve("run", HALF_PLUS_TWO, "--name", "logged", *PORTS, env=host).returncode == 0
+    following = tfserve.start("logs", "logged", "--follow", env=host)
+    assert following.stdout is not None
+    assert following.stdout.readline()
+    waiting = tfserve.start("run", HALF_PLUS_TWO, "--name", "waiting", *PORTS, env=host)
+    wait_for_line(waiting, "Waiting until")
+    throwaway_engine.kill()
+    assert_ended_well(following)
+    assert_ended_well(waiting)

@@ -1,0 +1,60 @@
+"""The printed ``docker run`` line makes the very container that ``tfserve run`` makes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import DockerClient
+
+from tfserve.ports import any_free_port
+
+from .conftest import Tfserve
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+
+OPTIONS: tuple[tuple[str, ...], ...] = (
+    (),
+    (
+        *("--memory", "1g", "--cpus", "0.75", "--restart", "unless-stopped"),
+        *("--env", 'QUOTED=it\'s "x" $(y) `z` \\ \n', "--", "--enable_batching=false", "--saved_model_tags=serve"),
+    ),
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["defaults", "everything"])
+def test_the_line_makes_the_same_container(
+    options: tuple[str, ...], tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+) -> None:
+    name = unique_name()
+    ports = ("--rest-port", str(any_free_port("127.0.0.1")), "--grpc-port", str(any_free_port("127.0.0.1")))
+    arguments = ("run", HALF_PLUS_TWO, "--name", name, "--engine", "docker", "--no-smoke-test", *ports)
+    dry = tfserve(*arguments, "--dry-run", *options)
+    assert dry.returncode == 0, dry.stderr
+    assert not docker_client.api.containers(all=True, filters={"name": f"tfserve-{name}"})
+    pasted = subprocess.run(["bash", "-c", dry.stdout], capture_output=True, text=True, check=False)
+    assert pasted.returncode == 0, pasted.stderr
+    by_hand = docker_client.api.inspect_container(f"tfserve-{name}")
+    assert tfserve("status", name).returncode == 0  # the labels are there, so it is a server like any other
+    assert tfserve("rm", "--force", name).returncode == 0
+    ran = tfserve(*arguments, *options)
+    assert ran.returncode == 0, ran.stderr
+    by_tfserve = docker_client.api.inspect_container(f"tfserve-{name}")
+    assert comparable(by_hand) == comparable(by_tfserve)
+
+
+def comparable(container: dict[str, Any]) -> dict[str, Any]:
+    """What of a container is not different at every start; nothing and an empty list mean the same to the engine."""
+    passing = ("Hostname", "AttachStdout", "AttachStderr", "ConsoleSize", "ContainerIDFile", "Env")
+    settings = {**container["Config"], **container["HostConfig"]}
+    mounts = [{key: mount[key] for key in ("Type", "Source", "Destination", "RW")} for mount in container["Mounts"]]
+    return {
+        "name": container["Name"],
+        "image": container["Image"],
+        "mounts": mounts,
+        "environment": sorted(container["Config"]["Env"]),
+        **{key: value or None for key, value in settings.items() if key not in passing},
+    }

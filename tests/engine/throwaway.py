@@ -1,0 +1,61 @@
+"""Engines for one test each, which may be killed in the middle of something, beside the one all other tests share.
+
+Two daemons on one machine would fight over the bridge docker0 (one told `bridge: none` even deletes it) and over the
+packet filter's chains, which each deletes and makes anew at its start. So a throwaway engine has its own bridge and
+leaves the packet filter alone; ports published on loopback work all the same: the userland proxy serves them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from pathlib import Path
+
+from . import debian
+from .dockerd import Dockerd
+
+
+def start(state: Path, run: Path, mirror: str) -> Dockerd:
+    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end."""
+    remove_abandoned(state, run)
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"
+    engine = _engine(state, run, name)
+    try:
+        debian.run(["ip", "link", "add", _bridge(name), "type", "bridge"])
+        debian.run(["ip", "address", "add", f"{_free_network()}.1/24", "dev", _bridge(name)])
+        debian.run(["ip", "link", "set", _bridge(name), "up"])
+        engine.start(mirror)
+    except BaseException:
+        remove(engine)
+        raise
+    return engine
+
+
+def remove(engine: Dockerd) -> None:
+    """Ends the engine, its containers too, and deletes its images and its bridge."""
+    engine.remove()
+    subprocess.run(["ip", "link", "delete", _bridge(engine.data.name)], check=False, capture_output=True)
+
+
+def remove_abandoned(state: Path, run: Path) -> None:
+    """Removes the engines of test runs that ended without doing so themselves."""
+    for directory in (state / "throwaway").glob("*-*"):
+        if not Path("/proc", directory.name.partition("-")[0]).exists():
+            remove(_engine(state, run, directory.name))
+
+
+def _engine(state: Path, run: Path, name: str) -> Dockerd:
+    options = {"bridge": _bridge(name), "iptables": False, "ip-forward": False}
+    return Dockerd(state / "throwaway" / name, run / name, run / name / "docker.sock", options)
+
+
+def _bridge(name: str) -> str:
+    return f"tfs{name.rpartition('-')[2]}"  # at most 15 characters
+
+
+def _free_network() -> str:
+    """The first three numbers of a /24 that nothing on this machine uses."""
+    routes = debian.run(["ip", "-4", "route"])
+    candidates = [f"10.{second}.{third}" for second in range(213, 223) for third in range(256)]
+    return secrets.choice([network for network in candidates if f"{network}." not in routes])
