@@ -21,7 +21,7 @@ from tfserve.interrupts import held
 from tfserve.plan import EngineFacts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, find_model, read_signatures
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
@@ -137,7 +137,7 @@ def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
     tags = next((flag[len(_TAGS_FLAG) :] for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)), SERVE_TAG)
     directories = tuple(find_model(model.path) for model in spec.models)
     for directory in directories:
-        read_signatures(directory.newest, tags=frozenset(tags.split(",")))
+        check_version(directory.newest, tags=frozenset(tags.split(",")))
     return directories
 
 
@@ -149,6 +149,8 @@ def _start(
     for attempts_left in reversed(range(_START_ATTEMPTS)):
         rest_port, grpc_port = _choose_ports(spec, engine, taken, progress)
         plan = engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
+        if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
+            progress.notice("tensorflow_model_server listens on every interface: the network can reach this server.")
         try:
             return engine.launch(plan)
         except PortTakenError:

@@ -163,7 +163,7 @@ def container_plan(
         environment=environment,
         command=spec.server_flags,
         gpu=gpu,
-        labels=_labels(spec, gpu),
+        labels=_labels(spec, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -228,7 +228,7 @@ def process_plan(
         grpc=_publish(grpc_port or 0, host, grpc_port),
         environment=dict(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
-        labels=_labels(spec, gpu=False),
+        labels=_labels(spec, directories, gpu=False),
         remove=spec.remove,
     )
 
@@ -265,10 +265,13 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(spec: ServeSpec, gpu: bool) -> dict[str, str]:
+def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool) -> dict[str, str]:
+    models = tuple(
+        replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
+    )
     # Values of the environment may be secrets, and anybody on the engine can read a label.
-    written = asdict(replace(spec, environment=dict.fromkeys(spec.environment, "")))
-    default = asdict(ServeSpec(name=spec.name, models=spec.models))
+    written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
+    default = asdict(ServeSpec(name=spec.name, models=models))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {
         labels.NAME: spec.name,

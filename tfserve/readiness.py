@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tfserve.diagnosis import is_fatal, recognise
 from tfserve.engines.base import Engine, Exit, Server
 from tfserve.errors import NotReadyError, RequestError, TfserveError
 
@@ -21,7 +20,7 @@ __all__ = ["wait_until_ready"]
 
 _LINES_KEPT = 400
 _LINES_SHOWN = 15
-_FIRST_POLLS_SECONDS = 0.01
+_FIRST_POLLS_SECONDS = 0.005
 _LATER_POLLS_SECONDS = 0.1
 _EXIT_SECONDS = 3.0
 _SETTLE_SECONDS = 0.1  # what a dying server still writes after its first fatal line
@@ -97,6 +96,8 @@ def _is_available(server: Server, model: str, watch: _Watch) -> bool:
 
 
 def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watch) -> None:
+    from tfserve.diagnosis import is_fatal
+
     try:
         for line in engine.logs(server, follow=True, since=since):
             watch.lines.append(line)
@@ -118,6 +119,8 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError:
         time.sleep(_SETTLE_SECONDS)
         ended = None
         what = f"{server.name!r} cannot load its model."
+    from tfserve.diagnosis import recognise
+
     diagnosis = recognise(list(watch.lines), ended)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,

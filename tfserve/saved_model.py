@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from tfserve.errors import SavedModelError
 
-__all__ = ["Layout", "ModelDirectory", "ModelVersion", "Signature", "TensorSpec", "find_model", "read_signatures"]
+__all__ = [
+    "Layout",
+    "ModelDirectory",
+    "ModelVersion",
+    "Signature",
+    "TensorSpec",
+    "check_version",
+    "find_model",
+    "read_signatures",
+]
 
 SERVE_TAG = "serve"
 _MAX_VERSION = 2**63 - 1
@@ -123,6 +133,18 @@ def find_model(path: Path) -> ModelDirectory:
     return ModelDirectory(resolved, Layout.BASE_PATH, versions, default_name=resolved.name)
 
 
+def check_version(version: ModelVersion, *, tags: frozenset[str] = frozenset({SERVE_TAG})) -> None:
+    """Refuses a version whose file is damaged, or has no meta graph for `tags`; much cheaper than `read_signatures`.
+
+    Raises:
+        SavedModelError: TensorFlow Serving could not load it.
+    """
+    from tfserve.protos.meta_graphs import read_tags
+
+    with _reading(version) as file:
+        _check_tags(file, tags, read_tags(file))
+
+
 def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({SERVE_TAG})) -> dict[str, Signature]:
     """Reads the signatures of one version from its ``saved_model.pb``.
 
@@ -136,29 +158,13 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
     Raises:
         SavedModelError: the file cannot be read, is damaged, or holds no meta graph with these tags.
     """
-    from tfserve.protos.meta_graphs import DecodeError, read_meta_graphs
+    from tfserve.protos.meta_graphs import read_meta_graphs
     from tfserve.protos.saved_model_pb2 import DataType, TensorInfo
 
-    binary, text = (version.path / name for name in _MODEL_FILES)
-    file = binary if binary.exists() or not text.exists() else text
-    try:
-        meta_graphs = read_meta_graphs(file)
-    except DecodeError as error:
-        raise SavedModelError(
-            f"{str(file)!r} is damaged or is not a SavedModel: {error}.",
-            hint="Export or copy the model again, and compare the size of the file with the original.",
-        ) from None
-    except OSError as error:
-        raise SavedModelError(f"{str(file)!r} cannot be read: {error.strerror}.") from None
-    for meta_graph in meta_graphs:
-        if tags == set(meta_graph.meta_info_def.tags):
-            break
-    else:
-        found = " · ".join(", ".join(meta_graph.meta_info_def.tags) or "none" for meta_graph in meta_graphs)
-        raise SavedModelError(
-            f"No meta graph of {str(file)!r} is tagged {', '.join(sorted(tags))}; its tags are: {found}.",
-            hint="Name the tags to load: tfserve run … -- --saved_model_tags=TAG,TAG",
-        )
+    with _reading(version) as file:
+        meta_graphs = {frozenset(found.meta_info_def.tags): found for found in read_meta_graphs(file)}
+        _check_tags(file, tags, list(meta_graphs))
+        meta_graph = meta_graphs[tags]
 
     def tensor_spec(info: TensorInfo) -> TensorSpec:
         shape = info.tensor_shape
@@ -174,6 +180,33 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
         for name, definition in sorted(meta_graph.signature_def.items())
         if not name.startswith("__")  # __saved_model_init_op and its like are TensorFlow's own
     }
+
+
+@contextmanager
+def _reading(version: ModelVersion) -> Iterator[Path]:
+    """Gives the file of a version to read, and says what is wrong with it in a user's words."""
+    from tfserve.protos.meta_graphs import MalformedError
+
+    binary, text = (version.path / name for name in _MODEL_FILES)
+    file = binary if binary.exists() or not text.exists() else text
+    try:
+        yield file
+    except MalformedError as error:
+        raise SavedModelError(
+            f"{str(file)!r} is damaged or is not a SavedModel: {error}.",
+            hint="Export or copy the model again, and compare the size of the file with the original.",
+        ) from None
+    except OSError as error:
+        raise SavedModelError(f"{str(file)!r} cannot be read: {error.strerror}.") from None
+
+
+def _check_tags(file: Path, tags: frozenset[str], found: Sequence[frozenset[str]]) -> None:
+    if tags not in found:
+        listed = " · ".join(", ".join(sorted(tags_of_one)) or "none" for tags_of_one in found)
+        raise SavedModelError(
+            f"No meta graph of {str(file)!r} is tagged {', '.join(sorted(tags))}; its tags are: {listed}.",
+            hint="Name the tags to load: tfserve run … -- --saved_model_tags=TAG,TAG",
+        )
 
 
 def _holds_saved_model(directory: Path) -> bool:

@@ -22,14 +22,14 @@ GRPC_PORT = 8500
 REST_PORT = 8501
 LOOPBACK = "127.0.0.1"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)([bkmgt]?)b?", re.IGNORECASE)
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
 _MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
 _MEMORY_LIMIT = 2**63
-_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:\d+)?")
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
+_RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
+_PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
 _SET_BY_TFSERVE = {
     "port": "--grpc-port",
     "rest_api_port": "--rest-port",
@@ -124,7 +124,7 @@ class ServeSpec:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
         check_platform(self.platform)
-        if self.restart is not None and not _RESTART.fullmatch(self.restart):
+        if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",
                 hint="Docker knows: no, always, unless-stopped, on-failure, on-failure:TIMES.",
@@ -154,7 +154,7 @@ def check_name(name: str, *, kind: str, option: str) -> None:
     Raises:
         UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
     """
-    if len(name) <= 128 and _NAME.fullmatch(name):
+    if len(name) <= 128 and re.fullmatch(_NAME, name):
         return
     suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
     what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
@@ -170,7 +170,7 @@ def check_platform(platform: str | None) -> None:
     Raises:
         UsageError: it is not one.
     """
-    if platform is not None and not _PLATFORM.fullmatch(platform):
+    if platform is not None and not re.fullmatch(_PLATFORM, platform):
         raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.")
 
 
@@ -197,10 +197,10 @@ def parse_memory(text: str) -> int:
     Raises:
         UsageError: `text` is not an amount, or less than Docker accepts.
     """
-    match = _MEMORY.fullmatch(text.strip())
+    match = re.fullmatch(_MEMORY, text.strip().lower())
     if match is None:
         raise UsageError(f"{text!r} is not an amount of memory.", hint="Write it as 512m or 2g.")
-    amount = float(match[1]) * _MEMORY_UNITS[match[2].lower()]
+    amount = float(match[1]) * _MEMORY_UNITS[match[2]]
     if amount >= _MEMORY_LIMIT:
         raise UsageError(f"{match[0][:40]!r} is more memory than there is anywhere.", hint="Write it as 512m or 2g.")
     if amount < _SMALLEST_MEMORY:
@@ -217,7 +217,7 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
     environment: dict[str, str] = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
-        if not _ENVIRONMENT_NAME.fullmatch(name):
+        if not re.fullmatch(_ENVIRONMENT_NAME, name):
             raise UsageError(f"{name!r} is not the name of a variable.", hint="Write it as --env NAME=VALUE.")
         if "\0" in value:
             raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")

@@ -88,14 +88,17 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
-    from tfserve.client.payload import read_request
     from tfserve.saved_model import find_model
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
-    model = model_name or name or find_model(model_dir).default_name
+    if name is not None:
+        specs.check_name(name, kind="server", option="--name")
+    model = next((given for given in (model_name, name) if given is not None), None)
+    if model is None:
+        model = find_model(model_dir).default_name
     spec = ServeSpec(
-        name=name or model,
+        name=model if name is None else name,
         models=(ModelSpec(model_dir, model),),
         image=image,
         tag=tag,
@@ -121,7 +124,7 @@ def run(
         pull=pull,
         wait_seconds=wait,
         smoke_test=not no_smoke_test,
-        smoke_request=None if smoke_test is None else read_request(smoke_test).body,
+        smoke_request=None if smoke_test is None else _request(smoke_test),
         replace=replace,
         keep_failed=keep_failed,
     )
@@ -132,3 +135,9 @@ def run(
         stay(launched, output)
     else:
         show_launched(launched, output)
+
+
+def _request(source: str) -> bytes:
+    from tfserve.client.payload import read_request
+
+    return read_request(source).body

@@ -9,7 +9,6 @@ from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_client import connect, is_configured, remote_host
 from tfserve.engines.docker_images import find_image, pull_image
-from tfserve.engines.local import LocalEngine
 from tfserve.engines.lookup import EngineChoice
 from tfserve.errors import EngineUnavailableError, GpuError, ImageError, UsageError
 from tfserve.images import ImageReference, serving_image
@@ -41,6 +40,8 @@ def choose_engine(
         ImageError: Docker can be used, but has no image, and there is no local engine to take its place.
         GpuError: a GPU was asked for, and there is none.
     """
+    from tfserve.engines.local import LocalEngine
+
     if choice == "local":
         return LocalEngine(), bool(spec.gpu)
     only_docker = choice == "docker" or any(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "docker_errors", "explanation", "is_configured", "remote_host"]
 
+_PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 _INSTALL = "Install Docker Engine (https://docs.docker.com/engine/install/) and start it"
 _WITHOUT = "or serve without Docker: pip install 'tfserve[local]', then --engine local"
@@ -29,6 +31,7 @@ def is_configured() -> bool:
     return _DEFAULT_SOCKET.exists() or Path("~/.docker/config.json").expanduser().exists()
 
 
+@cache
 def connect() -> APIClient:
     """Connects to the engine that the ``docker`` command would use: DOCKER_HOST, else the current context.
 
@@ -39,9 +42,17 @@ def connect() -> APIClient:
     import docker.errors
     from requests.exceptions import RequestException
 
+    ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh://")
     try:
-        ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh://")
-        return docker.DockerClient.from_env(version="auto", use_ssh_client=ssh).api
+        # The engine answers a ping at once; for the SDK's own version="auto" it first asks containerd and runc theirs.
+        newest = docker.constants.DEFAULT_DOCKER_API_VERSION
+        client = docker.DockerClient.from_env(version=newest, use_ssh_client=ssh).api
+        answer = client.get(f"{client.base_url}/_ping", timeout=_PING_SECONDS)
+        answer.raise_for_status()
+        offered = answer.headers.get("Api-Version", newest)
+        if docker.utils.version_lt(offered, newest):
+            client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
+        return client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
         raise _unreachable(error) from error
 

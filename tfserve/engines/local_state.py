@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +74,8 @@ def create(plan: LaunchPlan) -> ServerDirectory:
         NameTakenError: there is a server of this name.
         EngineUnavailableError: the state directory cannot be written.
     """
+    import tempfile
+
     root = servers_root()
     with state_errors(root):
         root.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tfserve.model_server import c_api
 from tfserve.model_server.status import Code, StatusError, invalid_argument, not_found
 from tfserve.model_server.tensors import Array, new_tensor, take_tensor
-from tfserve.protos.meta_graphs import DecodeError, read_meta_graphs
+from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs
 from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -227,7 +227,7 @@ def _meta_graph(directory: Path, tags: tuple[str, ...]) -> MetaGraphDef:
                 return meta_graph
     except FileNotFoundError:
         raise not_found(f"{directory} has no saved_model.pb") from None
-    except (DecodeError, OSError) as failure:
+    except (MalformedError, OSError) as failure:
         raise StatusError(Code.DATA_LOSS, f"{directory / 'saved_model.pb'} cannot be read: {failure}") from None
     raise not_found(f"{directory} has no meta graph with the tags {' '.join(tags)}")
 

@@ -1,0 +1,60 @@
+"""Walks a serialized protobuf message field by field, where parsing all of it would cost too much.
+
+Source: https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+
+__all__ = ["MalformedError", "fields"]
+
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+_MAX_VARINT_BYTES = 10
+
+
+class MalformedError(ValueError):
+    """The bytes are not a serialized message, or are cut short."""
+
+
+def fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yields ``(field number, start, end)`` of the value of every field of the message in ``data[start:end]``.
+
+    Raises:
+        MalformedError: that is not a message.
+    """
+    position = start
+    while position < end:
+        tag, position = _varint(data, position, end)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _VARINT:
+            _, stop = _varint(data, position, end)
+        elif wire_type == _FIXED64:
+            stop = position + 8
+        elif wire_type == _LENGTH_DELIMITED:
+            length, position = _varint(data, position, end)
+            stop = position + length
+        elif wire_type == _FIXED32:
+            stop = position + 4
+        else:
+            raise MalformedError(f"wire type {wire_type} at byte {position} is not part of a SavedModel")
+        if number == 0:
+            raise MalformedError(f"field number 0 at byte {position} is not part of a SavedModel")
+        if stop > end:
+            raise MalformedError(f"the file ends {stop - end} bytes early")
+        yield number, position, stop
+        position = stop
+
+
+def _varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 7 * _MAX_VARINT_BYTES, 7):
+        if position >= end:
+            raise MalformedError("the file ends in the middle of a number")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise MalformedError(f"a number before byte {position} is too long")
