@@ -7,6 +7,7 @@ nobody remembers. Such stretches run inside `held`.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tfserve.errors import InterruptError
 
 __all__ = ["Terminated", "held", "raise_on_termination"]
 
+_AGAIN_SECONDS = 0.01
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,14 +35,27 @@ def exit_code(interrupt: BaseException) -> int:
 
 
 def raise_on_termination() -> None:
-    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. SIGHUP stays ignored if it is (``nohup``)."""
+    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. SIGHUP stays ignored if it is (``nohup``).
+
+    No interrupt gets lost from then on, wherever it comes.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
+    sys.unraisablehook = _raise_again
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated(number)
+
+
+def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Sends an interrupt once more that came while an object was being destroyed, where Python drops exceptions."""
+    if not isinstance(dropped.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    number = dropped.exc_value.number if isinstance(dropped.exc_value, Terminated) else signal.SIGINT
+    threading.Timer(_AGAIN_SECONDS, signal.raise_signal, [number]).start()
 
 
 @contextmanager

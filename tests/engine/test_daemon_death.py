@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .bring_up import Engine
@@ -25,9 +30,29 @@ def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
     assert any(words in line for line in process.stderr)
 
 
+def on_a_terminal(*arguments: str, environment: dict[str, str]) -> str:
+    """Runs tfserve with a terminal for its stderr, and returns what it showed there."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "tfserve", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=slave, env=environment) as process:
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while data := os.read(master, 65536):
+                shown += data
+    os.close(master)
+    assert process.returncode == 0, shown
+    return shown.decode()
+
+
 def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfserve) -> None:
     """One engine for all phases, as each has to pull the image first."""
     host = {"DOCKER_HOST": throwaway_engine.host}
+
+    interrupted = tfserve.start("pull", env=host)
+    wait_for_line(interrupted, "Pulling")
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(timeout=30) == 130
 
     pulling = tfserve.start("pull", env=host)
     wait_for_line(pulling, "Pulling")
@@ -36,6 +61,10 @@ def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfse
     throwaway_engine.stop()
     assert engine.mirror is not None
     throwaway_engine.start(engine.mirror)
+
+    shown = on_a_terminal("pull", environment={**tfserve.environment, **host})
+    assert "Downloading" in shown
+    assert "Pull complete" in shown
 
     assert tfserve("run", HALF_PLUS_TWO, "--name", "logged", *PORTS, env=host).returncode == 0
     following = tfserve.start("logs", "logged", "--follow", env=host)

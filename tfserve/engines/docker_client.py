@@ -42,7 +42,8 @@ def connect() -> APIClient:
     import docker.errors
     from requests.exceptions import RequestException
 
-    ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh://")
+    endpoint = _endpoint()
+    ssh = endpoint.startswith("ssh://")
     try:
         # The engine answers a ping at once; for the SDK's own version="auto" it first asks containerd and runc theirs.
         newest = docker.constants.DEFAULT_DOCKER_API_VERSION
@@ -54,7 +55,7 @@ def connect() -> APIClient:
             client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
         return client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
-        raise _unreachable(error) from error
+        raise _unreachable(endpoint, error) from error
 
 
 @contextmanager
@@ -96,14 +97,32 @@ def remote_host(client: APIClient) -> str | None:
     return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
 
 
-def _unreachable(error: Exception) -> EngineUnavailableError:
-    where = os.environ.get("DOCKER_HOST") or "the address of the current docker context"
+def _endpoint() -> str:
+    """The address of the engine that the ``docker`` command would use.
+
+    Raises:
+        EngineUnavailableError: DOCKER_CONTEXT, or the docker configuration, names a context that there is not; the SDK
+            would take the default one instead.
+    """
+    from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
+
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise EngineUnavailableError(f"There is no docker context {name!r}.", hint="List them with: docker context ls")
+    return str(context.Host or f"unix://{_DEFAULT_SOCKET}")
+
+
+def _unreachable(endpoint: str, error: Exception) -> EngineUnavailableError:
     text = str(error)
     if "Permission denied" in text or isinstance(error, PermissionError):
         return EngineUnavailableError(
-            f"This user may not use the Docker Engine at {where}.",
+            f"This user may not use the Docker Engine at {endpoint}.",
             hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), ' + _WITHOUT + ".",
         )
     return EngineUnavailableError(
-        f"No Docker Engine answers at {where}.", hint=f"{_INSTALL}, {_WITHOUT}.", details=text or None
+        f"No Docker Engine answers at {endpoint}.", hint=f"{_INSTALL}, {_WITHOUT}.", details=text or None
     )

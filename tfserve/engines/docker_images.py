@@ -76,6 +76,8 @@ def pull_image(
         except docker.errors.APIError as error:
             raise _pull_error(reference, platform, explanation(error)) from error
     image = find_image(client, reference, platform)
+    if image is None and find_image(client, reference) is not None:
+        raise _pull_error(reference, platform, "no matching manifest: the image there is, is for another platform")
     if image is None:
         raise ImageError(
             f"The pull of {reference} ended without the image.",

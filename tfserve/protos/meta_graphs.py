@@ -109,4 +109,8 @@ def _read_text(path: Path) -> list[MetaGraphDef]:
         parsed = text_format.Parse(path.read_bytes(), SavedModel(), allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise MalformedError(str(error)) from None
+    except RecursionError:
+        raise MalformedError("its messages are nested too deeply") from None
+    if not parsed.meta_graphs:
+        raise MalformedError("the file holds no meta graph")
     return list(parsed.meta_graphs)

@@ -1,0 +1,87 @@
+"""``tfserve pull`` against a real registry, and against one that refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from .conftest import Tfserve
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image"),
+    [
+        ((), "tensorflow/serving:latest"),
+        (("--gpu",), "tensorflow/serving:latest-gpu"),
+        (("--tag", "2.19.1"), "tensorflow/serving:2.19.1"),
+        (("--tag", "2.19.1", "--devel", "--gpu"), "tensorflow/serving:2.19.1-devel-gpu"),
+    ],
+)
+def test_pulls_the_tag_that_was_asked_for(
+    arguments: tuple[str, ...], image: str, tfserve: Tfserve, docker_client: DockerClient
+) -> None:
+    pulled = tfserve("pull", *arguments, "--json")
+    assert pulled.returncode == 0, pulled.stderr
+    found = docker_client.images.get(image)
+    document = json.loads(pulled.stdout)
+    assert (document["image"], document["id"]) == (image, found.id)
+    assert document["size"] == found.attrs["Size"]
+    assert document["platform"] == f"linux/{found.attrs['Architecture']}"
+    assert "\x1b" not in pulled.stderr  # no bars, as this is no terminal
+
+
+@pytest.fixture
+def refusing_registry() -> Iterator[str]:
+    """A registry on loopback that lets nobody in."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}'
+            self.send_response(403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_registry_that_refuses(refusing_registry: str, tfserve: Tfserve) -> None:
+    pulled = tfserve("pull", f"{refusing_registry}/private/serving")
+    assert pulled.returncode == 5, pulled.stderr
+    assert "does not give" in pulled.stderr
+    assert "docker login" in pulled.stderr
+
+
+def test_a_registry_that_is_not_there(tfserve: Tfserve) -> None:
+    pulled = tfserve("pull", "127.0.0.1:9/nobody/serving")
+    assert pulled.returncode == 5, pulled.stderr
+    assert "Hint:" in pulled.stderr
+
+
+def test_a_platform_without_an_image(tfserve: Tfserve) -> None:
+    pulled = tfserve("pull", "--platform", "linux/s390x")
+    assert pulled.returncode == 5, pulled.stderr
+    assert "linux/s390x" in pulled.stderr
+    assert "--engine local" in pulled.stderr
+
+
+def test_an_image_that_must_not_be_pulled(tfserve: Tfserve) -> None:
+    model = Path(__file__).parents[2] / "examples" / "half_plus_two"
+    ran = tfserve("run", model, "--image", "tfserve-test/absent", "--pull", "never")
+    assert ran.returncode == 5
+    assert "--pull never" in ran.stderr
