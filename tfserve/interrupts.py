@@ -55,7 +55,8 @@ def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
         return
     number = dropped.exc_value.number if isinstance(dropped.exc_value, Terminated) else signal.SIGINT
-    threading.Timer(_AGAIN_SECONDS, signal.raise_signal, [number]).start()
+    main_thread = threading.main_thread().ident  # whose waiting the signal has to cut short
+    threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main_thread, number]).start()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The only place that prints: results on stdout, as text for people or as one JSON document; the rest on stderr.
 
-rich draws tables and progress on a terminal; it is loaded only there. Into a pipe goes plain text.
+rich draws the progress on a terminal; it is loaded only there. Into a pipe goes plain text.
 """
 
 from __future__ import annotations
@@ -71,20 +71,12 @@ class Output:
         typer.echo(plain(line), err=to_stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Prints a table on stdout: drawn on a terminal, aligned columns in a pipe."""
-        if not sys.stdout.isatty():
-            self.text(_aligned([columns, *rows]))
-            return
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(Text(plain(column)), overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(plain(cell)) for cell in row))
-        Console().print(table)
+        """Prints a table on stdout, in aligned columns that no width of a terminal breaks into pieces."""
+        safe = [[plain(cell).replace("\n", "\\n") for cell in row] for row in (columns, *rows)]
+        widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+        for number, row in enumerate(safe):
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            typer.echo(line if number else typer.style(line, bold=True))
 
     def notice(self, text: str) -> None:
         """Tells something in passing, on stderr."""
@@ -121,10 +113,3 @@ class Output:
 
         with pull_bars(image) as on_progress:
             yield on_progress
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

@@ -1,0 +1,39 @@
+"""Servers of the bundled model, as the command line starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import Copy, Program
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server of half_plus_two, the only one of its program, and what ``run --json`` said of it."""
+
+    tfserve: Program
+    said: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def served(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all the tests that only ask it."""
+    program = Program(tmp_path_factory.mktemp("home"))
+    yield Served(program, program.json("run", half_plus_two, "--engine", "local", "--rest-port", "0"))
+    program.clean_up()
+
+
+@pytest.fixture
+def hanging(copied: Copy) -> Path:
+    """A model that is never loaded: its variables are a pipe that nobody writes to."""
+    model = copied("hanging")
+    variables = model / "1" / "variables" / "variables.index"
+    variables.unlink()
+    os.mkfifo(variables)
+    return model

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import tfserve as package
+from tests.program import Program, assert_told
+from tfserve import cli
+
+COMMANDS = ["demo", "pull", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
+COMMANDS += ["predict", "metadata", "inspect"]
+
+
+def test_version(tfserve: Program) -> None:
+    done = tfserve("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tfserve {package.__version__}\n", "")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_every_command_with_its_summary(tfserve: Program, option: str) -> None:
+    done = tfserve(option)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = re.findall(r"^  ([a-z]+)  +(.+)$", done.stdout.partition("Commands:")[2], re.MULTILINE)
+    assert [name for name, _ in listed] == COMMANDS
+    for name, summary in listed:
+        command = cli._COMMANDS[name]
+        function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
+        assert str(inspect.getdoc(function)).startswith(command.summary)
+        assert command.summary.startswith(summary.removesuffix("..."))
+
+
+def test_without_a_command_it_helps(tfserve: Program) -> None:
+    done = tfserve()
+    assert done.returncode == 2
+    assert "Commands:" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_examples(name: str) -> None:
+    done = CliRunner().invoke(cli.build_app([name]), [name, "--help"])
+    assert done.exit_code == 0
+    assert f"{name} [OPTIONS]" in done.output
+    examples = done.output.partition("Examples:")[2].split("\n")
+    assert [line.split()[:2] for line in examples if line] == [["tfserve", name]] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serve"], "No such command 'serve'"),
+        (["statsu"], "status"),
+        (["--verson"], "No such option"),
+        (["run"], "MODEL_DIR"),
+        (["run", "m", "--enable_batching=true"], "No such option"),
+        (["ps", "--engine", "podman"], "'podman'"),
+        (["run", "m", "--wait", "-1"], "--wait"),
+        (["run", "m", "--pull", "sometimes"], "'sometimes'"),
+    ],
+)
+def test_bad_usage(tfserve: Program, arguments: list[str], words: str) -> None:
+    done = tfserve(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_traceback_only_on_demand(tfserve: Program) -> None:
+    assert_told(tfserve("inspect", "nope", TFSERVE_DEBUG="0"), 3, "There is no model")
+    done = tfserve("inspect", "nope", TFSERVE_DEBUG="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "SavedModelError" in done.stderr
+
+
+def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) -> None:
+    run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
+    assert tfserve(*run).returncode == 0
+    log = tfserve.servers / "half_plus_two" / "server.log"
+    log.unlink()
+    log.mkdir()
+    done = tfserve("logs")
+    assert_told(done, 1, "Unexpected IsADirectoryError", "defect of tfserve", "TFSERVE_DEBUG=1")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["ps"], ["ps", "--json"], ["inspect", "{model}", "--json"]])
+def test_a_reader_that_has_enough(tfserve: Program, half_plus_two: Path, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    given = [argument.replace("{model}", str(half_plus_two)) for argument in arguments]
+    process = tfserve.begin(*given, stdout=writer)
+    os.close(writer)
+    _, stderr = process.communicate(timeout=20)
+    assert stderr == ""
+    assert process.returncode in (0, 1)  # 1 is what click ends its own help with

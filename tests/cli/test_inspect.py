@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.program import Copy, Program, assert_told
+
+
+def test_json(tfserve: Program, copied: Copy) -> None:
+    model = copied("it's ä\nmodel")
+    shutil.copytree(model / "1", model / "12")
+    found = tfserve.json("inspect", model)
+    assert list(found) == ["path", "versions"]
+    assert found["path"] == str(model)
+    assert [version["version"] for version in found["versions"]] == [1, 12]
+    for version in found["versions"]:
+        assert list(version) == ["version", "signatures"]
+        assert version["signatures"]["serving_default"] == {
+            "method": "tensorflow/serving/predict",
+            "inputs": {"x": {"dtype": "DT_FLOAT", "shape": [-1]}},
+            "outputs": {"y": {"dtype": "DT_FLOAT", "shape": [-1]}},
+        }
+        assert version["signatures"]["classify_x_to_y"]["method"] == "tensorflow/serving/classify"
+
+
+def test_for_people(tfserve: Program, half_plus_two: Path) -> None:
+    done = tfserve("inspect", half_plus_two / "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [f"{half_plus_two / '1'}: one version", "version 1"]
+    start = lines.index("  serving_default  tensorflow/serving/predict")
+    assert lines[start + 1 : start + 3] == ["    in   x  DT_FLOAT  (-1)", "    out  y  DT_FLOAT  (-1)"]
+
+
+def test_other_tags(tfserve: Program, half_plus_two: Path) -> None:
+    assert tfserve("inspect", half_plus_two, "--tags", "serve").returncode == 0
+    assert_told(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "tagged gpu, train")
+
+
+def test_what_is_no_model(tfserve: Program, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_told(tfserve("inspect", tmp_path / "empty"), 3, "is empty")
+    assert_told(tfserve("inspect", tmp_path / "no", "--json"), 3, "There is no model at")
+    assert tfserve("inspect").returncode == 2
+
+
+def test_a_terminal_that_cannot_show_everything(tfserve: Program, copied: Copy) -> None:
+    model = copied("模型")
+    done = tfserve("inspect", model, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "version 1" in done.stdout

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import Copy, Program, assert_told, eventually
+
+
+@pytest.fixture
+def pair(tfserve: Program, copied: Copy) -> dict[str, dict[str, Any]]:
+    """Two servers, a and b, each with a model of its own."""
+    runs = {
+        name: tfserve.begin("run", copied(name), "--engine", "local", "--rest-port", "0", "--no-smoke-test", "--json")
+        for name in ("a", "b")
+    }
+    return {name: json.loads(run.communicate(timeout=60)[0]) for name, run in runs.items()}
+
+
+def states(tfserve: Program) -> dict[str, str]:
+    return {server["name"]: server["state"] for server in tfserve.json("ps", "--engine", "local")}
+
+
+def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any]]) -> None:
+    assert_told(tfserve("stop"), 2, "There are several servers: ", "Name one of them")
+    assert_told(tfserve("stop", "a", "c"), 10, "There is no server 'c'")
+    assert_told(tfserve("rm", "a", "b"), 2, "a, b still runs; nothing was removed", "tfserve rm --force a b")
+    assert states(tfserve) == {"a": "running", "b": "running"}
+
+    assert tfserve.json("stop", "b", "a", "b") == ["b", "a"]
+    assert states(tfserve) == {"a": "exited", "b": "exited"}
+    assert tfserve.processes() == []
+    assert tfserve("stop", "a").stdout == "a is stopped\n"  # stopping once more does no harm
+
+    started = tfserve.json("start", "a", "b")
+    assert [(server["name"], server["health"]) for server in started] == [("a", "available"), ("b", "available")]
+    assert [server["rest_url"] for server in started] == [pair[name]["rest_url"] for name in ("a", "b")]
+    assert set(started[0]) == set(pair["a"]) - {"smoke_test"}
+
+    (restarted,) = tfserve.json("restart", "a")
+    assert restarted["health"] == "available"
+    assert restarted["pid"] != started[0]["pid"]
+    assert restarted["created"] == pair["a"]["created"]
+    assert states(tfserve) == {"a": "running", "b": "running"}
+
+    assert tfserve.json("rm", "--force", "a", "b") == ["a", "b"]
+    assert tfserve.left() == []
+    assert tfserve.processes() == []
+    assert_told(tfserve("rm"), 10, "There is no server.", "tfserve run")
+
+
+def test_what_happens_behind_its_back(tfserve: Program, pair: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    os.kill(pair["a"]["pid"], signal.SIGKILL)
+    eventually(lambda: states(tfserve)["a"] == "exited")
+    status = tfserve.json("status", "a")
+    assert (status["pid"], status["rest_url"], status["health"]) == (None, None, "unknown")
+    assert_told(tfserve("predict", "a", "1"), 10, "'a' is stopped", "tfserve start a")
+    assert tfserve("logs", "a").stdout.count("Entering the event loop") == 1
+
+    port = int(pair["a"]["rest_url"].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        assert_told(tfserve("start", "a"), 6, f"Port {port} on 127.0.0.1 is taken", "tfserve rm a")
+
+    variables = tmp_path / "a" / "1" / "variables" / "variables.data-00000-of-00001"
+    whole = variables.read_bytes()
+    variables.write_bytes(whole[:5])
+    assert_told(tfserve("start", "a"), 7, "'a' cannot load its model")
+    assert tfserve.json("status", "a")["health"] == "failed"  # it stays, with its log
+    variables.write_bytes(whole)
+    (again,) = tfserve.json("restart", "a")
+    assert again["health"] == "available"
+
+
+def test_a_damaged_record(tfserve: Program, half_plus_two: Path) -> None:
+    directory = tfserve.servers / "half_plus_two"
+    directory.mkdir(parents=True)
+    for text in ("", "{", '{"plan": "{}"}', "[]"):
+        (directory / "server.json").write_text(text)
+        assert tfserve.json("ps") == []
+    done = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["stop", "start", "restart", "rm", "status", "logs"])
+def test_no_server(tfserve: Program, command: str) -> None:
+    assert_told(tfserve(command, "half_plus_two", "--engine", "local"), 10, "There is no server 'half_plus_two'")
+
+
+@pytest.mark.parametrize("arguments", [["stop", "--time", "-1"], ["start", "--wait", "soon"], ["rm", "--farce"]])
+def test_bad_usage(tfserve: Program, arguments: list[str]) -> None:
+    done = tfserve(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert arguments[1] in done.stderr

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cli.conftest import Served
+from tfserve.cli.output import Output, plain
+from tfserve.errors import TfserveError, UsageError
+from tfserve.progress import LayerProgress
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ä 模型\n\tline", "plain ä 模型\n\tline"),
+        ("\x1b[31mred\x07\r", r"\x1b[31mred\x07\r"),
+        ("\u202eright to left", r"\u202eright to left"),
+        ("\udcff", r"\udcff"),
+        ("\x9b31m", r"\x9b31m"),
+    ],
+)
+def test_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@given(st.text())
+def test_plain_is_printable(text: str) -> None:
+    assert all(character.isprintable() or character in "\n\t" for character in plain(text))
+
+
+def test_results_go_to_stdout(capsys: Captured) -> None:
+    Output().result({"a": 1}, "for people")
+    assert capsys.readouterr() == ("for people\n", "")
+    Output(json_wanted=True).result({"a": "ä\x1b"}, "for people")
+    out, err = capsys.readouterr()
+    assert (json.loads(out), err) == ({"a": "ä\x1b"}, "")
+
+
+def test_all_else_goes_to_stderr(capsys: Captured) -> None:
+    output = Output(json_wanted=True)
+    output.notice("by the way \x1b")
+    output.line("a line \x1b", to_stderr=True)
+    with output.waiting() as on_wait:
+        on_wait("Waiting for it")
+    with output.pulling("tensorflow/serving:latest") as on_progress:
+        on_progress(LayerProgress("abc", "Downloading", 1, 2))
+    expected = "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_an_error(capsys: Captured) -> None:
+    Output().error(UsageError("What is wrong.", hint="What to do.", details="one\ntwo\x1b[2J"))
+    assert capsys.readouterr() == ("", "Error: What is wrong.\n  one\n  two\\x1b[2J\nHint: What to do.\n")
+    Output().error(TfserveError("What is wrong."))
+    assert capsys.readouterr() == ("", "Error: What is wrong.\n")
+
+
+def test_a_table_in_a_pipe_is_aligned(capsys: Captured) -> None:
+    Output().table(("NAME", "X"), [("a", "1"), ("longer", "\x1b")])
+    assert capsys.readouterr().out == "NAME    X\na       1\nlonger  \\x1b\n"
+
+
+@pytest.mark.parametrize(("body", "written"), [(b"{}", b"{}\n"), (b"{}\n", b"{}\n"), (b"\xff\x1b", b"\xff\x1b\n")])
+def test_an_answer_stays_as_it_is(capfdbinary: pytest.CaptureFixture[bytes], body: bytes, written: bytes) -> None:
+    Output().body(body)
+    assert capfdbinary.readouterr().out == written
+
+
+def test_a_table_on_a_terminal_is_drawn(served: Served) -> None:
+    controller, terminal = pty.openpty()
+    done = served.tfserve.begin("ps", stdout=terminal, TERM="xterm-256color", COLUMNS="200")
+    assert done.wait(20) == 0
+    os.close(terminal)
+    shown = os.read(controller, 100_000).decode()
+    os.close(controller)
+    assert "\x1b[1m" in shown
+    assert served.said["rest_url"] in shown

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from subprocess import CompletedProcess
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.cli.conftest import Served
+from tests.program import Program, assert_told
+
+
+def predictions(done: CompletedProcess[str]) -> object:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_answer_is_the_servers_own(served: Served) -> None:
+    done = served.tfserve("predict", "half_plus_two", "1", "2", "5", "--json")
+    assert predictions(done) == {"predictions": [2.5, 3.0, 4.5]}
+    url = f"{served.said['rest_url']}/v1/models/half_plus_two:predict"
+    with urlopen(Request(url, b'{"instances":[1,2,5]}')) as answer:
+        assert done.stdout.encode().rstrip() == answer.read().rstrip()
+
+
+def test_for_people(served: Served) -> None:
+    done = served.tfserve("predict", "half_plus_two", "1", "2", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[-1] for row in rows[1:]] == ["2.5", "3.0", "4.5"]
+    assert "y" in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["1", "2"], {"predictions": [2.5, 3.0]}),  # there is only one server
+        (["half_plus_two", "-1", "-2.5e0"], {"predictions": [1.5, 0.75]}),
+        (["half_plus_two", "[1, 2, 5]"], {"predictions": [2.5, 3.0, 4.5]}),
+        (["half_plus_two", "--input", "x=[1, 2]"], {"predictions": [2.5, 3.0]}),
+        (["--data", '{"inputs": [1, 2]}'], {"outputs": [2.5, 3.0]}),
+        (["half_plus_two", "1", "--format", "column"], {"outputs": [2.5]}),
+        (["half_plus_two", "1", "--version", "1"], {"predictions": [2.5]}),
+        (["half_plus_two", "1", "--signature", "serving_default"], {"predictions": [2.5]}),
+    ],
+)
+def test_ways_to_ask(served: Served, arguments: list[str], answer: object) -> None:
+    assert predictions(served.tfserve("predict", *arguments, "--json")) == answer
+
+
+def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
+    body = '{"instances": [1.0, 2.0, 5.0]}'
+    file = tmp_path / "it's a request.json"
+    file.write_text(body)
+    answer = {"predictions": [2.5, 3.0, 4.5]}
+    assert predictions(served.tfserve("predict", "--data", file, "--json")) == answer
+    assert predictions(served.tfserve("predict", "--data", "-", "--json", stdin=body)) == answer
+
+
+def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -> None:
+    url = served.said["rest_url"]
+    done = tfserve("predict", "half_plus_two", "1", "--url", url, "--json")
+    assert predictions(done) == {"predictions": [2.5]}
+    assert_told(tfserve("predict", "--url", url, "--json"), 2, "the model's name is needed")
+    assert_told(tfserve("predict", "other", "1", "--url", url), 8, "other")
+
+
+def test_curl(served: Served) -> None:
+    done = served.tfserve("predict", "half_plus_two", "1", "2", "--curl")
+    words = shlex.split(done.stdout)
+    assert words[0] == "curl"
+    assert words[-1] == f"{served.said['rest_url']}/v1/models/half_plus_two:predict"
+    (body,) = (word for word in words if word.startswith("{"))
+    assert json.loads(body)["instances"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["other", "1"], 10, "There is no server 'other'"),
+        (["half_plus_tow", "1"], 10, "Did you mean half_plus_two?"),
+        (["half_plus_two"], 2, "There is nothing to ask"),
+        (["half_plus_two", "one"], 2, "one"),
+        (["half_plus_two", "[[1], [2, 3]]"], 2, ""),
+        (["half_plus_two", "1", "--input", "x=1"], 2, "exclude each other"),
+        (["half_plus_two", "--input", "z=1"], 2, "'z'"),
+        (["half_plus_two", "--data", "{"], 2, "JSON"),
+        (["half_plus_two", "--data", '{"instances": ["a"]}'], 8, "x  DT_FLOAT"),
+        (["half_plus_two", "1", "--version", "7"], 8, "7"),
+        (["half_plus_two", "1", "--versoin", "7"], 2, "There is no option --versoin"),
+        (["half_plus_two", "1", "--timeout", "0"], 2, "timeout"),
+        (["half_plus_two", "1", "--url", "ftp://x"], 2, "is not the URL of a server"),
+        (["half_plus_two", "1", "--url", "http://127.0.0.1:1"], 8, "127.0.0.1:1"),
+    ],
+)
+def test_bad_requests(served: Served, arguments: list[str], code: int, words: str) -> None:
+    assert_told(served.tfserve("predict", *arguments), code, words)
+
+
+def test_a_signature_that_is_none(served: Served) -> None:
+    done = served.tfserve("predict", "half_plus_two", "1", "--signature", "nope")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'nope'" in done.stderr
+    assert "serving_default" in done.stderr
+
+
+def test_metadata(served: Served) -> None:
+    document = served.tfserve.json("metadata")
+    assert document["model_spec"] == {"name": "half_plus_two", "signature_name": "", "version": "1"}
+    lines = served.tfserve("metadata", "half_plus_two").stdout.splitlines()
+    assert lines[0] == "half_plus_two version 1"
+    start = lines.index("  serving_default  tensorflow/serving/predict")
+    assert lines[start + 1 : start + 3] == ["    in   x  DT_FLOAT  (-1)", "    out  y  DT_FLOAT  (-1)"]
+    assert_told(served.tfserve("metadata", "other"), 10, "There is no server 'other'")
+    assert_told(served.tfserve("metadata", "--version", "7"), 8, "7")

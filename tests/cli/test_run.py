@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.cli.conftest import Served
+from tests.program import Copy, Program, assert_told, eventually
+
+LOCAL = ("--engine", "local", "--rest-port", "0")
+
+
+def test_json(served: Served) -> None:
+    said = dict(served.said)
+    smoke_test = said.pop("smoke_test")
+    pid, url, created = said["pid"], said["rest_url"], said["created"]
+    assert said == {
+        "name": "half_plus_two",
+        "engine": "local",
+        "state": "running",
+        "health": "available",
+        "image": None,
+        "container_id": None,
+        "pid": pid,
+        "gpu": False,
+        "models": [{"name": "half_plus_two", "versions": [{"version": 1, "state": "AVAILABLE"}]}],
+        "rest_url": url,
+        "grpc_address": None,
+        "created": created,
+    }
+    assert pid in served.tfserve.processes()
+    assert url.startswith("http://127.0.0.1:")
+    assert datetime.fromisoformat(created.replace("Z", "+00:00")).tzinfo is not None
+    assert set(smoke_test) == {"ok", "latency_ms", "response"}
+    assert smoke_test["ok"] is True
+    assert smoke_test["latency_ms"] > 0
+    assert smoke_test["response"] == {"outputs": [2.0]}
+
+
+def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
+    done = served.tfserve("run", half_plus_two, *LOCAL)
+    assert_told(done, 6, "'half_plus_two' is taken", "--replace", "tfserve rm half_plus_two")
+    assert served.tfserve.left() == ["half_plus_two"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["no/such/model"], 3, "There is no model at 'no/such/model'"),
+        (["$(touch pwned)"], 3, "There is no model at"),
+        (["a\nb"], 3, r"'a\nb'"),
+        (["{model}", "--name", "a b"], 2, "--name a_b"),
+        (["{model}", "--name", "$(touch pwned)"], 2, "--name touch_pwned"),
+        (["{model}", "--name", ""], 2, "A server name cannot be empty"),
+        (["{model}", "--name", "ä\n"], 2, r"'ä\n'"),
+        (["{model}", "--name", "m", "--model-name", "a/b"], 2, "--model-name a_b"),
+        (["{model}", "--model-name", ""], 2, "A model name cannot be empty"),
+        (["{model}", "--rest-port", "http"], 2, "'http' is not a port"),
+        (["{model}", "--rest-port", "70000"], 2, "'70000' is not a port"),
+        (["{model}", "--rest-port", "none", "--grpc-port", "none"], 2, "nobody could ask"),
+        (["{model}", "--host", "example.com"], 2, "is not an IP address"),
+        (["{model}", "--host", "192.0.2.1", "--rest-port", "8501"], 6, "Port 8501 on 192.0.2.1"),
+        (["{model}", "--env", "=x"], 2, "name of a variable"),
+        (["{model}", "--memory", "much"], 2, "amount of memory"),
+        (["{model}", "--memory", "1g"], 2, "knows no --memory"),
+        (["{model}", "--image", "x", "--tag", "1"], 2, "knows no --image, --tag"),
+        (["{model}", "--gpu"], 9, "serves on the CPU"),
+        (["{model}", "--grpc-port", "8500"], 2, "no gRPC API yet"),
+        (["{model}", "--rm", "--restart", "always"], 2, "contradict"),
+        (["{model}", "--replace", "--keep-failed"], 2, "contradict"),
+        (["{model}", "--smoke-test", "{"], 2, "JSON"),
+        (["{model}", "--", "--enable_bacthing=true"], 2, "Did you mean --enable_batching?"),
+        (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
+        (["{model}", "--", "--saved_model_tags=tpu"], 3, "tagged tpu"),
+    ],
+)
+def test_bad_input(tfserve: Program, half_plus_two: Path, arguments: list[str], code: int, words: str) -> None:
+    given = [argument.replace("{model}", str(half_plus_two)) for argument in arguments]
+    assert_told(tfserve("run", "--engine", "local", *given), code, words)
+    assert tfserve.left() == []
+
+
+def test_models_that_cannot_be_served(tfserve: Program, copied: Copy, tmp_path: Path) -> None:
+    truncated = copied("truncated")
+    os.truncate(truncated / "1" / "saved_model.pb", 1000)
+    unnumbered = copied("unnumbered")
+    (unnumbered / "1").rename(unnumbered / "v1")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "model.keras").touch()
+    (tmp_path / "model.h5").touch()
+    for name, words in {
+        "truncated": "is damaged",
+        "unnumbered": "mv ",
+        "empty": "is empty",
+        "model.keras": "keras.models.load_model",
+        "model.h5": "keras.models.load_model",
+    }.items():
+        assert_told(tfserve("run", tmp_path / name, *LOCAL), 3, words)
+    assert tfserve.left() == []
+
+
+def test_a_state_directory_that_cannot_be_written(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", Path("/proc/state")):
+        done = tfserve("run", half_plus_two, *LOCAL, XDG_STATE_HOME=str(place))
+        assert_told(done, 4, str(place), "XDG_STATE_HOME")
+
+
+def test_docker_that_is_not_there(tfserve: Program, half_plus_two: Path) -> None:
+    done = tfserve("run", half_plus_two, "--engine", "docker")
+    assert_told(done, 4, "No Docker Engine answers", "docs.docker.com", "--engine local")
+
+
+def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", port)
+        assert_told(done, 6, f"Port {port} on 127.0.0.1 is taken", "--rest-port; 0 takes any free one")
+    assert tfserve.left() == []
+
+
+def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two: Path) -> None:
+    with ExitStack() as stack:
+        with suppress(OSError):  # taken already, which is as good
+            stack.enter_context(socket.create_server(("127.0.0.1", 8501)))
+        done = tfserve("run", half_plus_two, "--engine", "local", "--dry-run")
+    assert done.returncode == 0
+    assert "Port 8501 is taken; REST is on" in done.stderr
+    (flag,) = (word for word in shlex.split(done.stdout) if word.startswith("--rest_api_port="))
+    assert flag not in ("--rest_api_port=8501", "--rest_api_port=0")
+
+
+def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: Path) -> None:
+    options = ("--engine", "docker", "--rest-port", "9001", "--env", "A=$(id)", "--dry-run")
+    done = tfserve("run", half_plus_two, *options, "--", "--enable_batching")
+    assert done.returncode == 0
+    words = shlex.split(done.stdout)
+    assert words[:3] == ["docker", "run", "--detach"]
+    assert words[-2:] == ["tensorflow/serving:latest", "--enable_batching"]
+    assert "--publish=127.0.0.1:9001:8501" in words
+    assert "--env=A=$(id)" in words
+    assert f"--mount=type=bind,source={half_plus_two},target=/models/half_plus_two,readonly" in words
+    as_json = tfserve("run", half_plus_two, *options, "--json", "--", "--enable_batching")
+    assert json.loads(as_json.stdout) == {"command": done.stdout.rstrip("\n")}
+
+
+def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> None:
+    model = copied("it's a $(touch pwned) ä")
+    done = tfserve("run", model, "--name", "m", *LOCAL, "--dry-run")
+    assert tfserve.left() == []
+    words = shlex.split(done.stdout)
+    port = next(word for word in words if word.startswith("--rest_api_port=")).partition("=")[2]
+    links, _, command = done.stdout.rpartition(" && ")
+    with subprocess.Popen(["bash", "-c", f"{links} && exec {command}"], stderr=subprocess.DEVNULL) as server:
+
+        def available() -> bool:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/v1/models/m") as answer:
+                    return b"AVAILABLE" in answer.read()
+            except URLError:
+                return False
+
+        try:
+            eventually(available)
+        finally:
+            server.terminate()
+
+
+def test_a_model_that_cannot_be_loaded(tfserve: Program, unloadable: Path) -> None:
+    done = tfserve("run", unloadable, *LOCAL)
+    assert_told(done, 7, "'unloadable' cannot load its model", "Loading servable: {name: unloadable version: 1} failed")
+    assert tfserve.left() == []
+    assert tfserve.processes() == []
+
+
+def test_one_that_failed_is_kept_on_demand(tfserve: Program, unloadable: Path) -> None:
+    assert_told(tfserve("run", unloadable, *LOCAL, "--keep-failed"), 7)
+    status = tfserve.json("status", "unloadable")
+    assert (status["state"], status["health"]) == ("running", "failed")
+    assert status["models"] == [{"name": "unloadable", "versions": []}]
+    assert "failed: " in tfserve("logs").stdout
+
+
+def test_a_smoke_test_that_fails(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text('{"instances": ["not a number"]}')
+    done = tfserve("run", half_plus_two, *LOCAL, "--smoke-test", request)
+    assert_told(done, 7, "failed its smoke test", "--no-smoke-test")
+    assert tfserve.left() == []
+
+
+def test_a_server_that_takes_too_long(tfserve: Program, hanging: Path) -> None:
+    done = tfserve("run", hanging, *LOCAL, "--wait", "0.5")
+    assert_told(done, 7, "was not ready after 0.5 s", "--wait")
+    assert tfserve.left() == []
+    loading = tfserve.json("run", hanging, *LOCAL, "--wait", "0")
+    assert (loading["state"], loading["health"], loading["smoke_test"]) == ("running", "loading", None)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupted_while_it_waits(tfserve: Program, hanging: Path, number: signal.Signals, code: int) -> None:
+    run = tfserve.begin("run", hanging, *LOCAL)
+    assert run.stderr is not None
+    assert "AVAILABLE" in run.stderr.readline()
+    run.send_signal(number)
+    stdout, stderr = run.communicate(timeout=20)
+    assert (run.returncode, stdout) == (code, "")
+    assert stderr == "Interrupted.\n"
+    assert tfserve.left() == []
+    assert tfserve.processes() == []
+
+
+def test_of_two_at_the_same_moment_one_wins(tfserve: Program, half_plus_two: Path) -> None:
+    runs = [tfserve.begin("run", half_plus_two, *LOCAL, "--name", "m", "--json") for _ in range(2)]
+    ends = [(run, *run.communicate(timeout=60)) for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 6]
+    for run, stdout, stderr in ends:
+        if run.returncode == 0:
+            assert [json.loads(stdout)["pid"]] == tfserve.processes()
+        else:
+            assert "'m' is taken" in stderr
+    assert tfserve.left() == ["m"]
+
+
+def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path) -> None:
+    model = copied("model")
+    model.chmod(0o700)
+    old = tfserve.json("run", model, "--name", "m", *LOCAL, "--rm")
+    assert_told(tfserve("run", model / "nothing", "--name", "m", *LOCAL, "--replace"), 3)
+    assert tfserve.json("status")["pid"] == old["pid"]  # it was not touched
+
+    failed = tfserve("run", unloadable, "--name", "m", *LOCAL, "--replace")
+    assert_told(failed, 7)
+    eventually(lambda: tfserve.json("status")["health"] == "available")
+    back = tfserve.json("status")
+    assert (back["created"], back["rest_url"]) == (old["created"], old["rest_url"])
+    assert back["pid"] != old["pid"]
+
+    run = tfserve.begin("run", hanging, "--name", "m", *LOCAL, "--replace")
+    assert run.stderr is not None
+    assert "AVAILABLE" in run.stderr.readline()
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert tfserve.json("status")["rest_url"] == old["rest_url"]
+    assert tfserve.left() == ["m"]
+
+    port = old["rest_url"].rpartition(":")[2]
+    arguments = ("run", model, "--name", "m", "--engine", "local", "--rest-port", port, "--replace")
+    new = tfserve.json(*arguments, "--no-smoke-test")
+    assert new["created"] >= back["created"]
+    assert new["smoke_test"] is None
+    assert tfserve.processes() == [new["pid"]]
+    assert tfserve.left() == ["m"]
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_foreground(tfserve: Program, half_plus_two: Path, remove: bool) -> None:
+    run = tfserve.begin("run", half_plus_two, *LOCAL, "--foreground", "--json", *(["--rm"] if remove else []))
+    assert run.stdout is not None
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "Entering the event loop" in line:
+            break
+    run.send_signal(signal.SIGINT)
+    stdout, stderr = run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert json.loads(stdout)["health"] == "available"
+    assert "Interrupted." in stderr
+    assert tfserve.processes() == []
+    assert tfserve.left() == ([] if remove else ["half_plus_two"])
+
+
+def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) -> None:
+    run = tfserve.begin("run", half_plus_two, *LOCAL, "--foreground")
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "Entering the event loop" in line:
+            break
+    assert tfserve("stop").returncode == 0
+    run.communicate(timeout=20)
+    assert run.returncode == 0
+    assert tfserve.json("status")["state"] == "exited"

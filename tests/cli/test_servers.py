@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from tests.cli.conftest import Served
+from tests.program import Program, assert_told
+
+
+def test_ps_and_status_say_what_run_said(served: Served) -> None:
+    said = {key: value for key, value in served.said.items() if key != "smoke_test"}
+    assert served.tfserve.json("ps") == [said]
+    assert served.tfserve.json("status") == said
+    assert served.tfserve.json("status", "half_plus_two") == said
+
+
+def test_ps_for_people(served: Served) -> None:
+    head, row = served.tfserve("ps").stdout.splitlines()
+    assert head.split() == ["NAME", "ENGINE", "STATE", "HEALTH", "MODELS", "REST", "GRPC"]
+    url = served.said["rest_url"]
+    assert row.split() == ["half_plus_two", "local", "running", "available", "half_plus_two", url, "-"]
+    assert head.index("REST") == row.index(url)
+
+
+def test_status_for_people(served: Served) -> None:
+    lines = served.tfserve("status").stdout.splitlines()
+    assert lines[0] == "half_plus_two: running, available"
+    assert f"  REST     {served.said['rest_url']}" in lines
+    assert f"  pid      {served.said['pid']}" in lines
+    assert "  model    half_plus_two: version 1 AVAILABLE" in lines
+
+
+def test_no_server(tfserve: Program) -> None:
+    assert tfserve.json("ps") == []
+    done = tfserve("ps")
+    assert (done.returncode, done.stdout) == (0, "There is no server. Start one: tfserve run MODEL_DIR\n")
+    assert_told(tfserve("status"), 10, "There is no server.", "tfserve run")
+
+
+def test_docker_that_is_not_there(tfserve: Program) -> None:
+    assert_told(tfserve("ps", "--engine", "docker"), 4, "No Docker Engine answers")
+    assert_told(tfserve("status", "m", "--engine", "docker"), 4, "No Docker Engine answers")

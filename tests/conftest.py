@@ -1,0 +1,96 @@
+"""What many tests need: the bundled model, broken ones derived from it, and the program with a home of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.program import Plan, Program
+from tfserve.engines.local import LocalEngine
+from tfserve.plan import LaunchPlan
+
+# A machine that is busy with other tests is no reason to fail.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def half_plus_two() -> Path:
+    """The bundled model's base path; not to be changed."""
+    return EXAMPLES / "half_plus_two"
+
+
+@pytest.fixture
+def copied(half_plus_two: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Copies the bundled model to a base path of that name, to be changed at will."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(half_plus_two, tmp_path / name))
+
+    return copy
+
+
+@pytest.fixture
+def unloadable(copied: Callable[[str], Path]) -> Path:
+    """A model whose ``saved_model.pb`` is whole and whose variables are cut short."""
+    model = copied("unloadable")
+    variables = model / "1" / "variables" / "variables.data-00000-of-00001"
+    variables.write_bytes(variables.read_bytes()[:5])
+    return model
+
+
+@pytest.fixture
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of this test's own, for what runs in this process."""
+    path = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def engine(state_home: Path) -> Iterator[LocalEngine]:
+    """A local engine with a state directory of its own; at its end nothing of it runs."""
+    engine = LocalEngine()
+    yield engine
+    for server in engine.servers():
+        engine.remove(server)
+
+
+@pytest.fixture(scope="session")
+def python_plan() -> Plan:
+    """Makes the plan of a server that runs a piece of Python, which is quick: the local engine runs any program."""
+
+    def plan(program: str = "import time; time.sleep(60)", *, name: str = "m", **changes: Any) -> LaunchPlan:
+        command = (sys.executable, "-S", "-c", program)
+        plain = LaunchPlan(name, ("m",), (), rest=None, grpc=None, environment={}, command=command)
+        return dataclasses.replace(plain, **changes)
+
+    return plan
+
+
+@pytest.fixture
+def tfserve(tmp_path: Path) -> Iterator[Program]:
+    """The program, with servers of this test's own, which are gone at its end."""
+    yield from _program(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def shared_tfserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program, with servers that the tests of a module share."""
+    yield from _program(tmp_path_factory.mktemp("home"))
+
+
+def _program(home: Path) -> Iterator[Program]:
+    home.mkdir(exist_ok=True)
+    program = Program(home)
+    yield program
+    program.clean_up()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tfserve
+from tfserve.engines.choice import choose_engine, uses_gpu
+from tfserve.errors import EngineUnavailableError, GpuError
+from tfserve.gpu import find_gpus
+from tfserve.progress import Silent
+from tfserve.spec import ModelSpec, ServeSpec
+
+
+class Told(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+@pytest.fixture
+def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """No Docker answers at this address."""
+    host = f"unix://{tmp_path}/no-docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", host)
+    return host
+
+
+def spec(**changes: Any) -> ServeSpec:
+    return ServeSpec(**{"name": "m", "models": (ModelSpec(Path("/m"), "m"),), **changes})
+
+
+def test_what_was_asked_for_by_name_needs_no_words() -> None:
+    told = Told()
+    engine, gpu = choose_engine(spec(), "local", "missing", told)
+    assert (engine.name, gpu, told.notices) == ("local", False, [])
+
+
+def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
+    told = Told()
+    engine, gpu = choose_engine(spec(), "auto", "missing", told)
+    assert (engine.name, gpu) == ("local", False)
+    assert told.notices == [f"No Docker Engine answers at {no_docker}. Serving with the local engine instead."]
+
+
+@pytest.mark.usefixtures("no_docker")
+@pytest.mark.parametrize(
+    ("choice", "changes"),
+    [
+        ("docker", {}),
+        ("auto", {"image": "my/serving"}),
+        ("auto", {"tag": "2.18.0"}),
+        ("auto", {"platform": "linux/amd64"}),
+        ("auto", {"memory": 2**30}),
+        ("auto", {"cpus": 1.0}),
+        ("auto", {"restart": "always"}),
+        ("auto", {"gpu": True}),
+    ],
+)
+def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: dict[str, Any]) -> None:
+    told = Told()
+    with pytest.raises(EngineUnavailableError, match="No Docker Engine answers") as caught:
+        choose_engine(spec(**changes), choice, "missing", told)
+    assert caught.value.exit_code == 4
+    assert "docs.docker.com" in str(caught.value.hint)
+    assert told.notices == []
+
+
+def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path: Path) -> None:
+    """An installation without the extra `local`: everything that is installed here, but for TensorFlow."""
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if "tensorflow" not in path.name.lower():
+            (installed / path.name).symlink_to(path)
+    program = """
+from pathlib import Path
+from tfserve.engines.choice import choose_engine
+from tfserve.engines.local_runtime import is_installed
+from tfserve.errors import EngineUnavailableError
+from tfserve.progress import Silent
+from tfserve.spec import ModelSpec, ServeSpec
+assert not is_installed()
+spec = ServeSpec("m", (ModelSpec(Path("/m"), "m"),))
+engine, _ = choose_engine(spec, "local", "missing", Silent())
+for attempt in (
+    lambda: choose_engine(spec, "auto", "missing", Silent()),
+    lambda: engine.plan(spec, (), rest_port=1, grpc_port=None, gpu=False),
+):
+    try:
+        attempt()
+    except EngineUnavailableError as error:
+        print(error.message, error.hint)
+"""
+    source = Path(tfserve.__file__).parent.parent
+    environment = {"PATH": "", "DOCKER_HOST": no_docker, "PYTHONPATH": os.pathsep.join([str(source), str(installed)])}
+    command = [sys.executable, "-S", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    auto, local = done.stdout.splitlines()
+    assert "Nor is the local engine installed." in auto
+    assert "https://docs.docker.com/engine/install/" in auto
+    assert "The local engine is not installed: tensorflow is missing." in local
+    assert all("pip install 'tfserve[local]'" in line for line in (auto, local))
+
+
+def test_whether_to_use_a_gpu() -> None:
+    here = bool(find_gpus())
+    with_nvidia = frozenset({"runc", "nvidia"})
+    assert uses_gpu(None, frozenset({"runc"})) is False
+    assert uses_gpu(None, with_nvidia) is here
+    assert uses_gpu(False, with_nvidia) is False
+    if here:
+        assert uses_gpu(True, with_nvidia) is True
+    else:
+        with pytest.raises(GpuError, match="No NVIDIA GPU") as caught:
+            uses_gpu(True, with_nvidia)
+        assert caught.value.exit_code == 9
+        assert "nvidia-smi" in str(caught.value.hint)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.program import Plan, eventually
+from tfserve.engines import local_state
+from tfserve.engines.base import Exit, Server
+from tfserve.engines.local import LocalEngine
+from tfserve.errors import EngineUnavailableError, NameTakenError, NotReadyError, PortTakenError
+from tfserve.plan import PublishedPort
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+
+def found(engine: LocalEngine, name: str = "m") -> Server:
+    server = engine.find(name)
+    assert server is not None
+    return server
+
+
+def ended(engine: LocalEngine, name: str = "m") -> Server:
+    eventually(lambda: not found(engine, name).running)
+    return found(engine, name)
+
+
+def record_of(name: str = "m") -> local_state.Record:
+    record = local_state.directory_of(name).read()
+    assert record is not None
+    return record
+
+
+def is_process(pid: int | None) -> bool:
+    try:
+        os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_launch(engine: LocalEngine, python_plan: Plan) -> None:
+    rest, grpc = PublishedPort(8501, "0.0.0.0", 8501), PublishedPort(8500, "::", 8500)
+    server = engine.launch(python_plan(rest=rest, grpc=grpc))
+    assert (server.name, server.engine, server.state, server.models) == ("m", "local", "running", ("m",))
+    assert (server.rest_url, server.grpc_address) == ("http://127.0.0.1:8501", "[::1]:8500")
+    assert (server.image, server.container_id, server.gpu, server.exit) == (None, None, False, None)
+    assert is_process(server.pid)
+    assert [server] == engine.servers()
+    assert engine.find("m") == server
+    assert LocalEngine().servers() == [server]  # another process sees the same
+
+
+def test_the_process_gets_what_the_plan_says(engine: LocalEngine, python_plan: Plan) -> None:
+    program = "import os, sys; print(os.environ['A'], sys.stdin.read(), os.getsid(0) == os.getpid(), file=sys.stderr)"
+    engine.launch(python_plan(program, environment={"A": "$(id) ä\n"}))
+    assert list(engine.logs(ended(engine))) == ["$(id) ä", "  True"]
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("raise SystemExit(0)", 0),
+        ("raise SystemExit(255)", 255),
+        ("import os; os.kill(os.getpid(), 9)", 137),
+        ("import os; os.kill(os.getpid(), 4)", 132),
+    ],
+)
+def test_how_it_ended(engine: LocalEngine, python_plan: Plan, program: str, code: int) -> None:
+    engine.launch(python_plan(program))
+    server = ended(engine)
+    assert (server.state, server.exit) == ("exited", Exit(code))
+    assert (server.pid, server.rest_url, server.grpc_address) == (None, None, None)
+    assert LocalEngine().find("m") == dataclasses.replace(server, exit=Exit(None))  # only its parent knows the code
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".replaced-m", "a/b", "../m", "a\0b", "other"])
+def test_names_that_no_server_has(engine: LocalEngine, python_plan: Plan, name: str) -> None:
+    engine.launch(python_plan())
+    assert engine.find(name) is None
+
+
+def test_a_name_is_taken_also_by_a_stopped_server(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan())
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            engine.launch(python_plan())
+        engine.stop(server, grace=10)
+
+
+def test_two_at_the_same_moment(engine: LocalEngine, python_plan: Plan) -> None:
+    def launch(_: int) -> bool:
+        try:
+            engine.launch(python_plan())
+        except NameTakenError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(launch, range(4))) == 1
+    assert found(engine).running
+
+
+def test_a_program_that_cannot_be_started_leaves_nothing(engine: LocalEngine, python_plan: Plan) -> None:
+    with pytest.raises(NotReadyError, match=r"'/no/such/program' could not be started: No such file"):
+        engine.launch(python_plan(command=("/no/such/program",)))
+    assert list(local_state.servers_root().iterdir()) == []
+
+
+def test_a_record_that_cannot_be_written_leaves_no_process(engine: LocalEngine, python_plan: Plan) -> None:
+    directory = local_state.create(python_plan())
+    draft = directory.path / f".server.json.{os.getpid()}"
+    draft.mkdir()  # where the new record would be written
+    with pytest.raises(OSError):
+        engine.start(found(engine))
+    assert not directory.is_alive()
+    draft.rmdir()
+    assert engine.start(found(engine)).running
+
+
+def test_stop_and_start(engine: LocalEngine, python_plan: Plan) -> None:
+    first = engine.launch(python_plan("import time; print('up', flush=True); time.sleep(60)"))
+    eventually(lambda: list(engine.logs(first)) == ["up"])
+    engine.stop(first, grace=10)
+    stopped = found(LocalEngine())
+    assert (stopped.state, stopped.exit) == ("exited", Exit(0))
+    assert not is_process(first.pid)
+    again = engine.start(stopped)
+    assert again.running
+    assert again.pid != first.pid
+    assert again.created == first.created
+    eventually(lambda: list(engine.logs(again)) == ["up", "up"])
+    with pytest.raises(NameTakenError):
+        engine.start(again)
+
+
+def test_stop_gives_time_and_then_ends_it(engine: LocalEngine, python_plan: Plan) -> None:
+    for grace in (0.1, 0):
+        server = engine.launch(python_plan(STUBBORN))
+        eventually(lambda: "deaf" in engine.logs(found(engine)))
+        engine.stop(server, grace=grace)
+        assert not is_process(server.pid)
+        engine.remove(found(engine))
+
+
+def test_stop_ends_what_the_server_started(engine: LocalEngine, python_plan: Plan) -> None:
+    child = "trap 'echo child ended; exit' TERM; echo up; while :; do sleep 0.05; done"
+    server = engine.launch(python_plan(f'import subprocess; subprocess.call(["sh", "-c", {child!r}])'))
+    eventually(lambda: "up" in engine.logs(server))
+    engine.stop(server, grace=10)
+    eventually(lambda: "child ended" in engine.logs(server))
+
+
+def test_a_server_that_is_removed_when_it_stops(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(remove=True))
+    engine.stop(server, grace=10)
+    assert not local_state.directory_of("m").path.exists()
+    server = engine.launch(python_plan("", remove=True))
+    eventually(lambda: engine.find("m") is None)  # one that ended by itself goes when somebody looks
+    assert not local_state.directory_of("m").path.exists()
+
+
+def test_remove(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(STUBBORN))
+    engine.remove(server)
+    assert not is_process(server.pid)
+    assert engine.servers() == []
+    engine.remove(server)  # once more does no harm
+    engine.stop(server, grace=0)
+    assert list(engine.logs(server, follow=True)) == []
+
+
+def test_logs_are_followed_until_the_end(engine: LocalEngine, python_plan: Plan) -> None:
+    program = "import time; print('one', flush=True); time.sleep(0.2); print('two')"
+    server = engine.launch(python_plan(program))
+    assert list(engine.logs(server, follow=True)) == ["one", "two"]
+
+
+def test_a_dead_pid(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan())
+    os.kill(server.pid or 0, signal.SIGKILL)
+    assert ended(engine).state == "exited"
+    assert found(LocalEngine()).state == "exited"
+
+
+def test_a_reused_pid_is_never_signalled(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(""))
+    ended(engine)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
+        directory = local_state.directory_of("m")
+        directory.write(dataclasses.replace(record_of(), pid=stranger.pid))
+        assert found(engine).state == "exited"
+        engine.stop(server, grace=0)
+        engine.remove(server)
+        assert stranger.poll() is None
+        stranger.communicate(b"\n")
+        assert stranger.returncode == 0
+
+
+def test_set_aside_and_bring_back(engine: LocalEngine, python_plan: Plan) -> None:
+    old = engine.launch(python_plan("import time; print('old', flush=True); time.sleep(60)"))
+    eventually(lambda: list(engine.logs(old)))
+    aside = engine.set_aside(old, grace=10)
+    assert not is_process(old.pid)
+    assert engine.servers() == []
+    new = engine.launch(python_plan())
+    engine.remove(new)
+    engine.bring_back(aside, old)
+    back = found(engine)
+    assert back.running
+    assert (back.name, back.created) == (old.name, old.created)
+    eventually(lambda: list(engine.logs(back)) == ["old", "old"])
+
+
+def test_a_stopped_server_is_brought_back_stopped(engine: LocalEngine, python_plan: Plan) -> None:
+    engine.launch(python_plan(""))
+    old = ended(engine)
+    engine.bring_back(engine.set_aside(old, grace=10), old)
+    assert not found(engine).running
+
+
+def test_what_was_set_aside_can_be_removed(engine: LocalEngine, python_plan: Plan) -> None:
+    old = engine.launch(python_plan())
+    aside = engine.set_aside(old, grace=10)
+    new = engine.launch(python_plan())
+    engine.remove(aside)
+    assert engine.servers() == [new]
+    assert sorted(path.name for path in local_state.servers_root().iterdir()) == ["m"]
+
+
+def test_a_port_taken_since_it_was_stopped(engine: LocalEngine, python_plan: Plan) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        engine.launch(python_plan("", rest=PublishedPort(port, "127.0.0.1", port)))
+        with pytest.raises(PortTakenError, match=f"Port {port} on 127.0.0.1 is taken"):
+            engine.start(ended(engine))
+        assert not found(engine).running
+    assert engine.start(found(engine)).running
+
+
+def test_start_of_what_was_removed_meanwhile(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(""))
+    ended(engine)
+    shutil.rmtree(local_state.directory_of("m").path)
+    with pytest.raises(NotReadyError, match="cannot be read"):
+        engine.start(server)
+
+
+def test_without_a_state_directory(engine: LocalEngine, python_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/state")
+    assert engine.servers() == []
+    with pytest.raises(EngineUnavailableError):
+        engine.launch(python_plan())

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.program import Plan
+from tfserve.engines.local import LocalEngine
+from tfserve.engines.lookup import all_servers, docker_engine, find_server, find_servers
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-docker.sock")
+
+
+@pytest.fixture
+def servers(engine: LocalEngine, python_plan: Plan) -> LocalEngine:
+    """Three servers: alpha and beta run, and gamma is stopped."""
+    for name in ("alpha", "beta", "gamma"):
+        server = engine.launch(python_plan(name=name, models=(f"{name}-model",)))
+    engine.stop(server, grace=10)
+    return engine
+
+
+def test_without_docker_there_is_the_local_engine(servers: LocalEngine) -> None:
+    assert [(engine.name, server.name) for engine, server in all_servers()] == [
+        ("local", "alpha"),
+        ("local", "beta"),
+        ("local", "gamma"),
+    ]
+    assert len(all_servers("local")) == 3
+    with pytest.raises(EngineUnavailableError, match="No Docker Engine answers"):
+        all_servers("docker")
+    with pytest.raises(EngineUnavailableError):
+        docker_engine()
+
+
+@pytest.mark.usefixtures("servers")
+def test_by_name() -> None:
+    assert find_server("beta")[1].name == "beta"
+    assert find_server("gamma", among=lambda server: server.running)[1].name == "gamma"
+    assert [server.name for _, server in find_servers(["beta", "alpha", "beta"])] == ["beta", "alpha"]
+
+
+@pytest.mark.usefixtures("servers")
+def test_by_model() -> None:
+    assert find_server("beta-model", by_model=True)[1].name == "beta"
+    with pytest.raises(NoSuchServerError):
+        find_server("beta-model")
+    with pytest.raises(NoSuchServerError):
+        find_server("gamma-model", by_model=True)  # it does not run
+
+
+def test_several_servers_of_one_model(engine: LocalEngine, python_plan: Plan) -> None:
+    for name in ("a", "b"):
+        engine.launch(python_plan(name=name))
+    with pytest.raises(UsageError, match=r"There are several servers: a \(local\), b \(local\)"):
+        find_server("m", by_model=True)
+
+
+@pytest.mark.usefixtures("servers")
+def test_without_a_name() -> None:
+    with pytest.raises(
+        UsageError, match=r"several servers: alpha \(local\), beta \(local\), gamma \(local\)"
+    ) as caught:
+        find_server(None)
+    assert caught.value.exit_code == 2
+    assert caught.value.hint == "Name one of them."
+    assert find_server(None, among=lambda server: not server.running)[1].name == "gamma"
+    assert [server.name for _, server in find_servers(None, among=lambda server: not server.running)] == ["gamma"]
+    with pytest.raises(NoSuchServerError, match="No server is in question") as none:
+        find_server(None, among=lambda server: False)
+    assert "alpha, beta, gamma" in str(none.value.hint)
+
+
+@pytest.mark.usefixtures("servers")
+@pytest.mark.parametrize(("name", "hint"), [("betta", "Did you mean beta?"), ("zzz", "tfserve ps"), ("", "tfserve ps")])
+def test_a_name_that_is_none(name: str, hint: str) -> None:
+    with pytest.raises(NoSuchServerError, match=f"There is no server {name!r}") as caught:
+        find_server(name)
+    assert caught.value.exit_code == 10
+    assert hint in str(caught.value.hint)
+    with pytest.raises(NoSuchServerError):
+        find_servers(["alpha", name])
+
+
+@pytest.mark.usefixtures("state_home")
+def test_no_server_at_all() -> None:
+    assert all_servers() == []
+    for ask in (lambda: find_servers(None), lambda: find_servers([]), lambda: find_server(None)):
+        with pytest.raises(NoSuchServerError, match=r"There is no server\.") as caught:
+            ask()
+        assert "tfserve run" in str(caught.value.hint)

@@ -1,0 +1,1 @@
+"""Tests of launch plans written down."""

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfserve.cli.output import plain
+from tfserve.exporters.docker_run import docker_run, process, shell_line
+from tfserve.plan import LaunchPlan, Mount, PublishedPort
+
+NASTY = [
+    "a b",
+    "it's",
+    'say "hi"',
+    "$(touch pwned)",
+    "`touch pwned`",
+    "line\nbreak",
+    "tab\tand return\r",
+    "back\\slash\\n",
+    "a,b=c",
+    "模型 ä",
+    "* ? [x] {a,b} ~ # ! & | ; < >",
+    "escape \x1b[31m bell \x07",
+    "zero\u200bwidth, joined \U0001f469\u200d\U0001f4bb",
+    "\udcff is no UTF-8",
+    "'",
+    "\\'",
+    "",
+]
+PLAN = LaunchPlan(
+    name="prod",
+    models=("m",),
+    mounts=(Mount("/data/m", "/models/m"),),
+    rest=PublishedPort(8501, "127.0.0.1", 9001),
+    grpc=PublishedPort(8500, "127.0.0.1", 0),
+    environment={"MODEL_NAME": "m"},
+    command=("--enable_batching=true",),
+    image="tensorflow/serving:latest",
+)
+shell_text = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=30)
+
+
+def words_in_bash(line: str, directory: Path) -> list[str]:
+    """What bash makes of the arguments of `line`, whose first word is replaced by a program that prints them."""
+    first, rest = line.split(" ", 1)
+    script = f"printf '%s\\0' {rest}"
+    done = subprocess.run(
+        ["bash", "-c", script.encode("utf-8", "surrogateescape")], capture_output=True, check=True, cwd=directory
+    )
+    assert done.stderr == b""
+    return [first, *done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]]
+
+
+def test_the_whole_line() -> None:
+    assert shlex.split(docker_run(PLAN)) == [
+        "docker",
+        "run",
+        "--detach",
+        "--name=tfserve-prod",
+        "--publish=127.0.0.1::8500",
+        "--publish=127.0.0.1:9001:8501",
+        "--mount=type=bind,source=/data/m,target=/models/m,readonly",
+        "--env=MODEL_NAME=m",
+        "--init",
+        "--cap-drop=ALL",
+        "tensorflow/serving:latest",
+        "--enable_batching=true",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"user": "1:2"}, ["--user=1:2"]),
+        ({"platform": "linux/amd64"}, ["--platform=linux/amd64"]),
+        ({"memory": 2**30}, ["--memory=1073741824"]),
+        ({"cpus": 1.5}, ["--cpus=1.5"]),
+        ({"restart": "always"}, ["--restart=always"]),
+        ({"runtime": "nvidia"}, ["--runtime=nvidia"]),
+        ({"gpus": "all"}, ["--gpus=all"]),
+        ({"remove": True}, ["--rm"]),
+        ({"labels": {"a": "b c"}}, ["--label=a=b c"]),
+        ({"security_options": ("x", "y=z")}, ["--security-opt=x", "--security-opt=y=z"]),
+        ({"rest": PublishedPort(8501, "::1", 9001)}, ["--publish=[::1]:9001:8501"]),
+    ],
+)
+def test_what_else_a_plan_may_say(changes: dict[str, object], words: list[str]) -> None:
+    made = shlex.split(docker_run(replace(PLAN, **changes)))  # type: ignore[arg-type]
+    image = made.index("tensorflow/serving:latest")
+    plain_words = shlex.split(docker_run(PLAN))
+    assert [word for word in made[:image] if word not in plain_words] == words
+
+
+def test_nothing_is_published_that_is_not_in_the_plan() -> None:
+    assert "--publish" not in docker_run(replace(PLAN, rest=None, grpc=None))
+
+
+def test_every_nasty_value_means_itself_in_bash(tmp_path: Path) -> None:
+    made = replace(
+        PLAN,
+        mounts=tuple(Mount(f"/data/{text}", "/models/m") for text in NASTY),
+        environment=dict(zip(map("V{}".format, range(len(NASTY))), NASTY, strict=True)),
+        command=tuple(NASTY),
+    )
+    line = docker_run(made)
+    words = words_in_bash(line, tmp_path)
+    mounts = [word.removeprefix("--mount=") for word in words if word.startswith("--mount=")]
+    fields = [list(csv.reader(io.StringIO(mount, newline=""))) for mount in mounts]
+    assert fields == [[["type=bind", f"source=/data/{text}", "target=/models/m", "readonly"]] for text in NASTY]
+    assert [word for word in words if word.startswith("--env=")] == [
+        f"--env=V{n}={text}" for n, text in enumerate(NASTY)
+    ]
+    assert words[-len(NASTY) :] == NASTY
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_shows_the_line_as_it_is() -> None:
+    line = docker_run(replace(PLAN, command=tuple(NASTY)))
+    assert plain(line) == line
+
+
+@settings(max_examples=40)
+@given(st.lists(shell_text, max_size=8))
+def test_any_text_means_itself_in_bash(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    line = docker_run(replace(PLAN, command=("--", *texts)))
+    words = words_in_bash(line, tmp_path_factory.getbasetemp())
+    assert words[words.index("--") + 1 :] == texts
+    assert plain(line) == line
+
+
+def test_a_process_as_a_line_that_does_it(tmp_path: Path) -> None:
+    """Bash runs the line: the model is linked, the variables are set, and the program gets its arguments."""
+    model = tmp_path / "the model's $(touch pwned)"
+    model.mkdir()
+    target = tmp_path / "state dir" / "models" / "m"
+    texts = [text for text in NASTY if text]
+    made = replace(
+        PLAN,
+        image=None,
+        mounts=(Mount(str(model), str(target)),),
+        environment={f"V{number}": text for number, text in enumerate(texts)},
+        command=("sh", "-c", 'printf "%s\\0" "$@"; printenv -0 | grep -az ^V', "sh", *NASTY),
+    )
+    line = shell_line(made)
+    assert line == process(made)
+    done = subprocess.run(
+        ["bash", "-c", line.encode("utf-8", "surrogateescape")], capture_output=True, check=True, cwd=tmp_path
+    )
+    words = done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    assert words[: len(NASTY)] == NASTY
+    assert sorted(word for word in words[len(NASTY) :] if word[1].isdigit()) == sorted(
+        f"V{n}={text}" for n, text in enumerate(texts)
+    )
+    assert target.resolve() == model
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([model.name, "state dir"])
+
+
+def test_each_kind_of_plan_has_its_line() -> None:
+    assert shell_line(PLAN) == docker_run(PLAN)
+    with pytest.raises(ValueError):
+        docker_run(replace(PLAN, image=None))

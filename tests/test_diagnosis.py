@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from tfserve.diagnosis import is_fatal, recognise
+from tfserve.engines.base import Exit
+
+PREFIX = "E0000 00:00:1795343248.307201   22632 loader_harness.cc:131] "
+FAILED = PREFIX + "Loading servable: {name: m version: 1} failed: "
+NO_VERSIONS = (
+    "W0000 00:00:1795343248.307201   22632 file_system_storage_path_source.cc:375] No versions of servable m found "
+    "under base path /models/m. Did you forget to name your leaf directory as a number (eg. '/1/')?"
+)
+NO_BASE_PATH = (
+    PREFIX + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path /models/m "
+    "for servable m with error NOT_FOUND: /models/m not found"
+)
+GOOD_START = """\
+I0000 00:00:1795343248.307201   22632 server.cc:77] Building single TensorFlow model file config:  model_name: m
+I0000 00:00:1795343248.307201   22632 server_core.cc:516] Adding/updating models.
+I0000 00:00:1795343248.307201   22632 server_core.cc:627]  (Re-)adding model: m
+I0000 00:00:1795343248.307201   22640 loader_harness.cc:74] Loading servable version {name: m version: 123}
+I0000 00:00:1795343248.307201   22640 loader.cc:471] SavedModel load for tags { serve }; Status: success: OK. Took 43118
+I0000 00:00:1795343248.307201   22632 server.cc:423] Running gRPC ModelServer at 0.0.0.0:8500 ...
+[evhttp_server.cc : 261] NET_LOG: Entering the event loop ...
+unknown argument: --bacthing
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        FAILED + "OUT_OF_RANGE: Read less bytes than requested",
+        NO_VERSIONS,
+        NO_BASE_PATH,
+        "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available",
+        NO_VERSIONS.replace("W0000 00:00:1795343248.307201   22632", "2024-07-01 10:00:00.123456: W"),
+    ],
+)
+def test_lines_that_mean_the_end(line: str) -> None:
+    assert is_fatal(line)
+
+
+@pytest.mark.parametrize("line", GOOD_START.splitlines())
+def test_lines_of_a_good_start(line: str) -> None:
+    assert not is_fatal(line)
+    assert recognise([line], None) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "ended", "cause", "hint"),
+    [
+        ("", Exit(137), "killed (exit 137)", "--memory"),
+        ("", Exit(1, out_of_memory=True), "memory ran out", "--memory"),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "memory ran out", "--memory"),
+        ("", Exit(132), "illegal instruction", "--engine local"),
+        ("Illegal instruction (core dumped)", Exit(1), "illegal instruction", "AVX"),
+        ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", Exit(255), "another platform", "--platform"),
+        (FAILED + "INVALID_ARGUMENT: Cannot assign a device for operation a", None, "needs a GPU", "--gpu"),
+        (NO_VERSIONS, None, "no version", "tfserve inspect"),
+        (NO_BASE_PATH, None, "does not see the model's directory", "shared"),
+        (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "may not read", "read permission"),
+        (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "--tag"),
+        (
+            "Failed to start server. Error: UNKNOWN: 0.0.0.0:8501: Address already in use",
+            Exit(255),
+            "port",
+            "--rest-port",
+        ),
+        (FAILED + "OUT_OF_RANGE: Read less bytes.", None, "of the model 'm' cannot be loaded: OUT_OF_RANGE", "inspect"),
+    ],
+)
+def test_causes(line: str, ended: Exit | None, cause: str, hint: str) -> None:
+    found = recognise([*GOOD_START.splitlines()[:4], *([line] if line else [])], ended)
+    assert found is not None
+    assert cause in found.cause
+    assert hint in found.hint
+
+
+def test_what_explains_more_comes_first() -> None:
+    found = recognise([NO_VERSIONS, FAILED + "Cannot assign a device for operation a"], Exit(137))
+    assert found is not None
+    assert "killed" in found.cause
+
+
+@pytest.mark.parametrize("ended", [None, Exit(None), Exit(0), Exit(1), Exit(255)])
+def test_an_unknown_cause_is_none(ended: Exit | None) -> None:
+    assert recognise(["something else"], ended) is None
+    assert recognise([], ended) is None

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve.errors import UsageError
+from tfserve.images import serving_image
+
+DIGEST = "@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("image", "tag", "gpu", "devel", "name"),
+    [
+        (None, None, False, False, "tensorflow/serving:latest"),
+        (None, None, True, False, "tensorflow/serving:latest-gpu"),
+        (None, None, False, True, "tensorflow/serving:latest-devel"),
+        (None, None, True, True, "tensorflow/serving:latest-devel-gpu"),
+        (None, "2.19.1", True, False, "tensorflow/serving:2.19.1-gpu"),
+        (None, "2.19.1-gpu", True, False, "tensorflow/serving:2.19.1-gpu"),
+        ("tensorflow/serving:2.18.0", None, False, False, "tensorflow/serving:2.18.0"),
+        ("docker.io/tensorflow/serving", None, True, False, "docker.io/tensorflow/serving:latest-gpu"),
+        ("my/serving", None, True, True, "my/serving:latest"),
+        ("localhost:5000/my/serving", "1", False, False, "localhost:5000/my/serving:1"),
+        (f"tensorflow/serving{DIGEST}", None, True, False, f"tensorflow/serving{DIGEST}"),
+        (f"tensorflow/serving:1{DIGEST}", None, False, False, f"tensorflow/serving:1{DIGEST}"),
+    ],
+)
+def test_names(image: str | None, tag: str | None, gpu: bool, devel: bool, name: str) -> None:
+    assert str(serving_image(image, tag, gpu=gpu, devel=devel)) == name
+
+
+@pytest.mark.parametrize(
+    "image", ["", " ", "Upper/Case", "a b", "a//b", "a:", ":a", "a:b:c", "a@sha256:0", "-a", "a$(id)", "ä", "a\n"]
+)
+def test_refuses_what_docker_would_refuse(image: str) -> None:
+    with pytest.raises(UsageError, match="is not the name of an image") as caught:
+        serving_image(image)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("tag", ["", "-a", ".a", "a b", "a/b", "ä", "a" * 129, "1\n"])
+def test_refuses_a_tag_that_is_not_one(tag: str) -> None:
+    with pytest.raises(UsageError, match="is not a tag"):
+        serving_image(None, tag)
+
+
+@pytest.mark.parametrize("image", ["a:1", f"a{DIGEST}"])
+def test_refuses_two_versions(image: str) -> None:
+    with pytest.raises(UsageError, match="names a version already"):
+        serving_image(image, "2")
+
+
+@given(st.text(max_size=40))
+def test_any_other_text_is_refused_or_taken_as_it_is(text: str) -> None:
+    try:
+        reference = serving_image(text)
+    except UsageError:
+        return
+    assert str(reference) in (text, f"{text}:latest")

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tfserve.interrupts import Terminated, exit_code, held, raise_on_termination
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The handlers of the program, and after the test those that were there."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    hook = sys.unraisablehook
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    raise_on_termination()
+    yield
+    sys.unraisablehook = hook
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_each_signal_has_the_code_of_the_shell(number: signal.Signals, code: int) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        signal.raise_signal(number)
+    assert exit_code(caught.value) == code
+
+
+def test_an_ignored_hangup_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise_on_termination()
+    signal.raise_signal(signal.SIGHUP)
+    with held():
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_held_finishes_first(number: signal.Signals, kind: type[BaseException]) -> None:
+    done = []
+    with pytest.raises(kind) as caught, held():
+        signal.raise_signal(number)
+        done.append("the block")
+    assert done == ["the block"]
+    assert type(caught.value) is kind
+
+
+def test_a_second_interrupt_is_not_held() -> None:
+    done = []
+    with pytest.raises(Terminated), held():
+        signal.raise_signal(signal.SIGINT)
+        done.append("after the first")
+        signal.raise_signal(signal.SIGTERM)
+        done.append("after the second")
+    assert done == ["after the first"]
+
+
+def test_held_puts_the_handlers_back() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with held():
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    with pytest.raises(ZeroDivisionError), held():
+        raise ZeroDivisionError
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_an_error_in_the_block_goes_before_the_interrupt() -> None:
+    with pytest.raises(ZeroDivisionError), held():
+        signal.raise_signal(signal.SIGINT)
+        raise ZeroDivisionError
+
+
+def test_held_nests() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held():
+        with held():
+            signal.raise_signal(signal.SIGINT)
+        done.append("the outer block")
+    assert done == ["the outer block"]
+
+
+def test_held_does_nothing_in_another_thread() -> None:
+    found = []
+
+    def look() -> None:
+        with held():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [signal.default_int_handler]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_an_object_is_destroyed_is_not_lost(name: str) -> None:
+    program = f"""
+import signal, time
+from tfserve.interrupts import exit_code, raise_on_termination
+class Closing:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+class Failing:
+    def __del__(self):
+        raise OSError("as ever")
+raise_on_termination()
+Failing()
+try:
+    Closing()
+    time.sleep(20)
+except KeyboardInterrupt as interrupt:
+    print(exit_code(interrupt))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=10, check=False)
+    assert done.stdout == f"{128 + getattr(signal, name)}\n"
+    assert "as ever" in done.stderr
+    assert "Interrupt" not in done.stderr
+
+
+def test_a_signal_without_a_handler_still_ends_the_process() -> None:
+    program = """
+import signal
+from tfserve.interrupts import held
+with held():
+    signal.raise_signal(signal.SIGTERM)
+    print("the block", flush=True)
+print("past it")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "the block\n"
+    assert done.returncode == -signal.SIGTERM

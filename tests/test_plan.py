@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve import __version__, plan
+from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.plan import Binary, EngineFacts, LaunchPlan, Mount, PublishedPort
+from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+
+OWN = Binary(("python", "-m", "tfserve.model_server"), official=False, serves_grpc=False)
+OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True, serves_grpc=True)
+BASE = ModelDirectory(Path("/data/m"), Layout.BASE_PATH, (ModelVersion(3, Path("/data/m/3")),), "m")
+
+
+def spec(**changes: Any) -> ServeSpec:
+    return ServeSpec(**{"name": "prod", "models": (ModelSpec(Path("/data/m"), "m"),), **changes})
+
+
+def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, **facts: Any) -> LaunchPlan:
+    settings = {"rest_port": 8501, "grpc_port": 8500, "engine": EngineFacts(), **facts}
+    return plan.container_plan(asked or spec(), [directory], **settings)
+
+
+def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
+    settings = {"rest_port": 8501, "grpc_port": None, "binary": OWN, "root": Path("/state/prod/models"), **facts}
+    return plan.process_plan(asked or spec(), [directory], **settings)
+
+
+def test_the_plan_of_a_container() -> None:
+    assert container(user=(1000, 100)) == LaunchPlan(
+        name="prod",
+        models=("m",),
+        mounts=(Mount("/data/m", "/models/m"),),
+        rest=PublishedPort(8501, "127.0.0.1", 8501),
+        grpc=PublishedPort(8500, "127.0.0.1", 8500),
+        environment={"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models"},
+        command=(),
+        labels={
+            "tfserve.name": "prod",
+            "tfserve.models": '["m"]',
+            "tfserve.gpu": "false",
+            "tfserve.spec": '{"name": "prod", "models": [{"path": "/data/m", "name": "m"}]}',
+            "tfserve.version": __version__,
+        },
+        image="tensorflow/serving:latest",
+        user="1000:100",
+        security_options=("no-new-privileges",),
+    )
+
+
+def test_what_was_asked_for_is_in_the_plan() -> None:
+    asked = spec(
+        image="my/serving",
+        tag="7",
+        platform="linux/amd64",
+        host="0.0.0.0",
+        environment={"TF_CPP_MIN_LOG_LEVEL": "1"},
+        memory=2**30,
+        cpus=1.5,
+        restart="always",
+        server_flags=("--enable_batching=true",),
+    )
+    made = container(asked=asked, rest_port=9001, grpc_port=None)
+    assert (made.image, made.platform) == ("my/serving:7", "linux/amd64")
+    assert (made.rest, made.grpc) == (PublishedPort(8501, "0.0.0.0", 9001), None)
+    assert made.environment["TF_CPP_MIN_LOG_LEVEL"] == "1"
+    assert (made.memory, made.cpus, made.restart, made.remove) == (2**30, 1.5, "always", False)
+    assert made.command == ("--enable_batching=true",)
+    assert container(asked=spec(remove=True)).remove
+
+
+@pytest.mark.parametrize(
+    ("layout", "path", "number", "target"),
+    [
+        (Layout.VERSION, "/data/m/7", 7, "/models/m/7"),
+        (Layout.VERSION, "/data/m/007", 7, "/models/m/007"),
+        (Layout.BARE, "/data/bare", 1, "/models/m/1"),
+    ],
+)
+def test_every_layout_is_mounted_where_the_server_looks(layout: Layout, path: str, number: int, target: str) -> None:
+    directory = ModelDirectory(Path(path), layout, (ModelVersion(number, Path(path)),), "m")
+    assert container(directory).mounts == (Mount(path, target),)
+    (mount,) = process(directory=directory).mounts
+    assert mount == Mount(path, target.replace("/models", "/state/prod/models"))
+
+
+def test_a_version_that_is_a_link_to_the_outside() -> None:
+    directory = replace(BASE, versions=(ModelVersion(3, Path("/elsewhere/3")),))
+    with pytest.raises(SavedModelError, match="is a link to '/elsewhere/3'"):
+        container(directory)
+    assert process(directory=directory).mounts
+
+
+@pytest.mark.parametrize(
+    ("facts", "gpu", "expected"),
+    [
+        (EngineFacts(), False, {"user": "1:2", "gpu": False, "runtime": None, "gpus": None}),
+        (EngineFacts(rootless=True), False, {"user": None}),
+        (EngineFacts(selinux=True), False, {"security_options": ("no-new-privileges", "label=disable")}),
+        (EngineFacts(), True, {"gpu": True, "runtime": None, "gpus": "all", "image": "tensorflow/serving:latest-gpu"}),
+        (EngineFacts(runtimes=frozenset({"runc", "nvidia"})), True, {"runtime": "nvidia", "gpus": None}),
+        (EngineFacts(runtimes=frozenset({"runc", "nvidia"})), False, {"runtime": None, "gpus": None}),
+    ],
+)
+def test_what_is_true_of_the_engine(facts: EngineFacts, gpu: bool, expected: dict[str, object]) -> None:
+    made = container(engine=facts, gpu=gpu, user=(1, 2))
+    assert {name: getattr(made, name) for name in expected} == expected
+
+
+def test_labels_tell_what_was_asked_for_but_no_secret() -> None:
+    labels = container(asked=spec(environment={"TOKEN": "s3cret"}, rest_port=PortRequest(9000, explicit=True))).labels
+    assert "s3cret" not in str(labels)
+    asked = json.loads(labels["tfserve.spec"])
+    assert asked["environment"] == {"TOKEN": ""}
+    assert asked["rest_port"] == {"number": 9000, "explicit": True}
+    assert "grpc_port" not in asked
+
+
+def test_a_user_cannot_move_the_model() -> None:
+    made = container(asked=spec(environment={"A": "1"}))
+    assert list(made.environment) == ["MODEL_NAME", "MODEL_BASE_PATH", "A"]
+
+
+def test_the_plan_of_a_process() -> None:
+    made = process(spec(host="127.0.0.2", environment={"A": "1"}, server_flags=("--enable_batching",), remove=True))
+    assert made.command == (
+        "python",
+        "-m",
+        "tfserve.model_server",
+        "--port=0",
+        "--rest_api_port=8501",
+        "--model_name=m",
+        "--model_base_path=/state/prod/models/m",
+        "--bind_address=127.0.0.2",
+        "--enable_batching",
+    )
+    assert made.mounts == (Mount("/data/m", "/state/prod/models/m"),)
+    assert (made.rest, made.grpc) == (PublishedPort(8501, "127.0.0.2", 8501), None)
+    assert (made.environment, made.image, made.remove, made.gpu) == ({"A": "1"}, None, True, False)
+
+
+def test_the_official_server_as_a_process() -> None:
+    made = process(binary=OFFICIAL, grpc_port=8500)
+    assert made.command[0] == OFFICIAL.argv[0]
+    assert "--port=8500" in made.command
+    assert not any(argument.startswith("--bind_address") for argument in made.command)
+    assert made.grpc == PublishedPort(8500, "0.0.0.0", 8500)  # it has no flag for another address
+    assert process(binary=OFFICIAL, rest_port=None, grpc_port=8500).rest is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"image": "x"}, "--image"),
+        ({"tag": "x"}, "--tag"),
+        ({"platform": "linux/arm64"}, "--platform"),
+        ({"memory": 2**30}, "--memory"),
+        ({"cpus": 1.0}, "--cpus"),
+        ({"restart": "always"}, "--restart"),
+    ],
+)
+def test_a_process_has_no_options_of_containers(changes: dict[str, Any], option: str) -> None:
+    with pytest.raises(UsageError, match=option) as caught:
+        process(spec(**changes))
+    assert "--engine docker" in str(caught.value.hint)
+
+
+def test_what_the_local_server_does_not_do() -> None:
+    with pytest.raises(GpuError):
+        process(spec(gpu=True))
+    with pytest.raises(UsageError, match="no gRPC API"):
+        process(grpc_port=8500)
+    with pytest.raises(UsageError, match="REST alone"):
+        process(rest_port=None)
+
+
+@pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(rest_port=None, gpu=True)])
+def test_a_plan_survives_json(made: LaunchPlan) -> None:
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+@given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
+def test_nasty_text_survives_json(source: str, flag: str, environment: dict[str, str]) -> None:
+    made = replace(container(), mounts=(Mount(source, "/models/m"),), command=(flag,), environment=environment)
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "1", '{"rest": 1}', plan.to_json(container())[:-1]])
+def test_what_is_no_plan(text: str) -> None:
+    with pytest.raises(ValueError):
+        plan.from_json(text)
+
+
+@pytest.mark.parametrize("name", list(json.loads(plan.to_json(container()))))
+def test_a_plan_without_one_of_its_parts(name: str) -> None:
+    data = json.loads(plan.to_json(container()))
+    default = LaunchPlan.__dataclass_fields__[name].default
+    del data[name]
+    try:
+        made = plan.from_json(json.dumps(data))
+    except ValueError:
+        return
+    assert getattr(made, name) == default or made.labels == {}

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve import spec as specs
+from tfserve.errors import UsageError
+from tfserve.server_flags import SERVER_FLAGS
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+
+NASTY = [
+    "",
+    " ",
+    "a b",
+    "a/b",
+    "../a",
+    ".a",
+    "-a",
+    "_a",
+    'a"',
+    "a'",
+    "$(id)",
+    "a\nb",
+    "a\n",
+    "ä",
+    "名",
+    "a" * 129,
+    "a\0",
+]
+
+
+def spec(**changes: Any) -> ServeSpec:
+    return ServeSpec(**{"name": "m", "models": (ModelSpec(Path("/m"), "m"),), **changes})
+
+
+def refusal(function: Callable[..., object], *arguments: object, **options: object) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        function(*arguments, **options)
+    assert caught.value.exit_code == 2
+    assert caught.value.hint
+    assert caught.value.message.isprintable()
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["a", "A", "0", "half_plus_two", "a.b-c_d", "a" * 128])
+def test_good_names(name: str) -> None:
+    assert spec(name=name).name == name
+    assert ModelSpec(Path("/m"), name).name == name
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_bad_names_are_refused_with_one_that_is_good(name: str) -> None:
+    assert "server name" in refusal(spec, name=name).message
+    error = refusal(ModelSpec, Path("/m"), name)
+    assert "model name" in error.message
+    *_, option, suggestion = shlex.split(str(error.hint))
+    assert option == "--model-name"
+    assert ModelSpec(Path("/m"), suggestion)
+
+
+@given(st.text(max_size=140))
+def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
+    try:
+        specs.check_name(name, kind="server", option="--name")
+    except UsageError as error:
+        specs.check_name(str(error.hint).split()[-1], kind="server", option="--name")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("8501", 8501), ("0", 0), ("65535", 65535), ("none", None), (" None ", None), ("08501", 8501)]
+)
+def test_ports(text: str, number: int | None) -> None:
+    assert PortRequest.parse(text) == PortRequest(number, explicit=True)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "65536", "1.5", "http", "0x10", "٣", "²", "8501 8502", "1" * 5000])
+def test_ports_that_are_none(text: str) -> None:
+    assert "is not a port" in refusal(PortRequest.parse, text).message
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("6m", 6 * 2**20),
+        ("512M", 512 * 2**20),
+        ("2g", 2**31),
+        ("1.5gb", 3 * 2**29),
+        (" 1t ", 2**40),
+        ("8000000", 8000000),
+    ],
+)
+def test_memory(text: str, amount: int) -> None:
+    assert specs.parse_memory(text) == amount
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "2 g", "-2g", "2x", "2gib", "nan", "5m", "0", "1e9", "9" * 5000, "9" * 400 + "g"]
+)
+def test_memory_that_is_none(text: str) -> None:
+    refusal(specs.parse_memory, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("localhost", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("0:0::1", "::1")],
+)
+def test_hosts(text: str, host: str) -> None:
+    assert specs.parse_host(text) == host
+
+
+@pytest.mark.parametrize("text", ["", "example.com", "127.0.0.1:80", "127.1", "[::1]", "127.0.0.01", "$(id)"])
+def test_hosts_that_are_none(text: str) -> None:
+    assert "is not an IP address" in refusal(specs.parse_host, text).message
+
+
+def test_environment() -> None:
+    given = ["A=1", "B=", "C=x=y $(id)\n", "D", "A=2"]
+    assert specs.parse_environment(given, {"D": "4", "E": "5"}) == {"A": "2", "B": "", "C": "x=y $(id)\n", "D": "4"}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("", "name of a variable"),
+        ("=x", "name of a variable"),
+        ("1A=x", "name of a variable"),
+        ("A B=x", "name of a variable"),
+        ("Ä=x", "name of a variable"),
+        ("A=x\0", "NUL"),
+        ("UNSET", "not set"),
+        ("MODEL_NAME=x", "set by tfserve"),
+        ("MODEL_BASE_PATH", "set by tfserve"),
+    ],
+)
+def test_environment_that_is_none(assignment: str, words: str) -> None:
+    assert words in refusal(specs.parse_environment, [assignment], {}).message
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--enable_batching",
+        "--enable_batching=true",
+        "--enable_batching=false",
+        "--num_load_threads=-1",
+        "--load_retry_interval_micros=60000000000",
+        "--per_process_gpu_memory_fraction=0.5",
+        "--saved_model_tags=serve,gpu",
+        "--saved_model_tags=",
+        "--monitoring_config_file=/a b/$(id)",
+    ],
+)
+def test_server_flags(flag: str) -> None:
+    assert specs.parse_server_flags([flag]) == (flag,)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message", "hint"),
+    [
+        ("x", "is not a server flag", "--name=value"),
+        ("-v", "is not a server flag", "--name=value"),
+        ("--enable_bacthing=true", "no flag --enable_bacthing", "--enable_batching?"),
+        ("--zzzzzzzz", "no flag --zzzzzzzz", "--help"),
+        ("--", "no flag", "--help"),
+        ("--port=1", "set by tfserve", "--grpc-port"),
+        ("--rest_api_port=1", "set by tfserve", "--rest-port"),
+        ("--model_name=m", "set by tfserve", "--name"),
+        ("--model_base_path=/m", "set by tfserve", "MODEL_DIR"),
+        ("--bind_address=::", "set by tfserve", "--host"),
+        ("--num_load_threads", "needs a value", "--num_load_threads=VALUE"),
+        ("--num_load_threads=two", "type int32", "Threads"),
+        ("--num_load_threads=", "type int32", "Threads"),
+        ("--num_load_threads=1.5", "type int32", "Threads"),
+        ("--num_load_threads=1_0", "type int32", "Threads"),
+        ("--num_load_threads=2147483648", "type int32", "Threads"),
+        ("--num_load_threads=" + "1" * 5000, "type int32", "Threads"),
+        ("--load_retry_interval_micros=9223372036854775808", "type int64", "Microseconds"),
+        ("--per_process_gpu_memory_fraction=half", "type float", "GPU"),
+        ("--per_process_gpu_memory_fraction=0_1", "type float", "GPU"),
+        ("--enable_batching=yes", "type bool", "batch"),
+        ("--enable_batching=TRUE", "type bool", "batch"),
+        ("--enable_batching=1", "type bool", "batch"),
+    ],
+)
+def test_server_flags_that_are_none(flag: str, message: str, hint: str) -> None:
+    error = refusal(specs.parse_server_flags, [flag])
+    assert message in error.message
+    assert hint in str(error.hint)
+
+
+def test_every_server_flag_takes_its_default() -> None:
+    for flag in SERVER_FLAGS:
+        if flag.name not in specs._SET_BY_TFSERVE and flag.default is not None:
+            value = str(flag.default).lower() if flag.type == "bool" else flag.default
+            assert specs.parse_server_flags([f"--{flag.name}={value}"])
+
+
+@pytest.mark.parametrize("policy", ["no", "always", "unless-stopped", "on-failure", "on-failure:3"])
+def test_restart_policies(policy: str) -> None:
+    assert spec(restart=policy).restart == policy
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"restart": "sometimes"}, "not a restart policy"),
+        ({"restart": "on-failure:x"}, "not a restart policy"),
+        ({"restart": "always", "remove": True}, "contradict"),
+        ({"cpus": 0.0}, "number of CPUs"),
+        ({"cpus": -1.0}, "number of CPUs"),
+        ({"cpus": float("nan")}, "number of CPUs"),
+        ({"cpus": float("inf")}, "number of CPUs"),
+        ({"platform": "amd64"}, "not a platform"),
+        ({"platform": "linux/amd64\n"}, "not a platform"),
+        ({"rest_port": PortRequest(9000), "grpc_port": PortRequest(9000)}, "cannot share port 9000"),
+        ({"rest_port": PortRequest(None), "grpc_port": PortRequest(None)}, "neither REST nor gRPC"),
+    ],
+)
+def test_what_contradicts_itself(changes: dict[str, Any], words: str) -> None:
+    assert words in refusal(spec, **changes).message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"restart": "no", "remove": True},
+        {"cpus": 1.5, "platform": "linux/arm64/v8"},
+        {"rest_port": PortRequest(0, explicit=True), "grpc_port": PortRequest(0, explicit=True)},
+        {"rest_port": PortRequest(None, explicit=True)},
+    ],
+)
+def test_what_does_not(changes: dict[str, Any]) -> None:
+    made = spec(**changes)
+    assert {name: getattr(made, name) for name in changes} == changes
+
+
+def test_the_defaults_are_those_of_the_guide() -> None:
+    made = spec()
+    assert (made.host, made.rest_port, made.grpc_port) == ("127.0.0.1", PortRequest(8501), PortRequest(8500))
+    assert not made.rest_port.explicit
