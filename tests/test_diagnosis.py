@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.diagnosis import is_fatal, recognise
+from tfserve.diagnosis import is_fatal, port_was_taken, recognise
 from tfserve.engines.base import Exit
 
 PREFIX = "E0000 00:00:1795343248.307201   22632 loader_harness.cc:131] "
@@ -52,7 +52,7 @@ def test_lines_of_a_good_start(line: str) -> None:
     [
         ("", Exit(137), "killed (exit 137)", "--memory"),
         ("", Exit(1, out_of_memory=True), "memory ran out", "--memory"),
-        ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "memory ran out", "--memory"),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "ran out of memory", "--memory"),
         ("", Exit(132), "illegal instruction", "--engine local"),
         ("Illegal instruction (core dumped)", Exit(1), "illegal instruction", "AVX"),
         ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", Exit(255), "another platform", "--platform"),
@@ -61,12 +61,6 @@ def test_lines_of_a_good_start(line: str) -> None:
         (NO_BASE_PATH, None, "does not see the model's directory", "shared"),
         (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "may not read", "read permission"),
         (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "--tag"),
-        (
-            "Failed to start server. Error: UNKNOWN: 0.0.0.0:8501: Address already in use",
-            Exit(255),
-            "port",
-            "--rest-port",
-        ),
         (FAILED + "OUT_OF_RANGE: Read less bytes.", None, "of the model 'm' cannot be loaded: OUT_OF_RANGE", "inspect"),
     ],
 )
@@ -87,3 +81,11 @@ def test_what_explains_more_comes_first() -> None:
 def test_an_unknown_cause_is_none(ended: Exit | None) -> None:
     assert recognise(["something else"], ended) is None
     assert recognise([], ended) is None
+
+
+def test_a_port_that_was_taken() -> None:
+    line = (
+        "Failed to start server. Error: UNAVAILABLE: Couldn't bind address 127.0.0.1 to port 1: Address already in use"
+    )
+    assert port_was_taken([*GOOD_START.splitlines(), line])
+    assert not port_was_taken(GOOD_START.splitlines())

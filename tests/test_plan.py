@@ -52,6 +52,8 @@ def test_the_plan_of_a_container() -> None:
         },
         image="tensorflow/serving:latest",
         user="1000:100",
+        init=True,
+        dropped_capabilities=("ALL",),
         security_options=("no-new-privileges",),
     )
 

@@ -4,15 +4,16 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 
 from tests.program import Plan, eventually
 from tfserve.engines.local import LocalEngine
-from tfserve.errors import NotReadyError
+from tfserve.errors import NotReadyError, PortTakenError
 from tfserve.plan import PublishedPort
-from tfserve.ports import any_free_port
+from tfserve.ports import any_free_port, is_free
 from tfserve.readiness import wait_until_ready
 
 FOREVER = "; import time; time.sleep(60)"
@@ -26,8 +27,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if state else 404)
         self.end_headers()
         self.wfile.write(body if state else b'{"error": "not yet"}')
-http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", port), Handler)
+print("NET_LOG: Entering the event loop ...", flush=True)
+server.serve_forever()
 """
+
+
+LATE = "import time; time.sleep(0.5); raise SystemExit('bind: Address already in use')"
 
 
 def says(*lines: str) -> str:
@@ -56,6 +62,18 @@ def test_ready_when_the_status_says_so(engine: LocalEngine, python_plan: Plan, s
     assert len(told) == 1
     assert "m" in told[0].split()
     assert "AVAILABLE" in told[0]
+
+
+def test_who_answers_on_the_port_has_to_be_the_server_itself(engine: LocalEngine, python_plan: Plan) -> None:
+    """Another server had the port first: its answers do not make this one ready."""
+    port = any_free_port("127.0.0.1")
+    rest = PublishedPort(port, "127.0.0.1", port)
+    first = python_plan(STATUS_SERVER, name="first")
+    engine.launch(replace(first, command=(*first.command, str(port), "AVAILABLE")))
+    eventually(lambda: not is_free("127.0.0.1", port))
+    with pytest.raises(PortTakenError) as caught:
+        wait_until_ready(engine, engine.launch(python_plan(LATE, rest=rest)), seconds=20)
+    assert "Address already in use" in str(caught.value.details)
 
 
 def test_without_rest_the_log_says_so(engine: LocalEngine, python_plan: Plan) -> None:
@@ -88,7 +106,7 @@ def test_it_gives_up_at_the_first_line_that_says_no(
         ("raise SystemExit(0)", "ended with code 0 before it was ready."),
         ("import os; os.kill(os.getpid(), 9)", "ended with code 137 before it was ready. The server was killed"),
         ("import os; os.kill(os.getpid(), 4)", "illegal instruction"),
-        ("raise SystemExit('std::bad_alloc')", "memory ran out"),
+        ("raise SystemExit('std::bad_alloc')", "ran out of memory"),
     ],
 )
 def test_it_gives_up_when_the_server_ends(engine: LocalEngine, python_plan: Plan, end: str, words: str) -> None:

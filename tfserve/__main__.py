@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 __all__ = ["main"]
 
@@ -15,8 +16,10 @@ def main() -> None:
     Collecting garbage while modules are loaded finds nothing, and is a tenth of the time of a short command.
     """
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    from tfserve.cli import main as run_command_line
-
+    try:
+        from tfserve.cli import main as run_command_line
+    except KeyboardInterrupt:
+        sys.exit(130)
     run_command_line()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tfserve.engines.base import Exit
 from tfserve.server_log import message
 
-__all__ = ["Diagnosis", "is_fatal", "recognise"]
+__all__ = ["Diagnosis", "begins_a_run", "is_fatal", "port_was_taken", "recognise"]
 
 # What the server logs when a model will not load; it then retries for minutes with its ports closed, or waits for ever.
 _FATAL = re.compile(
@@ -31,6 +31,16 @@ class Diagnosis:
 def is_fatal(line: str) -> bool:
     """Whether this log line of a starting server means that it will not become ready by itself."""
     return bool(_FATAL.search(line))
+
+
+def begins_a_run(line: str) -> bool:
+    """Whether this log line is one of the first of a server, so that what stands before it is of an earlier run."""
+    return "Building single TensorFlow model file config" in line or "Adding/updating models." in line
+
+
+def port_was_taken(lines: Iterable[str]) -> bool:
+    """Whether a server that ended says that another program listens on its port."""
+    return any(words in line for line in lines for words in ("ddress already in use", "Failed to bind"))
 
 
 def recognise(lines: Iterable[str], ended: Exit | None) -> Diagnosis | None:
@@ -62,9 +72,16 @@ def _says(*words: str) -> Callable[[str, int | None, bool], bool]:
 # The first that fits is taken, so what explains more stands before what explains less.
 _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] = (
     (
-        lambda text, code, out_of_memory: out_of_memory or code == 137 or "std::bad_alloc" in text,
+        lambda text, code, out_of_memory: out_of_memory or code == 137,
         Diagnosis(
             "The server was killed (exit 137), most often because memory ran out.",
+            "Give it more with --memory, free some on the machine, or serve a smaller model.",
+        ),
+    ),
+    (
+        _says("std::bad_alloc"),
+        Diagnosis(
+            "The server ran out of memory.",
             "Give it more with --memory, free some on the machine, or serve a smaller model.",
         ),
     ),
@@ -109,7 +126,8 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
         _says("Permission denied", "PERMISSION_DENIED"),
         Diagnosis(
             "The server may not read the model.",
-            "It runs as the user who owns the model; that user needs read permission on all its files.",
+            "It runs as the user who started it, or, for root, as the owner of the model; that user needs read "
+            "permission on all its files.",
         ),
     ),
     (
@@ -117,13 +135,6 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
         Diagnosis(
             "The model uses an operation that this TensorFlow does not have.",
             "Take an image at least as new as the TensorFlow that saved the model (--tag), or one with the custom op.",
-        ),
-    ),
-    (
-        _says("ddress already in use", "Failed to bind"),
-        Diagnosis(
-            "A port of the server is taken by another program.",
-            "Choose others with --rest-port and --grpc-port; 0 takes any free one.",
         ),
     ),
 )

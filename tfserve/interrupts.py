@@ -69,6 +69,7 @@ def held() -> Iterator[None]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if waiting:
+            waiting.clear()
             restore()
             deliver(number, frame)
         waiting.append((number, frame))
@@ -92,5 +93,5 @@ def held() -> Iterator[None]:
         yield
     finally:
         restore()
-    if waiting:
-        deliver(*waiting[0])
+        if waiting:
+            deliver(*waiting[0])

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve import ports
-from tfserve.engines.base import Engine, Server
-from tfserve.engines.choice import PullPolicy, choose_engine
-from tfserve.engines.local_state import name_taken
-from tfserve.engines.lookup import EngineChoice, all_servers
+from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
+from tfserve.engines.base import Engine, Server, name_taken
+from tfserve.engines.choice import choose_engine
+from tfserve.engines.lookup import all_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
@@ -25,10 +25,9 @@ from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_m
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
-__all__ = ["STOP_SECONDS", "LaunchOptions", "Launched", "launch", "make_plan", "restart"]
+__all__ = ["LaunchOptions", "Launched", "launch", "make_plan", "restart"]
 
-STOP_SECONDS = 10.0
-_START_ATTEMPTS = 4
+_ATTEMPTS = 4
 _TAGS_FLAG = "--saved_model_tags="
 
 
@@ -48,7 +47,7 @@ class LaunchOptions:
 
     engine: EngineChoice = "auto"
     pull: PullPolicy = "missing"
-    wait_seconds: float = 300.0
+    wait_seconds: float = WAIT_SECONDS
     smoke_test: bool = True
     smoke_request: bytes | None = None
     replace: bool = False
@@ -56,6 +55,13 @@ class LaunchOptions:
 
     def __post_init__(self) -> None:
         """Checks that no two servers would be left with one name."""
+        if not self.wait_seconds >= 0:  # nan is neither more nor less
+            raise UsageError(f"{self.wait_seconds} is not a number of seconds.", hint="Give 0 or more: --wait 60")
+        if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
+            raise UsageError(
+                "A server that is not waited for, or not tried, gets no request.",
+                hint="Leave --smoke-test out, or --no-smoke-test and --wait 0.",
+            )
         if self.replace and self.keep_failed:
             raise UsageError(
                 "--replace and --keep-failed contradict each other: when the new server fails, the old one takes its "
@@ -85,18 +91,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
     with _place_of(spec.name, options.replace):
-        server: Server | None = None
-        try:
-            with held():
-                server = _start(spec, directories, engine, gpu, progress)
-            tested = _see_it_serve(engine, server, options, progress)
-        except BaseException as error:
-            failed = isinstance(error, TfserveError)
-            if server is not None and not (failed and options.keep_failed):
-                with held(), suppress(EngineUnavailableError):
-                    engine.remove(server)
-            raise
-    return Launched(engine, server, tested)
+        return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
 
 
 def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Progress) -> Server:
@@ -134,25 +129,32 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
 
 def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
-    tags = next((flag[len(_TAGS_FLAG) :] for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)), SERVE_TAG)
+    # As for the server, the last of several flags holds.
+    given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
+    tags = frozenset((given or [SERVE_TAG])[-1].split(","))
     directories = tuple(find_model(model.path) for model in spec.models)
     for directory in directories:
-        check_version(directory.newest, tags=frozenset(tags.split(",")))
+        check_version(directory.newest, tags=tags)
     return directories
 
 
-def _start(
-    spec: ServeSpec, directories: Sequence[ModelDirectory], engine: Engine, gpu: bool, progress: Progress
-) -> Server:
-    """Starts the server; a default port that somebody takes in the meantime is moved like one that was taken."""
+def _launch_on_free_ports(
+    spec: ServeSpec,
+    directories: Sequence[ModelDirectory],
+    engine: Engine,
+    gpu: bool,
+    options: LaunchOptions,
+    progress: Progress,
+) -> Launched:
+    """Launches on the ports asked for; a default port that somebody takes at the last moment moves like any other."""
     taken: set[int] = set()
-    for attempts_left in reversed(range(_START_ATTEMPTS)):
+    for attempts_left in reversed(range(_ATTEMPTS)):
         rest_port, grpc_port = _choose_ports(spec, engine, taken, progress)
         plan = engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
         if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
             progress.notice("tensorflow_model_server listens on every interface: the network can reach this server.")
         try:
-            return engine.launch(plan)
+            return _launch_plan(plan, engine, options, progress)
         except PortTakenError:
             if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
                 raise
@@ -160,32 +162,47 @@ def _start(
     raise AssertionError("the last attempt returns or raises")
 
 
+def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progress: Progress) -> Launched:
+    """Starts a plan and sees it serve; a server that does not is removed, unless it is to be kept."""
+    server: Server | None = None
+    try:
+        with held():
+            server = engine.launch(plan)
+        return Launched(engine, server, _see_it_serve(engine, server, options, progress))
+    except BaseException as error:
+        kept = options.keep_failed and isinstance(error, TfserveError) and not isinstance(error, PortTakenError)
+        if server is not None and not kept:
+            with held(), suppress(TfserveError):
+                engine.remove(server)
+        raise
+
+
 def _choose_ports(
     spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress
 ) -> tuple[int | None, int | None]:
     """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine."""
-    near = engine is None or engine.shares_ports
-    rest_port = _choose_port("REST", spec.rest_port, spec.host, near, taken, progress)
+    shared = engine is None or engine.shares_ports
+    rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
     if engine is not None and not engine.serves_grpc and not spec.grpc_port.explicit:
         return rest_port, None
     others = taken | ({rest_port} if rest_port else set())
-    return rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, near, others, progress)
+    return rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress)
 
 
 def _choose_port(
-    api: str, request: PortRequest, host: str, near: bool, taken: set[int], progress: Progress
+    api: str, request: PortRequest, host: str, shared: bool, taken: set[int], progress: Progress
 ) -> int | None:
-    """Decides on the host port of one API; `near` says whether it is one of this machine."""
+    """Decides on the host port of one API; `shared` says whether it is one of this machine."""
     if request.number is None:
         return None
-    if request.number and request.number not in taken and (not near or ports.is_free(host, request.number)):
+    if request.number and request.number not in taken and (not shared or ports.is_free(host, request.number)):
         return request.number
     if request.number and request.explicit:
         raise PortTakenError(
             f"Port {request.number} on {host} is taken by another program.",
             hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
         )
-    free = ports.any_free_port(host) if near else 0
+    free = ports.any_free_port(host) if shared else 0
     if request.number:
         progress.notice(f"Port {request.number} is taken; {api} is on {free or 'another one'}.")
     return free
@@ -210,10 +227,11 @@ def _place_of(name: str, replace: bool) -> Iterator[None]:
     try:
         for engine, server in existing:
             with held():
-                asides.append((engine, engine.set_aside(server, grace=STOP_SECONDS), server))
+                if aside := engine.set_aside(server, grace=STOP_SECONDS):
+                    asides.append((engine, aside, server))
         yield
     except BaseException:
-        with held(), suppress(EngineUnavailableError):
+        with held(), suppress(TfserveError):
             for engine, aside, server in asides:
                 engine.bring_back(aside, server)
         raise

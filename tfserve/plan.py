@@ -19,19 +19,21 @@ from tfserve.spec import ServeSpec
 __all__ = ["Binary", "EngineFacts", "LaunchPlan", "Mount", "PublishedPort", "container_plan", "process_plan"]
 
 NVIDIA_RUNTIME = "nvidia"
+_TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A directory of the host (`source`) that the server sees, read-only, as `target`."""
+    """A directory of the host (`source`) that the server sees as `target`."""
 
     source: str
     target: str
+    read_only: bool = True
 
 
 @dataclass(frozen=True)
 class PublishedPort:
-    """A port of the server that the host listens on: `server_port` there, ``host:host_port`` here."""
+    """A port of the server (`server_port`) that the host listens on, at `host`; `host_port` 0 is any free one."""
 
     server_port: int
     host: str
@@ -75,7 +77,7 @@ class LaunchPlan:
     Attributes:
         name: the server's name.
         models: the names of its models.
-        mounts: what it sees of the host, read-only.
+        mounts: what it sees of the host.
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
@@ -85,6 +87,8 @@ class LaunchPlan:
         image: the serving image; None for a local process.
         platform: the image's platform; None for the engine's own.
         user: ``uid:gid`` of the process; None for the image's own.
+        init: whether an init process forwards signals to it and reaps its children.
+        dropped_capabilities: Docker's ``--cap-drop``.
         security_options: Docker's ``--security-opt``.
         memory: its limit in bytes; None for none.
         cpus: its limit in CPUs; None for none.
@@ -106,6 +110,8 @@ class LaunchPlan:
     image: str | None = None
     platform: str | None = None
     user: str | None = None
+    init: bool = False
+    dropped_capabilities: tuple[str, ...] = ()
     security_options: tuple[str, ...] = ()
     memory: int | None = None
     cpus: float | None = None
@@ -167,6 +173,8 @@ def container_plan(
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
+        init=True,  # the image's entrypoint is a shell, which would neither forward signals nor end on them
+        dropped_capabilities=("ALL",),
         security_options=("no-new-privileges", *(("label=disable",) if engine.selinux else ())),
         memory=spec.memory,
         cpus=spec.cpus,
@@ -186,7 +194,7 @@ def process_plan(
     binary: Binary,
     root: Path,
 ) -> LaunchPlan:
-    """Plans a local process; arguments as in `container_plan`.
+    """Plans a local process.
 
     Args:
         spec: what was asked for.
@@ -247,7 +255,7 @@ def from_json(text: str) -> LaunchPlan:
     try:
         data = json.loads(text)
         ports = {key: PublishedPort(**data[key]) if data[key] else None for key in ("rest", "grpc")}
-        tuples = {key: tuple(data[key]) for key in ("models", "command", "security_options")}
+        tuples = {key: tuple(data[key]) for key in _TUPLES}
         return LaunchPlan(**{**data, **ports, **tuples, "mounts": tuple(Mount(**mount) for mount in data["mounts"])})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a launch plan: {error}") from None
@@ -293,16 +301,7 @@ def _check_links(directory: ModelDirectory) -> None:
 
 
 def _refuse_container_options(spec: ServeSpec) -> None:
-    given = {
-        "--image": spec.image,
-        "--tag": spec.tag,
-        "--platform": spec.platform,
-        "--memory": spec.memory,
-        "--cpus": spec.cpus,
-        "--restart": spec.restart,
-    }
-    unusable = [option for option, value in given.items() if value is not None]
-    if unusable:
+    if unusable := spec.container_options():
         raise UsageError(
             f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
             hint="Leave it out, or use --engine docker.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["any_free_port", "is_free"]
+__all__ = ["any_free_port", "in_url", "is_free", "reachable"]
 
 
 def is_free(host: str, port: int) -> bool:
@@ -22,6 +22,16 @@ def any_free_port(host: str) -> int:
         return _bind(host, 0)
     except OSError:
         return 0
+
+
+def in_url(host: str) -> str:
+    """An address as a URL, and Docker, write it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def reachable(host: str, port: int) -> str:
+    """The ``host:port`` at which this machine reaches what listens on `host`: all interfaces through loopback."""
+    return f"{in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"  # noqa: S104
 
 
 def _bind(host: str, port: int) -> int:

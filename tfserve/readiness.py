@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tfserve.engines.base import Engine, Exit, Server
-from tfserve.errors import NotReadyError, RequestError, TfserveError
+from tfserve.engines.base import Engine, Exit, Server, ports_taken
+from tfserve.errors import NotReadyError, PortTakenError, RequestError
 
 __all__ = ["wait_until_ready"]
 
@@ -29,13 +29,14 @@ _STARTED = "Entering the event loop"
 
 @dataclass
 class _Watch:
-    """What the log has said so far; written by one thread, read by another."""
+    """What the log has said so far, written by one thread and read by another; `over` tells the first to stop."""
 
     lines: deque[str]
     fatal: bool = False
     started: bool = False
     ended: bool = False
-    error: TfserveError | None = None
+    over: bool = False
+    error: Exception | None = None
 
 
 def wait_until_ready(
@@ -58,14 +59,22 @@ def wait_until_ready(
         on_wait: told what is being waited for, whenever that changes.
 
     Raises:
+        PortTakenError: the server ended because another program listens on its port.
         NotReadyError: the server ended, cannot load its model, or took too long; with the end of its log.
         EngineUnavailableError: the engine went away.
     """
     watch = _Watch(deque(maxlen=_LINES_KEPT))
     threading.Thread(target=_follow, args=(engine, server, since, watch), daemon=True).start()
+    try:
+        on_wait(f"Waiting until {', '.join(server.models)} is AVAILABLE")
+        _wait(engine, server, seconds, watch)
+    finally:
+        watch.over = True
+
+
+def _wait(engine: Engine, server: Server, seconds: float, watch: _Watch) -> None:
     waiting = list(server.models)
     begin = time.monotonic()
-    on_wait(f"Waiting until {', '.join(waiting)} is AVAILABLE")
     while True:
         waiting = [model for model in waiting if not _is_available(server, model, watch)]
         if not waiting:
@@ -87,8 +96,12 @@ def wait_until_ready(
 def _is_available(server: Server, model: str, watch: _Watch) -> bool:
     from tfserve.client.rest import poll_status
 
+    # Until it says so itself, whoever answers on the port of a process may be somebody else, who had the port before.
+    # The port of a container is the engine's.
+    if (server.rest_url is None or server.container_id is None) and not watch.started:
+        return False
     if server.rest_url is None:
-        return watch.started
+        return True
     try:
         return any(version.state == "AVAILABLE" for version in poll_status(server.rest_url, model))
     except RequestError:  # no port yet, or not this model's turn
@@ -100,17 +113,19 @@ def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watc
 
     try:
         for line in engine.logs(server, follow=True, since=since):
+            if watch.over:
+                break
             watch.lines.append(line)
             watch.fatal |= is_fatal(line)
             watch.started |= _STARTED in line
         watch.ended = True
-    except TfserveError as error:
-        watch.error = error
     except OSError:  # the log was removed with the server
         watch.ended = True
+    except Exception as error:  # it is raised again by the thread that waits
+        watch.error = error
 
 
-def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError:
+def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
     if watch.ended:
         ended = _exit(engine, server)
         how = "" if ended.code is None else f" with code {ended.code}"
@@ -119,8 +134,10 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError:
         time.sleep(_SETTLE_SECONDS)
         ended = None
         what = f"{server.name!r} cannot load its model."
-    from tfserve.diagnosis import recognise
+    from tfserve.diagnosis import port_was_taken, recognise
 
+    if watch.ended and port_was_taken(watch.lines):
+        return ports_taken(_last_lines(watch))
     diagnosis = recognise(list(watch.lines), ended)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,

@@ -1,13 +1,20 @@
 """Every flag of ``tensorflow_model_server``, as data: to accept what it accepts and to refuse what it would not know.
 
-Source: ``main.cc`` and ``server.h`` in ``tensorflow_serving/model_servers`` of tensorflow/serving at 9d981c5c.
+Sources: ``main.cc`` and ``server.h`` in ``tensorflow_serving/model_servers`` of tensorflow/serving at 9d981c5c; for the
+grammar of values, ``tsl/util/command_line_flags.cc``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 FlagType = Literal["bool", "int32", "int64", "float", "string"]
+
+_BOOLS = {"true": True, "false": False}
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER_LIMITS = {"int32": 1 << 31, "int64": 1 << 63}
+_FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
 
 
 class ServerFlag(NamedTuple):
@@ -24,6 +31,23 @@ class ServerFlag(NamedTuple):
     type: FlagType
     default: bool | int | float | str | None
     help: str
+
+    def parse(self, text: str) -> bool | int | float | str | None:
+        """Returns the value that `text` gives the flag, or None if it cannot be one.
+
+        Taken is what every release of the server takes, and takes for the same value. Releases differ at the edges: in
+        that of TensorFlow 2.21 a bool may also be ``1`` or ``TRUE``, and space may follow a number; older ones refuse
+        both, and let an integer out of range wrap around.
+        """
+        if self.type == "bool":
+            return _BOOLS.get(text)
+        if self.type == "string":
+            return None if "\0" in text else text
+        if self.type == "float":
+            return float(text) if _FLOAT.fullmatch(text) else None
+        limit = _INTEGER_LIMITS[self.type]
+        number = int(text) if _INTEGER.fullmatch(text) else limit
+        return number if -limit <= number < limit else None
 
 
 SERVER_FLAGS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +16,19 @@ _TIMEOUT_SECONDS = 120.0  # the first run of a big model also compiles and alloc
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """The answer to the first request: the server's body, and how long it took in milliseconds."""
+    """The answer to the first request.
 
-    body: bytes
+    Attributes:
+        response: the server's answer, parsed, and fit for every JSON reader as `strict_json` makes it.
+        latency_ms: how long it took, in milliseconds.
+    """
+
+    response: dict[str, Any]
     latency_ms: float
 
     def to_json(self) -> dict[str, Any]:
         """The JSON shape that ``run`` prints."""
-        return {"ok": True, "latency_ms": round(self.latency_ms, 3), "response": json.loads(self.body)}
+        return {"ok": True, "latency_ms": round(self.latency_ms, 3), "response": self.response}
 
 
 def smoke_test(server: Server, request: bytes | None, progress: Progress) -> SmokeTest | None:
@@ -39,9 +43,10 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
         What came back; None where nothing can be asked: REST is not published, or no signature is for predict.
 
     Raises:
-        NotReadyError: the server refused or failed the request.
+        NotReadyError: the server refused or failed the request, or answered with something that is no answer.
     """
-    from tfserve.client.failures import RefusedError
+    from tfserve.client.failures import RefusedError, malformed
+    from tfserve.client.json_document import strict_json
     from tfserve.client.rest import RestClient
     from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
 
@@ -58,6 +63,10 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
                 # A good model may well refuse it: an empty string is no image and no tf.Example.
                 text_was_invented = any(spec.dtype == "DT_STRING" for spec in signature.inputs.values())
             response = client.predict(model, request)
+        try:
+            return SmokeTest(strict_json(response.document), response.latency_ms)
+        except ValueError as error:
+            raise malformed(server.rest_url, f"its answer is {error}") from None
     except NothingToAskError as error:
         progress.notice(f"No smoke test: {error.message}")
         return None
@@ -70,4 +79,3 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
             hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
             details=error.details,
         ) from error
-    return SmokeTest(response.body, response.latency_ms)

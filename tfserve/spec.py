@@ -13,14 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfserve import defaults
 from tfserve.errors import UsageError
 from tfserve.server_flags import SERVER_FLAGS_BY_NAME
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
-
-GRPC_PORT = 8500
-REST_PORT = 8501
-LOOPBACK = "127.0.0.1"
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -38,8 +35,6 @@ _SET_BY_TFSERVE = {
     "bind_address": "--host",
 }
 _PORT = re.compile(r"[0-9]{1,5}")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
-_INTEGER_LIMITS = {"int32": 2**31, "int64": 2**63}
 
 
 @dataclass(frozen=True)
@@ -109,9 +104,9 @@ class ServeSpec:
     image: str | None = None
     tag: str | None = None
     platform: str | None = None
-    host: str = LOOPBACK
-    rest_port: PortRequest = PortRequest(REST_PORT)
-    grpc_port: PortRequest = PortRequest(GRPC_PORT)
+    host: str = defaults.HOST
+    rest_port: PortRequest = PortRequest(defaults.REST_PORT)
+    grpc_port: PortRequest = PortRequest(defaults.GRPC_PORT)
     environment: Mapping[str, str] = field(default_factory=dict)
     memory: int | None = None
     cpus: float | None = None
@@ -147,6 +142,18 @@ class ServeSpec:
                 hint="Leave one of --rest-port none and --grpc-port none out.",
             )
 
+    def container_options(self) -> list[str]:
+        """The options that were given and that only a container knows."""
+        given = {
+            "--image": self.image,
+            "--tag": self.tag,
+            "--platform": self.platform,
+            "--memory": self.memory,
+            "--cpus": self.cpus,
+            "--restart": self.restart,
+        }
+        return [option for option, value in given.items() if value is not None]
+
 
 def check_name(name: str, *, kind: str, option: str) -> None:
     """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
@@ -181,7 +188,7 @@ def parse_host(text: str) -> str:
         UsageError: `text` is neither.
     """
     if text == "localhost":
-        return LOOPBACK
+        return defaults.HOST
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
@@ -260,22 +267,6 @@ def parse_server_flags(flags: Sequence[str]) -> tuple[str, ...]:
             raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
         if not separator and known.type != "bool":
             raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")
-        if separator and not _fits(value, known.type):
+        if separator and known.parse(value) is None:
             raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
     return tuple(flags)
-
-
-def _fits(value: str, flag_type: str) -> bool:
-    """Whether the server's own parser would take `value`: TensorFlow's ``tsl/util/command_line_flags.cc``."""
-    if flag_type == "bool":
-        return value in ("true", "false")
-    if flag_type == "string":
-        return "\0" not in value
-    if flag_type == "float":
-        try:
-            float(value)
-        except ValueError:
-            return False
-        return "_" not in value
-    limit = _INTEGER_LIMITS[flag_type]
-    return bool(_INTEGER.fullmatch(value)) and -limit <= int(value) < limit

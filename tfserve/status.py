@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tfserve.engines.base import Engine, Server
-from tfserve.errors import RequestError
+from tfserve.errors import RequestError, TfserveError
 
 __all__ = ["Health", "ServerStatus", "look_at", "look_at_all"]
 
@@ -16,7 +15,7 @@ Health = Literal["available", "loading", "failed", "unknown"]
 
 _LOADING = ("START", "LOADING")
 _AT_ONCE = 8
-_LOG_TAIL = 50
+_LOG_TAIL = 200
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,18 @@ def look_at(engine: Engine, server: Server) -> ServerStatus:
         return ServerStatus(server, _health_of_stopped(server), versions)
     if server.rest_url is None:
         return ServerStatus(server, "unknown", versions)
+    from tfserve.client.failures import DroppedError, NotListeningError
     from tfserve.client.rest import poll_status
 
     try:
         for model in server.models:
             found = poll_status(server.rest_url, model)
             versions[model] = tuple((version.version, version.state) for version in found)
-    except RequestError:
+    except (NotListeningError, DroppedError):
         # The ports open only when all is loaded, so a server without an answer loads, or fails to.
-        from tfserve.diagnosis import is_fatal
-
-        last = deque(engine.logs(server, tail=_LOG_TAIL), maxlen=_LOG_TAIL)
-        return ServerStatus(server, "failed" if any(map(is_fatal, last)) else "loading", versions)
+        return ServerStatus(server, "failed" if _has_failed(engine, server) else "loading", versions)
+    except RequestError:
+        return ServerStatus(server, "unknown", versions)
     return ServerStatus(server, _health_of_versions(versions), versions)
 
 
@@ -84,12 +83,23 @@ def look_at_all(found: Sequence[tuple[Engine, Server]]) -> list[ServerStatus]:
         return list(pool.map(lambda pair: look_at(*pair), found))
 
 
+def _has_failed(engine: Engine, server: Server) -> bool:
+    """Whether the log of a server's present run says that it will not load its model."""
+    from tfserve.diagnosis import begins_a_run, is_fatal
+
+    failed = False
+    try:
+        for line in engine.logs(server, tail=_LOG_TAIL):
+            failed = is_fatal(line) or (failed and not begins_a_run(line))
+    except TfserveError:  # it is being removed
+        return False
+    return failed
+
+
 def _health_of_stopped(server: Server) -> Health:
     if server.exit is None:
         return "loading" if server.state == "restarting" else "unknown"
-    # 128 + SIGINT, SIGKILL, SIGTERM: how a server ends that somebody stopped.
-    stopped = server.exit.code in (None, 0, 130, 137, 143) and not server.exit.out_of_memory
-    return "unknown" if stopped else "failed"
+    return "unknown" if server.exit.on_request else "failed"
 
 
 def _health_of_versions(versions: dict[str, tuple[tuple[int, str], ...]]) -> Health:

@@ -73,9 +73,10 @@ def test_bad_usage(tfserve: Program, arguments: list[str], words: str) -> None:
 def test_a_traceback_only_on_demand(tfserve: Program) -> None:
     assert_told(tfserve("inspect", "nope", TFSERVE_DEBUG="0"), 3, "There is no model")
     done = tfserve("inspect", "nope", TFSERVE_DEBUG="1")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "SavedModelError" in done.stderr
+    assert "Hint:" in done.stderr
 
 
 def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) -> None:

@@ -5,34 +5,13 @@ import os
 import pty
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.cli.conftest import Served
-from tfserve.cli.output import Output, plain
+from tfserve.cli.output import Output
 from tfserve.errors import TfserveError, UsageError
 from tfserve.progress import LayerProgress
 
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain ä 模型\n\tline", "plain ä 模型\n\tline"),
-        ("\x1b[31mred\x07\r", r"\x1b[31mred\x07\r"),
-        ("\u202eright to left", r"\u202eright to left"),
-        ("\udcff", r"\udcff"),
-        ("\x9b31m", r"\x9b31m"),
-    ],
-)
-def test_plain(text: str, shown: str) -> None:
-    assert plain(text) == shown
-
-
-@given(st.text())
-def test_plain_is_printable(text: str) -> None:
-    assert all(character.isprintable() or character in "\n\t" for character in plain(text))
 
 
 def test_results_go_to_stdout(capsys: Captured) -> None:

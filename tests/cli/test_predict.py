@@ -38,6 +38,8 @@ def test_for_people(served: Served) -> None:
     [
         (["1", "2"], {"predictions": [2.5, 3.0]}),  # there is only one server
         (["half_plus_two", "-1", "-2.5e0"], {"predictions": [1.5, 0.75]}),
+        (["half_plus_two", "-.5", "-.5e1"], {"predictions": [1.75, -0.5]}),
+        (["-.5"], {"predictions": [1.75]}),
         (["half_plus_two", "[1, 2, 5]"], {"predictions": [2.5, 3.0, 4.5]}),
         (["half_plus_two", "--input", "x=[1, 2]"], {"predictions": [2.5, 3.0]}),
         (["--data", '{"inputs": [1, 2]}'], {"outputs": [2.5, 3.0]}),
@@ -48,6 +50,13 @@ def test_for_people(served: Served) -> None:
 )
 def test_ways_to_ask(served: Served, arguments: list[str], answer: object) -> None:
     assert predictions(served.tfserve("predict", *arguments, "--json")) == answer
+
+
+@pytest.mark.parametrize("value", ["-inf", "-infinity", "-Inf", "-INF", "-Infinity"])
+def test_infinity_is_no_option(served: Served, value: str) -> None:
+    done = served.tfserve("predict", "half_plus_two", value, "--curl")
+    assert done.returncode == 0, done.stderr
+    assert '{"instances":[-Infinity]}' in done.stdout
 
 
 def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
@@ -81,12 +90,16 @@ def test_curl(served: Served) -> None:
     [
         (["other", "1"], 10, "There is no server 'other'"),
         (["half_plus_tow", "1"], 10, "Did you mean half_plus_two?"),
-        (["half_plus_two"], 2, "There is nothing to ask"),
+        (["half_plus_two"], 2, "No values were given"),
         (["half_plus_two", "one"], 2, "one"),
         (["half_plus_two", "[[1], [2, 3]]"], 2, ""),
         (["half_plus_two", "1", "--input", "x=1"], 2, "exclude each other"),
         (["half_plus_two", "--input", "z=1"], 2, "'z'"),
         (["half_plus_two", "--data", "{"], 2, "JSON"),
+        (["half_plus_two", "1", "--data", "{}"], 2, "excludes values"),
+        (["--data", "{}", "--input", "x=1"], 2, "excludes --input"),
+        (["--data", "{}", "--signature", "serving_default"], 2, "excludes --signature"),
+        (["--data", "{}", "--format", "row"], 2, "excludes --format"),
         (["half_plus_two", "--data", '{"instances": ["a"]}'], 8, "x  DT_FLOAT"),
         (["half_plus_two", "1", "--version", "7"], 8, "7"),
         (["half_plus_two", "1", "--versoin", "7"], 2, "There is no option --versoin"),

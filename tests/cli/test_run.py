@@ -75,7 +75,7 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--memory", "1g"], 2, "knows no --memory"),
         (["{model}", "--image", "x", "--tag", "1"], 2, "knows no --image, --tag"),
         (["{model}", "--gpu"], 9, "serves on the CPU"),
-        (["{model}", "--grpc-port", "8500"], 2, "no gRPC API yet"),
+        (["{model}", "--grpc-port", "0"], 2, "no gRPC API yet"),
         (["{model}", "--rm", "--restart", "always"], 2, "contradict"),
         (["{model}", "--replace", "--keep-failed"], 2, "contradict"),
         (["{model}", "--smoke-test", "{"], 2, "JSON"),
@@ -291,3 +291,16 @@ def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) 
     run.communicate(timeout=20)
     assert run.returncode == 0
     assert tfserve.json("status")["state"] == "exited"
+
+
+def test_two_at_the_same_moment_on_the_default_port(tfserve: Program, half_plus_two: Path) -> None:
+    """Both may find the port free. The one that is too late moves on, and none takes the other for itself."""
+    runs = [
+        tfserve.begin("run", half_plus_two, "--name", name, "--engine", "local", "--json") for name in ("one", "two")
+    ]
+    answers = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], answers
+    said = [json.loads(answer[0]) for answer in answers]
+    assert len({server["rest_url"] for server in said}) == 2
+    assert len({server["pid"] for server in said}) == 2
+    assert tfserve("rm", "--force", "one", "two").returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -14,15 +15,16 @@ Script = Callable[[socket.socket, threading.Event], None]
 class StrangeServer:
     """Reads a request head from each connection, lets the script answer it, and hangs up.
 
-    The script gets the connection and an event that is set when the test is over.
+    The script gets the connection and an event that is set when the test is over. With `tls` it speaks https.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
+        self._tls = tls
         self._script = script
         self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> StrangeServer:
@@ -45,10 +47,13 @@ class StrangeServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(5)
+            with contextlib.suppress(OSError), self._secured(connection) as connection:
                 self.requests.append(_whole_request(connection))
                 self._script(connection, self._over)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        connection.settimeout(5)
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
 
 def answering(answer: bytes) -> StrangeServer:
@@ -72,7 +77,7 @@ def stalling(start: bytes = b"") -> StrangeServer:
     return StrangeServer(stall)
 
 
-def trickling(start: bytes = b"") -> StrangeServer:
+def trickling(start: bytes = b"", tls: ssl.SSLContext | None = None) -> StrangeServer:
     """Sends `start`, and then a byte now and then, for ever."""
 
     def trickle(connection: socket.socket, over: threading.Event) -> None:
@@ -80,7 +85,7 @@ def trickling(start: bytes = b"") -> StrangeServer:
         while not over.wait(0.02):
             connection.sendall(b"a")
 
-    return StrangeServer(trickle)
+    return StrangeServer(trickle, tls)
 
 
 def flooding(start: bytes) -> StrangeServer:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -54,6 +56,7 @@ def test_predict_on_a_real_server(server_url: str) -> None:
         for _ in range(2):  # the second goes over the same connection
             response = client.predict("half_plus_two", b'{"instances": [1.0, 2.0, 5.0]}')
             assert b"".join(response.body.split()) == b'{"predictions":[2.5,3.0,4.5]}'
+            assert response.document == {"predictions": [2.5, 3.0, 4.5]}
             assert 0 < response.latency_ms < 60_000
 
 
@@ -160,6 +163,25 @@ def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
         assert 0.5 <= time.monotonic() - begin < 3
     assert caught.value.hint is not None
     assert "--timeout" in caught.value.hint
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = tmp_path / "certificate.pem"
+    making = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=test"
+    extensions = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:true"
+    command = [*making.split(), *extensions.split(), "-keyout", str(certificate), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    for start in (JSON_HEAD + b"X-A: ", JSON_HEAD + b"\r\n"):
+        with trickling(start, tls) as server, RestClient(server.url, timeout=0.5) as client:
+            begin = time.monotonic()
+            with pytest.raises(TimedOutError, match=r"within 0\.5 s"):
+                client.predict("m", b"{}")
+            assert 0.5 <= time.monotonic() - begin < 3
+        assert server.requests[0].startswith(b"POST ")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfserve.client.values import INTEGER_RANGES, parse_value
+from tfserve.client.values import INTEGER_RANGES, looks_like_value, parse_value
 from tfserve.errors import UsageError
 
 DTYPES = (*INTEGER_RANGES, "DT_FLOAT", "DT_DOUBLE", "DT_BOOL", "DT_STRING")
@@ -116,6 +116,37 @@ def test_no_values(text: str, dtype: str, words: str) -> None:
         parse_value(text, dtype)
     assert words in caught.value.message
     assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1", "-1", "-.5", "+2.", "-2.5e-3", " 1 ", "-inf", "-infinity", "-Inf", "-INF", "-nan", "NaN", "TRUE", "false"],
+)
+def test_what_looks_like_a_value_is_one(text: str) -> None:
+    assert looks_like_value(text)
+    parse_value(text, "DT_BOOL" if text.lower() in ("true", "false") else "DT_DOUBLE")
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        *(("[1, 2", True), (" [", True), ("@image.jpg", True)),
+        *((text, False) for text in ("", "m", "-", "-v", "--inf", "1,2", "1_000", "infinite", "true_story")),
+    ],
+)
+def test_what_looks_like_a_value(text: str, looks: bool) -> None:
+    assert looks_like_value(text) is looks
+
+
+@given(text=st.text(alphabet="0123456789.-+eEnaiftyru "))
+def test_every_number_looks_like_a_value(text: str) -> None:
+    try:
+        parse_value(text, "DT_DOUBLE")
+    except UsageError as error:
+        if "is not a number" in error.message:
+            assert not looks_like_value(text) or text.strip().lower() in ("true", "false")
+    else:
+        assert looks_like_value(text)
 
 
 def test_several_numbers_in_one_text_are_explained() -> None:

@@ -10,6 +10,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import docker
+
 from .bring_up import Engine
 from .conftest import Tfserve
 from .dockerd import Dockerd
@@ -28,6 +30,16 @@ def assert_ended_well(process: subprocess.Popen[str]) -> None:
 def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
     assert process.stderr is not None
     assert any(words in line for line in process.stderr)
+
+
+def silent_image(engine: Dockerd) -> str:
+    """Makes an image whose server never gets ready."""
+    client = docker.DockerClient(base_url=engine.host)
+    container = client.containers.create("tensorflow/serving")
+    container.commit("silent", "latest", changes='ENTRYPOINT ["sleep", "600"]')
+    container.remove()
+    client.close()
+    return "silent:latest"
 
 
 def on_a_terminal(*arguments: str, environment: dict[str, str]) -> str:
@@ -70,7 +82,8 @@ def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfse
     following = tfserve.start("logs", "logged", "--follow", env=host)
     assert following.stdout is not None
     assert following.stdout.readline()
-    waiting = tfserve.start("run", HALF_PLUS_TWO, "--name", "waiting", *PORTS, env=host)
+    silent = silent_image(throwaway_engine)
+    waiting = tfserve.start("run", HALF_PLUS_TWO, "--name", "waiting", "--image", silent, *PORTS, env=host)
     wait_for_line(waiting, "Waiting until")
     throwaway_engine.kill()
     assert_ended_well(following)

@@ -71,7 +71,7 @@ def test_running_out_of_memory_is_explained(
     name = unique_name()
     ran = tfserve("run", HALF_PLUS_TWO, "--name", name, "--memory", "24m", *PORTS)
     assert ran.returncode == 7, ran.stderr
-    assert "memory" in ran.stderr
+    assert "because memory ran out" in ran.stderr
     assert "--memory" in ran.stderr
     assert not docker_client.api.containers(all=True, filters={"name": name})
 

@@ -200,11 +200,28 @@ def test_a_failed_replacement_brings_the_old_server_back(
     assert found["State"]["Running"]
 
 
-def test_a_server_removed_at_stop_is_gone_then(
-    tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+def test_a_server_that_is_removed_at_its_stop(
+    tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
-    arguments = ("--rest-port", "0", "--grpc-port", "0", "--no-smoke-test", "--rm")
-    assert tfserve("run", HALF_PLUS_TWO, "--name", name, *arguments).returncode == 0
+    arguments = ("--name", name, "--grpc-port", "0", "--no-smoke-test", "--rm")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert tfserve("run", HALF_PLUS_TWO, *arguments, "--rest-port", port).returncode == 6
+    assert tfserve("run", HALF_PLUS_TWO, *arguments, "--rest-port", "0").returncode == 0
+
+    again = tfserve("restart", name)
+    assert again.returncode == 2
+    assert "--rm" in again.stderr
+    assert docker_client.api.inspect_container(f"tfserve-{name}")["State"]["Running"]
+
+    broken = tmp_path / "broken"
+    shutil.copytree(HALF_PLUS_TWO, broken)
+    (broken / "1" / "variables" / "variables.index").write_bytes(b"")
+    failed = tfserve("run", broken, *arguments, "--rest-port", "0", "--replace")
+    assert failed.returncode == 7  # and not what removing the old one a second time would give
+    assert "cannot be loaded" in failed.stderr
+
+    assert tfserve("run", HALF_PLUS_TWO, *arguments, "--rest-port", "0").returncode == 0
     assert tfserve("stop", name).returncode == 0
     assert tfserve("status", name).returncode == 10

@@ -113,16 +113,22 @@ for attempt in (
     assert all("pip install 'tfserve[local]'" in line for line in (auto, local))
 
 
+def test_the_gpus_of_another_machine_are_taken_on_trust() -> None:
+    assert uses_gpu(True, frozenset({"runc"}), here=False) is True
+    assert uses_gpu(None, frozenset({"runc", "nvidia"}), here=False) is True
+    assert uses_gpu(None, frozenset({"runc"}), here=False) is False
+
+
 def test_whether_to_use_a_gpu() -> None:
     here = bool(find_gpus())
     with_nvidia = frozenset({"runc", "nvidia"})
-    assert uses_gpu(None, frozenset({"runc"})) is False
-    assert uses_gpu(None, with_nvidia) is here
-    assert uses_gpu(False, with_nvidia) is False
+    assert uses_gpu(None, frozenset({"runc"}), here=True) is False
+    assert uses_gpu(None, with_nvidia, here=True) is here
+    assert uses_gpu(False, with_nvidia, here=True) is False
     if here:
-        assert uses_gpu(True, with_nvidia) is True
+        assert uses_gpu(True, with_nvidia, here=True) is True
     else:
         with pytest.raises(GpuError, match="No NVIDIA GPU") as caught:
-            uses_gpu(True, with_nvidia)
+            uses_gpu(True, with_nvidia, here=True)
         assert caught.value.exit_code == 9
         assert "nvidia-smi" in str(caught.value.hint)

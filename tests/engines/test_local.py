@@ -227,7 +227,8 @@ def test_set_aside_and_bring_back(engine: LocalEngine, python_plan: Plan) -> Non
 def test_a_stopped_server_is_brought_back_stopped(engine: LocalEngine, python_plan: Plan) -> None:
     engine.launch(python_plan(""))
     old = ended(engine)
-    engine.bring_back(engine.set_aside(old, grace=10), old)
+    aside = engine.set_aside(old, grace=10)
+    engine.bring_back(aside, old)
     assert not found(engine).running
 
 

@@ -14,18 +14,10 @@ from tfserve.model_server.servable import LoadOptions, Servable
 
 from .server_process import ServerProcess
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def half_plus_two() -> Path:
-    """Base path of the model of the guide."""
-    return ROOT / "examples" / "half_plus_two"
-
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with the base paths ``zoo`` and ``constant``."""
+    """Directory with the base paths ``zoo``, ``constant``, and ``text``, whose SavedModel is in text format."""
     directory = tmp_path_factory.mktemp("models")
     script = Path(__file__).parent / "make_models.py"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow.core.protobuf import saved_model_pb2
 
 ECHO_TYPES = (
     *("float32", "float64", "float16", "bfloat16"),
@@ -49,7 +51,22 @@ class Zoo(tf.Module):
         turns = tf.constant(0)
         while tf.timestamp() < end:
             turns += 1
+        tf.debugging.Assert(seconds[0] != 0.125, ["an eighth of a second is refused, once it is over"])
         return {"seconds": seconds}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.string, name="started"),
+            tf.TensorSpec([], tf.string, name="go"),
+        ]
+    )
+    def hold(self, started: tf.Tensor, go: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Makes the file `started`, then runs until somebody makes the file `go`."""
+        tf.io.write_file(started, "")
+        turns = tf.constant(0)
+        while tf.size(tf.io.matching_files(go)) == 0:
+            turns += 1
+        return {"turns": turns}
 
 
 def echo(dtype: str) -> tf.types.experimental.PolymorphicFunction:
@@ -64,7 +81,7 @@ def echo(dtype: str) -> tf.types.experimental.PolymorphicFunction:
 
 def make_zoo(directory: Path) -> None:
     zoo = Zoo()
-    signatures = {name: getattr(zoo, name) for name in ("pair", "total", "uneven", "two", "wait")}
+    signatures = {name: getattr(zoo, name) for name in ("pair", "total", "uneven", "two", "wait", "hold")}
     echoes = {f"echo_{dtype}": echo(dtype) for dtype in ECHO_TYPES}
     for name, function in echoes.items():
         setattr(zoo, name, function)
@@ -82,9 +99,19 @@ class Constant(tf.Module):
         return {"y": tf.zeros_like(x) + self.version}
 
 
+def rewrite_as_text(directory: Path) -> None:
+    """Turns the ``saved_model.pb`` of a SavedModel into a ``saved_model.pbtxt``."""
+    binary = directory / "saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(binary.read_bytes())
+    (directory / "saved_model.pbtxt").write_text(text_format.MessageToString(saved_model))
+    binary.unlink()
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     make_zoo(target / "zoo" / "1")
     for number in (1, 2):
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)
+    tf.saved_model.save(constant, str(target / "text" / "2"), signatures=constant.answer)
+    rewrite_as_text(target / "text" / "2")

@@ -7,27 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import requests
 
-
-def free_port() -> int:
-    """Returns a port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.program import eventually
+from tfserve.ports import any_free_port
 
 
 class ServerProcess:
     """The server as a process; leaving the ``with`` block kills it."""
 
     def __init__(self, log_path: Path, base_path: Path | str, *flags: str, name: str = "m") -> None:
-        self.port = free_port()
+        self.port = any_free_port("127.0.0.1")
         self.name = name
         self.url = f"http://127.0.0.1:{self.port}/v1/models/{name}"
         self.log_path = log_path
@@ -59,11 +53,10 @@ class ServerProcess:
         return self.log_path.read_text()
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 15) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(self.log)
-            time.sleep(0.01)
+        try:
+            eventually(condition, seconds)
+        except AssertionError:
+            raise TimeoutError(self.log) from None
 
     def wait_for_log(self, text: str, seconds: float = 15) -> None:
         self.wait_for(lambda: text in self.log, seconds)

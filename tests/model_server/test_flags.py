@@ -48,6 +48,38 @@ def test_values_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("enable_batching", "true", True),
+        ("enable_batching", "false", False),
+        *(("enable_batching", text, None) for text in ("", "1", "TRUE", "yes", " true")),
+        ("port", " \t\n+2", 2),
+        ("port", "-2147483648", -(1 << 31)),
+        ("port", "007", 7),
+        *(
+            ("port", text, None)
+            for text in ("", " ", "1 ", "1\n", "- 1", "1_0", "0x10", "1.5", "1e3", "٣", "\xa01", "1\0")
+        ),
+        *(("port", text, None) for text in ("2147483648", "-2147483649", "9" * 5000)),
+        ("load_retry_interval_micros", "9223372036854775807", (1 << 63) - 1),
+        ("load_retry_interval_micros", "9223372036854775808", None),
+        ("per_process_gpu_memory_fraction", " .5", 0.5),
+        ("per_process_gpu_memory_fraction", "-5.", -5.0),
+        ("per_process_gpu_memory_fraction", "25E-2", 0.25),
+        ("per_process_gpu_memory_fraction", "1e999", float("inf")),
+        ("per_process_gpu_memory_fraction", "Infinity", float("inf")),
+        *(("per_process_gpu_memory_fraction", text, None) for text in ("", ".", "1e", "0_1", "0.5 ", "half", "٣")),
+        ("model_name", " a=b\n", " a=b\n"),
+        ("model_name", "", ""),
+        ("model_name", "a\0", None),
+    ],
+)
+def test_the_grammar_of_values(name: str, text: str, value: object) -> None:
+    read = SERVER_FLAGS_BY_NAME[name].parse(text)
+    assert (type(read), read) == (type(value), value)
+
+
+@pytest.mark.parametrize(
     "argument",
     ["--port=", "--port=1.5", "--port=x", "--port=2147483648", "--version=yes", "--per_process_gpu_memory_fraction=a"],
 )

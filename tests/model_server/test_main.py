@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -7,8 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,12 @@ def copy_version(models: Path, base_path: Path, version: int) -> None:
     made = base_path.parent / "made"
     shutil.copytree(models / "constant" / str(version), made)
     made.rename(base_path / str(version))
+
+
+def hold(directory: Path) -> tuple[dict[str, Any], Path, Path]:
+    """Returns a request to the model ``zoo``, the file that tells it runs, and the one that lets it end."""
+    started, go = directory / "started", directory / "go"
+    return {"signature_name": "hold", "inputs": {"started": str(started), "go": str(go)}}, started, go
 
 
 def test_the_start_is_told_in_the_words_of_the_official_server(server: ServerProcess) -> None:
@@ -142,11 +150,14 @@ def test_no_request_fails_while_versions_change(models: Path, tmp_path: Path) ->
         process.wait_until_ready()
         thread = threading.Thread(target=ask)
         thread.start()
-        copy_version(models, base_path, 2)
-        process.wait_for_log("Done unloading servable version {name: m version: 1}")
-        time.sleep(0.1)
-        done.set()
-        thread.join()
+        try:
+            copy_version(models, base_path, 2)
+            process.wait_for_log("Done unloading servable version {name: m version: 1}")
+            asked = len(answers)
+            process.wait_for(lambda: len(answers) > asked + 1 or not thread.is_alive())
+        finally:
+            done.set()
+            thread.join()
         states = [(version["version"], version["state"]) for version in process.get().json()["model_version_status"]]
     assert states == [("2", "AVAILABLE"), ("1", "END")]
     assert {status for status, _ in answers} == {200}
@@ -158,31 +169,28 @@ def test_no_request_fails_while_versions_change(models: Path, tmp_path: Path) ->
 def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path, number: signal.Signals) -> None:
     with ServerProcess(tmp_path / "log", models / "zoo") as process:
         process.wait_until_ready()
-        answers: list[int] = []
-
-        def ask() -> None:
-            answers.append(process.predict({"signature_name": "wait", "inputs": [0.8]}).status_code)
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        time.sleep(0.3)
-        process.signal(number)
-        process.wait_for(lambda: not process.answers(), 5)
-        assert process.process.poll() is None
+        body, started, go = hold(tmp_path)
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(process.predict, body)
+            process.wait_for(started.exists)
+            process.signal(number)
+            process.wait_for(lambda: not process.answers())
+            assert process.process.poll() is None
+            go.touch()
+            assert answer.result(timeout=10).status_code == 200
         assert process.process.wait(timeout=10) == 0
-        thread.join()
-    assert answers == [200]
     assert "Traceback" not in process.log
 
 
 def test_a_second_signal_ends_it_at_once(models: Path, tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "log", models / "zoo") as process:
         process.wait_until_ready()
-        body = b'{"signature_name": "wait", "inputs": [20]}'
+        document, started, _ = hold(tmp_path)
+        body = json.dumps(document).encode()
         head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
         with socket.create_connection(("127.0.0.1", process.port)) as client:
             client.sendall(head + body)
-            time.sleep(0.3)
+            process.wait_for(started.exists)
             process.signal(signal.SIGTERM)
             process.wait_for_log("Received SIGTERM")
             assert process.process.poll() is None

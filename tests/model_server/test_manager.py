@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.program import eventually
 from tfserve.model_server.manager import Manager, ManagerOptions, ModelConfig, State
 from tfserve.model_server.servable import LoadOptions
 from tfserve.model_server.status import Code, StatusError
@@ -15,12 +17,21 @@ from tfserve.model_server.status import Code, StatusError
 FAST = ManagerOptions(poll_seconds=0.05, max_retries=1, retry_seconds=0.1)
 
 
+@contextmanager
+def managing(base_path: Path, options: ManagerOptions) -> Iterator[Manager]:
+    """Gives a manager of the model ``m`` that was not started yet, and stops it."""
+    base_path.mkdir(exist_ok=True)
+    managed = Manager([ModelConfig("m", base_path)], options, LoadOptions())
+    try:
+        yield managed
+    finally:
+        managed.stop()
+
+
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
-    managed = Manager([ModelConfig("m", tmp_path / "m")], FAST, LoadOptions())
-    (tmp_path / "m").mkdir()
-    yield managed
-    managed.stop()
+    with managing(tmp_path / "m", FAST) as managed:
+        yield managed
 
 
 def add(models: Path, base_path: Path, version: int, broken: bool = False) -> None:
@@ -32,20 +43,17 @@ def add(models: Path, base_path: Path, version: int, broken: bool = False) -> No
     made.rename(base_path / str(version))
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def answer(manager: Manager, version: int | None = None) -> float:
     with manager.use("m", version) as servable:
         return float(servable.run("", {"x": np.zeros(1, np.float32)})["y"][0])
 
 
 def states(manager: Manager) -> dict[int, str]:
-    return {status.version: status.state.name for status in manager.statuses("m")}
+    """Returns the state of each version that was seen; empty before any was."""
+    try:
+        return {status.version: status.state.name for status in manager.statuses("m")}
+    except StatusError:
+        return {}
 
 
 def test_a_newer_version_takes_over_and_the_older_one_comes_back(
@@ -58,22 +66,22 @@ def test_a_newer_version_takes_over_and_the_older_one_comes_back(
     assert answer(manager) == answer(manager, 1) == 1.0
 
     add(models, base_path, 2)
-    wait_for(lambda: states(manager) == {2: "AVAILABLE", 1: "END"})
+    eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "END"})
     assert answer(manager) == 2.0
     with pytest.raises(StatusError, match=r"Servable not found for request: Specific\(m, 1\)"):
         answer(manager, 1)
 
     shutil.rmtree(base_path / "2")
-    wait_for(lambda: states(manager) == {2: "END", 1: "AVAILABLE"})
+    eventually(lambda: states(manager) == {2: "END", 1: "AVAILABLE"})
     assert answer(manager) == 1.0
 
     shutil.rmtree(base_path / "1")
-    wait_for(lambda: states(manager) == {2: "END", 1: "END"})
+    eventually(lambda: states(manager) == {2: "END", 1: "END"})
     with pytest.raises(StatusError, match=r"Latest\(m\)"):
         answer(manager)
 
     add(models, base_path, 2)
-    wait_for(lambda: states(manager)[2] == "AVAILABLE")
+    eventually(lambda: states(manager)[2] == "AVAILABLE")
 
 
 def test_a_version_in_use_is_not_unloaded(manager: Manager, models: Path, tmp_path: Path) -> None:
@@ -82,11 +90,11 @@ def test_a_version_in_use_is_not_unloaded(manager: Manager, models: Path, tmp_pa
     manager.ready.result(timeout=10)
     with manager.use("m") as servable:
         add(models, tmp_path / "m", 2)
-        wait_for(lambda: states(manager) == {2: "AVAILABLE", 1: "UNLOADING"})
+        eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "UNLOADING"})
         time.sleep(0.2)
         assert states(manager)[1] == "UNLOADING"
         assert servable.run("", {"x": np.zeros(1, np.float32)})["y"].tolist() == [1.0]
-    wait_for(lambda: states(manager)[1] == "END")
+    eventually(lambda: states(manager)[1] == "END")
 
 
 def test_a_broken_version_leaves_the_good_one_serving(manager: Manager, models: Path, tmp_path: Path) -> None:
@@ -94,7 +102,7 @@ def test_a_broken_version_leaves_the_good_one_serving(manager: Manager, models: 
     manager.start()
     manager.ready.result(timeout=10)
     add(models, tmp_path / "m", 2, broken=True)
-    wait_for(lambda: states(manager) == {2: "END", 1: "AVAILABLE"})
+    eventually(lambda: states(manager) == {2: "END", 1: "AVAILABLE"})
     (newest, oldest) = manager.statuses("m")
     assert newest.code is not Code.OK and newest.message
     assert (oldest.code, oldest.message) == (Code.OK, "")
@@ -103,7 +111,7 @@ def test_a_broken_version_leaves_the_good_one_serving(manager: Manager, models: 
     shutil.rmtree(tmp_path / "m" / "2")
     time.sleep(0.2)
     add(models, tmp_path / "m", 2)  # mended, it gets a new chance
-    wait_for(lambda: states(manager) == {2: "AVAILABLE", 1: "END"})
+    eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "END"})
 
 
 def test_nothing_is_ready_before_a_version_appears(manager: Manager, models: Path, tmp_path: Path) -> None:
@@ -125,37 +133,27 @@ def test_a_model_that_never_loads_is_given_up(manager: Manager, models: Path, tm
     assert status.state is State.END
 
 
-def test_a_broken_version_is_forgotten_for_a_newer_good_one(manager: Manager, models: Path, tmp_path: Path) -> None:
-    patient = Manager([ModelConfig("m", tmp_path / "m")], ManagerOptions(0.05, 5, 60), LoadOptions())
-    add(models, tmp_path / "m", 1, broken=True)
-    patient.start()
-    wait_for(lambda: not patient.ready.done() and bool(tmp_path) and _knows(patient))
-    add(models, tmp_path / "m", 2)
-    patient.ready.result(timeout=10)
-    assert states(patient) == {2: "AVAILABLE", 1: "END"}
-    assert patient.statuses("m", 1)[0].code is Code.CANCELLED
-    patient.stop()
-
-
-def _knows(manager: Manager) -> bool:
-    try:
-        return states(manager) == {1: "LOADING"}
-    except StatusError:
-        return False
+def test_a_broken_version_is_forgotten_for_a_newer_good_one(models: Path, tmp_path: Path) -> None:
+    with managing(tmp_path / "m", ManagerOptions(0.05, 5, 60)) as patient:
+        add(models, tmp_path / "m", 1, broken=True)
+        patient.start()
+        eventually(lambda: states(patient) == {1: "LOADING"})
+        assert not patient.ready.done()
+        add(models, tmp_path / "m", 2)
+        patient.ready.result(timeout=10)
+        assert states(patient) == {2: "AVAILABLE", 1: "END"}
+        assert patient.statuses("m", 1)[0].code is Code.CANCELLED
 
 
 def test_polling_once_or_never(models: Path, tmp_path: Path) -> None:
     base_path = tmp_path / "m"
-    base_path.mkdir()
-    once = Manager([ModelConfig("m", base_path)], ManagerOptions(poll_seconds=0), LoadOptions())
-    never = Manager([ModelConfig("m", base_path)], ManagerOptions(poll_seconds=-1), LoadOptions())
-    add(models, base_path, 1)
-    once.start()
-    never.start()
-    once.ready.result(timeout=10)
-    add(models, base_path, 2)
-    time.sleep(0.3)
-    assert states(once) == {1: "AVAILABLE"}
-    assert not never.ready.done()
-    once.stop()
-    never.stop()
+    once, never = ManagerOptions(poll_seconds=0), ManagerOptions(poll_seconds=-1)
+    with managing(base_path, once) as looks_once, managing(base_path, never) as never_looks:
+        add(models, base_path, 1)
+        looks_once.start()
+        never_looks.start()
+        looks_once.ready.result(timeout=10)
+        add(models, base_path, 2)
+        time.sleep(0.3)
+        assert states(looks_once) == {1: "AVAILABLE"}
+        assert not never_looks.ready.done()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import shutil
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +15,13 @@ from google.protobuf.json_format import ParseDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.program import eventually
+from tfserve.model_server.manager import Manager, ManagerOptions, ModelConfig, State
+from tfserve.model_server.rest import RestApp
+from tfserve.model_server.servable import LoadOptions
 from tfserve.protos.meta_graphs import read_meta_graphs
 from tfserve.protos.saved_model_pb2 import SignatureDef
 
-from .conftest import ROOT
 from .server_process import ServerProcess
 
 
@@ -89,13 +95,13 @@ def test_status(server: ServerProcess) -> None:
         assert server.get(path).text == expected
 
 
-def test_metadata_holds_every_signature(server: ServerProcess) -> None:
+def test_metadata_holds_every_signature(server: ServerProcess, half_plus_two: Path) -> None:
     answer = server.get("/metadata")
     assert answer.text.startswith('{\n"model_spec":{\n "name": "half_plus_two",\n')
     document = answer.json()
     assert document["model_spec"] == {"name": "half_plus_two", "version": "1", "signature_name": ""}
     shown = document["metadata"]["signature_def"]["signature_def"]
-    (meta_graph,) = read_meta_graphs(ROOT / "examples" / "half_plus_two" / "1" / "saved_model.pb")
+    (meta_graph,) = read_meta_graphs(half_plus_two / "1" / "saved_model.pb")
     assert {name: ParseDict(value, SignatureDef()) for name, value in shown.items()} == dict(meta_graph.signature_def)
     assert shown["serving_default"]["inputs"]["x"]["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
     assert server.get("/versions/1/metadata").text == answer.text
@@ -195,6 +201,45 @@ def test_a_slow_request_holds_nobody_up(zoo_server: ServerProcess) -> None:
     assert time.monotonic() - start < 0.6
     assert slow.is_alive()
     slow.join()
+
+
+def test_a_cancelled_request_keeps_its_version_loaded_while_it_runs(models: Path, tmp_path: Path) -> None:
+    base_path, started, go = tmp_path / "m", tmp_path / "started", tmp_path / "go"
+    shutil.copytree(models / "zoo" / "1", base_path / "1")
+    manager = Manager([ModelConfig("m", base_path)], ManagerOptions(poll_seconds=0.05), LoadOptions())
+    body = {"signature_name": "hold", "inputs": {"started": str(started), "go": str(go)}}
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(body).encode()}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def ask_and_give_up() -> None:
+        scope = {"type": "http", "method": "POST", "raw_path": b"/v1/models/m:predict", "headers": []}
+        asking = asyncio.create_task(RestApp(manager, threads=1, max_body_bytes=10_000)(scope, receive, send))
+        await asyncio.to_thread(eventually, started.exists)
+        asking.cancel()
+        await asyncio.wait([asking])
+
+    def states() -> dict[int, State]:
+        return {status.version: status.state for status in manager.statuses("m")}
+
+    manager.start()
+    try:
+        manager.ready.result(timeout=10)
+        asyncio.run(ask_and_give_up())
+        assert sent[0]["status"] == 503
+        shutil.copytree(models / "zoo" / "1", tmp_path / "made").rename(base_path / "2")
+        eventually(lambda: states() == {2: State.AVAILABLE, 1: State.UNLOADING})
+        time.sleep(0.2)
+        assert states()[1] is State.UNLOADING
+        go.touch()
+        eventually(lambda: states()[1] is State.END)
+    finally:
+        go.touch()
+        manager.stop()
 
 
 def test_a_large_body_is_taken_up_to_the_limit_and_refused_past_it(server: ServerProcess) -> None:

@@ -4,6 +4,7 @@ import resource
 import shutil
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis.extra import numpy as npst
 from tfserve.model_server.servable import LoadOptions, Servable
 from tfserve.model_server.status import Code, StatusError
 from tfserve.model_server.tensors import numpy_dtype
+from tfserve.protos.saved_model_pb2 import DataType
 
 NUMBERS = (
     *("float32", "float64", "float16", "complex64", "bool"),
@@ -82,13 +84,12 @@ def test_an_unknown_signature(zoo: Servable) -> None:
 
 
 def test_a_run_past_its_time_is_ended(models: Path) -> None:
-    servable = Servable("zoo", 1, models / "zoo" / "1", LoadOptions(timeout_ms=200))
-    start = time.monotonic()
-    with pytest.raises(StatusError) as caught:
-        servable.run("wait", {"seconds": np.array([20.0])})
+    with closing(Servable("zoo", 1, models / "zoo" / "1", LoadOptions(timeout_ms=200))) as servable:
+        start = time.monotonic()
+        with pytest.raises(StatusError) as caught:
+            servable.run("wait", {"seconds": np.array([20.0])})
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert time.monotonic() - start < 5
-    servable.close()
 
 
 def test_short_runs_are_fast_and_long_ones_are_not(zoo: Servable) -> None:
@@ -98,6 +99,16 @@ def test_short_runs_are_fast_and_long_ones_are_not(zoo: Servable) -> None:
         zoo.run("wait", {"seconds": np.array([0.02])})
     assert zoo.is_fast("total")
     assert not zoo.is_fast("wait")
+
+
+def test_one_slow_failure_ends_being_fast(models: Path) -> None:
+    with closing(Servable("zoo", 1, models / "zoo" / "1", LoadOptions())) as servable:
+        for _ in range(20):
+            servable.run("wait", {"seconds": np.zeros(1)})
+        assert servable.is_fast("wait")
+        with pytest.raises(StatusError, match="an eighth"):
+            servable.run("wait", {"seconds": np.array([0.125])})
+        assert not servable.is_fast("wait")
 
 
 def test_runs_let_other_threads_go_on(zoo: Servable) -> None:
@@ -158,6 +169,13 @@ def test_options_are_serialized_as_tensorflow_reads_them(half_plus_two: Path) ->
     options = LoadOptions(timeout_ms=30_000, intra_op_threads=300, inter_op_threads=1)
     assert options.config_proto() == b"\x10\xac\x02\x28\x01"
     assert options.run_options() == b"\x10\xb0\xea\x01"
-    servable = Servable("m", 1, half_plus_two / "1", options)
-    assert servable.run("", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.5, 3.0, 4.5]
-    servable.close()
+    with closing(Servable("m", 1, half_plus_two / "1", options)) as servable:
+        assert servable.run("", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.5, 3.0, 4.5]
+
+
+def test_a_model_in_text_format(models: Path) -> None:
+    directory = models / "text" / "2"
+    assert not (directory / "saved_model.pb").exists()
+    with closing(Servable("m", 2, directory, LoadOptions())) as servable:
+        assert servable.inputs("") == {"x": DataType.DT_FLOAT}
+        assert servable.run("", {"x": np.zeros(3, np.float32)})["y"].tolist() == [2.0, 2.0, 2.0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -107,6 +108,8 @@ def main() -> None:
         build_app(sys.argv[1:])()
     except SystemExit as leaving:
         code = leaving.code or 0
+    except KeyboardInterrupt as interrupt:  # before the command had begun
+        code = exit_code(interrupt)
     with suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -129,11 +132,10 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    first = arguments[0] if arguments else ""
-    if any(name.endswith("_COMPLETE") for name in os.environ):  # a shell asks what could come next
+    first = next((argument for argument in arguments if argument != "--"), "")
+    names = [first] if first in _COMMANDS else []
+    if "_TFSERVE_COMPLETE" in os.environ:  # a shell asks what could come next
         names = list(_COMMANDS)
-    else:
-        names = [first] if first in _COMMANDS else []
     for name in names:
         _add(app, name, _COMMANDS[name])
     if not names and first != "--version":
@@ -150,7 +152,7 @@ def _add(app: typer.Typer, name: str, command: _Command) -> None:
     function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
     examples = "\n".join(f"  {example}" for example in command.examples)
     settings = {"ignore_unknown_options": name in _TAKES_NEGATIVE_NUMBERS}
-    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(_told(function))
+    app.command(name, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(_with_errors_told(function))
 
 
 def _options(
@@ -170,38 +172,36 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _told(command: Callable[..., None]) -> Callable[..., None]:
+def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
     """Makes a command tell its errors as a sentence, a hint and an exit code instead of a traceback."""
 
     @functools.wraps(command)
-    def telling(*args: Any, **options: Any) -> None:
+    def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except TfserveError as error:
-            _debug()
-            Output().error(error)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt as interrupt:
-            _debug()
-            Output().notice("Interrupted.")
-            raise typer.Exit(exit_code(interrupt)) from None
         except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+        except KeyboardInterrupt as interrupt:
+            _tell_where()
+            Output().notice("Interrupted.")
+            raise typer.Exit(exit_code(interrupt)) from None
         except Exception as error:
-            _debug()
-            Output().error(
-                TfserveError(
-                    f"Unexpected {type(error).__name__}: {error}",
-                    hint=f"This is a defect of tfserve. {DEBUG_VARIABLE}=1 shows where it is.",
-                )
-            )
-            raise typer.Exit(TfserveError.exit_code) from None
+            _tell_where()
+            told = error if isinstance(error, TfserveError) else _unexpected(error)
+            Output().error(told)
+            raise typer.Exit(told.exit_code) from None
 
-    return telling
+    return wrapped
 
 
-def _debug() -> None:
-    """Lets the error being handled go on to a traceback, when that is wanted."""
+def _unexpected(error: Exception) -> TfserveError:
+    return TfserveError(
+        f"Unexpected {type(error).__name__}: {error}",
+        hint=f"This is a defect of tfserve. {DEBUG_VARIABLE}=1 shows where it is.",
+    )
+
+
+def _tell_where() -> None:
+    """Prints the traceback of the error being handled, when that is wanted."""
     if os.environ.get(DEBUG_VARIABLE) == "1":
-        raise
+        traceback.print_exc()

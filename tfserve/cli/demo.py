@@ -41,7 +41,7 @@ def demo(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
         url = str(launched.server.rest_url)
         body = json_module.dumps({"instances": _VALUES}).encode()
         with RestClient(url) as client:
-            answer = json_module.loads(client.predict(_MODEL, body).body)
+            answer = client.predict(_MODEL, body).document
     finally:
         with held():
             launched.engine.remove(launched.server)

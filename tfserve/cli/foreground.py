@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tfserve.cli.launched import show_launched
 from tfserve.cli.output import Output
+from tfserve.defaults import STOP_SECONDS
 from tfserve.errors import NotReadyError
 from tfserve.interrupts import held
-from tfserve.launch import STOP_SECONDS, Launched
+from tfserve.launch import Launched
 
 __all__ = ["stay"]
 
@@ -28,8 +29,7 @@ def stay(launched: Launched, output: Output) -> None:
             engine.stop(server, grace=STOP_SECONDS)
         raise
     now = engine.find(server.name)
-    code = now.exit.code if now is not None and now.exit is not None else None
-    if code not in (None, 0, 137, 143):
+    if now is not None and now.exit is not None and not now.exit.on_request:
         raise NotReadyError(
-            f"{server.name!r} ended with code {code}.", hint=f"Its log stays: tfserve logs {server.name}"
+            f"{server.name!r} ended with code {now.exit.code}.", hint=f"Its log stays: tfserve logs {server.name}"
         )

@@ -8,6 +8,7 @@ import typer
 
 from tfserve.cli.options import EngineOption, JsonOption, OptionalNames, TimeOption, WaitOption
 from tfserve.cli.output import Output
+from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,14 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["remove", "restart", "start", "stop"]
 
-_STOP_SECONDS = 10.0
-_WAIT_SECONDS = 300.0
-
 
 def stop(
     names: OptionalNames = None,
     *,
-    seconds: TimeOption = _STOP_SECONDS,
+    seconds: TimeOption = STOP_SECONDS,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -41,7 +39,7 @@ def stop(
 def start(
     names: OptionalNames = None,
     *,
-    wait: WaitOption = _WAIT_SECONDS,
+    wait: WaitOption = WAIT_SECONDS,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -58,8 +56,8 @@ def start(
 def restart(
     names: OptionalNames = None,
     *,
-    seconds: TimeOption = _STOP_SECONDS,
-    wait: WaitOption = _WAIT_SECONDS,
+    seconds: TimeOption = STOP_SECONDS,
+    wait: WaitOption = WAIT_SECONDS,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -68,7 +66,14 @@ def restart(
 
     output = Output(json_wanted=json)
     started = []
-    for found, server in find_servers(names, engine):
+    servers = find_servers(names, engine)
+    for _, server in servers:
+        if server.removes_itself:
+            raise UsageError(
+                f"{server.name!r} was started with --rm: stopping it would remove it; nothing was restarted.",
+                hint="Make it anew with: tfserve run … --replace",
+            )
+    for found, server in servers:
         if server.running:
             found.stop(server, grace=seconds)
         started.append(_run_again(found, server, wait, output))

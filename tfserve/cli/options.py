@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from tfserve.defaults import EngineChoice
 
 __all__ = ["EngineOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
 
 EngineOption = Annotated[
-    Literal["auto", "docker", "local"],
+    EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]

@@ -14,17 +14,10 @@ from typing import Any
 import typer
 
 from tfserve.errors import TfserveError
+from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
 
-__all__ = ["Output", "plain"]
-
-
-def plain(text: str) -> str:
-    """Makes text of a user or a server safe for a terminal: control characters are shown, not obeyed."""
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else character.encode("unicode_escape").decode()
-        for character in text
-    )
+__all__ = ["Output"]
 
 
 class Output:
@@ -48,7 +41,7 @@ class Output:
 
     def text(self, text: str) -> None:
         """Prints text for people on stdout."""
-        typer.echo(plain(text))
+        typer.echo(printable_lines(text))
 
     def shell_line(self, line: str) -> None:
         """Prints a line for a shell on stdout, character for character, as it has to be pasted; or as JSON."""
@@ -68,11 +61,11 @@ class Output:
 
     def line(self, line: str, *, to_stderr: bool = False) -> None:
         """Prints one line of a log at once."""
-        typer.echo(plain(line), err=to_stderr)
+        typer.echo(printable_lines(line), err=to_stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Prints a table on stdout, in aligned columns that no width of a terminal breaks into pieces."""
-        safe = [[plain(cell).replace("\n", "\\n") for cell in row] for row in (columns, *rows)]
+        safe = [[printable_lines(cell).replace("\n", "\\n") for cell in row] for row in (columns, *rows)]
         widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
         for number, row in enumerate(safe):
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -80,15 +73,15 @@ class Output:
 
     def notice(self, text: str) -> None:
         """Tells something in passing, on stderr."""
-        typer.echo(plain(text), err=True)
+        typer.echo(printable_lines(text), err=True)
 
     def error(self, error: TfserveError) -> None:
         """Tells what is wrong and what to do about it, on stderr."""
-        typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {plain(error.message)}", err=True)
+        typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
         if error.details:
-            typer.echo("\n".join(f"  {line}" for line in plain(error.details).splitlines()), err=True)
+            typer.echo("\n".join(f"  {line}" for line in printable_lines(error.details).splitlines()), err=True)
         if error.hint:
-            typer.echo(f"{typer.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
+            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(error.hint)}", err=True)
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
@@ -100,7 +93,7 @@ class Output:
         from rich.text import Text
 
         with Console(stderr=True).status("") as status:
-            yield lambda message: status.update(Text(plain(message)))
+            yield lambda message: status.update(Text(printable_lines(message)))
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:

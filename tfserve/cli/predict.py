@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tfserve.cli.options import EngineOption, JsonOption
 from tfserve.cli.output import Output
-from tfserve.errors import NoSuchServerError, RequestError, UsageError
+from tfserve.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
     from tfserve.client.payload import PredictRequest
@@ -33,7 +34,7 @@ def predict(
     *,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE", help="One input by its key; repeat it for several."),
+        typer.Option("--input", metavar="KEY=VALUE", help="One input by its key; repeat it for several."),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", "-d", metavar="FILE|-|JSON", help="A whole request body, sent as it is.")
@@ -58,36 +59,41 @@ def predict(
     from tfserve.client.curl import curl_line
     from tfserve.client.payload import build_request, choose_signature, explain_mismatch, read_request
     from tfserve.client.rest import RestClient, model_path
+    from tfserve.target import split_words
 
     output = Output(json_wanted=json)
-    given = [name for name, value in (("VALUES", None), ("--input", inputs), ("--data", data)) if value]
-    address, model, values = _target(_checked(words or []), url, engine, alone=bool(inputs or data))
-    if len(given) + bool(values) > 1:
-        raise UsageError(
-            "Values, --input and --data exclude each other.", hint="Give the request in one of the three ways."
-        )
-    with RestClient(address, timeout=timeout) as client:
+    _refuse_unknown_options(words or [])
+    target, values = split_words(words or [], url=url, engine=engine)
+    if data is not None:
+        ways = (("values", values), ("--input", inputs), ("--signature", signature), ("--format", layout))
+        beside = [name for name, given in ways if given]
+        if beside:
+            raise UsageError(
+                f"--data is the whole request, and excludes {', '.join(beside)}.",
+                hint='The request says it all: "signature_name", and "instances" for rows or "inputs" for columns.',
+            )
+    with RestClient(target.url, timeout=timeout) as client:
         if data is not None:
             request, known = read_request(data), None
         else:
-            signatures = client.metadata(model, version=version, label=label).signatures
+            signatures = client.metadata(target.model, version=version, label=label).signatures
             request = build_request(
                 signatures, values=values, inputs=inputs or (), signature_name=signature, format=layout
             )
             known = choose_signature(signatures, request.signature_name)[1]
         if curl:
-            path = model_path(model, version=version, label=label)
+            path = model_path(target.model, version=version, label=label)
             output.shell_line(curl_line(f"{client.url}{path}:predict", request.body))
             return
         try:
-            response = client.predict(model, request.body, version=version, label=label)
+            response = client.predict(target.model, request.body, version=version, label=label)
         except RequestError as error:
-            known = known or _signature_of(client, model, request, version, label)
+            known = known or _signature_of(client, target.model, request, version, label)
             raise (explain_mismatch(error, known, request.signature_name) if known else error) from None
     if json:
         output.body(response.body)
         return
-    table = tabulate(response.body, signature=known, request=request.body)
+    table = tabulate(response.document, signature=known, request=request.body)
     output.table(table.columns, table.rows)
     if table.omitted:
         output.notice(f"{table.omitted} more rows; --json shows all.")
@@ -108,59 +114,30 @@ def metadata(
     """Show the signatures a server has. --json prints the server's own document."""
     from tfserve.cli.signatures import signature_lines
     from tfserve.client.rest import RestClient
+    from tfserve.target import find_target
 
     output = Output(json_wanted=json)
-    address, model, _ = _target([name] if name is not None else [], url, engine, alone=True)
-    with RestClient(address, timeout=timeout) as client:
-        found = client.metadata(model, version=version, label=label)
+    target = find_target(name, url=url, engine=engine)
+    with RestClient(target.url, timeout=timeout) as client:
+        found = client.metadata(target.model, version=version, label=label)
     title = found.name if found.version is None else f"{found.name} version {found.version}"
     output.result(found.document, "\n".join([title, *signature_lines(found.signatures)]))
 
 
-def _checked(words: list[str]) -> list[str]:
-    """Tells values such as -1 from mistyped options, which the parser lets pass for the values' sake."""
+def _refuse_unknown_options(words: Sequence[str]) -> None:
+    """Tells values such as -1 from mistyped options, which the parser lets pass for the values' sake.
+
+    Raises:
+        UsageError: one of `words` is an option that there is not.
+    """
+    from tfserve.client.values import looks_like_value
+
     for word in words:
-        if word.startswith("-") and not _is_json(word.replace("inf", "Infinity").replace("nan", "NaN")):
+        if word.startswith("-") and not looks_like_value(word):
             raise UsageError(
                 f"There is no option {word}.",
                 hint="See tfserve predict --help. A string that begins with '-' goes into --input KEY=VALUE.",
             )
-    return words
-
-
-def _target(
-    words: list[str], url: str | None, engine: Literal["auto", "docker", "local"], *, alone: bool
-) -> tuple[str, str, list[str]]:
-    """Finds the server to ask; returns its URL, the model's name, and the words that are values.
-
-    Args:
-        words: what stands on the command line: a name and values, or values alone when there is only one server.
-        url: the address of a server that tfserve did not start; then the first word is the model's name.
-        engine: where to look for servers.
-        alone: whether a single word is the name, as the values come from elsewhere.
-    """
-    from tfserve.engines.lookup import find_server
-
-    if url is not None:
-        if not words:
-            raise UsageError("With --url the model's name is needed.", hint="tfserve predict MODEL VALUES… --url URL")
-        return url, words[0], words[1:]
-    named, values = (words[0], words[1:]) if words else (None, [])
-    try:
-        _, server = find_server(named, engine, by_model=True, among=lambda server: server.running)
-    except NoSuchServerError:
-        if named is None or not _is_json(named):
-            raise
-        # The first word is no name but looks like a value: it goes to the only server there is.
-        _, server = find_server(None, engine, among=lambda server: server.running)
-        named, values = None, words
-    if not server.running:
-        raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
-    if server.rest_url is None:
-        raise RequestError(f"{server.name!r} has no REST API.", hint="It was started with --rest-port none.")
-    if not values and not alone:
-        raise UsageError("There is nothing to ask.", hint=f"Give values: tfserve predict {server.name} 1 2 5")
-    return server.rest_url, named if named in server.models else server.models[0], values
 
 
 def _signature_of(
@@ -174,13 +151,3 @@ def _signature_of(
         return choose_signature(signatures, request.signature_name)[1]
     except (RequestError, UsageError):
         return None
-
-
-def _is_json(text: str) -> bool:
-    import json
-
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tfserve.cli.options import EngineOption, JsonOption
 from tfserve.cli.output import Output
+from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 
 __all__ = ["run"]
 
@@ -41,7 +42,7 @@ def run(
     ] = None,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Address to publish on; 0.0.0.0 for every network.")
-    ] = "127.0.0.1",
+    ] = HOST,
     image: Annotated[
         str | None, typer.Option("--image", help="The serving image.  [default: tensorflow/serving]")
     ] = None,
@@ -49,9 +50,7 @@ def run(
     platform: Annotated[
         str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
     ] = None,
-    pull: Annotated[
-        Literal["missing", "always", "never"], typer.Option("--pull", help="When to pull the image.")
-    ] = "missing",
+    pull: Annotated[PullPolicy, typer.Option("--pull", help="When to pull the image.")] = "missing",
     env: Annotated[
         list[str] | None,
         typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="A variable of the server's process; repeatable."),
@@ -73,7 +72,7 @@ def run(
     wait: Annotated[
         float,
         typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0: do not wait."),
-    ] = 300.0,
+    ] = WAIT_SECONDS,
     smoke_test: Annotated[
         str | None,
         typer.Option("--smoke-test", metavar="FILE|JSON", help="The request to try it with, instead of a small one."),
@@ -104,8 +103,8 @@ def run(
         tag=tag,
         platform=platform,
         host=specs.parse_host(host),
-        rest_port=PortRequest(specs.REST_PORT) if rest_port is None else PortRequest.parse(rest_port),
-        grpc_port=PortRequest(specs.GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port),
+        rest_port=PortRequest(REST_PORT) if rest_port is None else PortRequest.parse(rest_port),
+        grpc_port=PortRequest(GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port),
         environment=specs.parse_environment(env or (), os.environ),
         memory=None if memory is None else specs.parse_memory(memory),
         cpus=cpus,
@@ -115,9 +114,9 @@ def run(
         server_flags=specs.parse_server_flags(server_flags or ()),
     )
     if dry_run:
-        from tfserve.exporters.docker_run import shell_line
+        from tfserve.exporters import command_line
 
-        output.shell_line(shell_line(launching.make_plan(spec, engine, output)))
+        output.shell_line(command_line(launching.make_plan(spec, engine, output)))
         return
     options = launching.LaunchOptions(
         engine=engine,

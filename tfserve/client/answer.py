@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tfserve.client.printable import printable
+from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
 from tfserve.errors import RequestError
+from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
 
 __all__ = ["Table", "tabulate"]
@@ -35,35 +36,32 @@ class Table:
     omitted: int = 0
 
 
-class _Number(str):
-    """A JSON number as it was written."""
-
-    __slots__ = ()
-
-
 class _UnexpectedError(Exception):
     """An answer that is not one to a predict request; its text says why."""
 
 
 def tabulate(
-    body: bytes, *, signature: Signature | None = None, request: bytes | None = None, max_rows: int = 100
+    document: Mapping[str, Any],
+    *,
+    signature: Signature | None = None,
+    request: bytes | None = None,
+    max_rows: int = 100,
 ) -> Table:
     """Returns the answer to a predict request as a table.
 
     Args:
-        body: the answer, with "predictions" or "outputs".
+        document: the answer, parsed, with "predictions" or "outputs".
         signature: what was asked; it names the columns.
         request: the body of the request, whose instances are shown beside the answer to each.
         max_rows: how many rows to return at most.
 
     Raises:
-        RequestError: `body` is not an answer to a predict request.
+        RequestError: `document` is not an answer to a predict request.
     """
     inputs = None if signature is None else signature.inputs
     outputs = None if signature is None else signature.outputs
+    asked = _asked(request)
     try:
-        document = _parse(body)
-        asked = {} if request is None else _parse(request)
         if "predictions" in document:
             columns = _row_columns(document["predictions"], outputs, asked.get("instances"), inputs)
         elif "outputs" in document:
@@ -90,15 +88,13 @@ _Columns: TypeAlias = list[tuple[str, list[Any]]]
 _Specs: TypeAlias = Mapping[str, TensorSpec] | None
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _asked(request: bytes | None) -> dict[str, Any]:
+    """Returns `request`, parsed; empty for one that cannot be shown, which is the server's to judge."""
     try:
-        text = body.decode("utf-8", "surrogateescape")
-        document = json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+        document = None if request is None else read_json(request)
     except ValueError:
-        raise _UnexpectedError("it is not JSON") from None
-    if not isinstance(document, dict):
-        raise _UnexpectedError("it is not a JSON object")
-    return document
+        document = None
+    return document if isinstance(document, dict) else {}
 
 
 def _row_columns(predictions: Any, outputs: _Specs, instances: Any, inputs: _Specs) -> _Columns:
@@ -168,8 +164,6 @@ def _cell(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, _Number):
-        return printable(value, limit=_MAX_CHARACTERS)
     if not isinstance(value, list):
         return printable(json.dumps(value, ensure_ascii=False), limit=_MAX_CHARACTERS)
     first, count = _leaves(value)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfserve.client.failures import malformed
+from tfserve.client.shapes import MAX_RANK
 from tfserve.saved_model import Signature, TensorSpec
 
 __all__ = ["ModelMetadata", "VersionStatus", "read_metadata", "read_status"]
-
-_MAX_RANK = 254  # TensorShape::MaxDimensions() in tensorflow/core/framework/tensor_shape.h
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def _tensor_spec(entry: Any) -> TensorSpec:
     if shape.get("unknown_rank", False) is True:
         return TensorSpec(dtype, None)
     dimensions = _list(shape, "dim")
-    if len(dimensions) > _MAX_RANK:
+    if len(dimensions) > MAX_RANK:
         raise _UnexpectedError(f"a tensor has {len(dimensions)} dimensions")
     sizes = tuple(_integer(_object(dimension, "dim").get("size", 0), "size") for dimension in dimensions)
     if any(size < -1 for size in sizes):

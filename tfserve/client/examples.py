@@ -7,9 +7,10 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from tfserve.client.printable import printable
+from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.values import Value, is_sendable
+from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
 
 __all__ = ["describe_inputs", "example_arguments", "example_hint"]
@@ -43,7 +44,7 @@ def example_hint(signature: Signature, name: str) -> str:
     arguments = example_arguments(signature)
     if arguments is None:
         return "A request this large is best kept in a file: tfserve predict NAME --data request.json"
-    if name != "serving_default":
+    if name != DEFAULT_SIGNATURE:
         arguments = ["--signature", name, *arguments]
     return printable(f"For example: tfserve predict NAME {' '.join(shlex.quote(argument) for argument in arguments)}")
 

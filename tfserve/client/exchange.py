@@ -1,27 +1,22 @@
-"""One HTTP exchange through requests, held to a deadline and to a size.
-
-The timeouts of requests are for each read, so a server that sends a byte now and then would hold a client for ever.
-Here a timer closes the connection when the time is up, wherever the exchange is.
-"""
+"""One HTTP exchange through requests, held to a deadline and to a size."""
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import socket
-import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from tfserve.client.failures import failure, timed_out, too_large
-from tfserve.client.reply import Reply
+from tfserve.client.deadline import Deadline, TimedResponse
+from tfserve.client.failures import failure, too_large
+from tfserve.client.http_reply import HttpReply
 
 __all__ = ["Transport", "is_loopback"]
 
@@ -33,58 +28,46 @@ class Transport:
     """A requests session for the server at `url`, which keeps its connection open."""
 
     def __init__(self, url: str) -> None:
-        self._sockets: list[socket.socket] = []
+        self._deadline = Deadline(0)
         self._session = _Session()
         self._session.is_direct = is_loopback(urlsplit(url).hostname or "")
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._sockets))
+            self._session.mount(scheme, _Adapter(self._answer))
 
-    def send(self, method: str, url: str, body: bytes | None, timeout: float, limit: int) -> Reply:
+    def send(self, method: str, url: str, body: bytes | None, timeout: float, limit: int) -> HttpReply:
         """Sends one request and reads the whole answer.
 
         Args:
             method: the HTTP method.
             url: the whole URL.
             body: JSON to send, or None.
-            timeout: how long all of it may take at most, in seconds.
+            timeout: how long all of it may take at most, in seconds; to connect, each address of a host that has
+                several gets as long, and so does each step of a TLS handshake.
             limit: how many bytes the answer may have at most.
 
         Raises:
             RequestError: no complete answer within time and size.
         """
-        expired = threading.Event()
-        timer = threading.Timer(timeout, self._expire, (expired,))
-        timer.daemon = True
+        headers = None if body is None else {"Content-Type": "application/json"}
         begin = time.perf_counter()
-        timer.start()
+        self._deadline = Deadline(timeout)
         try:
-            headers = None if body is None else {"Content-Type": "application/json"}
             with self._session.request(
                 method, url, data=body, headers=headers, timeout=timeout, stream=True, allow_redirects=False
             ) as response:
                 content = _read(response, url, limit)
-        except (OSError, HTTPError, ValueError, AttributeError) as error:
-            # requests' and ssl's errors are OSErrors; a socket closed under a reader shows as one of the other two
-            if expired.is_set():
-                raise timed_out(url, timeout) from None
+        except (OSError, HTTPError, ValueError) as error:  # the errors of requests and ssl are OSErrors
             raise failure(error, url, timeout) from None
-        finally:
-            timer.cancel()
-        if expired.is_set():  # closed by the timer, which an answer without a length cannot tell from its end
-            raise timed_out(url, timeout)
         latency_ms = (time.perf_counter() - begin) * 1e3
-        return Reply(response.status_code, response.headers.get("Location", ""), content, latency_ms)
+        return HttpReply(response.status_code, response.headers.get("Location", ""), content, latency_ms)
 
     def close(self) -> None:
         """Closes the connection."""
         self._session.close()
 
-    def _expire(self, expired: threading.Event) -> None:
-        expired.set()
-        for connected in self._sockets:
-            with contextlib.suppress(OSError):  # closed already
-                socket.socket.shutdown(connected, socket.SHUT_RDWR)  # SSLSocket's own is not for another thread
+    def _answer(self, connected: socket.socket, **options: Any) -> TimedResponse:
+        return TimedResponse(connected, deadline=self._deadline, **options)
 
 
 class _Session(requests.Session):
@@ -101,29 +84,10 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Tells `sockets` the socket of the connection that is open."""
+    """Has the answers of its connections, of which one is kept open, made by `answer`."""
 
-    def __init__(self, sockets: list[socket.socket]) -> None:
-        def tell(connected: socket.socket | None) -> None:
-            sockets[:] = [] if connected is None else [connected]
-
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                tell(self.sock)
-
-        class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                tell(self.sock)
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self._pools = {"http": PlainPool, "https": SecurePool}
+    def __init__(self, answer: Callable[..., TimedResponse]) -> None:
+        self._pools = {"http": _pool(HTTPConnectionPool, answer), "https": _pool(HTTPSConnectionPool, answer)}
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -134,6 +98,11 @@ class _Adapter(HTTPAdapter):
         manager: PoolManager = super().proxy_manager_for(*arguments, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _pool(kind: type[HTTPConnectionPool], answer: Callable[..., TimedResponse]) -> type[HTTPConnectionPool]:
+    connection = type("Connection", (kind.ConnectionCls,), {"response_class": staticmethod(answer)})
+    return type("Pool", (kind,), {"ConnectionCls": connection})
 
 
 def is_loopback(host: str) -> bool:

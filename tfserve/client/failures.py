@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import errno
 import http.client
-import json
 import socket
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tfserve.client.printable import printable
+from tfserve.client.json_document import read_json
 from tfserve.errors import RequestError
+from tfserve.printable import printable, printable_lines
 
 __all__ = [
     "DroppedError",
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _NOT_REST = "Is this the REST port of a TensorFlow Serving server? REST is 8501 by default; 8500 is gRPC."
+_MAX_REASON = 2000  # characters of what a server says
 
 
 class NotListeningError(RequestError):
@@ -109,10 +110,9 @@ def redirected(url: str, location: str) -> RequestError:
 def refusal(url: str, status: int, body: bytes) -> RefusedError:
     """Returns the error for an HTTP status of 400 or more, with the server's own message where it gives one."""
     try:
-        document = json.loads(body.decode("utf-8", "surrogateescape"))
-        reason = document["error"]
+        reason = read_json(body)["error"]
         reason = reason if isinstance(reason, str) else None
-    except (ValueError, RecursionError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         reason = None
     verb = "refused" if status < 500 else "failed"
     if reason is None:
@@ -123,7 +123,7 @@ def refusal(url: str, status: int, body: bytes) -> RefusedError:
             reason=None,
             hint=_NOT_REST if status < 500 else "Its log may say more: tfserve logs",
         )
-    sentence = printable(reason.strip(), newlines=True)
+    sentence = printable_lines(reason.strip(), limit=_MAX_REASON)
     return RefusedError(
         f"The server {verb} the request: {sentence}",
         status=status,

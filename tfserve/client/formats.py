@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from tfserve.client.printable import printable
 from tfserve.client.shapes import is_batched
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
+from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
 __all__ = [

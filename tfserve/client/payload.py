@@ -11,11 +11,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from tfserve.client.examples import describe_inputs, example_hint
 from tfserve.client.failures import RefusedError
+from tfserve.client.files import read_bounded
 from tfserve.client.formats import (
     DEFAULT_SIGNATURE,
     Format,
@@ -25,10 +25,10 @@ from tfserve.client.formats import (
     encode_tensors,
     natural_format,
 )
-from tfserve.client.printable import printable
 from tfserve.client.shapes import fit, is_batched
 from tfserve.client.values import Value, parse_value, shown
 from tfserve.errors import RequestError, UsageError
+from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
 __all__ = [
@@ -231,20 +231,12 @@ def _tensor(key: str, texts: Sequence[str], signature: Signature) -> Value:
 
 
 def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
-    try:
-        if source == "-":
-            body = (stdin or sys.stdin.buffer).read(_MAX_DATA_BYTES + 1)
-        else:
-            with Path(source).expanduser().open("rb") as file:
-                body = file.read(_MAX_DATA_BYTES + 1)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(
-            f"{what} cannot be read: {reason}.", hint="--data takes a file, - for the standard input, or a JSON object."
-        ) from None
-    if len(body) > _MAX_DATA_BYTES:
-        raise UsageError(f"{what} is larger than {_MAX_DATA_BYTES // 2**20} MiB.")
-    return body
+    return read_bounded(
+        (stdin or sys.stdin.buffer) if source == "-" else source,
+        _MAX_DATA_BYTES,
+        what=what,
+        hint="--data takes a file, - for the standard input, or a JSON object.",
+    )
 
 
 def _nearest(name: str, known: Mapping[str, object], option: str = "") -> str | None:

@@ -6,40 +6,21 @@ processor for its start.
 
 from __future__ import annotations
 
+import functools
 import http.client
 import socket
 import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from tfserve.client.deadline import Deadline, TimedResponse
 from tfserve.client.failures import failure, too_large
-from tfserve.client.reply import Reply
+from tfserve.client.http_reply import HttpReply
 
 __all__ = ["fetch"]
 
 
-class _DeadlineSocket(socket.socket):
-    """A socket whose reads end at `deadline`, a `time.monotonic()`, however they are spread."""
-
-    deadline = 0.0
-
-    def recv_into(self, *arguments: Any, **options: Any) -> int:
-        self.hold()
-        return super().recv_into(*arguments, **options)
-
-    def hold(self) -> None:
-        """Lets the next operation take what is left of the time.
-
-        Raises:
-            TimeoutError: nothing is left.
-        """
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.settimeout(left)
-
-
-def fetch(url: str, path: str, timeout: float, limit: int) -> Reply:
+def fetch(url: str, path: str, timeout: float, limit: int) -> HttpReply:
     """Sends ``GET path`` to the server at `url` and reads the whole answer.
 
     Args:
@@ -53,9 +34,12 @@ def fetch(url: str, path: str, timeout: float, limit: int) -> Reply:
     """
     parts = urlsplit(url)
     begin = time.perf_counter()
+    deadline = Deadline(timeout)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
+    timed: Any = functools.partial(TimedResponse, deadline=deadline)
+    connection.response_class = timed
     try:
-        connection.sock = _connect(connection.host, connection.port, time.monotonic() + timeout)
+        connection.sock = _connect(connection.host, connection.port, deadline)
         connection.request("GET", parts.path + path, headers={"Connection": "close"})
         response = connection.getresponse()
         content = response.read(limit + 1)
@@ -68,17 +52,16 @@ def fetch(url: str, path: str, timeout: float, limit: int) -> Reply:
     finally:
         connection.close()
     latency_ms = (time.perf_counter() - begin) * 1e3
-    return Reply(response.status, response.headers.get("Location", ""), content, latency_ms)
+    return HttpReply(response.status, response.headers.get("Location", ""), content, latency_ms)
 
 
-def _connect(host: str, port: int, deadline: float) -> socket.socket:
+def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Returns a connection to the first address of `host` that takes one."""
     refused: OSError = ConnectionRefusedError()
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connected = _DeadlineSocket(family, kind, protocol)
-        connected.deadline = deadline
+        connected = socket.socket(family, kind, protocol)
         try:
-            connected.hold()
+            deadline.hold(connected)
             connected.connect(address)
         except OSError as error:
             connected.close()

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from tfserve.client.documents import ModelMetadata, VersionStatus, read_metadata, read_status
 from tfserve.client.failures import malformed
-from tfserve.client.reply import Reply, accept, parse
+from tfserve.client.http_reply import HttpReply, accept, parse
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelMetadata",
-    "Response",
+    "PredictResponse",
     "RestClient",
     "VersionStatus",
     "base_url",
@@ -34,15 +34,17 @@ _MAX_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Response:
-    """The answer to a predict request.
+class PredictResponse:
+    """The answer to a `PredictRequest`.
 
     Attributes:
         body: the server's own bytes, unchanged: a JSON object with "predictions" or "outputs".
+        document: that object, parsed as `tfserve.client.json_document.read_json` does.
         latency_ms: from sending the request to the last byte of the answer, in milliseconds.
     """
 
     body: bytes
+    document: dict[str, Any]
     latency_ms: float
 
 
@@ -85,7 +87,9 @@ class RestClient:
         path = model_path(model, version=version, label=label)
         return read_metadata(self.url, model, self._document(f"{path}/metadata"))
 
-    def predict(self, model: str, body: bytes, *, version: int | None = None, label: str | None = None) -> Response:
+    def predict(
+        self, model: str, body: bytes, *, version: int | None = None, label: str | None = None
+    ) -> PredictResponse:
         """Sends `body`, a JSON request, and returns the answer.
 
         Raises:
@@ -96,9 +100,10 @@ class RestClient:
         """
         path = f"{model_path(model, version=version, label=label)}:predict"
         answer = self._send("POST", path, body, MAX_ANSWER_BYTES)
-        if not isinstance(parse(self.url, answer.body), dict):
+        document = parse(self.url, answer.body)
+        if not isinstance(document, dict):
             raise malformed(self.url, "its answer is not a JSON object")
-        return Response(answer.body, answer.latency_ms)
+        return PredictResponse(answer.body, document, answer.latency_ms)
 
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
@@ -117,7 +122,7 @@ class RestClient:
     def _document(self, path: str) -> Any:
         return parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body)
 
-    def _send(self, method: str, path: str, body: bytes | None, limit: int) -> Reply:
+    def _send(self, method: str, path: str, body: bytes | None, limit: int) -> HttpReply:
         from tfserve.client.exchange import Transport
 
         if self._transport is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
 
-__all__ = ["fit", "is_batched", "shape_of", "shape_text"]
+__all__ = ["MAX_RANK", "fit", "is_batched", "shape_of", "shape_text"]
 
 MAX_RANK = 254  # TensorShape::MaxDimensions() in tensorflow/core/framework/tensor_shape.h
 

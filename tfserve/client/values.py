@@ -11,12 +11,12 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from tfserve.client.files import read_bounded
 from tfserve.errors import UsageError
 
-__all__ = ["INTEGER_RANGES", "Value", "is_sendable", "parse_value", "shown"]
+__all__ = ["INTEGER_RANGES", "Value", "is_sendable", "looks_like_value", "parse_value", "shown"]
 
 Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
 
@@ -43,6 +43,16 @@ _TRUTH = re.compile(r"(?<!\w)(true|false)(?!\w)", re.ASCII | re.IGNORECASE)
 def is_sendable(dtype: str) -> bool:
     """Returns whether REST carries tensors of `dtype`, such as ``DT_FLOAT``."""
     return dtype in INTEGER_RANGES or dtype in _FLOAT_LIMITS or dtype in ("DT_BOOL", "DT_STRING")
+
+
+def looks_like_value(text: str) -> bool:
+    """Returns whether `text` is, as `parse_value` reads it, a number or truth value, or the start of a list or file.
+
+    That is every value but a plain string, which nothing tells from a name.
+    """
+    stripped = text.strip()
+    patterns = (_NUMBER, _NOT_FINITE, _TRUTH)
+    return text.startswith("@") or stripped.startswith("[") or any(known.fullmatch(stripped) for known in patterns)
 
 
 def parse_value(text: str, dtype: str) -> Value:
@@ -140,7 +150,9 @@ def _checker(dtype: str) -> Callable[[Value, str], Value]:
 
 def _strings(text: str) -> Value:
     if text.startswith("@"):
-        return {"b64": base64.b64encode(_file_bytes(text[1:])).decode("ascii")}
+        hint = f"@ stands before a file; for the text itself put it into a list: {_as_list(text)}"
+        content = read_bounded(text[1:], _MAX_FILE_BYTES, what=f"The file {shown(text[1:])}", hint=hint)
+        return {"b64": base64.b64encode(content).decode("ascii")}
     if not text.startswith("["):
         return _string(text)
     try:
@@ -171,21 +183,6 @@ def _string(text: str) -> Value:
             raise UsageError(f"{shown(text)} is not valid Unicode.", hint="Give bytes as a file: @FILE") from None
         return {"b64": base64.b64encode(original).decode("ascii")}
     return text
-
-
-def _file_bytes(name: str) -> bytes:
-    try:
-        with Path(name).expanduser().open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(
-            f"The file {shown(name)} cannot be read: {reason}.",
-            hint=f"@ stands before a file; for the text itself put it into a list: {_as_list('@' + name)}",
-        ) from None
-    if len(content) > _MAX_FILE_BYTES:
-        raise UsageError(f"The file {shown(name)} is larger than {_MAX_FILE_BYTES // 2**20} MiB.")
-    return content
 
 
 def _each(value: Value, change: Callable[[Value], Value]) -> Value:

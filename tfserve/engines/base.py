@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tfserve.errors import NameTakenError, PortTakenError
+
 if TYPE_CHECKING:
     from tfserve.plan import LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["Engine", "EngineName", "Exit", "Server"]
+__all__ = ["Engine", "EngineName", "Exit", "Server", "name_taken", "ports_taken"]
 
 EngineName = Literal["docker", "local"]
 
@@ -23,6 +25,11 @@ class Exit:
 
     code: int | None
     out_of_memory: bool = False
+
+    @property
+    def on_request(self) -> bool:
+        """Whether it ended the way a server does that somebody stopped: by itself, or by SIGINT, SIGKILL or SIGTERM."""
+        return self.code in (None, 0, 130, 137, 143) and not self.out_of_memory
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Server:
         pid: its process; None in a container, and when it is not running.
         gpu: whether it uses a GPU.
         exit: how it ended; None while it runs.
+        removes_itself: whether it is removed when it stops (``run --rm``).
     """
 
     name: str
@@ -56,6 +64,7 @@ class Server:
     pid: int | None = None
     gpu: bool = False
     exit: Exit | None = None
+    removes_itself: bool = False
 
     @property
     def running(self) -> bool:
@@ -102,6 +111,8 @@ class Engine(Protocol):
             NameTakenError: there is a server of this name, running or stopped.
             PortTakenError: another program listens on a port of the plan.
             ImageError: the engine does not have the image.
+            GpuError: the engine cannot give it the GPU it asks for.
+            SavedModelError: the engine does not see the model's directory.
             NotReadyError: the engine could not start it.
         """
         ...
@@ -151,10 +162,31 @@ class Engine(Protocol):
         """Removes a server, ending it at once if it runs, with its log and all that was made for it."""
         ...
 
-    def set_aside(self, server: Server, *, grace: float) -> Server:
-        """Stops a server and frees its name, so that another can take its place; the result can be brought back."""
+    def set_aside(self, server: Server, *, grace: float) -> Server | None:
+        """Stops a server and frees its name, so that another can take its place.
+
+        Returns:
+            What can be brought back; None when nothing is left of the server, as it removes itself.
+        """
         ...
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Undoes `set_aside`, and starts `original` again if it was running."""
         ...
+
+
+def name_taken(name: str) -> NameTakenError:
+    """The error for a name that a server has already."""
+    return NameTakenError(
+        f"The name {name!r} is taken by another server.",
+        hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
+    )
+
+
+def ports_taken(details: str | None = None) -> PortTakenError:
+    """The error for a port that turned out to be taken when the server was started."""
+    return PortTakenError(
+        "A port of the server is taken by another program.",
+        hint="Choose others with --rest-port and --grpc-port; 0 takes any free one.",
+        details=details,
+    )

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from tfserve.defaults import HOST, EngineChoice, PullPolicy
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_client import connect, is_configured, remote_host
 from tfserve.engines.docker_images import find_image, pull_image
-from tfserve.engines.lookup import EngineChoice
 from tfserve.errors import EngineUnavailableError, GpuError, ImageError, UsageError
 from tfserve.images import ImageReference, serving_image
 from tfserve.plan import NVIDIA_RUNTIME
 from tfserve.progress import Progress
-from tfserve.spec import LOOPBACK, ServeSpec
+from tfserve.spec import ServeSpec
 
-__all__ = ["PullPolicy", "choose_engine", "ensure_image", "uses_gpu"]
-
-PullPolicy = Literal["missing", "always", "never"]
+__all__ = ["choose_engine", "ensure_image", "uses_gpu"]
 
 
 def choose_engine(
@@ -44,9 +40,7 @@ def choose_engine(
 
     if choice == "local":
         return LocalEngine(), bool(spec.gpu)
-    only_docker = choice == "docker" or any(
-        (spec.image, spec.tag, spec.platform, spec.memory, spec.cpus, spec.restart, spec.gpu)
-    )
+    only_docker = choice == "docker" or bool(spec.container_options() or spec.gpu)
     try:
         return _docker(spec, pull, progress, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
@@ -68,30 +62,33 @@ def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sou
         raise EngineUnavailableError("There is no Docker here.")
     client = connect()
     host = remote_host(client)
-    if host is not None and spec.host == LOOPBACK:
+    if host is not None and spec.host == HOST:
         raise UsageError(
             f"The Docker Engine is on {host}; what it publishes on its 127.0.0.1 cannot be reached from here.",
             hint="Publish on its network with --host 0.0.0.0, if everybody there may use the server.",
         )
     engine = DockerEngine(client)
-    gpu = uses_gpu(spec.gpu, engine.facts.runtimes)
+    gpu = uses_gpu(spec.gpu, engine.facts.runtimes, here=host is None)
     if pull is not None:
         ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
     return engine, gpu
 
 
-def uses_gpu(asked: bool | None, runtimes: frozenset[str]) -> bool:
+def uses_gpu(asked: bool | None, runtimes: frozenset[str], *, here: bool) -> bool:
     """Decides whether a container gets a GPU.
 
     Args:
         asked: True to require one, False to refuse one, None to take one when the engine can give it.
         runtimes: the engine's OCI runtimes.
+        here: whether the engine is on this machine; NVML says nothing of another's GPUs, so that one is trusted.
 
     Raises:
         GpuError: one is required and this machine has none.
     """
     if asked is False or (asked is None and NVIDIA_RUNTIME not in runtimes):
         return False
+    if not here:
+        return True
     from tfserve.gpu import find_gpus
 
     found = bool(find_gpus())

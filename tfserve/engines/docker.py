@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfserve import labels
-from tfserve.engines.base import EngineName, Exit, Server
+from tfserve.defaults import HOST
+from tfserve.engines.base import EngineName, Exit, Server, name_taken, ports_taken
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.errors import GpuError, ImageError, NameTakenError, NotReadyError, PortTakenError, SavedModelError
+from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError
 from tfserve.images import GRPC_PORT, REST_PORT
+from tfserve.ports import reachable
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DockerEngine"]
 
-_EXITED = re.compile(r"Exited \((\d+)\)")
+_Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
 
 
@@ -91,11 +93,9 @@ class DockerEngine:
             with _launch_errors(plan):
                 container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
             try:
-                with _launch_errors(plan):
-                    self.client.start(container)
-                return _server(self._list({"id": container})[0])
+                return self._start(container, plan)
             except BaseException:
-                self.client.remove_container(container, force=True, v=True)
+                self._remove(container)
                 raise
 
     def servers(self) -> list[Server]:
@@ -125,7 +125,7 @@ class DockerEngine:
                 stream=True,
                 follow=follow,
                 tail="all" if tail is None else tail,
-                since=None if since is None else since.timestamp(),
+                since=None if since is None else max(since.timestamp(), 1.0),  # the SDK refuses what is before 1970
                 timestamps=timestamps,
             )
             rest = b""
@@ -141,9 +141,7 @@ class DockerEngine:
     def start(self, server: Server) -> Server:
         """Starts the stopped container; see `Engine.start`."""
         with docker_errors():
-            with _launch_errors(server):
-                self.client.start(server.container_id)
-            return _server(self._list({"id": str(server.container_id)})[0])
+            return self._start(str(server.container_id), server)
 
     def stop(self, server: Server, *, grace: float) -> None:
         """Stops the container; see `Engine.stop`."""
@@ -152,23 +150,19 @@ class DockerEngine:
 
     def remove(self, server: Server) -> None:
         """Removes the container; see `Engine.remove`."""
-        import docker.errors
-
         with docker_errors():
-            try:
-                self.client.remove_container(server.container_id, force=True, v=True)
-            except docker.errors.NotFound:  # gone already
-                return
-            except docker.errors.APIError as error:
-                if "already in progress" not in explanation(error):
-                    raise
+            self._remove(str(server.container_id))
 
-    def set_aside(self, server: Server, *, grace: float) -> Server:
-        """Stops and renames the container; see `Engine.set_aside`."""
+    def set_aside(self, server: Server, *, grace: float) -> Server | None:
+        """Renames and stops the container; see `Engine.set_aside`."""
         with docker_errors():
             self.client.rename(server.container_id, labels.container_name(server.name) + _ASIDE)
-            self.client.stop(server.container_id, timeout=ceil(grace))
-        return server
+            try:
+                self.client.stop(server.container_id, timeout=ceil(grace))
+            except BaseException:
+                self.client.rename(server.container_id, labels.container_name(server.name))
+                raise
+        return None if server.removes_itself else server
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Gives the container its name back and starts it if it ran; see `Engine.bring_back`."""
@@ -176,6 +170,28 @@ class DockerEngine:
             self.client.rename(aside.container_id, labels.container_name(original.name))
             if original.running:
                 self.client.start(aside.container_id)
+
+    def _start(self, container: str, server: LaunchPlan | Server) -> Server:
+        with _launch_errors(server):
+            self.client.start(container)
+        found = self._list({"id": container})
+        if not found:
+            raise NotReadyError(
+                f"{server.name!r} ended at once, and was removed at that.", hint="Start it without --rm."
+            )
+        return _server(found[0])
+
+    def _remove(self, container: str) -> None:
+        """Removes a container that may be gone already, or be going by itself."""
+        import docker.errors
+
+        try:
+            self.client.remove_container(container, force=True, v=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if "already in progress" not in explanation(error):
+                raise
 
     def _find(self, filters: dict[str, str]) -> list[Server]:
         containers = sorted(self._list(filters), key=lambda data: data["Created"])
@@ -191,10 +207,9 @@ class DockerEngine:
         return containers
 
     def _with_exit(self, server: Server) -> Server:
-        if server.exit is None:
+        """Adds how a stopped container ended, which the engine's list tells in prose alone."""
+        if server.state not in ("exited", "dead"):
             return server
-        import dataclasses
-
         import docker.errors
 
         try:
@@ -211,9 +226,9 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
     published = [port for port in (plan.rest, plan.grpc) if port]
     host_config = client.create_host_config(
         port_bindings={port.server_port: (port.host, port.host_port or None) for port in published},
-        mounts=[Mount(mount.target, mount.source, type="bind", read_only=True) for mount in plan.mounts],
-        init=True,
-        cap_drop=["ALL"],
+        mounts=[Mount(mount.target, mount.source, type="bind", read_only=mount.read_only) for mount in plan.mounts],
+        init=plan.init,
+        cap_drop=list(plan.dropped_capabilities),
         security_opt=list(plan.security_options),
         mem_limit=plan.memory,
         nano_cpus=None if plan.cpus is None else round(plan.cpus * 1e9),
@@ -247,17 +262,9 @@ def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
         text = explanation(error)
         lowered = text.lower()
         if "is already in use by container" in lowered:
-            container = labels.container_name(server.name)
-            raise NameTakenError(
-                f"The name {server.name!r} is taken: there is a container {container}.",
-                hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {server.name}",
-            ) from error
+            raise name_taken(server.name) from error
         if "port is already allocated" in lowered or "address already in use" in lowered:
-            raise PortTakenError(
-                "A port is taken by another program.",
-                hint="Choose others with --rest-port and --grpc-port; 0 takes any free one.",
-                details=text,
-            ) from error
+            raise ports_taken(text) from error
         if isinstance(error, docker.errors.ImageNotFound):
             raise ImageError(
                 f"The engine has no image {server.image}.", hint="Pull it first: tfserve pull", details=text
@@ -281,28 +288,33 @@ def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
 def _server(data: dict[str, Any]) -> Server:
     """Reads one entry of the engine's container list."""
     written = data["Labels"]
-    exited = _EXITED.search(data.get("Status") or "")
-    stopped = data["State"] in ("exited", "dead")
+    rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
     return Server(
         name=written[labels.NAME],
         engine="docker",
         state=data["State"],
-        models=tuple(json.loads(written.get(labels.MODELS, "[]"))),
+        models=tuple(map(str, _label(written, labels.MODELS, list))),
         created=datetime.fromtimestamp(data["Created"], timezone.utc),
-        rest_url=_address(data, REST_PORT, "http://"),
-        grpc_address=_address(data, GRPC_PORT, ""),
+        rest_url=f"http://{rest}" if rest else None,
+        grpc_address=grpc,
         image=data["Image"],
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
-        exit=Exit(int(exited[1]) if exited else None) if stopped else None,
+        removes_itself=_label(written, labels.SPEC, dict).get("remove") is True,
     )
 
 
-def _address(data: dict[str, Any], port: int, prefix: str) -> str | None:
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - all interfaces are reached through loopback
+def _label(written: Mapping[str, str], name: str, kind: type[_Kind]) -> _Kind:
+    """Reads the JSON of a label; empty when somebody else wrote something else there."""
+    try:
+        value = json.loads(written.get(name, ""))
+    except ValueError:
+        return kind()
+    return value if isinstance(value, kind) else kind()
+
+
+def _address(data: dict[str, Any], port: int) -> str | None:
     for published in data.get("Ports") or ():
         if published["PrivatePort"] == port and published.get("PublicPort"):
-            host = published.get("IP") or "127.0.0.1"
-            host = reachable.get(host, f"[{host}]" if ":" in host else host)
-            return f"{prefix}{host}:{published['PublicPort']}"
+            return reachable(published.get("IP") or HOST, published["PublicPort"])
     return None

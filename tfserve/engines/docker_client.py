@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tfserve.errors import EngineUnavailableError, TfserveError
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -26,9 +26,10 @@ _WITHOUT = "or serve without Docker: pip install 'tfserve[local]', then --engine
 def is_configured() -> bool:
     """Whether anything here points at an engine; when nothing does, there is no need to load the SDK to find out."""
     variables = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-    if os.name == "nt" or any(os.environ.get(name) for name in variables):
+    if any(os.environ.get(name) for name in variables):
         return True
-    return _DEFAULT_SOCKET.exists() or Path("~/.docker/config.json").expanduser().exists()
+    config = os.path.expanduser("~/.docker/config.json")  # noqa: PTH111 - Path would raise where there is no home
+    return _DEFAULT_SOCKET.exists() or os.path.exists(config)  # noqa: PTH110
 
 
 @cache
@@ -52,6 +53,7 @@ def connect() -> APIClient:
         answer.raise_for_status()
         offered = answer.headers.get("Api-Version", newest)
         if docker.utils.version_lt(offered, newest):
+            client.close()
             client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
         return client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
@@ -67,12 +69,17 @@ def docker_errors() -> Iterator[None]:
 
     try:
         yield
+    except docker.errors.NotFound as error:
+        raise NoSuchServerError(
+            f"It is gone: {explanation(error)}.",
+            hint="Somebody removed it. tfserve ps lists what there is.",
+        ) from error
     except docker.errors.APIError as error:
         raise TfserveError(
             f"Docker Engine refused: {explanation(error)}.", hint="Its own log says more: journalctl -u docker"
         ) from error
     except (
-        docker.errors.DockerException,
+        docker.errors.StreamParseError,  # an answer that ends in the middle
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         ConnectionError,

@@ -8,17 +8,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tfserve.engines import local_state
-from tfserve.engines.base import EngineName, Exit, Server
+from tfserve.engines.base import EngineName, Exit, Server, name_taken
 from tfserve.engines.local_runtime import find_binary
 from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
+from tfserve.ports import reachable
 
 if TYPE_CHECKING:
-    from tfserve.plan import LaunchPlan, PublishedPort
+    from tfserve.plan import LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
@@ -153,28 +155,27 @@ class LocalEngine:
         record = directory.read()
         if record is None:
             raise NotReadyError(f"The record of the server {directory.path.name!r} cannot be read.")
-        with local_state.state_errors(directory.path):
-            lock = directory.take_lock()
-            log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
-        if lock is None:
-            os.close(log)
-            raise local_state.name_taken(directory.path.name)
-        try:
-            process = subprocess.Popen(
-                record.plan.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=directory.path,
-                env={**os.environ, **record.plan.environment},
-                pass_fds=[lock],
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise NotReadyError(f"{record.plan.command[0]!r} could not be started: {error.strerror}.") from error
-        finally:
-            os.close(lock)
-            os.close(log)
+        with ExitStack() as descriptors:
+            with local_state.state_errors(directory.path):
+                log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+                descriptors.callback(os.close, log)
+                lock = directory.take_lock()
+            if lock is None:
+                raise name_taken(directory.path.name)
+            descriptors.callback(os.close, lock)
+            try:
+                process = subprocess.Popen(
+                    record.plan.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=directory.path,
+                    env={**os.environ, **record.plan.environment},
+                    pass_fds=[lock],
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise NotReadyError(f"{record.plan.command[0]!r} could not be started: {error.strerror}.") from error
         self._children[process.pid] = process
         try:
             directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
@@ -201,10 +202,11 @@ class LocalEngine:
             state="running" if alive else "exited",
             models=plan.models,
             created=record.created,
-            rest_url=f"http://{_address(plan.rest)}" if alive and plan.rest else None,
-            grpc_address=_address(plan.grpc) if alive and plan.grpc else None,
+            rest_url=f"http://{reachable(plan.rest.host, plan.rest.host_port)}" if alive and plan.rest else None,
+            grpc_address=reachable(plan.grpc.host, plan.grpc.host_port) if alive and plan.grpc else None,
             pid=record.pid if alive else None,
             exit=None if alive else self._exit(record),
+            removes_itself=plan.remove,
         )
 
     def _exit(self, record: Record) -> Exit:
@@ -241,9 +243,3 @@ class LocalEngine:
         child = self._children.get(record.pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)
-
-
-def _address(port: PublishedPort) -> str:
-    # All interfaces are reached through loopback.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(port.host, port.host)  # noqa: S104
-    return f"[{host}]:{port.host_port}" if ":" in host else f"{host}:{port.host_port}"

@@ -12,7 +12,7 @@ from tfserve.server_log import timestamp
 
 __all__ = ["read_log"]
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 
 
 def read_log(

@@ -19,7 +19,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.errors import EngineUnavailableError, NameTakenError
+from tfserve.engines.base import name_taken
+from tfserve.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
     from tfserve.plan import LaunchPlan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
+_SET = "Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state"
 _LOOK_SECONDS = 0.1  # whoever looks whether a server lives holds its lock for far less
 _RETRY_SECONDS = 0.001
 
@@ -45,10 +47,15 @@ def servers_root() -> Path:
     """The directory of all local servers, under ``$XDG_STATE_HOME``.
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/
+
+    Raises:
+        EngineUnavailableError: it is not said where that is, and this user has no home.
     """
     configured = os.environ.get("XDG_STATE_HOME", "")
-    state = Path(configured) if Path(configured).is_absolute() else Path("~/.local/state").expanduser()
-    return state / "tfserve" / "servers"
+    state = configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state")  # noqa: PTH111, PTH117
+    if not os.path.isabs(state):  # noqa: PTH117 - Path would raise where there is no home
+        raise EngineUnavailableError("The local engine has no place for its state: this user has no home.", hint=_SET)
+    return Path(state) / "tfserve" / "servers"
 
 
 def directory_of(name: str) -> ServerDirectory:
@@ -112,14 +119,6 @@ def _clear(directory: ServerDirectory) -> None:
         os.close(lock)
 
 
-def name_taken(name: str) -> NameTakenError:
-    """The error for a name that a server has already."""
-    return NameTakenError(
-        f"The name {name!r} is taken by another server.",
-        hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
-    )
-
-
 @contextmanager
 def state_errors(root: Path) -> Iterator[None]:
     """Says what to do when the state directory cannot be used: a read-only home, a full disk."""
@@ -128,7 +127,7 @@ def state_errors(root: Path) -> Iterator[None]:
     except OSError as error:
         raise EngineUnavailableError(
             f"The local engine cannot keep its state under {str(root)!r}: {error.strerror}.",
-            hint="Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state",
+            hint=_SET,
         ) from None
 
 

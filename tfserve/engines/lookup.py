@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from typing import Literal
 
+from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
 from tfserve.engines.docker_client import connect, is_configured
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
 
-__all__ = ["EngineChoice", "Found", "all_servers", "docker_engine", "find_server", "find_servers"]
+__all__ = ["Found", "all_servers", "find_server", "find_servers"]
 
-EngineChoice = Literal["auto", "docker", "local"]
 Found = tuple[Engine, Server]
 
 
@@ -47,8 +46,18 @@ def engines(choice: EngineChoice) -> list[Engine]:
 
 
 def all_servers(choice: EngineChoice = "auto") -> list[Found]:
-    """Lists the servers of all engines, with the engine of each, oldest first."""
-    found = [(engine, server) for engine in engines(choice) for server in engine.servers()]
+    """Lists the servers of all engines, with the engine of each, oldest first.
+
+    Raises:
+        EngineUnavailableError: the engine asked for by name does not answer; with ``auto`` it is passed over.
+    """
+    found: list[Found] = []
+    for engine in engines(choice):
+        try:
+            found += [(engine, server) for server in engine.servers()]
+        except EngineUnavailableError:
+            if choice != "auto":
+                raise
     return sorted(found, key=lambda pair: pair[1].created)
 
 

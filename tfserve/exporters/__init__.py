@@ -1,1 +1,15 @@
 """A launch plan written down: one module a format, each a pure function from plan to text."""
+
+from __future__ import annotations
+
+from tfserve.plan import LaunchPlan
+
+__all__ = ["command_line"]
+
+
+def command_line(plan: LaunchPlan) -> str:
+    """Returns the shell line that starts `plan`, whether it is one of a container or of a process."""
+    from tfserve.exporters.docker_run import docker_run
+    from tfserve.exporters.process import process_line
+
+    return docker_run(plan) if plan.image is not None else process_line(plan)

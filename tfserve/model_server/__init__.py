@@ -33,8 +33,9 @@ strings that are not   written as they are: broken JSON       broken bytes becom
 UTF-8                                                         to get every byte
 nesting                any depth                              at most 32 dimensions, else 400
 ``Inf`` in JSON        read as Infinity                       400; ``NaN``, ``Infinity`` and ``-Infinity`` are read
-``saved_model.pbtxt``  loaded                                 not loaded
-time limit             every request                          requests to a model that usually takes under 2 ms run to
-                                                              their end
+time limit             every request                          requests up to 64 KiB to a model that usually takes under
+                                                              2 ms run to their end
+values of flags        bools also as ``1``, ``0`` or in       what every release takes: ``true``, ``false``, no space
+                       capitals, space after numbers          after numbers
 =====================  =====================================  ==========================================================
 """

@@ -1,13 +1,12 @@
 """The command line of the model server, read the way TensorFlow's own flag parser reads it, and the options in it.
 
-``--name=value``; a bool may stand alone; the last of several wins; what is no flag is left over, not refused.
-Source: ``tensorflow/core/util/command_line_flags.cc``.
+``--name=value``; a bool may stand alone; the last of several wins; what is no flag is left over, not refused. What a
+value may look like is in `tfserve.server_flags`, with the source.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +33,6 @@ _IN_USE = frozenset(
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
-
-_LIMITS = {"int32": 1 << 31, "int64": 1 << 63}
 
 Value = bool | int | float | str
 
@@ -92,7 +89,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             text = _value_text(flag, argument)
             if text is None:
                 continue
-            value = _read(flag, text)
+            value = flag.parse(text)
             if value is None:
                 errors.append(f"Couldn't interpret value {text} for flag {flag.name}.")
             else:
@@ -132,24 +129,6 @@ def _value_text(flag: ServerFlag, argument: str) -> str | None:
         return "true"
     prefix = f"--{flag.name}="
     return argument[len(prefix) :] if argument.startswith(prefix) else None
-
-
-def _read(flag: ServerFlag, text: str) -> Value | None:
-    """Returns the value in `text`, or None if it cannot be one of this flag."""
-    if flag.type == "string":
-        return text
-    if flag.type == "bool":
-        return {"true": True, "false": False}.get(text)
-    if flag.type == "float":
-        try:
-            return float(text)
-        except ValueError:
-            return None
-    if not re.fullmatch(r"\s*[+-]?[0-9]+", text):
-        return None
-    number = int(text)
-    limit = _LIMITS[flag.type]
-    return number if -limit <= number < limit else None
 
 
 def _options(values: dict[str, Value]) -> Options:

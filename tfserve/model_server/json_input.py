@@ -66,6 +66,18 @@ def parse_document(body: bytes) -> Document:
     return Document(root, b"true" in body or b"false" in body)
 
 
+def signature_of(document: Document) -> str:
+    """Returns the name of the signature that a predict request asks for; empty for the default one.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it is not a string.
+    """
+    signature = document.root.get("signature_name", "")
+    if not isinstance(signature, str):
+        raise _format_error(document.root, "not formatted correctly. 'signature_name' key must be a string value.")
+    return signature
+
+
 def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, int]]) -> PredictInput:
     """Reads a predict request.
 
@@ -77,10 +89,8 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
         StatusError: INVALID_ARGUMENT for values that do not fit the signature, UNIMPLEMENTED for types that have no
             JSON form, and what `inputs_of` raises.
     """
-    root, exact = document.root, document.may_have_bools
-    signature = root.get("signature_name", "")
-    if not isinstance(signature, str):
-        raise _format_error(root, "not formatted correctly. 'signature_name' key must be a string value.")
+    root, may_have_bools = document.root, document.may_have_bools
+    signature = signature_of(document)
     dtypes = inputs_of(signature)
     if not dtypes:
         raise invalid_argument(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
@@ -94,9 +104,9 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
             raise _format_error(root, "Expecting 'instances' to be an list/array")
         if not instances:
             raise _format_error(root, "No values in 'instances' array")
-        return PredictInput(signature, _rows(instances, dtypes, exact), row_format=True)
+        return PredictInput(signature, _rows(instances, dtypes, may_have_bools), row_format=True)
     if "inputs" in root:
-        return PredictInput(signature, _columns(root["inputs"], dtypes, exact), row_format=False)
+        return PredictInput(signature, _columns(root["inputs"], dtypes, may_have_bools), row_format=False)
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
@@ -119,7 +129,7 @@ def _parse_leniently(body: bytes) -> Any:
         raise invalid_argument(f"JSON Parse error: {failure}. at offset: 0") from None
 
 
-def _rows(instances: list[Any], dtypes: Mapping[str, int], exact: bool) -> dict[str, Array]:
+def _rows(instances: list[Any], dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
     """Converts the value of ``instances``: one value, or one object of named values, for each row."""
     if len(dtypes) > 1 and not isinstance(instances[0], dict):
         raise invalid_argument(
@@ -128,13 +138,13 @@ def _rows(instances: list[Any], dtypes: Mapping[str, int], exact: bool) -> dict[
         )
     if not is_named(instances[0]):
         alias, dtype = next(iter(dtypes.items()))
-        array = None if exact else convert_fast(instances, dtype)
+        array = None if may_have_bools else convert_fast(instances, dtype)
         return {alias: _stack(instances, alias, dtype) if array is None else array}
     _check_keys(instances, dtypes)
     arrays = {}
     for alias, dtype in dtypes.items():
         column = [row[alias] for row in instances]
-        array = None if exact else convert_fast(column, dtype)
+        array = None if may_have_bools else convert_fast(column, dtype)
         arrays[alias] = _stack(column, alias, dtype, named=True) if array is None else array
     return arrays
 
@@ -172,7 +182,7 @@ def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Ar
             if shape is None:
                 shape = row_shape
             elif row_shape != shape:
-                raise _differentshape_of(shape, row_shape)
+                raise _different_shape(shape, row_shape)
         except StatusError as failure:
             raise invalid_argument(
                 f"Failed to process element: {index}{where} of 'instances' list. Error: {failure}"
@@ -180,7 +190,7 @@ def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Ar
     return to_array(flat, (len(values), *(shape or ())), dtype)
 
 
-def _differentshape_of(expected: tuple[int, ...], got: tuple[int, ...]) -> StatusError:
+def _different_shape(expected: tuple[int, ...], got: tuple[int, ...]) -> StatusError:
     expected_size, size = math.prod(expected), math.prod(got)
     if size != expected_size:
         return invalid_argument(f"Expecting tensor size: {expected_size} but got: {size}")
@@ -191,7 +201,7 @@ def _shape_text(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _columns(value: Any, dtypes: Mapping[str, int], exact: bool) -> dict[str, Array]:
+def _columns(value: Any, dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
     """Converts the value of ``inputs``: one tensor, or an object of named tensors."""
     if not is_named(value):
         if len(dtypes) > 1:
@@ -204,7 +214,7 @@ def _columns(value: Any, dtypes: Mapping[str, int], exact: bool) -> dict[str, Ar
     for alias, dtype in dtypes.items():
         if alias not in value:
             raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
-        array = None if exact else convert_fast(value[alias], dtype)
+        array = None if may_have_bools else convert_fast(value[alias], dtype)
         if array is None:
             shape = shape_of(value[alias])
             flat: list[Any] = []

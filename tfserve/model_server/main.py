@@ -71,6 +71,7 @@ def _serve(options: Options) -> int:
         StatusError: the options contradict each other, the model cannot be loaded, or the port cannot be had.
         EngineUnavailableError: there is no TensorFlow to run models in.
     """
+    model = _model(options)
     _check(options)
     log.info(
         "Building single TensorFlow model file config:  "
@@ -83,18 +84,22 @@ def _serve(options: Options) -> int:
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, _manager(options)))
+        return loop.run_until_complete(_load_and_serve(options, _manager(model, options)))
     finally:
         loop.close()
 
 
-def _check(options: Options) -> None:
+def _model(options: Options) -> ModelConfig:
     if options.model_base_path is None:
         raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    return ModelConfig(options.model_name, options.model_base_path)
+
+
+def _check(options: Options) -> None:
     if (
-        options.tensorflow_session_parallelism
-        > 0
-        < min(options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism)
+        options.tensorflow_session_parallelism > 0
+        and options.tensorflow_intra_op_parallelism > 0
+        and options.tensorflow_inter_op_parallelism > 0
     ):
         raise invalid_argument(
             "Either configure server_options.tensorflow_session_parallelism or "
@@ -109,14 +114,12 @@ def _check(options: Options) -> None:
         )
 
 
-def _manager(options: Options) -> Manager:
+def _manager(model: ModelConfig, options: Options) -> Manager:
     intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
     if intra <= 0 and inter <= 0:
         intra = inter = options.tensorflow_session_parallelism
-    base_path = options.model_base_path
-    models = [ModelConfig(options.model_name, base_path)] if base_path else []
     return Manager(
-        models,
+        [model],
         ManagerOptions(
             options.file_system_poll_wait_seconds,
             options.max_num_load_retries,

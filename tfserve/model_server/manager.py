@@ -149,11 +149,6 @@ class Manager:
         """Ends the looking and loading. What is loaded stays, for requests that still run."""
         self._stopping.set()
 
-    def find(self, name: str, version: int | None = None) -> Servable | None:
-        """Returns the version that `use` would take, without taking it, or None. Good for looking, not for running."""
-        found = self._available(name, version)
-        return found.servable if found else None
-
     def use(self, name: str, version: int | None = None, label: str | None = None) -> Lease:
         """Takes the newest available version of a model, or a certain one, which stays loaded until it is given back.
 

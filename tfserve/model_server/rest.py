@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from tfserve.model_server import log
-from tfserve.model_server.json_input import PredictInput, parse_document, parse_predict
+from tfserve.model_server.json_input import Document, parse_document, parse_predict, signature_of
 from tfserve.model_server.json_output import format_predictions
 from tfserve.model_server.manager import Manager
 from tfserve.model_server.model_json import metadata_json, status_json
@@ -36,7 +36,7 @@ _PREDICTION_PATH = re.compile(
 _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
-_INLINE_BODY_BYTES = 1 << 16
+_INLINE_BODY_BYTES = 1 << 16  # of a request that may run on the event loop
 
 _JSON = (b"content-type", b"application/json")
 _HTML = (b"content-type", b"text/html; charset=ISO-8859-1")
@@ -62,6 +62,9 @@ class RestApp:
 
     Requests to models that answer fast run right where they arrived: a thread would cost more than the model. All
     others run in threads, so that none of them holds up the rest.
+
+    What runs where it arrived holds up all other requests, and no time limit ends it. Two rules bound the harm: its
+    body has at most 64 KiB, and after one run of 10 ms or more the next ones go to threads again.
 
     Args:
         manager: where the models are.
@@ -115,20 +118,24 @@ class RestApp:
         raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not served by this server yet")
 
     async def _predict(self, route: _Route, body: bytes) -> bytes:
+        document = None
+        if len(body) <= _INLINE_BODY_BYTES:
+            document = parse_document(body)
+            with self._manager.use(route.model, route.version, route.label) as servable:
+                if servable.is_fast(signature_of(document)):
+                    return _run(servable, document)
         loop = asyncio.get_running_loop()
-        if len(body) > _INLINE_BODY_BYTES:
-            return await loop.run_in_executor(self._threads, self._predict_in_thread, route, body)
-        document = parse_document(body)
-        with self._manager.use(route.model, route.version, route.label) as servable:
-            request = parse_predict(document, servable.inputs)
-            if servable.is_fast(request.signature):
-                return _run(servable, request)
-            return await loop.run_in_executor(self._threads, _run, servable, request)
+        return await loop.run_in_executor(self._threads, self._predict_in_thread, route, body, document)
 
-    def _predict_in_thread(self, route: _Route, body: bytes) -> bytes:
-        document = parse_document(body)
+    def _predict_in_thread(self, route: _Route, body: bytes, document: Document | None) -> bytes:
+        """Answers `body`, which is `document` if it was read already.
+
+        The thread takes the servable itself: it goes on when the request that waits for it is cancelled, and until it
+        is done the servable must stay loaded.
+        """
+        document = document or parse_document(body)
         with self._manager.use(route.model, route.version, route.label) as servable:
-            return _run(servable, parse_predict(document, servable.inputs))
+            return _run(servable, document)
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
         """Returns the body of the request, or None if it is larger than allowed."""
@@ -153,7 +160,8 @@ class RestApp:
         return b"".join(chunks)
 
 
-def _run(servable: Servable, request: PredictInput) -> bytes:
+def _run(servable: Servable, document: Document) -> bytes:
+    request = parse_predict(document, servable.inputs)
     return format_predictions(servable.run(request.signature, request.arrays), request.row_format)
 
 

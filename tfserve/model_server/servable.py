@@ -16,7 +16,13 @@ from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"
 
-_CALLER_THREAD = b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"  # RunOptions{inter_op_thread_pool: -1}
+# Field numbers of ConfigProto and RunOptions. Source: tensorflow/core/protobuf/config.proto.
+_CONFIG_INTRA_OP_PARALLELISM_THREADS = 2
+_CONFIG_INTER_OP_PARALLELISM_THREADS = 5
+_RUN_TIMEOUT_IN_MS = 2
+_RUN_INTER_OP_THREAD_POOL = 3
+
+_CALLER_THREAD = -1  # the inter_op_thread_pool that is the thread of the caller
 _FAST_SECONDS = 0.002
 _FAST_INPUT_BYTES = 1 << 16
 
@@ -39,12 +45,13 @@ class LoadOptions:
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""
-        fields = ((b"\x10", self.intra_op_threads), (b"\x28", self.inter_op_threads))
-        return b"".join(tag + _varint(value) for tag, value in fields if value)
+        intra = _field(_CONFIG_INTRA_OP_PARALLELISM_THREADS, self.intra_op_threads)
+        inter = _field(_CONFIG_INTER_OP_PARALLELISM_THREADS, self.inter_op_threads)
+        return intra + inter
 
     def run_options(self) -> bytes:
         """Returns the serialized ``tensorflow.RunOptions`` of a run that may take long."""
-        return b"\x10" + _varint(self.timeout_ms) if self.timeout_ms > 0 else b""
+        return _field(_RUN_TIMEOUT_IN_MS, self.timeout_ms)
 
 
 class _Call:
@@ -60,6 +67,10 @@ class _Call:
         self.tensors = c_void_p * len(feeds)
         self.results = c_void_p * len(fetches)
         self.seconds: float | None = None  # of one run, a moving average
+
+    @property
+    def is_fast(self) -> bool:
+        return self.seconds is not None and self.seconds < _FAST_SECONDS
 
 
 class Servable:
@@ -82,7 +93,7 @@ class Servable:
         self.name = name
         self.version = version
         self._run_options = c_api.Buffer.of(options.run_options())
-        self._fast_run_options = c_api.Buffer.of(_CALLER_THREAD)
+        self._fast_run_options = c_api.Buffer.of(_field(_RUN_INTER_OP_THREAD_POOL, _CALLER_THREAD))
         self._graph, self._session = _load(directory, options)
         try:
             self.meta_graph = _meta_graph(directory, options.tags)
@@ -108,11 +119,12 @@ class Servable:
     def is_fast(self, signature: str = "") -> bool:
         """Returns whether runs of the signature have lately been so short that a thread of their own would cost more.
 
-        Never true before the first run, in which TensorFlow still prepares the graph. Fast runs stay in the thread that
-        asks for them, without TensorFlow's thread pool and so without a time limit.
+        Never true before the first run, in which TensorFlow still prepares the graph. Fast runs with small inputs, of
+        64 KiB at most, stay in the thread that asks for them, without TensorFlow's thread pool and so without a time
+        limit.
         """
         call = self._calls.get(signature or DEFAULT_SIGNATURE)
-        return call is not None and call.seconds is not None and call.seconds < _FAST_SECONDS
+        return call is not None and call.is_fast
 
     def run(self, signature: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Runs a signature.
@@ -122,7 +134,7 @@ class Servable:
             arrays: one array for each input, by alias, in the dtypes of `inputs`; strings as object arrays of bytes.
 
         Returns:
-            One array for each output, by alias. They look at TensorFlow's memory: read-only.
+            One array for each output, by alias; read-only.
 
         Raises:
             StatusError: what TensorFlow said, such as INVALID_ARGUMENT for a shape that does not fit, or
@@ -132,8 +144,7 @@ class Servable:
         tf = c_api.library()
         tensors = call.tensors()
         results = call.results()
-        size = sum(array.nbytes for array in arrays.values())
-        fast = size <= _FAST_INPUT_BYTES and call.seconds is not None and call.seconds < _FAST_SECONDS
+        fast = call.is_fast and sum(array.nbytes for array in arrays.values()) <= _FAST_INPUT_BYTES
         start = time.perf_counter()
         try:
             for index, (alias, dtype) in enumerate(call.inputs.items()):
@@ -148,6 +159,10 @@ class Servable:
                     None,
                     status,
                 )
+        except StatusError:
+            if fast:  # a slow failure must not stay in the caller's thread; a quick one makes no slow model fast
+                self._note_duration(call, time.perf_counter() - start)
+            raise
         finally:
             for handle in tensors:
                 if handle:
@@ -221,14 +236,16 @@ def _load(directory: Path, options: LoadOptions) -> tuple[int, int]:
 
 
 def _meta_graph(directory: Path, tags: tuple[str, ...]) -> MetaGraphDef:
+    binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
+    file = binary if binary.exists() else text  # as TensorFlow's loader chooses
     try:
-        for meta_graph in read_meta_graphs(directory / "saved_model.pb"):
+        for meta_graph in read_meta_graphs(file):
             if set(meta_graph.meta_info_def.tags) == set(tags):
                 return meta_graph
     except FileNotFoundError:
-        raise not_found(f"{directory} has no saved_model.pb") from None
+        raise not_found(f"{directory} has neither saved_model.pb nor saved_model.pbtxt") from None
     except (MalformedError, OSError) as failure:
-        raise StatusError(Code.DATA_LOSS, f"{directory / 'saved_model.pb'} cannot be read: {failure}") from None
+        raise StatusError(Code.DATA_LOSS, f"{file} cannot be read: {failure}") from None
     raise not_found(f"{directory} has no meta graph with the tags {' '.join(tags)}")
 
 
@@ -239,8 +256,18 @@ def _output(graph: int, tensor_name: str) -> c_api.Output:
     return c_api.Output(handle, int(index) if index.isdigit() else 0)
 
 
+def _field(number: int, value: int) -> bytes:
+    """Returns an integer field of a serialized protobuf message; nothing for 0, the default."""
+    if value == 0:
+        return b""
+    return _varint(number << 3) + _varint(value % (1 << 64))  # negative values as two's complement
+
+
 def _varint(value: int) -> bytes:
-    """Returns `value`, at least 0, in protobuf's variable-length encoding."""
+    """Returns `value`, at least 0, in protobuf's variable-length encoding.
+
+    Source: https://protobuf.dev/programming-guides/encoding/
+    """
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -1,19 +1,19 @@
-"""What comes back over HTTP, and whether it is an answer at all."""
+"""What comes back over HTTP, whichever API it is from; whether it is an answer at all, and JSON."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from tfserve.client.failures import malformed, redirected, refusal
+from tfserve.client.json_document import read_json
 
-__all__ = ["Reply", "accept", "parse"]
+__all__ = ["HttpReply", "accept", "parse"]
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a server sent back.
+class HttpReply:
+    """What a server sent back, read but not yet looked at.
 
     Attributes:
         status: the HTTP status.
@@ -28,7 +28,7 @@ class Reply:
     latency_ms: float
 
 
-def accept(url: str, reply: Reply) -> Reply:
+def accept(url: str, reply: HttpReply) -> HttpReply:
     """Returns `reply` if its HTTP status says that it is an answer.
 
     Raises:
@@ -44,19 +44,12 @@ def accept(url: str, reply: Reply) -> Reply:
 
 
 def parse(url: str, body: bytes) -> Any:
-    """Returns the JSON document in `body`, with NaN and Infinity allowed, as the server writes them.
-
-    A string tensor with bytes that are not UTF-8 makes the real server answer JSON that is not UTF-8 either; these
-    bytes are kept as "surrogateescape" keeps them.
+    """Returns the JSON document in `body`, as `read_json` does.
 
     Raises:
         RequestError: it is not JSON.
     """
     try:
-        return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_whole)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         raise malformed(url, "its answer is not JSON") from None
-
-
-def _whole(digits: str) -> float:
-    return int(digits) if len(digits) < 30 else float(digits)  # Python refuses to make an int of thousands of digits

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from tests.client.strange_server import StrangeServer, answering, answering_json, resetting
+from tfserve.engines.base import Server
+from tfserve.errors import NotReadyError
+from tfserve.progress import Silent
+from tfserve.smoke_test import SmokeTest, smoke_test
+
+CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
+
+
+def server_at(url: str | None) -> Server:
+    return Server("prod", "local", "running", ("m",), CREATED, rest_url=url)
+
+
+def test_an_answer() -> None:
+    with answering_json(b'{"outputs": [2.0]}') as strange:
+        tested = smoke_test(server_at(strange.url), b"{}", Silent())
+    assert tested is not None
+    assert tested.latency_ms > 0
+    assert tested.to_json() == {
+        "ok": True,
+        "latency_ms": pytest.approx(tested.latency_ms, abs=0.001),
+        "response": {"outputs": [2.0]},
+    }
+    assert strange.requests[0].startswith(b"POST /v1/models/m:predict ")
+
+
+def test_an_answer_that_only_python_could_read() -> None:
+    with answering_json(b'{"outputs": ["\xff\xfe", NaN, Infinity, -Infinity, 1e999]}') as strange:
+        tested = smoke_test(server_at(strange.url), b"{}", Silent())
+    assert tested is not None
+    printed = json.dumps(tested.to_json(), allow_nan=False, ensure_ascii=False).encode()
+    assert json.loads(printed)["response"] == {"outputs": ["\ufffd\ufffd", "NaN", "Infinity", "-Infinity", "Infinity"]}
+
+
+@pytest.mark.parametrize(
+    ("strange", "words"),
+    [
+        (answering_json(b'{"outputs": [1'), "its answer is not JSON"),
+        (answering_json(b"[1]"), "its answer is not a JSON object"),
+        (answering_json(b'{"outputs": ' + b"[" * 500 + b"]" * 500 + b"}"), "its answer is nested too deeply"),
+        (answering_json(b'{"error": "bad weather"}', "500 Oh"), "bad weather"),
+        (answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak HTTP"),
+        (resetting(), "closed the connection"),
+    ],
+)
+def test_a_server_that_fails(strange: StrangeServer, words: str) -> None:
+    with strange, pytest.raises(NotReadyError) as caught:
+        smoke_test(server_at(strange.url), b"{}", Silent())
+    assert caught.value.message.startswith("'prod' is up, but failed its smoke test. ")
+    assert words in caught.value.message
+    assert "--no-smoke-test" in (caught.value.hint or "")
+
+
+def test_without_rest_there_is_none() -> None:
+    assert smoke_test(server_at(None), b"{}", Silent()) is None
+
+
+def test_it_is_plain_data() -> None:
+    assert SmokeTest({"outputs": []}, 1.23456).to_json() == {
+        "ok": True,
+        "latency_ms": 1.235,
+        "response": {"outputs": []},
+    }

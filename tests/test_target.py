@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from tfserve.engines import lookup
+from tfserve.engines.base import Server
+from tfserve.engines.local import LocalEngine
+from tfserve.errors import NoSuchServerError, RequestError, UsageError
+from tfserve.target import Target, find_target, split_words
+
+CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
+A = Server("a", "local", "running", ("m", "n"), CREATED, rest_url="http://a")
+B = Server("b", "local", "running", ("b", "5"), CREATED, rest_url="http://b")
+STOPPED = replace(A, name="7", state="exited", models=("old",), rest_url=None)
+
+Serve = Callable[..., None]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Says which servers there are."""
+
+    def serve(*servers: Server) -> None:
+        found = [(LocalEngine(), server) for server in servers]
+        monkeypatch.setattr(lookup, "all_servers", lambda choice="auto": found)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("a", Target("http://a", "m")),  # the first model of a server
+        ("n", Target("http://a", "n")),
+        ("b", Target("http://b", "b")),
+        ("5", Target("http://b", "5")),
+    ],
+)
+def test_names(serve: Serve, name: str, target: Target) -> None:
+    serve(A, B, STOPPED)
+    assert find_target(name) == target
+    assert split_words([name, "1", "-2"]) == (target, ("1", "-2"))
+    assert split_words([name]) == (target, ())
+
+
+def test_the_only_running_server(serve: Serve) -> None:
+    serve(A, STOPPED)
+    target = Target("http://a", "m")
+    assert find_target(None) == target
+    assert split_words([]) == (target, ())
+    for value in ("1", "-.5", "-Infinity", "[1, 2]", "true", "@image.jpg"):
+        assert split_words([value, "2"]) == (target, (value, "2"))
+
+
+def test_a_word_that_is_neither_name_nor_value(serve: Serve) -> None:
+    serve(A)
+    with pytest.raises(NoSuchServerError, match="no server 'am'"):
+        split_words(["am", "1"])
+    with pytest.raises(NoSuchServerError, match="no server '1'"):
+        find_target("1")  # where no values are wanted, nothing is one
+
+
+def test_a_value_for_several_servers(serve: Serve) -> None:
+    serve(A, B)
+    with pytest.raises(UsageError, match="several servers"):
+        split_words(["1", "2"])
+    with pytest.raises(UsageError, match="several servers"):
+        find_target(None)
+
+
+def test_a_stopped_server_is_not_mistaken_for_a_value(serve: Serve) -> None:
+    serve(A, STOPPED)
+    with pytest.raises(NoSuchServerError, match="'7' is stopped"):
+        split_words(["7"])
+
+
+def test_nothing_runs(serve: Serve) -> None:
+    serve(STOPPED)
+    with pytest.raises(NoSuchServerError):
+        find_target(None)
+    with pytest.raises(NoSuchServerError):
+        split_words(["1"])
+
+
+def test_a_server_without_rest(serve: Serve) -> None:
+    serve(replace(A, rest_url=None))
+    with pytest.raises(RequestError, match="'a' has no REST API"):
+        find_target("a")
+
+
+def test_url() -> None:
+    assert find_target("1", url="host:1") == Target("host:1", "1")
+    assert split_words(["1", "2"], url="host:1") == (Target("host:1", "1"), ("2",))
+    with pytest.raises(UsageError, match="the model's name is needed"):
+        split_words([], url="host:1")

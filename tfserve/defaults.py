@@ -1,0 +1,16 @@
+"""What holds where a user says nothing, and what may be said instead. Light, so that every command can load it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["GRPC_PORT", "HOST", "REST_PORT", "STOP_SECONDS", "WAIT_SECONDS", "EngineChoice", "PullPolicy"]
+
+EngineChoice = Literal["auto", "docker", "local"]
+PullPolicy = Literal["missing", "always", "never"]
+
+HOST = "127.0.0.1"
+GRPC_PORT = 8500
+REST_PORT = 8501
+STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL, as docker stop has it
+WAIT_SECONDS = 300.0

@@ -1,0 +1,20 @@
+"""A process plan as the shell line that starts the same process."""
+
+from __future__ import annotations
+
+from tfserve.exporters.shell import shell_line
+from tfserve.plan import LaunchPlan
+
+__all__ = ["process_line"]
+
+
+def process_line(plan: LaunchPlan) -> str:
+    """Returns one shell line that starts the local process of `plan`, with the model linked where it expects it."""
+    lines = []
+    for mount in plan.mounts:
+        parent = mount.target.rpartition("/")[0]
+        lines.append(shell_line(["mkdir", "-p", parent]))
+        lines.append(shell_line(["ln", "-sfn", mount.source, mount.target]))
+    variables = [f"{name}={value}" for name, value in plan.environment.items()]
+    lines.append(shell_line([*(("env", *variables) if variables else ()), *plan.command]))
+    return " && ".join(lines)
