@@ -25,8 +25,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Says which servers there are."""
 
     def serve(*servers: Server) -> None:
-        found = [(LocalEngine(), server) for server in servers]
-        monkeypatch.setattr(lookup, "all_servers", lambda choice="auto": found)
+        listing = lookup.Listing(tuple((LocalEngine(), server) for server in servers))
+        monkeypatch.setattr(lookup, "list_servers", lambda choice="auto": listing)
 
     return serve
 

@@ -14,7 +14,7 @@ from tfserve import ports
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, Server, name_taken
 from tfserve.engines.choice import choose_engine
-from tfserve.engines.lookup import all_servers
+from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
@@ -87,10 +87,10 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
     directories = _look_at_models(spec)
-    if not options.replace and any(server.name == spec.name for _, server in all_servers()):
+    if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
-    with _place_of(spec.name, options.replace):
+    with _place_of(spec.name, options.replace, progress):
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
 
 
@@ -182,8 +182,14 @@ def _choose_ports(
 ) -> tuple[int | None, int | None]:
     """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine."""
     shared = engine is None or engine.shares_ports
+    if shared and not ports.is_local(spec.host):
+        raise UsageError(
+            f"{spec.host} is not an address of this machine.",
+            hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
+        )
     rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
-    if engine is not None and not engine.serves_grpc and not spec.grpc_port.explicit:
+    asked_for_grpc = spec.grpc_port.explicit and spec.grpc_port.number  # 0, any free one, is happy with none
+    if engine is not None and not engine.serves_grpc and not asked_for_grpc:
         return rest_port, None
     others = taken | ({rest_port} if rest_port else set())
     return rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress)
@@ -215,14 +221,15 @@ def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progre
         wait_until_ready(engine, server, seconds=options.wait_seconds, on_wait=on_wait)
         if not options.smoke_test:
             return None
-        on_wait("Asking it once")
+        if server.rest_url is not None:
+            on_wait("Asking it once")
         return smoke_test(server, options.smoke_request, progress)
 
 
 @contextmanager
-def _place_of(name: str, replace: bool) -> Iterator[None]:
+def _place_of(name: str, replace: bool, progress: Progress) -> Iterator[None]:
     """Sets a server of that name aside, if it is to be replaced; it comes back when its successor fails."""
-    existing = [(engine, server) for engine, server in all_servers() if server.name == name] if replace else []
+    existing = [(engine, server) for engine, server in list_servers().found if server.name == name] if replace else []
     asides = []
     try:
         for engine, server in existing:
@@ -234,6 +241,8 @@ def _place_of(name: str, replace: bool) -> Iterator[None]:
         with held(), suppress(TfserveError):
             for engine, aside, server in asides:
                 engine.bring_back(aside, server)
+                if server.running:
+                    progress.notice(f"{name} is started again as it was before.")
         raise
     for engine, aside, _ in asides:
         engine.remove(aside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-__all__ = ["any_free_port", "in_url", "is_free", "reachable"]
+__all__ = ["any_free_port", "in_url", "is_free", "is_local", "reachable"]
 
 
 def is_free(host: str, port: int) -> bool:
@@ -14,6 +14,11 @@ def is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_local(host: str) -> bool:
+    """Whether `host` is an address of this machine."""
+    return is_free(host, 0)
 
 
 def any_free_port(host: str) -> int:

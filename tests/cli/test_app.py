@@ -79,6 +79,17 @@ def test_a_traceback_only_on_demand(tfserve: Program) -> None:
     assert "Hint:" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ps", "--engine", "local"]])
+def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = tfserve.begin(*arguments, stdout=full)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "The output cannot be written: No space left on device." in stderr
+    assert "Traceback" not in stderr
+
+
 def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) -> None:
     run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
@@ -89,7 +100,10 @@ def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) 
     assert_told(done, 1, "Unexpected IsADirectoryError", "defect of tfserve", "TFSERVE_DEBUG=1")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["ps"], ["ps", "--json"], ["inspect", "{model}", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["ps", "--engine", "local"], ["ps", "--engine", "local", "--json"], ["inspect", "{model}", "--json"]],
+)
 def test_a_reader_that_has_enough(tfserve: Program, half_plus_two: Path, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)

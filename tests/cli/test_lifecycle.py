@@ -96,3 +96,14 @@ def test_bad_usage(tfserve: Program, arguments: list[str]) -> None:
     done = tfserve(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert arguments[1] in done.stderr
+
+
+def test_a_damaged_record_of_a_living_server(tfserve: Program, half_plus_two: Path) -> None:
+    said = tfserve.json("run", half_plus_two, "--name", "m", "--engine", "local", "--rest-port", "0", "--no-smoke-test")
+    (tfserve.servers / "m" / "server.json").write_text("[]")
+    (found,) = tfserve.json("ps")
+    assert (found["name"], found["state"], found["pid"]) == ("m", "dead", said["pid"])
+    assert_told(tfserve("run", half_plus_two, "--name", "m", "--engine", "local"), 6, "rm m")
+    assert tfserve("rm", "m").returncode == 0
+    assert tfserve.processes() == []
+    assert tfserve.left() == []

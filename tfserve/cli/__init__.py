@@ -110,7 +110,10 @@ def main() -> None:
         code = leaving.code or 0
     except KeyboardInterrupt as interrupt:  # before the command had begun
         code = exit_code(interrupt)
-    with suppress(BrokenPipeError):
+    except OSError as error:  # the help could not be written
+        Output().error(TfserveError(f"The output cannot be written: {error.strerror}."))
+        code = TfserveError.exit_code
+    with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from tfserve.cli.launched import show_launched
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
@@ -10,6 +12,8 @@ from tfserve.interrupts import held
 from tfserve.launch import Launched
 
 __all__ = ["stay"]
+
+_STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def stay(launched: Launched, output: Output) -> None:
@@ -29,7 +33,7 @@ def stay(launched: Launched, output: Output) -> None:
             engine.stop(server, grace=STOP_SECONDS)
         raise
     now = engine.find(server.name)
-    if now is not None and now.exit is not None and not now.exit.on_request:
+    if now is not None and now.exit is not None and now.exit.code not in _STOPPED:
         raise NotReadyError(
             f"{server.name!r} ended with code {now.exit.code}.", hint=f"Its log stays: tfserve logs {server.name}"
         )

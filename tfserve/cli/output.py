@@ -35,33 +35,31 @@ class Output:
         if self.json_wanted:
             import json
 
-            typer.echo(json.dumps(data, indent=2))
+            _print(json.dumps(data, indent=2))
         else:
             self.text(text)
 
     def text(self, text: str) -> None:
         """Prints text for people on stdout."""
-        typer.echo(printable_lines(text))
+        _print(printable_lines(text))
 
     def shell_line(self, line: str) -> None:
         """Prints a line for a shell on stdout, character for character, as it has to be pasted; or as JSON."""
         if self.json_wanted:
             self.result({"command": line}, "")
         else:
-            self._write(os.fsencode(line))
+            _print(os.fsencode(line))
 
     def body(self, body: bytes) -> None:
         """Prints a server's answer on stdout, byte for byte, with a line end behind it if it has none."""
-        self._write(body)
-
-    def _write(self, data: bytes) -> None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
-        sys.stdout.buffer.flush()
+        _print(body)
 
     def line(self, line: str, *, to_stderr: bool = False) -> None:
         """Prints one line of a log at once."""
-        typer.echo(printable_lines(line), err=to_stderr)
+        if to_stderr:
+            self.notice(line)
+        else:
+            _print(printable_lines(line))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Prints a table on stdout, in aligned columns that no width of a terminal breaks into pieces."""
@@ -69,7 +67,7 @@ class Output:
         widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
         for number, row in enumerate(safe):
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            typer.echo(line if number else typer.style(line, bold=True))
+            _print(line if number else typer.style(line, bold=True))
 
     def notice(self, text: str) -> None:
         """Tells something in passing, on stderr."""
@@ -106,3 +104,19 @@ class Output:
 
         with pull_bars(image) as on_progress:
             yield on_progress
+
+
+def _print(line: str | bytes) -> None:
+    """Writes one line on stdout, at once.
+
+    Raises:
+        BrokenPipeError: whoever read it has gone.
+        TfserveError: it cannot be written for another reason, such as a full disk.
+    """
+    end = "\n" if isinstance(line, str) else b"\n"
+    try:
+        typer.echo(line if line.endswith(end) else line + end, nl=False)  # type: ignore[arg-type,operator]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise TfserveError(f"The output cannot be written: {error.strerror}.", hint="See where stdout goes.") from None

@@ -57,6 +57,7 @@ def predict(
     """Ask a server to predict. The answer is shown as a table, or as it is with --json."""
     from tfserve.client.answer import tabulate
     from tfserve.client.curl import curl_line
+    from tfserve.client.failures import RefusedError
     from tfserve.client.payload import build_request, choose_signature, explain_mismatch, read_request
     from tfserve.client.rest import RestClient, model_path
     from tfserve.target import split_words
@@ -88,7 +89,8 @@ def predict(
         try:
             response = client.predict(target.model, request.body, version=version, label=label)
         except RequestError as error:
-            known = known or _signature_of(client, target.model, request, version, label)
+            if known is None and isinstance(error, RefusedError) and error.status == 400:
+                known = _signature_of(client, target.model, request, version, label)
             raise (explain_mismatch(error, known, request.signature_name) if known else error) from None
     if json:
         output.body(response.body)

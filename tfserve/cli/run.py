@@ -11,6 +11,7 @@ import typer
 from tfserve.cli.options import EngineOption, JsonOption
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
+from tfserve.errors import TfserveError
 
 __all__ = ["run"]
 
@@ -132,8 +133,12 @@ def run(
         from tfserve.cli.foreground import stay
 
         stay(launched, output)
-    else:
+        return
+    try:
         show_launched(launched, output)
+    except TfserveError:  # nobody has learned of the server
+        launched.engine.remove(launched.server)
+        raise
 
 
 def _request(source: str) -> bytes:

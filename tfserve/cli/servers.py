@@ -10,11 +10,14 @@ __all__ = ["ps", "status"]
 
 def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     """List the servers, running and stopped."""
-    from tfserve.engines.lookup import all_servers
+    from tfserve.engines.lookup import list_servers
     from tfserve.status import look_at_all
 
     output = Output(json_wanted=json)
-    statuses = look_at_all(all_servers(engine))
+    listing = list_servers(engine)
+    if listing.unavailable is not None:
+        output.notice(f"Docker is left out. {listing.unavailable.message}")
+    statuses = look_at_all(listing.found)
     if json:
         output.result([status.to_json() for status in statuses], "")
     elif not statuses:

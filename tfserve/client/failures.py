@@ -148,7 +148,7 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
     where = shown_url(url)
     if caused_by(ConnectionRefusedError):
         return NotListeningError(
-            f"Nothing listens at {where}.", hint="Is the server running? tfserve ps lists the servers of tfserve."
+            f"Nothing listens at {where}.", hint="Is the server running, and has it loaded its model? tfserve ps tells."
         )
     if unknown := caused_by(socket.gaierror):
         return RequestError(f"The host of {where} is not known: {printable(str(unknown.args[-1]))}.")
@@ -164,7 +164,7 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
     ):
         return DroppedError(
             f"The server at {where} closed the connection before it had answered.",
-            hint="It was stopped, or it crashed; its log may say why: tfserve logs",
+            hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
         )
     if caused_by(http.client.HTTPException):
         return malformed(url, "it does not speak HTTP")

@@ -183,10 +183,12 @@ def name_taken(name: str) -> NameTakenError:
     )
 
 
-def ports_taken(details: str | None = None) -> PortTakenError:
-    """The error for a port that turned out to be taken when the server was started."""
+def ports_taken(details: str | None = None, *, started_before: bool = False) -> PortTakenError:
+    """The error for a port that turned out to be taken when a server was started, for the first time or again."""
     return PortTakenError(
         "A port of the server is taken by another program.",
-        hint="Choose others with --rest-port and --grpc-port; 0 takes any free one.",
+        hint="End that program, or remove the server and make it anew on another port."
+        if started_before
+        else "Choose others with --rest-port and --grpc-port; 0 takes any free one.",
         details=details,
     )

@@ -50,7 +50,7 @@ def choose_engine(
             raise type(error)(
                 f"{error.message} Nor is the local engine installed.",
                 hint="Start Docker (https://docs.docker.com/engine/install/), or serve without it: "
-                "pip install 'tfserve[local]'",
+                + local_runtime.how_to_serve(),
                 details=error.details,
             ) from None
         progress.notice(f"{error.message} Serving with the local engine instead.")
@@ -113,7 +113,7 @@ def ensure_image(
     if pull == "never":
         raise ImageError(
             f"The engine has no image {reference}, and --pull never forbids to pull it.",
-            hint="Pull it with: tfserve pull",
+            hint="Leave --pull never out.",
         )
     with progress.pulling(str(reference)) as on_progress:
         pull_image(engine.client, reference, platform, on_progress=on_progress)

@@ -15,7 +15,7 @@ from tfserve import labels
 from tfserve.defaults import HOST
 from tfserve.engines.base import EngineName, Exit, Server, name_taken, ports_taken
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError
+from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError, UsageError
 from tfserve.images import GRPC_PORT, REST_PORT
 from tfserve.ports import reachable
 
@@ -208,7 +208,7 @@ class DockerEngine:
 
     def _with_exit(self, server: Server) -> Server:
         """Adds how a stopped container ended, which the engine's list tells in prose alone."""
-        if server.state not in ("exited", "dead"):
+        if server.state not in ("exited", "dead", "restarting"):
             return server
         import docker.errors
 
@@ -264,7 +264,11 @@ def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
         if "is already in use by container" in lowered:
             raise name_taken(server.name) from error
         if "port is already allocated" in lowered or "address already in use" in lowered:
-            raise ports_taken(text) from error
+            raise ports_taken(text, started_before=isinstance(server, Server)) from error
+        if "range of cpus is from" in lowered:
+            raise UsageError(
+                f"The engine does not have that many CPUs: {text}.", hint="Give --cpus a number within that range."
+            ) from error
         if isinstance(error, docker.errors.ImageNotFound):
             raise ImageError(
                 f"The engine has no image {server.image}.", hint="Pull it first: tfserve pull", details=text

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tfserve.engines.local_runtime import how_to_serve
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = ["connect", "docker_errors", "explanation", "is_configured", "remote_h
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 _INSTALL = "Install Docker Engine (https://docs.docker.com/engine/install/) and start it"
-_WITHOUT = "or serve without Docker: pip install 'tfserve[local]', then --engine local"
 
 
 def is_configured() -> bool:
@@ -128,8 +128,11 @@ def _unreachable(endpoint: str, error: Exception) -> EngineUnavailableError:
     if "Permission denied" in text or isinstance(error, PermissionError):
         return EngineUnavailableError(
             f"This user may not use the Docker Engine at {endpoint}.",
-            hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), ' + _WITHOUT + ".",
+            hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), '
+            f"or serve without Docker: {how_to_serve()}",
         )
     return EngineUnavailableError(
-        f"No Docker Engine answers at {endpoint}.", hint=f"{_INSTALL}, {_WITHOUT}.", details=text or None
+        f"No Docker Engine answers at {endpoint}.",
+        hint=f"{_INSTALL}, or serve without: {how_to_serve()}",
+        details=text or None,
     )

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from datetime import datetime
+from contextlib import ExitStack, suppress
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tfserve.engines import local_state
@@ -28,6 +28,7 @@ __all__ = ["LocalEngine"]
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 10.0
+_EXIT_SECONDS = 1.0
 _ASIDE = ".replaced-"
 
 
@@ -176,6 +177,7 @@ class LocalEngine:
                 )
             except OSError as error:
                 raise NotReadyError(f"{record.plan.command[0]!r} could not be started: {error.strerror}.") from error
+            directory.note_pid(lock, process.pid)
         self._children[process.pid] = process
         try:
             directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
@@ -191,7 +193,7 @@ class LocalEngine:
     def _server(self, directory: ServerDirectory) -> Server | None:
         record = directory.read()
         if record is None:
-            return None
+            return self._damaged(directory)
         plan, alive = record.plan, directory.is_alive()
         if plan.remove and record.pid is not None and not alive:
             directory.remove()
@@ -209,9 +211,18 @@ class LocalEngine:
             removes_itself=plan.remove,
         )
 
+    def _damaged(self, directory: ServerDirectory) -> Server | None:
+        """A server that lives, though nobody can read any more what it is; it can be removed."""
+        if not directory.is_alive():
+            return None
+        created = datetime.fromtimestamp(directory.path.stat().st_mtime, timezone.utc)
+        return Server(directory.path.name, "local", "dead", (), created, pid=directory.noted_pid())
+
     def _exit(self, record: Record) -> Exit:
-        child = self._children.get(record.pid or 0)
-        code = child.poll() if child else None
+        child, code = self._children.get(record.pid or 0), None
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):  # the lock is free a moment before the code is there
+                code = child.wait(timeout=_EXIT_SECONDS)
         if code is not None and code < 0:
             code = 128 - code
         if code is None and record.stopped:
@@ -221,7 +232,8 @@ class LocalEngine:
     def _end(self, directory: ServerDirectory, grace: float) -> None:
         """Ends the process of `directory`, first gently."""
         record = directory.read()
-        if record is None or record.pid is None:
+        pid = record.pid if record else directory.noted_pid()
+        if pid is None:
             return
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
             if not directory.is_alive():
@@ -230,16 +242,16 @@ class LocalEngine:
                 continue
             # The lock is held, so this pid is still the server's, and leads the group of all that it started.
             try:
-                os.killpg(record.pid, number)
+                os.killpg(pid, number)
             except ProcessLookupError:
                 pass
             except PermissionError as error:
                 raise EngineUnavailableError(
-                    f"The process {record.pid} of {directory.path.name!r} belongs to another user."
+                    f"The process {pid} of {directory.path.name!r} belongs to another user."
                 ) from error
             deadline = time.monotonic() + seconds
             while directory.is_alive() and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
-        child = self._children.get(record.pid)
+        child = self._children.get(pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)

@@ -12,15 +12,21 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.plan import Binary
 
-__all__ = ["find_binary", "is_installed"]
+__all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed"]
 
 OFFICIAL = "tensorflow_model_server"
+INSTALL = "pip install 'tfserve[local]'"
 _NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn")
 
 
 def is_installed() -> bool:
     """Whether the local engine can serve: by the official server on PATH, or by tfserve's own."""
     return bool(shutil.which(OFFICIAL)) or not _missing()
+
+
+def how_to_serve() -> str:
+    """What to type to serve on this machine without Docker."""
+    return "--engine local" if is_installed() else f"{INSTALL}, then --engine local"
 
 
 def find_binary() -> Binary:
@@ -38,7 +44,7 @@ def find_binary() -> Binary:
     if missing:
         raise EngineUnavailableError(
             f"The local engine is not installed: {', '.join(missing)} is missing.",
-            hint="Install it: pip install 'tfserve[local]'",
+            hint=f"Install it: {INSTALL}",
         )
     return Binary((sys.executable, "-m", "tfserve.model_server"), official=False, serves_grpc=False)
 

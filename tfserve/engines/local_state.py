@@ -64,14 +64,14 @@ def directory_of(name: str) -> ServerDirectory:
 
 
 def directories() -> list[ServerDirectory]:
-    """The directories of all servers that have a readable record."""
+    """The directories of all servers that have a readable record, or live."""
     root = servers_root()
     with state_errors(root):
         try:
             found = [ServerDirectory(path) for path in root.iterdir() if not path.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             return []
-    return [directory for directory in found if directory.read() is not None]
+    return [directory for directory in found if directory.read() is not None or directory.is_alive()]
 
 
 def create(plan: LaunchPlan) -> ServerDirectory:
@@ -186,6 +186,18 @@ class ServerDirectory:
                 time.sleep(_RETRY_SECONDS)
             else:
                 return descriptor
+
+    def note_pid(self, lock: int, pid: int) -> None:
+        """Writes the pid of the process that gets the lock into the lock's file, for when the record is damaged."""
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(pid).encode(), 0)
+
+    def noted_pid(self) -> int | None:
+        """The pid that `note_pid` wrote."""
+        try:
+            return int(self.lock.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
 
     def is_alive(self) -> bool:
         """Whether the server's process lives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
@@ -11,54 +12,48 @@ from tfserve.engines.docker_client import connect, is_configured
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
 
-__all__ = ["Found", "all_servers", "find_server", "find_servers"]
+__all__ = ["Found", "Listing", "find_server", "find_servers", "list_servers"]
 
 Found = tuple[Engine, Server]
 
 
-def docker_engine() -> Engine:
-    """Connects to Docker.
+@dataclass(frozen=True)
+class Listing:
+    """The servers there are, with the engine of each, oldest first; and why an engine could not be asked, if so."""
 
-    Raises:
-        EngineUnavailableError: it does not answer.
-    """
-    from tfserve.engines.docker import DockerEngine
-
-    return DockerEngine(connect())
+    found: tuple[Found, ...]
+    unavailable: EngineUnavailableError | None = None
 
 
-def engines(choice: EngineChoice) -> list[Engine]:
-    """The engines that servers are looked for on; with ``auto``, Docker only when it answers.
-
-    Raises:
-        EngineUnavailableError: Docker was asked for by name and does not answer.
-    """
-    found: list[Engine] = []
-    if choice == "docker" or (choice == "auto" and is_configured()):
-        try:
-            found.append(docker_engine())
-        except EngineUnavailableError:
-            if choice == "docker":
-                raise
-    if choice in ("auto", "local"):
-        found.append(LocalEngine())
-    return found
-
-
-def all_servers(choice: EngineChoice = "auto") -> list[Found]:
-    """Lists the servers of all engines, with the engine of each, oldest first.
+def list_servers(choice: EngineChoice = "auto") -> Listing:
+    """Lists the servers of all engines.
 
     Raises:
         EngineUnavailableError: the engine asked for by name does not answer; with ``auto`` it is passed over.
     """
     found: list[Found] = []
-    for engine in engines(choice):
+    unavailable = None
+    for connect_to in _engines(choice):
         try:
+            engine = connect_to()
             found += [(engine, server) for server in engine.servers()]
-        except EngineUnavailableError:
+        except EngineUnavailableError as error:
             if choice != "auto":
                 raise
-    return sorted(found, key=lambda pair: pair[1].created)
+            unavailable = error
+    return Listing(tuple(sorted(found, key=lambda pair: pair[1].created)), unavailable)
+
+
+def _engines(choice: EngineChoice) -> list[Callable[[], Engine]]:
+    """How to get to the engines to look on; with ``auto``, to Docker only where there may be one."""
+    with_docker = choice == "docker" or (choice == "auto" and is_configured())
+    return ([_docker_engine] if with_docker else []) + ([LocalEngine] if choice != "docker" else [])
+
+
+def _docker_engine() -> Engine:
+    from tfserve.engines.docker import DockerEngine
+
+    return DockerEngine(connect())
 
 
 def find_server(
@@ -80,25 +75,25 @@ def find_server(
         NoSuchServerError: there is none.
         UsageError: there are several.
     """
-    return _pick(all_servers(choice), name, by_model=by_model, among=among)
+    return _pick(list_servers(choice), name, by_model=by_model, among=among)
 
 
 def find_servers(
     names: Sequence[str] | None, choice: EngineChoice = "auto", *, among: Callable[[Server], bool] = lambda server: True
 ) -> list[Found]:
     """Finds several servers by name, each once, or the only one there is; as `find_server`."""
-    servers = all_servers(choice)
+    servers = list_servers(choice)
     wanted: list[str | None] = [*dict.fromkeys(names)] if names else [None]
     return [_pick(servers, name, by_model=False, among=among) for name in wanted]
 
 
-def _pick(servers: list[Found], name: str | None, *, by_model: bool, among: Callable[[Server], bool]) -> Found:
+def _pick(servers: Listing, name: str | None, *, by_model: bool, among: Callable[[Server], bool]) -> Found:
     if name is None:
-        candidates = [pair for pair in servers if among(pair[1])]
+        candidates = [pair for pair in servers.found if among(pair[1])]
     else:
-        candidates = [pair for pair in servers if pair[1].name == name]
+        candidates = [pair for pair in servers.found if pair[1].name == name]
         if not candidates and by_model:
-            candidates = [pair for pair in servers if pair[1].running and name in pair[1].models]
+            candidates = [pair for pair in servers.found if pair[1].running and name in pair[1].models]
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -106,7 +101,10 @@ def _pick(servers: list[Found], name: str | None, *, by_model: bool, among: Call
         if len({server.name for _, server in candidates}) == 1:
             raise UsageError(f"The name {name!r} is that of several servers: {listed}.", hint="Add --engine.")
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
-    raise no_such_server(name, [server.name for _, server in servers])
+    error = no_such_server(name, [server.name for _, server in servers.found])
+    if servers.unavailable is not None:
+        error.hint = f"{error.hint} Docker was not asked: {servers.unavailable.message}"
+    raise error
 
 
 def no_such_server(name: str | None, existing: list[str]) -> NoSuchServerError:
