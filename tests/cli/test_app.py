@@ -83,7 +83,7 @@ def test_a_traceback_only_on_demand(tfserve: Program) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ps", "--engine", "local"]])
 def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        process = tfserve.begin(*arguments, stdout=full)
+        process = tfserve.begin(*arguments, stdout=full.fileno())
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "The output cannot be written: No space left on device." in stderr
