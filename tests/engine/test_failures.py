@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,36 @@ def test_a_model_that_does_not_load_fails_at_once(
     assert f"Version 1 of the model '{name}' cannot be loaded" in ran.stderr
     assert "SavedModel load for tags { serve }; Status: fail" in ran.stderr  # the end of the server's log
     assert not docker_client.api.containers(all=True, filters={"name": name})
+
+
+PINNED_TO_A_GPU = """
+import sys
+import tensorflow as tf
+v1 = tf.compat.v1
+with tf.Graph().as_default(), v1.Session(config=v1.ConfigProto(allow_soft_placement=True)) as session:
+    x = v1.placeholder(tf.float32, [None], name="x")
+    with tf.device("/device:GPU:0"):
+        y = tf.identity(v1.Variable(0.5, name="a") * x, name="y")
+    session.run(v1.global_variables_initializer())
+    signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+    builder = v1.saved_model.Builder(sys.argv[1])
+    builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+    builder.save()
+"""
+
+
+def test_an_operation_that_needs_a_gpu_is_explained(
+    tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+) -> None:
+    model = tmp_path / "pinned"
+    subprocess.run([sys.executable, "-c", PINNED_TO_A_GPU, model / "1"], check=True, capture_output=True)
+    for engine in ("docker", "local"):
+        name = unique_name()
+        ran = tfserve("run", model, "--name", name, "--engine", engine, *PORTS)
+        assert ran.returncode == 7, ran.stderr
+        assert "The model needs a GPU" in ran.stderr
+        assert "--gpu" in ran.stderr
+        assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
 def test_a_failed_server_is_kept_when_asked_for(
