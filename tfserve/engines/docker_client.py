@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def docker_errors() -> Iterator[None]:
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
             hint="See whether it still runs: docker info",
-            details=str(error),
+            details=_reason(error),
         ) from error
 
 
@@ -124,15 +125,31 @@ def _endpoint() -> str:
 
 
 def _unreachable(endpoint: str, error: Exception) -> EngineUnavailableError:
-    text = str(error)
-    if "Permission denied" in text or isinstance(error, PermissionError):
+    reason = _reason(error)
+    if reason == os.strerror(errno.EACCES):
         return EngineUnavailableError(
             f"This user may not use the Docker Engine at {endpoint}.",
             hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), '
             f"or serve without Docker: {how_to_serve()}",
         )
+    if "paramiko" in reason:
+        return EngineUnavailableError(
+            f"The Docker Engine at {endpoint} is reached over SSH, which needs paramiko.",
+            hint="Install it: pip install paramiko",
+        )
     return EngineUnavailableError(
         f"No Docker Engine answers at {endpoint}.",
         hint=f"{_INSTALL}, or serve without: {how_to_serve()}",
-        details=text or None,
+        details=reason,
     )
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
+    reason = str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            reason = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return reason

@@ -43,7 +43,7 @@ def find_binary() -> Binary:
     missing = _missing()
     if missing:
         raise EngineUnavailableError(
-            f"The local engine is not installed: {', '.join(missing)} is missing.",
+            f"The local engine is not installed; it lacks: {', '.join(missing)}.",
             hint=f"Install it: {INSTALL}",
         )
     return Binary((sys.executable, "-m", "tfserve.model_server"), official=False, serves_grpc=False)
