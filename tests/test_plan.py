@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfserve import __version__, plan
 from tfserve.errors import GpuError, SavedModelError, UsageError
-from tfserve.plan import Binary, EngineFacts, LaunchPlan, Mount, PublishedPort
+from tfserve.plan import Binary, EngineFacts, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
@@ -25,12 +25,12 @@ def spec(**changes: Any) -> ServeSpec:
 
 
 def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, **facts: Any) -> LaunchPlan:
-    settings = {"rest_port": 8501, "grpc_port": 8500, "engine": EngineFacts(), **facts}
+    settings = {"ports": HostPorts(8501, 8500), "engine": EngineFacts(), **facts}
     return plan.container_plan(asked or spec(), [directory], **settings)
 
 
 def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
-    settings = {"rest_port": 8501, "grpc_port": None, "binary": OWN, "root": Path("/state/prod/models"), **facts}
+    settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod/models"), **facts}
     return plan.process_plan(asked or spec(), [directory], **settings)
 
 
@@ -70,7 +70,7 @@ def test_what_was_asked_for_is_in_the_plan() -> None:
         restart="always",
         server_flags=("--enable_batching=true",),
     )
-    made = container(asked=asked, rest_port=9001, grpc_port=None)
+    made = container(asked=asked, ports=HostPorts(9001, None))
     assert (made.image, made.platform) == ("my/serving:7", "linux/amd64")
     assert (made.rest, made.grpc) == (PublishedPort(8501, "0.0.0.0", 9001), None)
     assert made.environment["TF_CPP_MIN_LOG_LEVEL"] == "1"
@@ -150,12 +150,12 @@ def test_the_plan_of_a_process() -> None:
 
 
 def test_the_official_server_as_a_process() -> None:
-    made = process(binary=OFFICIAL, grpc_port=8500)
+    made = process(binary=OFFICIAL, ports=HostPorts(8501, 8500))
     assert made.command[0] == OFFICIAL.argv[0]
     assert "--port=8500" in made.command
     assert not any(argument.startswith("--bind_address") for argument in made.command)
     assert made.grpc == PublishedPort(8500, "0.0.0.0", 8500)  # it has no flag for another address
-    assert process(binary=OFFICIAL, rest_port=None, grpc_port=8500).rest is None
+    assert process(binary=OFFICIAL, ports=HostPorts(None, 8500)).rest is None
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_what_the_local_server_does_not_do() -> None:
     with pytest.raises(GpuError):
         process(spec(gpu=True))
     with pytest.raises(UsageError, match="no gRPC API"):
-        process(grpc_port=8500)
+        process(ports=HostPorts(8501, 8500))
     with pytest.raises(UsageError, match="REST alone"):
-        process(rest_port=None)
+        process(ports=HostPorts(None, None))
 
 
-@pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(rest_port=None, gpu=True)])
+@pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(ports=HostPorts(None, 8500), gpu=True)])
 def test_a_plan_survives_json(made: LaunchPlan) -> None:
     assert plan.from_json(plan.to_json(made)) == made
 

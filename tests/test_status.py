@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -99,8 +100,8 @@ def test_what_does_not_answer_loads_or_fails(engine: LocalEngine, python_plan: P
         ({"state": "running", "rest_url": None}, "unknown"),
     ],
 )
-def test_the_health_of_what_cannot_be_asked(engine: LocalEngine, changes: dict[str, object], health: str) -> None:
-    found = look_at(engine, replace(SERVER, **changes))  # type: ignore[arg-type]
+def test_the_health_of_what_cannot_be_asked(engine: LocalEngine, changes: dict[str, Any], health: str) -> None:
+    found = look_at(engine, replace(SERVER, **changes))
     assert (found.health, found.versions) == (health, {"m": ()})
 
 

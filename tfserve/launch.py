@@ -18,7 +18,7 @@ from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
-from tfserve.plan import EngineFacts, LaunchPlan, container_plan
+from tfserve.plan import EngineFacts, HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
@@ -113,18 +113,15 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
         if choice != "docker":
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
-        rest_port, grpc_port = _choose_ports(spec, None, set(), progress)
         return container_plan(
             spec,
             directories,
-            rest_port=rest_port,
-            grpc_port=grpc_port,
+            _choose_ports(spec, None, set(), progress),
             engine=EngineFacts(),
             gpu=bool(spec.gpu),
             user=reader_of(directories),
         )
-    rest_port, grpc_port = _choose_ports(spec, engine, set(), progress)
-    return engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
+    return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
 
 
 def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
@@ -149,8 +146,8 @@ def _launch_on_free_ports(
     """Launches on the ports asked for; a default port that somebody takes at the last moment moves like any other."""
     taken: set[int] = set()
     for attempts_left in reversed(range(_ATTEMPTS)):
-        rest_port, grpc_port = _choose_ports(spec, engine, taken, progress)
-        plan = engine.plan(spec, directories, rest_port=rest_port, grpc_port=grpc_port, gpu=gpu)
+        host_ports = _choose_ports(spec, engine, taken, progress)
+        plan = engine.plan(spec, directories, host_ports, gpu=gpu)
         if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
             progress.notice("tensorflow_model_server listens on every interface: the network can reach this server.")
         try:
@@ -158,7 +155,7 @@ def _launch_on_free_ports(
         except PortTakenError:
             if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
                 raise
-            taken.update(port for port in (rest_port, grpc_port) if port)
+            taken.update(port for port in (host_ports.rest, host_ports.grpc) if port)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -177,9 +174,7 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
         raise
 
 
-def _choose_ports(
-    spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress
-) -> tuple[int | None, int | None]:
+def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress) -> HostPorts:
     """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine."""
     shared = engine is None or engine.shares_ports
     if shared and not ports.is_local(spec.host):
@@ -190,9 +185,9 @@ def _choose_ports(
     rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
     asked_for_grpc = spec.grpc_port.explicit and spec.grpc_port.number  # 0, any free one, is happy with none
     if engine is not None and not engine.serves_grpc and not asked_for_grpc:
-        return rest_port, None
+        return HostPorts(rest_port, None)
     others = taken | ({rest_port} if rest_port else set())
-    return rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress)
+    return HostPorts(rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
 
 
 def _choose_port(

@@ -16,7 +16,16 @@ from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.saved_model import Layout, ModelDirectory
 from tfserve.spec import ServeSpec
 
-__all__ = ["Binary", "EngineFacts", "LaunchPlan", "Mount", "PublishedPort", "container_plan", "process_plan"]
+__all__ = [
+    "Binary",
+    "EngineFacts",
+    "HostPorts",
+    "LaunchPlan",
+    "Mount",
+    "PublishedPort",
+    "container_plan",
+    "process_plan",
+]
 
 NVIDIA_RUNTIME = "nvidia"
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
@@ -38,6 +47,14 @@ class PublishedPort:
     server_port: int
     host: str
     host_port: int
+
+
+@dataclass(frozen=True)
+class HostPorts:
+    """The ports of the host for REST and gRPC: 0 lets the engine choose one, None is for not publishing."""
+
+    rest: int | None
+    grpc: int | None
 
 
 @dataclass(frozen=True)
@@ -129,9 +146,8 @@ class LaunchPlan:
 def container_plan(
     spec: ServeSpec,
     directories: Sequence[ModelDirectory],
+    ports: HostPorts,
     *,
-    rest_port: int | None,
-    grpc_port: int | None,
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
@@ -141,8 +157,7 @@ def container_plan(
     Args:
         spec: what was asked for.
         directories: the models of `spec`, in its order.
-        rest_port: the host port of the REST API, 0 for one that Docker chooses, None for none.
-        grpc_port: the same for gRPC.
+        ports: where to publish it.
         engine: what is true of the engine.
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
@@ -164,8 +179,8 @@ def container_plan(
         name=spec.name,
         models=(model.name,),
         mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"),),
-        rest=_publish(images.REST_PORT, spec.host, rest_port),
-        grpc=_publish(images.GRPC_PORT, spec.host, grpc_port),
+        rest=_publish(images.REST_PORT, spec.host, ports.rest),
+        grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
         command=spec.server_flags,
         gpu=gpu,
@@ -188,9 +203,8 @@ def container_plan(
 def process_plan(
     spec: ServeSpec,
     directories: Sequence[ModelDirectory],
+    ports: HostPorts,
     *,
-    rest_port: int | None,
-    grpc_port: int | None,
     binary: Binary,
     root: Path,
 ) -> LaunchPlan:
@@ -199,8 +213,7 @@ def process_plan(
     Args:
         spec: what was asked for.
         directories: the models of `spec`, in its order.
-        rest_port: the host port of the REST API, None for none.
-        grpc_port: the same for gRPC.
+        ports: where it listens; each a port or None.
         binary: the program to run.
         root: the directory under which the engine links the models, as ``/models`` is in a container.
 
@@ -211,17 +224,17 @@ def process_plan(
     (model,) = spec.models
     (directory,) = directories
     _refuse_container_options(spec)
-    if grpc_port is not None and not binary.serves_grpc:
+    if ports.grpc is not None and not binary.serves_grpc:
         raise UsageError(
             "The local model server has no gRPC API yet.",
             hint="Leave --grpc-port out and use REST, put tensorflow_model_server on PATH, or use --engine docker.",
         )
-    if rest_port is None and not binary.serves_grpc:
+    if ports.rest is None and not binary.serves_grpc:
         raise UsageError("The local model server serves REST alone.", hint="Leave --rest-port none out.")
     base_path = str(root / model.name)
     flags = [
-        f"--port={grpc_port or 0}",
-        f"--rest_api_port={rest_port or 0}",
+        f"--port={ports.grpc or 0}",
+        f"--rest_api_port={ports.rest or 0}",
         f"--model_name={model.name}",
         f"--model_base_path={base_path}",
     ]
@@ -232,8 +245,8 @@ def process_plan(
         name=spec.name,
         models=(model.name,),
         mounts=(_mount(directory, base_path),),
-        rest=_publish(rest_port or 0, host, rest_port),
-        grpc=_publish(grpc_port or 0, host, grpc_port),
+        rest=_publish(ports.rest or 0, host, ports.rest),
+        grpc=_publish(ports.grpc or 0, host, ports.grpc),
         environment=dict(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
         labels=_labels(spec, directories, gpu=False),

@@ -87,6 +87,7 @@ from pathlib import Path
 from tfserve.engines.choice import choose_engine
 from tfserve.engines.local_runtime import is_installed
 from tfserve.errors import EngineUnavailableError
+from tfserve.plan import HostPorts
 from tfserve.progress import Silent
 from tfserve.spec import ModelSpec, ServeSpec
 assert not is_installed()
@@ -94,7 +95,7 @@ spec = ServeSpec("m", (ModelSpec(Path("/m"), "m"),))
 engine, _ = choose_engine(spec, "local", "missing", Silent())
 for attempt in (
     lambda: choose_engine(spec, "auto", "missing", Silent()),
-    lambda: engine.plan(spec, (), rest_port=1, grpc_port=None, gpu=False),
+    lambda: engine.plan(spec, (), HostPorts(1, None), gpu=False),
 ):
     try:
         attempt()

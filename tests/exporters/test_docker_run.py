@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -94,8 +95,8 @@ def test_the_whole_line() -> None:
         ({"rest": PublishedPort(8501, "::1", 9001)}, ["--publish=[::1]:9001:8501"]),
     ],
 )
-def test_what_else_a_plan_may_say(changes: dict[str, object], words: list[str]) -> None:
-    made = shlex.split(docker_run(replace(PLAN, **changes)))  # type: ignore[arg-type]
+def test_what_else_a_plan_may_say(changes: dict[str, Any], words: list[str]) -> None:
+    made = shlex.split(docker_run(replace(PLAN, **changes)))
     image = made.index("tensorflow/serving:latest")
     plain_words = shlex.split(docker_run(PLAN))
     assert [word for word in made[:image] if word not in plain_words] == words

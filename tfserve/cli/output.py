@@ -113,9 +113,8 @@ def _print(line: str | bytes) -> None:
         BrokenPipeError: whoever read it has gone.
         TfserveError: it cannot be written for another reason, such as a full disk.
     """
-    end = "\n" if isinstance(line, str) else b"\n"
     try:
-        typer.echo(line if line.endswith(end) else line + end, nl=False)  # type: ignore[arg-type,operator]
+        typer.echo(line, nl=not (isinstance(line, bytes) and line.endswith(b"\n")))
     except BrokenPipeError:
         raise
     except OSError as error:

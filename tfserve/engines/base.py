@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tfserve.errors import NameTakenError, PortTakenError
 
 if TYPE_CHECKING:
-    from tfserve.plan import LaunchPlan
+    from tfserve.plan import HostPorts, LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
@@ -91,13 +91,7 @@ class Engine(Protocol):
         ...
 
     def plan(
-        self,
-        spec: ServeSpec,
-        directories: Sequence[ModelDirectory],
-        *,
-        rest_port: int | None,
-        grpc_port: int | None,
-        gpu: bool,
+        self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans what `spec` asks for, with what is true of this engine; see `tfserve.plan`."""
         ...

@@ -22,7 +22,7 @@ from tfserve.ports import reachable
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.plan import EngineFacts, LaunchPlan
+    from tfserve.plan import EngineFacts, HostPorts, LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
@@ -65,13 +65,7 @@ class DockerEngine:
         )
 
     def plan(
-        self,
-        spec: ServeSpec,
-        directories: Sequence[ModelDirectory],
-        *,
-        rest_port: int | None,
-        grpc_port: int | None,
-        gpu: bool,
+        self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
         from tfserve.engines.owner import reader_of
@@ -80,8 +74,7 @@ class DockerEngine:
         return container_plan(
             spec,
             directories,
-            rest_port=rest_port,
-            grpc_port=grpc_port,
+            ports,
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),

@@ -20,7 +20,7 @@ from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
 from tfserve.ports import reachable
 
 if TYPE_CHECKING:
-    from tfserve.plan import LaunchPlan
+    from tfserve.plan import HostPorts, LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
@@ -47,13 +47,7 @@ class LocalEngine:
         return find_binary().serves_grpc
 
     def plan(
-        self,
-        spec: ServeSpec,
-        directories: Sequence[ModelDirectory],
-        *,
-        rest_port: int | None,
-        grpc_port: int | None,
-        gpu: bool,
+        self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a process; see `Engine.plan`."""
         from tfserve.plan import process_plan
@@ -61,8 +55,7 @@ class LocalEngine:
         return process_plan(
             spec,
             directories,
-            rest_port=rest_port,
-            grpc_port=grpc_port,
+            ports,
             binary=find_binary(),
             root=local_state.directory_of(spec.name).path / "models",
         )
