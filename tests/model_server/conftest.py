@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.model_server.servable import LoadOptions, Servable
+from tfserve.model_server.runtime.loading import load_servable
+from tfserve.model_server.runtime.servable import Servable
+from tfserve.model_server.runtime.session import LoadOptions
 
 from .server_process import ServerProcess
 
@@ -29,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def zoo(models: Path) -> Iterator[Servable]:
     """The model ``zoo``, loaded in this process."""
-    servable = Servable("zoo", 1, models / "zoo" / "1", LoadOptions())
+    servable = load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())
     yield servable
     servable.close()
 

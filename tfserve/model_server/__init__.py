@@ -3,10 +3,9 @@
 A program of its own, ``tfserve-model-server`` or ``python -m tfserve.model_server``. It loads the shared library of
 the TensorFlow wheel through its C API and never imports TensorFlow, which makes it start in a fraction of the time.
 
-The modules, from the outside in: `main` (the program), `flags` (its command line), `http_server` and `rest` (the REST
-API), `json_input`, `json_values`, `json_output` and `model_json` (its bodies), `manager` (which versions are loaded)
-and `version_source` (which there are), `servable` (one loaded version), `tensors` and `c_api` (TensorFlow). `status`
-and `log` serve all of them.
+From the outside in: `main` (the program) and `flags` (its command line); `rest` and `grpc` (the APIs); `inference`
+(what every API asks of a model, and where it runs); `models` (which models and versions there are, loading and
+unloading); `runtime` (TensorFlow). `status` and `log` serve all of them.
 
 Where it differs from the official server on purpose:
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from tfserve import __version__
 from tfserve.errors import EngineUnavailableError
-from tfserve.model_server import c_api, log
+from tfserve.model_server import log
 from tfserve.model_server.flags import Options, parse, usage
-from tfserve.model_server.manager import Manager, ManagerOptions, ModelConfig
-from tfserve.model_server.servable import LoadOptions
+from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
+from tfserve.model_server.runtime import c_api
+from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import StatusError, invalid_argument
 
 _FAILED = 255  # what the official server's -1 becomes
@@ -125,7 +126,7 @@ def _manager(model: ModelConfig, options: Options) -> Manager:
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
         ),
-        LoadOptions(options.saved_model_tags, max(0, options.rest_api_timeout_in_ms), max(0, intra), max(0, inter)),
+        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
     )
 
 
@@ -135,8 +136,9 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
     told_to_stop: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     # What follows is only needed once the model is there; loading goes on in its thread meanwhile.
-    from tfserve.model_server import http_server
-    from tfserve.model_server.rest import RestApp
+    from tfserve.model_server.inference.dispatcher import Dispatcher
+    from tfserve.model_server.rest import http_server
+    from tfserve.model_server.rest.app import RestApp
 
     await asyncio.wait({ready, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
@@ -144,7 +146,8 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
         log.info("Finished adding/updating models")
         if options.port != 0:
             log.warning(f"The gRPC API is not served yet: nothing listens on port {options.port}")
-        app = RestApp(manager, options.rest_api_num_threads, options.rest_api_max_body_bytes)
+        dispatcher = Dispatcher(manager, options.rest_api_num_threads)
+        app = RestApp(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
         except StatusError:

@@ -15,14 +15,14 @@ from google.protobuf.json_format import ParseDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.model_server.server_process import ServerProcess
 from tests.program import eventually
-from tfserve.model_server.manager import Manager, ManagerOptions, ModelConfig, State
-from tfserve.model_server.rest import RestApp
-from tfserve.model_server.servable import LoadOptions
+from tfserve.model_server.inference.dispatcher import Dispatcher
+from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, State
+from tfserve.model_server.rest.app import RestApp
+from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.protos.meta_graphs import read_meta_graphs
 from tfserve.protos.saved_model_pb2 import SignatureDef
-
-from .server_process import ServerProcess
 
 
 def test_predict_as_in_the_guide(server: ServerProcess) -> None:
@@ -218,7 +218,8 @@ def test_a_cancelled_request_keeps_its_version_loaded_while_it_runs(models: Path
 
     async def ask_and_give_up() -> None:
         scope = {"type": "http", "method": "POST", "raw_path": b"/v1/models/m:predict", "headers": []}
-        asking = asyncio.create_task(RestApp(manager, threads=1, max_body_bytes=10_000)(scope, receive, send))
+        app = RestApp(Dispatcher(manager, threads=1), max_body_bytes=10_000)
+        asking = asyncio.create_task(app(scope, receive, send))
         await asyncio.to_thread(eventually, started.exists)
         asking.cancel()
         await asyncio.wait([asking])

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import invalid_argument
-from tfserve.model_server.tensors import Array
 
 _BYTES_SUFFIX = "_bytes"
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.model_server.json_input import PredictInput, parse_document, parse_predict
+from tfserve.model_server.rest.json_input import PredictInput, parse_document, parse_predict
+from tfserve.model_server.runtime.tensors import numpy_dtype
 from tfserve.model_server.status import Code, StatusError
-from tfserve.model_server.tensors import numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
 
 FLOAT, INT8, INT64, STRING, BOOL = (

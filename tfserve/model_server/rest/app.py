@@ -10,7 +10,6 @@ import asyncio
 import functools
 import re
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -18,13 +17,12 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from tfserve.model_server import log
-from tfserve.model_server.json_input import Document, parse_document, parse_predict, signature_of
-from tfserve.model_server.json_output import format_predictions
-from tfserve.model_server.manager import Manager
-from tfserve.model_server.model_json import metadata_json, status_json
-from tfserve.model_server.servable import Servable
+from tfserve.model_server.inference.dispatcher import Dispatcher
+from tfserve.model_server.models.manager import ModelSpec
+from tfserve.model_server.models.version_source import MAX_VERSION
+from tfserve.model_server.rest.model_json import metadata_json, status_json
+from tfserve.model_server.rest.predict import RestPredict
 from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
-from tfserve.model_server.version_source import MAX_VERSION
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -36,8 +34,6 @@ _PREDICTION_PATH = re.compile(
 _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
-_INLINE_BODY_BYTES = 1 << 16  # of a request that may run on the event loop
-
 _JSON = (b"content-type", b"application/json")
 _HTML = (b"content-type", b"text/html; charset=ISO-8859-1")
 _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
@@ -47,9 +43,7 @@ _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not
 class _Route:
     """What the path of a request says; `action` is predict, classify, regress, metadata or status."""
 
-    model: str
-    version: int | None
-    label: str | None
+    model: ModelSpec
     action: str
 
 
@@ -60,22 +54,17 @@ class _NoSuchPageError(Exception):
 class RestApp:
     """The ASGI application.
 
-    Requests to models that answer fast run right where they arrived: a thread would cost more than the model. All
-    others run in threads, so that none of them holds up the rest.
-
-    What runs where it arrived holds up all other requests, and no time limit ends it. Two rules bound the harm: its
-    body has at most 64 KiB, and after one run of 10 ms or more the next ones go to threads again.
-
     Args:
-        manager: where the models are.
-        threads: how many requests to slow models run at the same time.
+        dispatcher: runs what is asked for.
         max_body_bytes: size of the largest body that is read.
+        timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
     """
 
-    def __init__(self, manager: Manager, threads: int, max_body_bytes: int) -> None:
-        self._manager = manager
+    def __init__(self, dispatcher: Dispatcher, max_body_bytes: int, timeout_ms: int = 0) -> None:
+        self._dispatcher = dispatcher
+        self._manager = dispatcher.manager
         self._max_body_bytes = max_body_bytes
-        self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="httprestserver")
+        self._timeout_ms = timeout_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -109,33 +98,13 @@ class RestApp:
     async def _respond(self, route: _Route, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
         if route.action == "predict":
-            return await self._predict(route, body)
+            return await self._dispatcher.answer(RestPredict(route.model, body, self._timeout_ms))
         if route.action == "status":
-            return status_json(self._manager.statuses(route.model, route.version))
+            return status_json(self._manager.statuses(route.model.name, route.model.version))
         if route.action == "metadata":
-            with self._manager.use(route.model, route.version, route.label) as servable:
+            with self._manager.use(route.model) as servable:
                 return metadata_json(servable)
         raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not served by this server yet")
-
-    async def _predict(self, route: _Route, body: bytes) -> bytes:
-        document = None
-        if len(body) <= _INLINE_BODY_BYTES:
-            document = parse_document(body)
-            with self._manager.use(route.model, route.version, route.label) as servable:
-                if servable.is_fast(signature_of(document)):
-                    return _run(servable, document)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._predict_in_thread, route, body, document)
-
-    def _predict_in_thread(self, route: _Route, body: bytes, document: Document | None) -> bytes:
-        """Answers `body`, which is `document` if it was read already.
-
-        The thread takes the servable itself: it goes on when the request that waits for it is cancelled, and until it
-        is done the servable must stay loaded.
-        """
-        document = document or parse_document(body)
-        with self._manager.use(route.model, route.version, route.label) as servable:
-            return _run(servable, document)
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
         """Returns the body of the request, or None if it is larger than allowed."""
@@ -160,11 +129,6 @@ class RestApp:
         return b"".join(chunks)
 
 
-def _run(servable: Servable, document: Document) -> bytes:
-    request = parse_predict(document, servable.inputs)
-    return format_predictions(servable.run(request.signature, request.arrays), request.row_format)
-
-
 @functools.lru_cache(maxsize=1024)
 def _route(method: str, raw_path: bytes) -> _Route:
     """Returns what a request asks for.
@@ -186,7 +150,8 @@ def _route(method: str, raw_path: bytes) -> _Route:
         raise invalid_argument(f"Failed to convert version: {version_text} to numeric.")
     if not name:
         raise invalid_argument("Missing model name in request.")
-    return _Route(_decode(name), version, _decode(label) if label else None, action.lower() if action else "status")
+    model = ModelSpec(_decode(name), version, _decode(label) if label else None)
+    return _Route(model, action.lower() if action else "status")
 
 
 def _decode(text: str) -> str:

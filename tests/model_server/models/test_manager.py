@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.program import eventually
-from tfserve.model_server.manager import Manager, ManagerOptions, ModelConfig, State
-from tfserve.model_server.servable import LoadOptions
+from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, ModelSpec, State
+from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
 
 FAST = ManagerOptions(poll_seconds=0.05, max_retries=1, retry_seconds=0.1)
@@ -44,7 +44,7 @@ def add(models: Path, base_path: Path, version: int, broken: bool = False) -> No
 
 
 def answer(manager: Manager, version: int | None = None) -> float:
-    with manager.use("m", version) as servable:
+    with manager.use(ModelSpec("m", version)) as servable:
         return float(servable.run("", {"x": np.zeros(1, np.float32)})["y"][0])
 
 
@@ -88,7 +88,7 @@ def test_a_version_in_use_is_not_unloaded(manager: Manager, models: Path, tmp_pa
     add(models, tmp_path / "m", 1)
     manager.start()
     manager.ready.result(timeout=10)
-    with manager.use("m") as servable:
+    with manager.use(ModelSpec("m")) as servable:
         add(models, tmp_path / "m", 2)
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "UNLOADING"})
         time.sleep(0.2)

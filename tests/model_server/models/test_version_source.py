@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.model_server.version_source import find_versions
+from tfserve.model_server.models.version_source import find_versions
 
 
 def test_numbers_are_versions_and_nothing_else_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

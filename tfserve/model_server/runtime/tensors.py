@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfserve.model_server import c_api
+from tfserve.model_server.runtime import c_api
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.saved_model_pb2 import DataType
 

@@ -13,12 +13,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from tfserve.errors import TfserveError
 from tfserve.model_server import log
-from tfserve.model_server.servable import LoadOptions, Servable
+from tfserve.model_server.models.version_source import find_versions
+from tfserve.model_server.runtime.loading import load_servable
+from tfserve.model_server.runtime.servable import Servable
+from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError, invalid_argument, not_found
-from tfserve.model_server.version_source import find_versions
 
 _DRAIN_POLL_SECONDS = 0.02
 
@@ -31,6 +34,14 @@ class State(IntEnum):
     AVAILABLE = 30
     UNLOADING = 40
     END = 50
+
+
+class ModelSpec(NamedTuple):
+    """What a request asks: a model's newest version, or a certain one, by number or by label."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,12 +160,13 @@ class Manager:
         """Ends the looking and loading. What is loaded stays, for requests that still run."""
         self._stopping.set()
 
-    def use(self, name: str, version: int | None = None, label: str | None = None) -> Lease:
-        """Takes the newest available version of a model, or a certain one, which stays loaded until it is given back.
+    def use(self, model: ModelSpec) -> Lease:
+        """Takes an available version of a model, which stays loaded until it is given back.
 
         Raises:
             StatusError: NOT_FOUND, it is not available; INVALID_ARGUMENT, there is no such label.
         """
+        name, version, label = model
         if label is not None:
             raise invalid_argument(f"Unrecognized servable version label: {label}")
         with self._lock:
@@ -248,7 +260,7 @@ class Manager:
         if version.failures:
             log.info(f"Retrying of {doing} retry: {version.failures}")
         try:
-            servable = Servable(model.config.name, version.version, version.path, self._load_options)
+            servable = load_servable(model.config.name, version.version, version.path, self._load_options)
         except StatusError as failure:
             self._note_failure(model, version, failure, doing)
             return

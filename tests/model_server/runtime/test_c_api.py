@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tfserve.errors import EngineUnavailableError
-from tfserve.model_server import c_api
+from tfserve.model_server.runtime import c_api
 
 
 def test_the_library_is_that_of_the_installed_wheel() -> None:
@@ -20,7 +20,8 @@ def _distributions() -> set[str]:
 
 
 def test_tensorflow_is_not_imported() -> None:
-    code = "import sys; from tfserve.model_server import c_api; c_api.library(); print('tensorflow' in sys.modules)"
+    load = "import sys; from tfserve.model_server.runtime import c_api; c_api.library()"
+    code = f"{load}; print('tensorflow' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 

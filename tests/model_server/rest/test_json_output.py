@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tfserve.model_server.json_input import parse_document, parse_predict
-from tfserve.model_server.json_output import format_predictions
+from tfserve.model_server.rest.json_input import parse_document, parse_predict
+from tfserve.model_server.rest.json_output import format_predictions
+from tfserve.model_server.runtime.tensors import numpy_dtype
 from tfserve.model_server.status import StatusError
-from tfserve.model_server.tensors import numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
 
 

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tfserve.model_server.servable import LoadOptions, Servable
+from tfserve.model_server.runtime.loading import load_servable
+from tfserve.model_server.runtime.servable import Servable
+from tfserve.model_server.runtime.session import LoadOptions
+from tfserve.model_server.runtime.tensors import numpy_dtype
 from tfserve.model_server.status import Code, StatusError
-from tfserve.model_server.tensors import numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
 
 NUMBERS = (
@@ -84,10 +86,10 @@ def test_an_unknown_signature(zoo: Servable) -> None:
 
 
 def test_a_run_past_its_time_is_ended(models: Path) -> None:
-    with closing(Servable("zoo", 1, models / "zoo" / "1", LoadOptions(timeout_ms=200))) as servable:
+    with closing(load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())) as servable:
         start = time.monotonic()
         with pytest.raises(StatusError) as caught:
-            servable.run("wait", {"seconds": np.array([20.0])})
+            servable.run("wait", {"seconds": np.array([20.0])}, timeout_ms=200)
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert time.monotonic() - start < 5
 
@@ -102,7 +104,7 @@ def test_short_runs_are_fast_and_long_ones_are_not(zoo: Servable) -> None:
 
 
 def test_one_slow_failure_ends_being_fast(models: Path) -> None:
-    with closing(Servable("zoo", 1, models / "zoo" / "1", LoadOptions())) as servable:
+    with closing(load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())) as servable:
         for _ in range(20):
             servable.run("wait", {"seconds": np.zeros(1)})
         assert servable.is_fast("wait")
@@ -154,28 +156,27 @@ def test_a_broken_model_is_an_error(half_plus_two: Path, tmp_path: Path, damage:
     else:
         (directory / "variables" / "variables.data-00000-of-00001").unlink()
     with pytest.raises(StatusError) as caught:
-        Servable("m", 1, directory, LoadOptions())
+        load_servable("m", 1, directory, LoadOptions())
     assert caught.value.message
     assert code is None or caught.value.code is code
 
 
 def test_tags_that_are_not_there(half_plus_two: Path) -> None:
     with pytest.raises(StatusError) as caught:
-        Servable("m", 1, half_plus_two / "1", LoadOptions(tags=("serve", "tpu")))
+        load_servable("m", 1, half_plus_two / "1", LoadOptions(tags=("serve", "tpu")))
     assert caught.value.code is Code.NOT_FOUND
 
 
 def test_options_are_serialized_as_tensorflow_reads_them(half_plus_two: Path) -> None:
-    options = LoadOptions(timeout_ms=30_000, intra_op_threads=300, inter_op_threads=1)
+    options = LoadOptions(intra_op_threads=300, inter_op_threads=1)
     assert options.config_proto() == b"\x10\xac\x02\x28\x01"
-    assert options.run_options() == b"\x10\xb0\xea\x01"
-    with closing(Servable("m", 1, half_plus_two / "1", options)) as servable:
+    with closing(load_servable("m", 1, half_plus_two / "1", options)) as servable:
         assert servable.run("", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.5, 3.0, 4.5]
 
 
 def test_a_model_in_text_format(models: Path) -> None:
     directory = models / "text" / "2"
     assert not (directory / "saved_model.pb").exists()
-    with closing(Servable("m", 2, directory, LoadOptions())) as servable:
+    with closing(load_servable("m", 2, directory, LoadOptions())) as servable:
         assert servable.inputs("") == {"x": DataType.DT_FLOAT}
         assert servable.run("", {"x": np.zeros(3, np.float32)})["y"].tolist() == [2.0, 2.0, 2.0]

@@ -13,8 +13,8 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
-from tfserve.model_server.manager import VersionStatus
-from tfserve.model_server.servable import Servable
+from tfserve.model_server.models.manager import VersionStatus
+from tfserve.model_server.runtime.servable import Servable
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef, TensorInfo, TensorShapeProto
 
 
@@ -34,8 +34,8 @@ def status_json(statuses: Iterable[VersionStatus]) -> bytes:
 def metadata_json(servable: Servable) -> bytes:
     """Returns a ``GetModelMetadataResponse`` with the signatures of the model, sorted by name."""
     spec = {"name": servable.name, "version": str(servable.version), "signature_name": ""}
-    definitions = servable.meta_graph.signature_def
-    signatures = {"signature_def": {name: _signature(definitions[name]) for name in sorted(definitions)}}
+    definitions = servable.signatures
+    signatures = {"signature_def": {name: _signature(definitions[name].definition) for name in sorted(definitions)}}
     text = f'{{\n"model_spec":{_dump(spec)}\n,\n"metadata": {{"signature_def": {_dump(signatures)}\n}}\n}}\n'
     return text.encode()
 
