@@ -286,16 +286,20 @@ class MultiInferenceLog(_message.Message):
     def __init__(self, request: _Optional[_Union[MultiInferenceRequest, _Mapping]] = ...) -> None: ...
 
 class PredictionLog(_message.Message):
-    __slots__ = ("classify_log", "regress_log", "predict_log", "multi_inference_log")
+    __slots__ = ("classify_log", "regress_log", "predict_log", "multi_inference_log", "predict_streamed_log", "session_run_log")
     CLASSIFY_LOG_FIELD_NUMBER: _ClassVar[int]
     REGRESS_LOG_FIELD_NUMBER: _ClassVar[int]
     PREDICT_LOG_FIELD_NUMBER: _ClassVar[int]
     MULTI_INFERENCE_LOG_FIELD_NUMBER: _ClassVar[int]
+    PREDICT_STREAMED_LOG_FIELD_NUMBER: _ClassVar[int]
+    SESSION_RUN_LOG_FIELD_NUMBER: _ClassVar[int]
     classify_log: ClassifyLog
     regress_log: RegressLog
     predict_log: PredictLog
     multi_inference_log: MultiInferenceLog
-    def __init__(self, classify_log: _Optional[_Union[ClassifyLog, _Mapping]] = ..., regress_log: _Optional[_Union[RegressLog, _Mapping]] = ..., predict_log: _Optional[_Union[PredictLog, _Mapping]] = ..., multi_inference_log: _Optional[_Union[MultiInferenceLog, _Mapping]] = ...) -> None: ...
+    predict_streamed_log: bytes
+    session_run_log: bytes
+    def __init__(self, classify_log: _Optional[_Union[ClassifyLog, _Mapping]] = ..., regress_log: _Optional[_Union[RegressLog, _Mapping]] = ..., predict_log: _Optional[_Union[PredictLog, _Mapping]] = ..., multi_inference_log: _Optional[_Union[MultiInferenceLog, _Mapping]] = ..., predict_streamed_log: _Optional[bytes] = ..., session_run_log: _Optional[bytes] = ...) -> None: ...
 
 class BytesList(_message.Message):
     __slots__ = ("value",)

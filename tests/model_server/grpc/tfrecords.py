@@ -1,0 +1,23 @@
+"""Writes TFRecord files, as TensorFlow does."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import google_crc32c
+
+
+def write_records(path: Path, values: Iterable[bytes]) -> None:
+    path.write_bytes(b"".join(map(record, values)))
+
+
+def record(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + _masked_checksum(length) + data + _masked_checksum(data)
+
+
+def _masked_checksum(data: bytes) -> bytes:
+    checksum = google_crc32c.value(data)
+    return struct.pack("<I", ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF)

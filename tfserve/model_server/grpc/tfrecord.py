@@ -1,0 +1,51 @@
+"""Reads TFRecord files, the format of warm-up requests.
+
+Source: ``tensorflow/core/lib/io/record_reader.cc``: each record is its length (8 bytes, little-endian), the masked
+CRC32C of these, its data, and the masked CRC32C of that.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import google_crc32c
+
+from tfserve.model_server.status import Code, StatusError
+
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+_MASK_DELTA = 0xA282EAD8
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """Yields the data of each record of an uncompressed TFRecord file.
+
+    Raises:
+        StatusError: DATA_LOSS, a checksum is wrong or the file ends within a record.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        while file.tell() < size:
+            offset = file.tell()
+            (length,) = _LENGTH.unpack(_read_checked(file, _LENGTH.size, size, offset))
+            yield _read_checked(file, length, size, offset)
+
+
+def _read_checked(file: IO[bytes], length: int, size: int, offset: int) -> bytes:
+    """Returns the next bytes of the file, and steps over the checksum behind them."""
+    if length > size - file.tell() - _CHECKSUM.size:
+        raise StatusError(Code.DATA_LOSS, f"truncated record at {offset}")
+    data = file.read(length)
+    (expected,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
+    if _masked_checksum(data) != expected:
+        raise StatusError(Code.DATA_LOSS, f"corrupted record at {offset}")
+    return data
+
+
+def _masked_checksum(data: bytes) -> int:
+    checksum: int = google_crc32c.value(data)
+    return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & 0xFFFFFFFF
