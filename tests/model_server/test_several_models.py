@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from .models.versions import add, stuck
 from .server_process import ServerProcess
@@ -103,16 +105,39 @@ def test_tags_choose_the_graph(models: Path, tmp_path: Path) -> None:
         assert process.predict({"instances": [1.0]}).json() == {"predictions": [12.0]}
 
 
-def test_the_file_is_followed_and_models_come_without_a_request_lost(models: Path, tmp_path: Path) -> None:
-    add(models, tmp_path / "m", 1)
+def test_the_file_is_followed_under_load(models: Path, tmp_path: Path) -> None:
+    """Versions and models change while several clients ask, and no request is lost."""
     add(models, tmp_path / "n", 2)
-    config_file = write(tmp_path / "models.config", entry("m", tmp_path / "m"))
+    for version in (1, 2):
+        add(models, tmp_path / "m", version)
+    policy = "model_version_policy { specific { versions: %d } }"
+    config_file = write(tmp_path / "models.config", entry("m", tmp_path / "m", policy % 1))
     flag = "--model_config_file_poll_wait_seconds=1"
+    answers: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def keep_asking() -> None:
+        with requests.Session() as session:
+            while not done.is_set():
+                answer = session.post(process.url + ":predict", json={"instances": [0]}, timeout=30)
+                answers.append((answer.status_code, answer.text))
+
     with ServerProcess(tmp_path / "log", None, flag, config_file=config_file) as process:
         process.wait_until_ready()
-        write(config_file, entry("m", tmp_path / "m"), entry("n", tmp_path / "n"))
-        process.wait_for(lambda: ask(process, "n:predict", {"instances": [0]}) == {"predictions": [2.0]})
-        assert process.predict({"instances": [0]}).json() == {"predictions": [1.0]}
+        clients = [threading.Thread(target=keep_asking) for _ in range(4)]
+        for client in clients:
+            client.start()
+        try:
+            write(config_file, entry("m", tmp_path / "m", policy % 2), entry("n", tmp_path / "n"))
+            process.wait_for_log("Done unloading servable version {name: m version: 1}")
+            process.wait_for(lambda: ask(process, "n:predict", {"instances": [0]}) == {"predictions": [2.0]})
+        finally:
+            done.set()
+            for client in clients:
+                client.join()
+        assert process.predict({"instances": [0]}).json() == {"predictions": [2.0]}
+    assert {status for status, _ in answers} == {200}
+    assert len({text for _, text in answers}) == 2
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,18 @@ def test_what_the_server_starts_with_loads_at_the_same_time(models: Path, tmp_pa
                 manager.ready.result(timeout=10)
 
 
+def test_a_model_that_is_removed_while_it_loads_ends(models: Path, config: Config) -> None:
+    large = ModelConfig("large", models / "zoo")
+    with serving() as manager:
+        waiting, removed = manager.replace((large,)), manager.replace(())  # which comes before any news of the load
+        removed.result(timeout=10)
+        assert isinstance(waiting.exception(timeout=10), StatusError)
+        eventually(lambda: states(manager, "large") == {1: "END"})
+        assert manager.statuses("large")[0].message == "Loading of servable cancelled"
+        with pytest.raises(StatusError, match="Servable not found"):
+            answer(manager, name="large")
+
+
 def test_waiting_ends_with_the_model_or_the_manager(models: Path, tmp_path: Path, config: Config) -> None:
     add(models, tmp_path / "m", 1)
     with serving(config("m")) as manager:

@@ -55,6 +55,7 @@ class Manager:
         self.ready = _new_future()
         self._options = options
         self._registry = Registry()
+        self._serving = self._registry.serving
         self._loader = Loader(self._registry, options, load_options, self._send)
         self._waits: list[Wait] = []
         self._next_poll = float("inf")
@@ -83,7 +84,7 @@ class Manager:
         Raises:
             StatusError: NOT_FOUND, it is not available; INVALID_ARGUMENT, there is no such label, or no name.
         """
-        return self._registry.use(model)
+        return self._serving.use(model)
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Returns the status of each version of a model that was seen, newest first, or of a certain one.
@@ -227,7 +228,7 @@ class Manager:
         for config in models:
             known = self._registry.models.get(config.name)
             available = {version.number for version in known.in_state(State.AVAILABLE)} if known else set()
-            old = self._registry.labels.get(config.name, {})
+            old = self._serving.labels.get(config.name, {})
             for label, number in config.labels.items():
                 moved = old.get(label, number) != number
                 if number not in available and (moved or not self._options.labels_for_unavailable):

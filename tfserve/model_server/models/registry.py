@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfserve.model_server.models.config import ModelConfig
-from tfserve.model_server.models.serving_map import Labels, Lease, ModelSpec, ServingMap
+from tfserve.model_server.models.serving_map import Labels, ServingMap
 from tfserve.model_server.models.version import Model, State, Version, VersionStatus
 from tfserve.model_server.status import StatusError, not_found
 
@@ -15,25 +15,17 @@ from tfserve.model_server.status import StatusError, not_found
 class Registry:
     """What is known of models and versions.
 
-    `use` and `statuses` are for any thread, everything else for the manager's.
+    `statuses` is for any thread, everything else for the manager's.
 
     Attributes:
+        serving: what requests can get.
         models: every model that is or was configured, by name.
     """
 
     def __init__(self) -> None:
         self.models: dict[str, Model] = {}
         self._lock = threading.Lock()  # over what other threads see: models, versions, states, users
-        self._serving = ServingMap(self._lock)
-
-    @property
-    def labels(self) -> Labels:
-        """The labels of each model."""
-        return self._serving.labels
-
-    def use(self, asked: ModelSpec) -> Lease:
-        """Takes an available version, as `ServingMap.use` does."""
-        return self._serving.use(asked)
+        self.serving = ServingMap(self._lock)
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Returns the status of each version of a model that was seen, newest first, or of a certain one.
@@ -60,13 +52,14 @@ class Registry:
         """Takes over a configuration; models that are not in it stay known, without one."""
         with self._lock:
             new = {config.name: config for config in configs}
-            for name in new.keys() - self.models.keys():
-                self.models[name] = Model(name)
+            for name in new:
+                if name not in self.models:
+                    self.models[name] = Model(name)
             for name, model in self.models.items():
                 if model.config is None and name in new:  # how it ended in an earlier life says nothing about this one
                     model.versions = {v.number: v for v in model.versions.values() if v.state is not State.END}
                 model.config = new.get(name)
-            self._serving.update(self._versions(), labels)
+            self.serving.update(self._versions(), labels)
 
     def begin(self, model: Model, number: int, path: Path) -> None:
         """Gives a version of a model a new life."""
@@ -78,7 +71,7 @@ class Registry:
         with self._lock:
             version.state = state
             version.error = error
-            self._serving.update(self._versions(), self._serving.labels)
+            self.serving.update(self._versions(), self.serving.labels)
 
     def _versions(self) -> list[Version]:
         return [version for model in self.models.values() for version in model.versions.values()]
