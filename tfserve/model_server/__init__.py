@@ -5,7 +5,7 @@ the TensorFlow wheel through its C API and never imports TensorFlow, which makes
 
 From the outside in: `main` (the program) and `flags` (its command line); `rest` and `grpc` (the APIs); `inference`
 (what every API asks of a model, and where it runs); `models` (which models and versions there are, loading and
-unloading); `runtime` (TensorFlow). `status` and `log` serve all of them.
+unloading); `runtime` (TensorFlow). `status`, `log` and `text_files` serve all of them.
 
 Where it differs from the official server on purpose:
 

@@ -6,7 +6,6 @@ Source: ``PollFilesystemAndReloadConfig`` of TensorFlow Serving.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +44,8 @@ class ConfigFile:
         self._path = path
         self._seconds = seconds
         self._manager = manager
-        self._text = b""
-        self._models: tuple[ModelConfig, ...] | None = None  # what the text says; None if it makes no sense
+        self._text = b""  # the last that made sense
+        self._models: tuple[ModelConfig, ...] = ()  # what it says
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -64,17 +63,22 @@ class ConfigFile:
     def _look(self) -> None:
         try:
             text = read_text_file(self._path)
-            if text != self._text:
-                self._text, self._models = text, None
-                self._models = model_configs(_parse(self._path, text), self._manager.models)
+            config = None if text == self._text else _parse(self._path, text)
         except StatusError as failure:
             log.error(f"Failed to read ModelServerConfig file: {failure.message}")
-        if self._models is not None and self._models != self._manager.models:
-            self._manager.replace(self._models).add_done_callback(_tell_failure)
+            return
+        try:
+            if config is not None:
+                self._models = model_configs(config, self._manager.models)
+                self._text = text
+        except StatusError as failure:
+            _tell(failure)
+            return
+        if self._models != self._manager.models:
+            self._manager.replace(self._models).add_done_callback(lambda done: _tell(done.exception()))
 
 
-def _tell_failure(done: Future[None]) -> None:
-    failure = done.exception()
+def _tell(failure: BaseException | None) -> None:
     if isinstance(failure, StatusError):
         log.error(f"PollFilesystemAndReloadConfig failed to ReloadConfig: {failure.message}")
 
