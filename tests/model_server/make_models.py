@@ -99,6 +99,56 @@ class Constant(tf.Module):
         return {"y": tf.zeros_like(x) + self.version}
 
 
+class Lookup(tf.Module):
+    """Turns words into numbers with a table whose words are in an asset."""
+
+    def __init__(self, words: Path) -> None:
+        self.words = tf.saved_model.Asset(str(words))
+        lines = tf.lookup.TextFileInitializer(
+            self.words, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        )
+        self.table = tf.lookup.StaticHashTable(lines, default_value=-1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="word")])
+    def number(self, word: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"number": self.table.lookup(word)}
+
+
+def make_tf1(directory: Path, words: Path) -> None:
+    """A SavedModel as TensorFlow 1 makes it: a variable, a table, two signatures, and another graph for tag ``twice``.
+
+    Its default signature adds the variable, 10, to numbers; ``find`` looks words up.
+    """
+    v1 = tf.compat.v1
+    builder = v1.saved_model.Builder(str(directory))
+    for tags, factor in ((["serve"], 1.0), (["serve", "twice"], 2.0)):
+        with v1.Graph().as_default(), v1.Session() as session:
+            x = v1.placeholder(tf.float32, [None], "x")
+            ten = v1.get_variable("ten", initializer=10.0)
+            y = x * factor + ten
+            word = v1.placeholder(tf.string, [None], "word")
+            lines = v1.lookup.TextFileInitializer(
+                str(words), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            )
+            number = v1.lookup.StaticHashTable(lines, -1).lookup(word)
+            session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+            build = v1.saved_model.predict_signature_def
+            signatures = {
+                "serving_default": build({"x": x}, {"y": y}),
+                "find": build({"word": word}, {"number": number}),
+            }
+            rest = {
+                "signature_def_map": signatures,
+                "assets_collection": v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+                "main_op": v1.tables_initializer(),
+            }
+            if factor == 1.0:
+                builder.add_meta_graph_and_variables(session, tags, **rest)
+            else:
+                builder.add_meta_graph(tags, **rest)
+    builder.save()
+
+
 def rewrite_as_text(directory: Path) -> None:
     """Turns the ``saved_model.pb`` of a SavedModel into a ``saved_model.pbtxt``."""
     binary = directory / "saved_model.pb"
@@ -114,4 +164,10 @@ if __name__ == "__main__":
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)
     tf.saved_model.save(constant, str(target / "text" / "2"), signatures=constant.answer)
+    vocabulary = target / "words.txt"
+    vocabulary.write_text("null\none\ntwo\n")
+    lookup = Lookup(vocabulary)
+    tf.saved_model.save(lookup, str(target / "lookup" / "1"), signatures=lookup.number)
+    make_tf1(target / "tf1" / "1", vocabulary)
+    vocabulary.unlink()  # what is served has its own copy
     rewrite_as_text(target / "text" / "2")

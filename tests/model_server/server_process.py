@@ -18,9 +18,23 @@ from tfserve.ports import any_free_port
 
 
 class ServerProcess:
-    """The server as a process; leaving the ``with`` block kills it."""
+    """The server as a process, with one model, or with those of a configuration file, of which `name` is one.
 
-    def __init__(self, log_path: Path, base_path: Path | str, *flags: str, name: str = "m") -> None:
+    Leaving the ``with`` block kills it.
+    """
+
+    def __init__(
+        self,
+        log_path: Path,
+        base_path: Path | str | None,
+        *flags: str,
+        name: str = "m",
+        config_file: Path | None = None,
+    ) -> None:
+        if config_file is None:
+            served = [f"--model_name={name}", f"--model_base_path={base_path}"]
+        else:
+            served = [f"--model_config_file={config_file}"]
         self.port = any_free_port("127.0.0.1")
         self.name = name
         self.url = f"http://127.0.0.1:{self.port}/v1/models/{name}"
@@ -31,7 +45,7 @@ class ServerProcess:
                 [
                     *(sys.executable, "-m", "tfserve.model_server"),
                     *(f"--rest_api_port={self.port}", "--port=0", "--bind_address=127.0.0.1"),
-                    *(f"--model_name={name}", f"--model_base_path={base_path}"),
+                    *served,
                     *flags,
                 ],
                 stdout=log,

@@ -23,7 +23,7 @@ def test_defaults() -> None:
     line = parse([])
     assert (line.options.port, line.options.rest_api_port, line.options.model_name) == (8500, 0, "default")
     assert line.options.bind_address == "0.0.0.0"
-    assert line.options.model_base_path is None
+    assert (line.options.model_base_path, line.options.model_config_file) == ("", "")
     assert (line.unknown, line.errors, line.unused) == ([], [], [])
 
 

@@ -5,7 +5,7 @@ the TensorFlow wheel through its C API and never imports TensorFlow, which makes
 
 From the outside in: `main` (the program) and `flags` (its command line); `rest` and `grpc` (the APIs); `inference`
 (what every API asks of a model, and where it runs); `models` (which models and versions there are, loading and
-unloading); `runtime` (TensorFlow). `status` and `log` serve all of them.
+unloading); `runtime` (TensorFlow). `status`, `log` and `text_files` serve all of them.
 
 Where it differs from the official server on purpose:
 
@@ -14,8 +14,21 @@ what                   official server                        here
 =====================  =====================================  ==========================================================
 gRPC API               served on ``--port``                   not served yet; said in the log
 classify and regress   served                                 not served yet: 501
-several models         ``--model_config_file``                one model, by name and base path; no labels yet
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
+base path that is a    reads it where TensorFlow has that    the start or reload is refused, as there is none but
+URI                    file system, else logs errors for     ``file://``
+                       ever
+base path missing      no new version of any model is found   the other models are not concerned
+custom model config    aborts                                 the start ends with 255, a reload is refused
+config refused         some of it is kept, so that the next   nothing of it is kept
+                       one may be judged wrongly
+config file            put into force at every look, though   put into force when it is not; goes on looking while
+                       it did not change; looks no more       models load
+                       while models load
+reload                 waits for ever for a model without     so it does, until a later one leaves the model out
+                       versions, and so do all later ones
+broken version         stays so while it is the newest, even  loaded again when it was gone for a moment
+                       when it was replaced
 ``--bind_address``     none: every interface, always          the address to listen on; default 0.0.0.0, every interface
 request bodies         of any size                            at most ``--rest_api_max_body_bytes`` (256 MiB), else 413
 port taken             logs it and serves the other API       ends with 255, as there is no other API yet

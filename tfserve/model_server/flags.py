@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tfserve.server_flags import SERVER_FLAGS, ServerFlag
 
@@ -29,7 +28,8 @@ _IN_USE = frozenset(
         *(flag.name for flag in OWN_FLAGS),
         *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
-        *("max_num_load_retries", "load_retry_interval_micros", "version"),
+        *("model_config_file", "model_config_file_poll_wait_seconds", "allow_version_labels_for_unavailable_models"),
+        *("num_load_threads", "num_unload_threads", "max_num_load_retries", "load_retry_interval_micros", "version"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
@@ -48,9 +48,14 @@ class Options:
     rest_api_max_body_bytes: int
     bind_address: str
     model_name: str
-    model_base_path: Path | None
+    model_base_path: str
+    model_config_file: str
+    model_config_file_poll_wait_seconds: int
+    allow_version_labels_for_unavailable_models: bool
     saved_model_tags: tuple[str, ...]
     file_system_poll_wait_seconds: int
+    num_load_threads: int
+    num_unload_threads: int
     max_num_load_retries: int
     load_retry_interval_micros: int
     tensorflow_session_parallelism: int
@@ -134,7 +139,5 @@ def _value_text(flag: ServerFlag, argument: str) -> str | None:
 def _options(values: dict[str, Value]) -> Options:
     names = Options.__dataclass_fields__
     chosen: dict[str, object] = {name: values[name] for name in names}
-    base_path = str(values["model_base_path"])
-    chosen["model_base_path"] = Path(base_path) if base_path else None
     chosen["saved_model_tags"] = tuple(filter(None, str(values["saved_model_tags"]).split(",")))
     return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

@@ -1,4 +1,4 @@
-"""The program: reads the command line, loads the model, opens the port when it is available, and ends on a signal."""
+"""The program: reads the command line, loads the models, opens the port when all serve, and ends on a signal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tfserve import __version__
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options, parse, usage
+from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.session import LoadOptions
@@ -69,31 +70,31 @@ def _serve(options: Options) -> int:
     """Loads and serves until told to stop; returns the exit code.
 
     Raises:
-        StatusError: the options contradict each other, the model cannot be loaded, or the port cannot be had.
+        StatusError: the options contradict each other, a model cannot be loaded, or the port cannot be had.
         EngineUnavailableError: there is no TensorFlow to run models in.
     """
-    model = _model(options)
+    models = _models(options)
     _check(options)
-    log.info(
-        "Building single TensorFlow model file config:  "
-        f"model_name: {options.model_name} model_base_path: {options.model_base_path}"
-    )
-    log.info("Adding/updating models.")
-    log.info(f" (Re-)adding model: {options.model_name}")
     c_api.library()
     import uvloop
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, _manager(model, options)))
+        return loop.run_until_complete(_load_and_serve(options, _manager(models, options)))
     finally:
         loop.close()
 
 
-def _model(options: Options) -> ModelConfig:
-    if options.model_base_path is None:
+def _models(options: Options) -> tuple[ModelConfig, ...]:
+    if options.model_config_file:
+        from tfserve.model_server.models.config_file import read_models
+
+        return read_models(Path(options.model_config_file))
+    name, base_path = options.model_name, options.model_base_path
+    if not base_path:
         raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
-    return ModelConfig(options.model_name, options.model_base_path)
+    log.info(f"Building single TensorFlow model file config:  model_name: {name} model_base_path: {base_path}")
+    return (ModelConfig(name, base_path_of(name, base_path)),)
 
 
 def _check(options: Options) -> None:
@@ -115,16 +116,19 @@ def _check(options: Options) -> None:
         )
 
 
-def _manager(model: ModelConfig, options: Options) -> Manager:
+def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
     intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
     if intra <= 0 and inter <= 0:
         intra = inter = options.tensorflow_session_parallelism
     return Manager(
-        [model],
+        models,
         ManagerOptions(
             options.file_system_poll_wait_seconds,
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
+            options.num_load_threads,
+            options.num_unload_threads,
+            options.allow_version_labels_for_unavailable_models,
         ),
         LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
     )
@@ -135,7 +139,7 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
     told_to_stop: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-    # What follows is only needed once the model is there; loading goes on in its thread meanwhile.
+    # What follows is only needed once the models are there; loading goes on in its thread meanwhile.
     from tfserve.model_server.inference.dispatcher import Dispatcher
     from tfserve.model_server.rest import http_server
     from tfserve.model_server.rest.app import RestApp
@@ -143,7 +147,7 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     await asyncio.wait({ready, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await ready
-        log.info("Finished adding/updating models")
+        _watch_config_file(options, manager)
         if options.port != 0:
             log.warning(f"The gRPC API is not served yet: nothing listens on port {options.port}")
         dispatcher = Dispatcher(manager, options.rest_api_num_threads)
@@ -156,9 +160,17 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
         log.plain("[http_server.py] NET_LOG: Entering the event loop ...\n")
         await http_server.serve(app, listener, stop)
+    ready.cancel()
     manager.stop()
     told_to_stop.cancel()
     return 0
+
+
+def _watch_config_file(options: Options, manager: Manager) -> None:
+    if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+        from tfserve.model_server.models.config_file import ConfigFile
+
+        ConfigFile(Path(options.model_config_file), options.model_config_file_poll_wait_seconds, manager).start()
 
 
 def _stop_on_signals() -> asyncio.Event:

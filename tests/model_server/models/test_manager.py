@@ -14,6 +14,8 @@ from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelCo
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
 
+from .versions import add, answer, states, stuck
+
 FAST = ManagerOptions(poll_seconds=0.05, max_retries=1, retry_seconds=0.1)
 
 
@@ -32,28 +34,6 @@ def managing(base_path: Path, options: ManagerOptions) -> Iterator[Manager]:
 def manager(tmp_path: Path) -> Iterator[Manager]:
     with managing(tmp_path / "m", FAST) as managed:
         yield managed
-
-
-def add(models: Path, base_path: Path, version: int, broken: bool = False) -> None:
-    """Puts a version there at once, as a careful exporter does."""
-    made = base_path.parent / "made"
-    shutil.copytree(models / "constant" / str(version), made)
-    if broken:
-        (made / "saved_model.pb").write_bytes(b"\x0a\xff")
-    made.rename(base_path / str(version))
-
-
-def answer(manager: Manager, version: int | None = None) -> float:
-    with manager.use(ModelSpec("m", version)) as servable:
-        return float(servable.run("", {"x": np.zeros(1, np.float32)})["y"][0])
-
-
-def states(manager: Manager) -> dict[int, str]:
-    """Returns the state of each version that was seen; empty before any was."""
-    try:
-        return {status.version: status.state.name for status in manager.statuses("m")}
-    except StatusError:
-        return {}
 
 
 def test_a_newer_version_takes_over_and_the_older_one_comes_back(
@@ -157,3 +137,24 @@ def test_polling_once_or_never(models: Path, tmp_path: Path) -> None:
         time.sleep(0.3)
         assert states(looks_once) == {1: "AVAILABLE"}
         assert not never_looks.ready.done()
+
+
+def test_a_version_that_is_stuck_is_left_behind(models: Path, tmp_path: Path) -> None:
+    base_path = tmp_path / "m"
+    with managing(base_path, FAST) as managed:
+        with stuck(base_path, 1):
+            managed.start()
+            eventually(lambda: states(managed) == {1: "LOADING"})
+            add(models, base_path, 2)
+            managed.ready.result(timeout=10)
+            assert answer(managed) == 2.0
+            assert states(managed) == {2: "AVAILABLE", 1: "LOADING"}
+        eventually(lambda: states(managed) == {2: "AVAILABLE", 1: "END"})
+        assert managed.statuses("m", 1)[0].code is not Code.OK
+
+
+def test_nothing_to_serve_is_ready_at_once() -> None:
+    managed = Manager([], FAST, LoadOptions())
+    managed.start()
+    managed.ready.result(timeout=10)
+    managed.stop()

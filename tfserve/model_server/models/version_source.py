@@ -1,4 +1,4 @@
-"""Which versions of a model there are: the numbered directories under its base path.
+"""Which versions of a model should serve: the numbered directories under its base path that its policy chooses.
 
 Source: ``FileSystemStoragePathSource`` of TensorFlow Serving.
 """
@@ -9,30 +9,47 @@ import re
 from pathlib import Path
 
 from tfserve.model_server import log
+from tfserve.model_server.models.config import All, Latest, ModelConfig, Specific
 
 MAX_VERSION = (1 << 63) - 1
 
 _VERSION_NAME = re.compile(r"[0-9]{1,32}")
 
 
-def find_versions(name: str, base_path: Path) -> dict[int, Path] | None:
-    """Returns what is under `base_path` and named like a version, by number; logs it if there is nothing.
-
-    Args:
-        name: the model's name, for the log.
-        base_path: directory of the model's versions.
+def find_versions(model: ModelConfig) -> dict[int, Path] | None:
+    """Returns the versions that should serve, by number; logs it if there are none, or not all that are asked for.
 
     Returns:
-        Version -> path, or None if `base_path` cannot be read, which may be for a moment only.
+        Version -> path, or None if the base path cannot be read, which may be for a moment only.
     """
+    if model.policy == Specific(()):
+        log.warning(f"No specific versions requested for servable {model.name}.")
+        return {}
     try:
-        children = sorted(base_path.iterdir())
-    except OSError as failure:
+        if isinstance(model.policy, Specific):
+            named = {version: model.base_path / str(version) for version in model.policy.versions}
+            if all(path.exists() for path in named.values()):  # no need to list a directory that may be long
+                return named
+        children = sorted(model.base_path.iterdir())
+    except (OSError, ValueError) as failure:
+        problem = failure.strerror if isinstance(failure, OSError) else str(failure)
         log.error(
             "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path "
-            f"{base_path} for servable {name} with error NOT_FOUND: {base_path} cannot be read: {failure.strerror}"
+            f"{model.base_path} for servable {model.name} with error NOT_FOUND: {model.base_path} cannot be read: "
+            f"{problem}"
         )
         return None
+    chosen = _choose(model, _index(children))
+    if not chosen:
+        log.warning(
+            f"No versions of servable {model.name} found under base path {model.base_path}. "
+            "Did you forget to name your leaf directory as a number (eg. '/1/')?"
+        )
+    return chosen
+
+
+def _index(children: list[Path]) -> dict[int, Path]:
+    """Returns what is named like a version, by number."""
     versions: dict[int, Path] = {}
     for child in children:
         if not _VERSION_NAME.fullmatch(child.name) or int(child.name) > MAX_VERSION:
@@ -44,9 +61,21 @@ def find_versions(name: str, base_path: Path) -> dict[int, Path] | None:
                 f"{versions[version].name} will be ignored."
             )
         versions[version] = child
-    if not versions:
-        log.warning(
-            f"No versions of servable {name} found under base path {base_path}. "
-            "Did you forget to name your leaf directory as a number (eg. '/1/')?"
-        )
     return versions
+
+
+def _choose(model: ModelConfig, versions: dict[int, Path]) -> dict[int, Path]:
+    """Returns those of `versions` that the policy of `model` asks for."""
+    match model.policy:
+        case Latest(count):
+            return {version: versions[version] for version in sorted(versions)[-count:]}
+        case All():
+            return versions
+        case Specific(wanted):
+            for version in wanted:
+                if version not in versions:
+                    log.warning(
+                        f"Version {version} of servable {model.name}, which was requested to be served as a 'specific' "
+                        "version in the servable's version policy, was not found in the file system"
+                    )
+            return {version: versions[version] for version in wanted if version in versions}
