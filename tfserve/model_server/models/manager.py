@@ -22,6 +22,7 @@ from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError, invalid_argument, not_found
+from tfserve.protos.model_config_pb2 import ModelServerConfig
 
 _DRAIN_POLL_SECONDS = 0.02
 
@@ -176,6 +177,14 @@ class Manager:
                 raise not_found(f"Servable not found for request: {asked}")
             found.users += 1
             return Lease(found, found.servable, self._lock)
+
+    def reload(self, config: ModelServerConfig) -> None:
+        """Takes over another configuration.
+
+        Raises:
+            StatusError: it cannot be taken over.
+        """
+        raise StatusError(Code.UNIMPLEMENTED, "The configuration of this server cannot be changed yet")
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Returns the status of each version of a model that was ever seen, newest first, or of a certain one.
