@@ -16,7 +16,18 @@ from tests.program import Copy, Program, assert_told, eventually
 def pair(tfserve: Program, copied: Copy) -> dict[str, dict[str, Any]]:
     """Two servers, a and b, each with a model of its own."""
     runs = {
-        name: tfserve.begin("run", copied(name), "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--no-smoke-test", "--json")
+        name: tfserve.begin(
+            "run",
+            copied(name),
+            "--engine",
+            "local",
+            "--rest-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--no-smoke-test",
+            "--json",
+        )
         for name in ("a", "b")
     }
     return {name: json.loads(run.communicate(timeout=60)[0]) for name, run in runs.items()}
@@ -99,7 +110,19 @@ def test_bad_usage(tfserve: Program, arguments: list[str]) -> None:
 
 
 def test_a_damaged_record_of_a_living_server(tfserve: Program, half_plus_two: Path) -> None:
-    said = tfserve.json("run", half_plus_two, "--name", "m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--no-smoke-test")
+    said = tfserve.json(
+        "run",
+        half_plus_two,
+        "--name",
+        "m",
+        "--engine",
+        "local",
+        "--rest-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--no-smoke-test",
+    )
     (tfserve.servers / "m" / "server.json").write_text("[]")
     (found,) = tfserve.json("ps")
     assert (found["name"], found["state"], found["pid"]) == ("m", "dead", said["pid"])

@@ -20,6 +20,9 @@ class GrpcProcess(ServerProcess):
         self.grpc_port = any_free_port("127.0.0.1")
         super().__init__(log_path, base_path, f"--port={self.grpc_port}", *flags, name=name)
 
+    def __enter__(self) -> GrpcProcess:
+        return self
+
     def client(self) -> Client:
         return Client(f"127.0.0.1:{self.grpc_port}")
 

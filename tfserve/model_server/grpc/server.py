@@ -47,14 +47,13 @@ class GrpcServer:
     """
 
     def __init__(self, dispatcher: Dispatcher, options: Options) -> None:
-        self._server = grpc.aio.server(
-            options=[
-                ("grpc.so_reuseport", 0),  # or a second server could share the port unnoticed
-                ("grpc.max_send_message_length", -1),
-                ("grpc.max_receive_message_length", options.grpc_max_message_bytes),
-                *_channel_arguments(options.grpc_channel_arguments),
-            ]
-        )
+        arguments = {
+            "grpc.so_reuseport": 0,  # or a second server could share the port unnoticed
+            "grpc.max_send_message_length": -1,
+            "grpc.max_receive_message_length": options.grpc_max_message_bytes,
+            **channel_arguments(options.grpc_channel_arguments),
+        }
+        self._server = grpc.aio.server(options=list(arguments.items()))
         for service, answers in _services(dispatcher, options).items():
             handlers = {
                 name: grpc.unary_unary_rpc_method_handler(_handler(name, answer)) for name, answer in answers.items()
@@ -162,18 +161,17 @@ def _shortened(message: str) -> str:
     return encoded[:_MAX_MESSAGE_LENGTH].decode(errors="ignore") + "...TRUNCATED"
 
 
-def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
+def channel_arguments(text: str) -> dict[str, int | str]:
     """Reads ``KEY=VALUE,KEY=VALUE``, where a value that is a 32-bit integer is one, and any other a string.
 
     Raises:
         StatusError: INVALID_ARGUMENT, a part has no ``=``.
     """
-    arguments: list[tuple[str, int | str]] = []
+    arguments: dict[str, int | str] = {}
     for part in text.split(",") if text else ():
         key, equals, value = part.partition("=")
         if not key or not equals:
             raise invalid_argument(f"--grpc_channel_arguments: {part!r} is not KEY=VALUE")
         number = int(value) if _INTEGER.fullmatch(value) else None
-        fits = number is not None and -(1 << 31) <= number < 1 << 31
-        arguments.append((key, number if fits else value))  # type: ignore[arg-type]  # an int where it fits
+        arguments[key] = number if number is not None and -(1 << 31) <= number < 1 << 31 else value
     return arguments
