@@ -15,8 +15,8 @@ from tfserve.plan import Binary, EngineFacts, HostPorts, LaunchPlan, Mount, Publ
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
-OWN = Binary(("python", "-m", "tfserve.model_server"), official=False, serves_grpc=False)
-OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True, serves_grpc=True)
+OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)
+OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True)
 BASE = ModelDirectory(Path("/data/m"), Layout.BASE_PATH, (ModelVersion(3, Path("/data/m/3")),), "m")
 
 
@@ -146,6 +146,8 @@ def test_the_plan_of_a_process() -> None:
     )
     assert made.mounts == (Mount("/data/m", "/state/prod/models/m"),)
     assert (made.rest, made.grpc) == (PublishedPort(8501, "127.0.0.2", 8501), None)
+    assert "--port=8500" in process(ports=HostPorts(8501, 8500)).command
+    assert process(ports=HostPorts(8501, 8500)).grpc == PublishedPort(8500, "127.0.0.1", 8500)
     assert (made.environment, made.image, made.remove, made.gpu) == ({"A": "1"}, None, True, False)
 
 
@@ -156,6 +158,8 @@ def test_the_official_server_as_a_process() -> None:
     assert not any(argument.startswith("--bind_address") for argument in made.command)
     assert made.grpc == PublishedPort(8500, "0.0.0.0", 8500)  # it has no flag for another address
     assert process(binary=OFFICIAL, ports=HostPorts(None, 8500)).rest is None
+    with pytest.raises(UsageError, match="gRPC"):
+        process(binary=OFFICIAL, ports=HostPorts(8501, None))
 
 
 @pytest.mark.parametrize(
@@ -178,10 +182,6 @@ def test_a_process_has_no_options_of_containers(changes: dict[str, Any], option:
 def test_what_the_local_server_does_not_do() -> None:
     with pytest.raises(GpuError):
         process(spec(gpu=True))
-    with pytest.raises(UsageError, match="no gRPC API"):
-        process(ports=HostPorts(8501, 8500))
-    with pytest.raises(UsageError, match="REST alone"):
-        process(ports=HostPorts(None, None))
 
 
 @pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(ports=HostPorts(None, 8500), gpu=True)])

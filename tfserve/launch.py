@@ -183,9 +183,6 @@ def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progr
             hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
         )
     rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
-    asked_for_grpc = spec.grpc_port.explicit and spec.grpc_port.number  # 0, any free one, is happy with none
-    if engine is not None and not engine.serves_grpc and not asked_for_grpc:
-        return HostPorts(rest_port, None)
     others = taken | ({rest_port} if rest_port else set())
     return HostPorts(rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
 

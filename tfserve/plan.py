@@ -79,12 +79,10 @@ class Binary:
     Attributes:
         argv: how it is started, without flags.
         official: whether it is TensorFlow's own ``tensorflow_model_server``, which listens on every interface.
-        serves_grpc: whether it opens the gRPC port.
     """
 
     argv: tuple[str, ...]
     official: bool
-    serves_grpc: bool
 
 
 @dataclass(frozen=True)
@@ -224,13 +222,10 @@ def process_plan(
     (model,) = spec.models
     (directory,) = directories
     _refuse_container_options(spec)
-    if ports.grpc is not None and not binary.serves_grpc:
+    if ports.grpc is None and binary.official:
         raise UsageError(
-            "The local model server has no gRPC API yet.",
-            hint="Leave --grpc-port out and use REST, put tensorflow_model_server on PATH, or use --engine docker.",
+            "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
-    if ports.rest is None and not binary.serves_grpc:
-        raise UsageError("The local model server serves REST alone.", hint="Leave --rest-port none out.")
     base_path = str(root / model.name)
     flags = [
         f"--port={ports.grpc or 0}",

@@ -25,6 +25,7 @@ _LATER_POLLS_SECONDS = 0.1
 _EXIT_SECONDS = 3.0
 _SETTLE_SECONDS = 0.1  # what a dying server still writes after its first fatal line
 _STARTED = "Entering the event loop"
+_GRPC_STARTED = "Running gRPC ModelServer at"  # before that, and the last word of a server without REST
 
 
 @dataclass
@@ -117,7 +118,7 @@ def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watc
                 break
             watch.lines.append(line)
             watch.fatal |= is_fatal(line)
-            watch.started |= _STARTED in line
+            watch.started |= _STARTED in line or (server.rest_url is None and _GRPC_STARTED in line)
         watch.ended = True
     except OSError:  # the log was removed with the server
         watch.ended = True

@@ -25,7 +25,8 @@ class Served:
 def served(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server for all the tests that only ask it."""
     program = Program(tmp_path_factory.mktemp("home"))
-    yield Served(program, program.json("run", half_plus_two, "--engine", "local", "--rest-port", "0"))
+    ports = ("--rest-port", "0", "--grpc-port", "0")
+    yield Served(program, program.json("run", half_plus_two, "--engine", "local", *ports))
     program.clean_up()
 
 

@@ -91,7 +91,7 @@ def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
 
 
 def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) -> None:
-    run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
+    run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
     log = tfserve.servers / "half_plus_two" / "server.log"
     log.unlink()

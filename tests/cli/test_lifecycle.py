@@ -11,14 +11,13 @@ import pytest
 
 from tests.program import Copy, Program, assert_told, eventually
 
+LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
+
 
 @pytest.fixture
 def pair(tfserve: Program, copied: Copy) -> dict[str, dict[str, Any]]:
     """Two servers, a and b, each with a model of its own."""
-    runs = {
-        name: tfserve.begin("run", copied(name), "--engine", "local", "--rest-port", "0", "--no-smoke-test", "--json")
-        for name in ("a", "b")
-    }
+    runs = {name: tfserve.begin("run", copied(name), *LOCAL, "--no-smoke-test", "--json") for name in ("a", "b")}
     return {name: json.loads(run.communicate(timeout=60)[0]) for name, run in runs.items()}
 
 
@@ -82,7 +81,7 @@ def test_a_damaged_record(tfserve: Program, half_plus_two: Path) -> None:
     for text in ("", "{", '{"plan": "{}"}', "[]"):
         (directory / "server.json").write_text(text)
         assert tfserve.json("ps") == []
-    done = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
+    done = tfserve("run", half_plus_two, *LOCAL, "--wait", "0")
     assert done.returncode == 0
 
 
@@ -99,7 +98,7 @@ def test_bad_usage(tfserve: Program, arguments: list[str]) -> None:
 
 
 def test_a_damaged_record_of_a_living_server(tfserve: Program, half_plus_two: Path) -> None:
-    said = tfserve.json("run", half_plus_two, "--name", "m", "--engine", "local", "--rest-port", "0", "--no-smoke-test")
+    said = tfserve.json("run", half_plus_two, "--name", "m", *LOCAL, "--no-smoke-test")
     (tfserve.servers / "m" / "server.json").write_text("[]")
     (found,) = tfserve.json("ps")
     assert (found["name"], found["state"], found["pid"]) == ("m", "dead", said["pid"])

@@ -60,7 +60,7 @@ def test_a_reader_that_has_enough(served: Served) -> None:
 
 
 def test_following_ends_with_the_server(tfserve: Program, half_plus_two: Path) -> None:
-    run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--wait", "0")
+    run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
     logs = tfserve.begin("logs", "half_plus_two", "--follow")
     assert logs.stdout is not None

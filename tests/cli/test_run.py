@@ -17,13 +17,13 @@ import pytest
 from tests.cli.conftest import Served
 from tests.program import Copy, Program, assert_told, eventually
 
-LOCAL = ("--engine", "local", "--rest-port", "0")
+LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
 
 def test_json(served: Served) -> None:
     said = dict(served.said)
     smoke_test = said.pop("smoke_test")
-    pid, url, created = said["pid"], said["rest_url"], said["created"]
+    pid, url, address, created = said["pid"], said["rest_url"], said["grpc_address"], said["created"]
     assert said == {
         "name": "half_plus_two",
         "engine": "local",
@@ -35,11 +35,12 @@ def test_json(served: Served) -> None:
         "gpu": False,
         "models": [{"name": "half_plus_two", "versions": [{"version": 1, "state": "AVAILABLE"}]}],
         "rest_url": url,
-        "grpc_address": None,
+        "grpc_address": address,
         "created": created,
     }
     assert pid in served.tfserve.processes()
     assert url.startswith("http://127.0.0.1:")
+    assert address.startswith("127.0.0.1:")
     assert datetime.fromisoformat(created.replace("Z", "+00:00")).tzinfo is not None
     assert set(smoke_test) == {"ok", "latency_ms", "response"}
     assert smoke_test["ok"] is True
@@ -75,7 +76,6 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--memory", "1g"], 2, "knows no --memory"),
         (["{model}", "--image", "x", "--tag", "1"], 2, "knows no --image, --tag"),
         (["{model}", "--gpu"], 9, "serves on the CPU"),
-        (["{model}", "--grpc-port", "8500"], 2, "no gRPC API yet"),
         (["{model}", "--rm", "--restart", "always"], 2, "contradict"),
         (["{model}", "--replace", "--keep-failed"], 2, "contradict"),
         (["{model}", "--smoke-test", "{"], 2, "JSON"),
@@ -121,12 +121,25 @@ def test_docker_that_is_not_there(tfserve: Program, half_plus_two: Path) -> None
     assert_told(done, 4, "No Docker Engine answers", "docs.docker.com", "--engine local")
 
 
-def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path) -> None:
+@pytest.mark.parametrize("option", ["--rest-port", "--grpc-port"])
+def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        done = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", port)
-        assert_told(done, 6, f"Port {port} on 127.0.0.1 is taken", "--rest-port; 0 takes any free one")
+        done = tfserve("run", half_plus_two, *LOCAL, option, port)
+        assert_told(done, 6, f"Port {port} on 127.0.0.1 is taken", f"{option}; 0 takes any free one")
     assert tfserve.left() == []
+
+
+def test_one_api_alone(tfserve: Program, half_plus_two: Path) -> None:
+    said = tfserve.json("run", half_plus_two, *LOCAL, "--rest-port", "none")
+    assert (said["rest_url"], said["health"], said["smoke_test"]) == (None, "unknown", None), said
+    host, _, port = said["grpc_address"].rpartition(":")
+    socket.create_connection((host, int(port))).close()
+    assert tfserve("rm", "--force", said["name"]).returncode == 0
+    said = tfserve.json("run", half_plus_two, *LOCAL, "--grpc-port", "none")
+    assert said["grpc_address"] is None
+    assert said["health"] == "available"
+    assert tfserve("rm", "--force", said["name"]).returncode == 0
 
 
 def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two: Path) -> None:
@@ -256,7 +269,7 @@ def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path
     assert tfserve.left() == ["m"]
 
     port = old["rest_url"].rpartition(":")[2]
-    arguments = ("run", model, "--name", "m", "--engine", "local", "--rest-port", port, "--replace")
+    arguments = ("run", model, "--name", "m", *LOCAL, "--rest-port", port, "--replace")
     new = tfserve.json(*arguments, "--no-smoke-test")
     assert new["created"] >= back["created"]
     assert new["smoke_test"] is None

@@ -14,8 +14,8 @@ def test_ps_and_status_say_what_run_said(served: Served) -> None:
 def test_ps_for_people(served: Served) -> None:
     head, row = served.tfserve("ps").stdout.splitlines()
     assert head.split() == ["NAME", "ENGINE", "STATE", "HEALTH", "MODELS", "REST", "GRPC"]
-    url = served.said["rest_url"]
-    assert row.split() == ["half_plus_two", "local", "running", "available", "half_plus_two", url, "-"]
+    url, address = served.said["rest_url"], served.said["grpc_address"]
+    assert row.split() == ["half_plus_two", "local", "running", "available", "half_plus_two", url, address]
     assert head.index("REST") == row.index(url)
 
 

@@ -88,6 +88,15 @@ def make_zoo(directory: Path) -> None:
     tf.saved_model.save(zoo, str(directory), signatures | echoes | {"serving_default": zoo.two})
 
 
+def add_default(directory: Path, signature: str, alias: str, value: object) -> None:
+    """Gives an input of a signature a default value, which `tf.saved_model.save` cannot."""
+    file = directory / "saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    defaults = saved_model.meta_graphs[0].signature_def[signature].defaults
+    defaults[alias].CopyFrom(tf.make_tensor_proto(value))
+    file.write_bytes(saved_model.SerializeToString())
+
+
 class Constant(tf.Module):
     """Answers its version, whatever it is asked."""
 
@@ -160,6 +169,7 @@ def rewrite_as_text(directory: Path) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     make_zoo(target / "zoo" / "1")
+    add_default(target / "zoo" / "1", "pair", "number", [7])
     for number in (1, 2):
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)

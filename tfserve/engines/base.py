@@ -85,11 +85,6 @@ class Engine(Protocol):
         """Whether it publishes on this machine, so that a look at this machine's ports says what is free."""
         ...
 
-    @property
-    def serves_grpc(self) -> bool:
-        """Whether its servers have a gRPC API."""
-        ...
-
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:

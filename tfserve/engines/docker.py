@@ -40,7 +40,6 @@ class DockerEngine:
     """
 
     name: EngineName = "docker"
-    serves_grpc = True
 
     def __init__(self, client: APIClient) -> None:
         self.client = client

@@ -41,11 +41,6 @@ class LocalEngine:
     def __init__(self) -> None:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
-    @property
-    def serves_grpc(self) -> bool:
-        """Whether the program that runs has a gRPC API; see `Engine.serves_grpc`."""
-        return find_binary().serves_grpc
-
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:

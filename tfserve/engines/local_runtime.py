@@ -16,7 +16,7 @@ __all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed"]
 
 OFFICIAL = "tensorflow_model_server"
 INSTALL = "pip install 'tfserve[local]'"
-_NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn")
+_NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn", "grpc")
 
 
 def is_installed() -> bool:
@@ -39,14 +39,14 @@ def find_binary() -> Binary:
 
     official = shutil.which(OFFICIAL)
     if official:
-        return Binary((official,), official=True, serves_grpc=True)
+        return Binary((official,), official=True)
     missing = _missing()
     if missing:
         raise EngineUnavailableError(
             f"The local engine is not installed; it lacks: {', '.join(missing)}.",
             hint=f"Install it: {INSTALL}",
         )
-    return Binary((sys.executable, "-m", "tfserve.model_server"), official=False, serves_grpc=False)
+    return Binary((sys.executable, "-m", "tfserve.model_server"), official=False)
 
 
 def _missing() -> list[str]:

@@ -12,8 +12,7 @@ Where it differs from the official server on purpose:
 =====================  =====================================  ==========================================================
 what                   official server                        here
 =====================  =====================================  ==========================================================
-gRPC API               served on ``--port``                   not served yet; said in the log
-classify and regress   served                                 not served yet: 501
+classify and regress   served                                 not served yet: 501, UNIMPLEMENTED
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
 base path that is a    reads it where TensorFlow has that    the start or reload is refused, as there is none but
 URI                    file system, else logs errors for     ``file://``
@@ -30,8 +29,18 @@ reload                 waits for ever for a model without     so it does, until 
 broken version         stays so while it is the newest, even  loaded again when it was gone for a moment
                        when it was replaced
 ``--bind_address``     none: every interface, always          the address to listen on; default 0.0.0.0, every interface
-request bodies         of any size                            at most ``--rest_api_max_body_bytes`` (256 MiB), else 413
-port taken             logs it and serves the other API       ends with 255, as there is no other API yet
+request bodies         of any size; gRPC 2 GiB                at most ``--rest_api_max_body_bytes`` (256 MiB), else
+                                                              413; ``--grpc_max_message_bytes`` (2 GiB), else
+                                                              RESOURCE_EXHAUSTED
+port taken             REST: logs it and serves gRPC alone;   ends with 255
+                       gRPC: another server may share it
+one API alone          gRPC alone                             either, where the other one's port is 0
+gRPC deadline          the run goes on                        ends the run
+gRPC request that is   INTERNAL                               INVALID_ARGUMENT
+no such message
+tensor of a request    any size                               at most 64 MiB, else INVALID_ARGUMENT
+with fewer values
+than elements
 SIGTERM, SIGINT        ends at once, with 143 or 130          takes nothing new, finishes what runs, ends with 0 within
                                                               10 s; a second signal ends it at once, 128 + its number
 integers out of range  wrap around silently (int8, uint8,     400
@@ -43,7 +52,7 @@ float32 outputs        6 digits, or 9 if those do not read    as few digits as r
 column format, base64  one value on each line                 on one line; the same JSON
 strings that are not   written as they are: broken JSON       broken bytes become U+FFFD; name the output ``*_bytes``
 UTF-8                                                         to get every byte
-nesting                any depth                              at most 32 dimensions, else 400
+nesting                any depth; gRPC 254 dimensions         at most 32 dimensions, else 400, INVALID_ARGUMENT
 ``Inf`` in JSON        read as Infinity                       400; ``NaN``, ``Infinity`` and ``-Infinity`` are read
 time limit             every request                          requests up to 64 KiB to a model that usually takes under
                                                               2 ms run to their end

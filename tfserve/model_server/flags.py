@@ -17,6 +17,12 @@ OWN_FLAGS = (
     ServerFlag(
         "rest_api_max_body_bytes", "int64", 256 << 20, "Largest body of a REST request, in bytes; larger ones get 413."
     ),
+    ServerFlag(
+        "grpc_max_message_bytes",
+        "int32",
+        (1 << 31) - 1,
+        "Largest gRPC request, in bytes; larger ones get RESOURCE_EXHAUSTED.",
+    ),
 )
 """Flags that the official server does not have."""
 
@@ -26,6 +32,8 @@ _ALL_FLAGS = (*SERVER_FLAGS, *OWN_FLAGS)
 _IN_USE = frozenset(
     {
         *(flag.name for flag in OWN_FLAGS),
+        *("grpc_socket_path", "grpc_channel_arguments", "ssl_config_file", "use_alts_credentials"),
+        *("enable_grpc_healthcheck_service", "enable_serialization_as_tensor_content"),
         *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("model_config_file", "model_config_file_poll_wait_seconds", "allow_version_labels_for_unavailable_models"),
@@ -47,6 +55,13 @@ class Options:
     rest_api_timeout_in_ms: int
     rest_api_max_body_bytes: int
     bind_address: str
+    grpc_socket_path: str
+    grpc_channel_arguments: str
+    grpc_max_message_bytes: int
+    ssl_config_file: str
+    use_alts_credentials: bool
+    enable_grpc_healthcheck_service: bool
+    enable_serialization_as_tensor_content: bool
     model_name: str
     model_base_path: str
     model_config_file: str

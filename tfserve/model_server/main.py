@@ -1,4 +1,4 @@
-"""The program: reads the command line, loads the models, opens the port when all serve, and ends on a signal."""
+"""The program: reads the command line, loads the models, opens the ports when all serve, and ends on a signal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +108,12 @@ def _check(options: Options) -> None:
             "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
             "separately. You cannot configure all."
         )
-    if options.rest_api_port == 0:
-        raise invalid_argument("--rest_api_port must be set: this server has no other API yet.")
-    if options.rest_api_port == options.port:
+    if options.rest_api_port == 0 and not _serves_grpc(options):
+        raise invalid_argument(
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set, or "
+            "--rest_api_port."
+        )
+    if options.rest_api_port == options.port != 0:
         raise invalid_argument(
             "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API."
         )
@@ -139,18 +142,47 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
     told_to_stop: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-    # What follows is only needed once the models are there; loading goes on in its thread meanwhile.
-    from tfserve.model_server.inference.dispatcher import Dispatcher
-    from tfserve.model_server.rest import http_server
-    from tfserve.model_server.rest.app import RestApp
-
+    _import_apis(options)  # while the models load in their threads
     await asyncio.wait({ready, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await ready
         _watch_config_file(options, manager)
-        if options.port != 0:
-            log.warning(f"The gRPC API is not served yet: nothing listens on port {options.port}")
-        dispatcher = Dispatcher(manager, options.rest_api_num_threads)
+        await _serve_apis(options, manager, stop)
+    ready.cancel()
+    manager.stop()
+    told_to_stop.cancel()
+    return 0
+
+
+def _import_apis(options: Options) -> None:
+    """Loads the modules that `_serve_apis` needs."""
+    import tfserve.model_server.inference.dispatcher
+
+    if _serves_grpc(options):
+        import tfserve.model_server.grpc.server
+    if options.rest_api_port != 0:
+        import tfserve.model_server.rest.app
+        import tfserve.model_server.rest.http_server  # noqa: F401
+
+
+async def _serve_apis(options: Options, manager: Manager, stop: asyncio.Event) -> None:
+    """Opens the ports, and serves until `stop` is set and what ran then is done.
+
+    Raises:
+        StatusError: a port cannot be had.
+    """
+    from tfserve.model_server.inference.dispatcher import Dispatcher
+
+    dispatcher = Dispatcher(manager, options.rest_api_num_threads)
+    serving: list[Coroutine[Any, Any, None]] = []
+    if _serves_grpc(options):
+        from tfserve.model_server.grpc.server import GrpcServer
+
+        serving.append(GrpcServer(dispatcher, options).serve(stop))
+    if options.rest_api_port != 0:
+        from tfserve.model_server.rest import http_server
+        from tfserve.model_server.rest.app import RestApp
+
         app = RestApp(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
@@ -159,11 +191,12 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
             raise
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
         log.plain("[http_server.py] NET_LOG: Entering the event loop ...\n")
-        await http_server.serve(app, listener, stop)
-    ready.cancel()
-    manager.stop()
-    told_to_stop.cancel()
-    return 0
+        serving.append(http_server.serve(app, listener, stop))
+    await asyncio.gather(*serving)
+
+
+def _serves_grpc(options: Options) -> bool:
+    return options.port != 0 or bool(options.grpc_socket_path)
 
 
 def _watch_config_file(options: Options, manager: Manager) -> None:

@@ -1,4 +1,4 @@
-"""Walks a serialized protobuf message field by field, where parsing all of it would cost too much.
+"""Walks and writes serialized protobuf messages field by field, where a whole message object would cost too much.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-__all__ = ["MalformedError", "fields"]
+__all__ = ["MalformedError", "fields", "length_delimited", "varint"]
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
@@ -26,14 +26,14 @@ def fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, in
     """
     position = start
     while position < end:
-        tag, position = _varint(data, position, end)
+        tag, position = _read_varint(data, position, end)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:
-            _, stop = _varint(data, position, end)
+            _, stop = _read_varint(data, position, end)
         elif wire_type == _FIXED64:
             stop = position + 8
         elif wire_type == _LENGTH_DELIMITED:
-            length, position = _varint(data, position, end)
+            length, position = _read_varint(data, position, end)
             stop = position + length
         elif wire_type == _FIXED32:
             stop = position + 4
@@ -47,7 +47,27 @@ def fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, in
         position = stop
 
 
-def _varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
+def length_delimited(tag: int, payload: bytes) -> bytes:
+    """Returns a length-delimited field of a serialized protobuf message.
+
+    Args:
+        tag: the field's number and wire type, below 128.
+        payload: its content.
+    """
+    return b"%c%b%b" % (tag, varint(len(payload)), payload)
+
+
+def varint(value: int) -> bytes:
+    """Returns `value`, at least 0, in protobuf's variable-length encoding."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 7 * _MAX_VARINT_BYTES, 7):
         if position >= end:

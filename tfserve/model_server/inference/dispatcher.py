@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.models.manager import Manager
 
+DRAIN_SECONDS = 9
+"""How long requests may still run after a signal; orchestrators kill after 10."""
+
 INLINE_BYTES = 1 << 16
 """Size of the largest request that may run on the event loop."""
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import uvicorn
 
+from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
 from tfserve.model_server.status import Code, StatusError
 
 KEEP_ALIVE_SECONDS = 50  # libevent's default, which the official server keeps
-DRAIN_SECONDS = 9  # how long requests may still run after a signal; orchestrators kill after 10
 _LAST_WORDS_SECONDS = 0.5
 _BACKLOG = 2048
 

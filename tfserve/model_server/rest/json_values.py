@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tfserve.model_server.runtime.tensors import DT_STRING, Array, dtype_name, numpy_dtype
+from tfserve.model_server.runtime.tensors import DT_STRING, MAX_RANK, Array, dtype_name, numpy_dtype
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.saved_model_pb2 import DataType
-
-MAX_RANK = 32  # of a tensor in a request; NumPy takes no more than 64
 
 _DT_BOOL: int = DataType.DT_BOOL
 _SHOWN_CHARACTERS = 256

@@ -15,6 +15,7 @@ from tfserve.model_server.runtime.tensors import Array, new_tensor, take_tensor
 from tfserve.model_server.status import Code, StatusError, not_found
 from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs
 from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
+from tfserve.protos.wire import varint
 
 # Field numbers of ConfigProto and RunOptions. Source: tensorflow/core/protobuf/config.proto.
 _CONFIG_INTRA_OP_PARALLELISM_THREADS = 2
@@ -198,17 +199,4 @@ def _field(number: int, value: int) -> bytes:
     """Returns an integer field of a serialized protobuf message; nothing for 0, the default."""
     if value == 0:
         return b""
-    return _varint(number << 3) + _varint(value % (1 << 64))  # negative values as two's complement
-
-
-def _varint(value: int) -> bytes:
-    """Returns `value`, at least 0, in protobuf's variable-length encoding.
-
-    Source: https://protobuf.dev/programming-guides/encoding/
-    """
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return varint(number << 3) + varint(value % (1 << 64))  # negative values as two's complement

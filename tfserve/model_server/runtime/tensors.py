@@ -39,6 +39,9 @@ _NUMPY_DTYPES: dict[int, type[np.generic]] = {
 
 DT_STRING: int = DataType.DT_STRING  # a plain number; the enum looks its members up each time
 
+MAX_RANK = 32
+"""Most dimensions of a tensor in a request; NumPy takes no more than 64."""
+
 _TF_STRING_BYTES = 24  # sizeof(TF_TString)
 _SMALL_BYTES = 1 << 13
 
@@ -58,6 +61,15 @@ def numpy_dtype(dtype: int) -> np.dtype[Any]:
     if dtype not in _NUMPY_DTYPES:
         raise StatusError(Code.UNIMPLEMENTED, f"Tensors of type {dtype_name(dtype)} are not supported")
     return np.dtype(_NUMPY_DTYPES[dtype])
+
+
+@functools.cache
+def data_type(dtype: np.dtype[Any]) -> int:
+    """Returns the number of TensorFlow's ``DataType`` for a dtype that `numpy_dtype` gave."""
+    for number, known in _NUMPY_DTYPES.items():
+        if known is dtype.type:
+            return number
+    return DataType.DT_BFLOAT16
 
 
 @functools.cache

@@ -1,0 +1,43 @@
+"""Servers with a gRPC port, and clients of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.model_server.server_process import ServerProcess
+from tfserve.ports import any_free_port
+
+from .client import Client
+
+
+class GrpcProcess(ServerProcess):
+    """A server with both ports."""
+
+    def __init__(self, log_path: Path, base_path: Path, *flags: str, name: str = "m") -> None:
+        self.grpc_port = any_free_port("127.0.0.1")
+        super().__init__(log_path, base_path, f"--port={self.grpc_port}", *flags, name=name)
+
+    def __enter__(self) -> GrpcProcess:
+        return self
+
+    def client(self) -> Client:
+        return Client(f"127.0.0.1:{self.grpc_port}")
+
+
+@pytest.fixture(scope="session")
+def zoo_process(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[GrpcProcess]:
+    """A server with the model ``zoo``, and what is off by default."""
+    log = tmp_path_factory.mktemp("grpc_zoo") / "log"
+    flags = ("--enable_grpc_healthcheck_service=true", "--grpc_max_message_bytes=20000000")
+    with GrpcProcess(log, models / "zoo", *flags, name="zoo") as process:
+        process.wait_until_ready()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def zoo_client(zoo_process: GrpcProcess) -> Client:
+    """A client of that server."""
+    return zoo_process.client()

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2
+
+from tests.program import eventually
+from tfserve.model_server.grpc.credentials import server_credentials
+from tfserve.model_server.grpc.server import channel_arguments
+from tfserve.model_server.runtime.tensor_protos import to_array, to_proto_fields
+from tfserve.model_server.status import Code, StatusError
+from tfserve.protos.saved_model_pb2 import TensorProto
+
+from .client import Client, predict_request
+from .conftest import GrpcProcess
+
+PEM = (Path(__file__).parent / "localhost.pem").read_text()
+KEY, CERTIFICATE = (PEM[: PEM.index("-----BEGIN CERT")], PEM[PEM.index("-----BEGIN CERT") :])
+
+
+def ask(client: Client) -> list[float]:
+    x = TensorProto.FromString(to_proto_fields(np.array([1, 2, 5], np.float32)))
+    answer: list[float] = to_array(client.predict(predict_request("m", x=x)).outputs["y"]).tolist()
+    return answer
+
+
+def path_tensor(path: Path) -> TensorProto:
+    made = TensorProto(dtype="DT_STRING", string_val=[str(path).encode()])
+    made.tensor_shape.SetInParent()
+    return made
+
+
+def quoted(pem: str) -> str:
+    return '"' + pem.replace("\n", "\\n") + '"'
+
+
+@pytest.fixture(scope="module")
+def socket_path(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The UNIX socket of a server without ports, set up unlike the default."""
+    directory = tmp_path_factory.mktemp("socket")
+    path = directory / "socket"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    flags = (
+        *("--port=0", "--rest_api_port=0", f"--grpc_socket_path={path}", "--enable_serialization_as_tensor_content"),
+        *("--grpc_channel_arguments=grpc.max_receive_message_length=1000,x.y=z", "--grpc_max_threads=3"),
+    )
+    with GrpcProcess(directory / "log", half_plus_two, *flags) as process:
+        process.wait_for_log(f"Running gRPC ModelServer at UNIX socket {path} ...")
+        yield path
+        process.signal(signal.SIGTERM)
+        assert process.process.wait(timeout=10) == 0
+        assert "--grpc_max_threads changes nothing" in process.log
+        assert not any(text in process.log for text in ("Traceback", "REST", "gRPC ModelServer at 127.0.0.1"))
+
+
+def test_a_unix_socket_takes_the_place_of_one_that_was_left(socket_path: Path) -> None:
+    assert ask(Client(f"unix:{socket_path}")) == [2.5, 3.0, 4.5]
+
+
+def test_arguments_of_the_channel_reach_grpc(socket_path: Path) -> None:
+    failure = Client(f"unix:{socket_path}").predict_failure(predict_request("m" * 2000))
+    assert failure.code == "RESOURCE_EXHAUSTED"
+
+
+def test_tensors_as_content(socket_path: Path) -> None:
+    x = TensorProto.FromString(to_proto_fields(np.array([1], np.float32)))
+    output = Client(f"unix:{socket_path}").predict(predict_request("m", x=x)).outputs["y"]
+    assert np.frombuffer(output.tensor_content, np.float32).tolist() == [2.5]
+    assert not output.float_val
+
+
+def test_no_health_service_without_its_flag(socket_path: Path) -> None:
+    assert health(Client(f"unix:{socket_path}"), "") == "UNIMPLEMENTED"
+
+
+def test_the_port_is_told_in_the_words_of_the_official_server(zoo_process: GrpcProcess) -> None:
+    log = zoo_process.log
+    running = f"Running gRPC ModelServer at 127.0.0.1:{zoo_process.grpc_port} ..."
+    assert log.index("Using InsecureServerCredentials") < log.index(running) < log.index("Exporting HTTP/REST API at:")
+
+
+def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path, zoo_process: GrpcProcess) -> None:
+    with GrpcProcess(tmp_path / "log", half_plus_two, f"--port={zoo_process.grpc_port}") as process:
+        assert process.process.wait(timeout=15) == 255
+        assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in process.log
+        assert "Traceback" not in process.log
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "cannot be read"),
+        ("server_key: ", "cannot be read"),
+        ("", "lacks server_key or server_cert"),
+        (f"server_key: {quoted(KEY)} server_cert: {quoted(CERTIFICATE)} client_verify: true", "no custom_ca"),
+    ],
+)
+def test_a_file_that_does_not_say_how_to_use_tls(tmp_path: Path, config: str | None, message: str) -> None:
+    file = tmp_path / "ssl.config"
+    if config is not None:
+        file.write_text(config)
+    with pytest.raises(StatusError, match=message) as caught:
+        server_credentials(str(file), use_alts=False)
+    assert caught.value.code is Code.INVALID_ARGUMENT
+    with pytest.raises(StatusError, match="Either use_alts_credentials"):
+        server_credentials(str(file), use_alts=True)
+
+
+def test_a_certificate_that_cannot_be_used_ends_the_start(half_plus_two: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ssl.config"
+    file.write_text("server_key: 'a' server_cert: 'b'")
+    with GrpcProcess(tmp_path / "log", half_plus_two, f"--ssl_config_file={file}") as process:
+        assert process.process.wait(timeout=15) == 255
+        assert "Failed to BuildAndStart gRPC server: --ssl_config_file has a key or a certificate" in process.log
+        assert "Traceback" not in process.log
+
+
+def test_tls_with_certificates_of_both_sides(half_plus_two: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ssl.config"
+    pems = f"server_key: {quoted(KEY)}\nserver_cert: {quoted(CERTIFICATE)}\ncustom_ca: {quoted(CERTIFICATE)}\n"
+    file.write_text(pems + "client_verify: true\n")
+    with GrpcProcess(tmp_path / "log", half_plus_two, f"--ssl_config_file={file}") as process:
+        process.wait_until_ready()
+        assert "Using SSL credentials" in process.log
+        target = f"localhost:{process.grpc_port}"
+        known = grpc.ssl_channel_credentials(CERTIFICATE.encode(), KEY.encode(), CERTIFICATE.encode())
+        assert ask(Client(target, known)) == [2.5, 3.0, 4.5]
+        for stranger in (Client(target), Client(target, grpc.ssl_channel_credentials(CERTIFICATE.encode()))):
+            assert stranger.predict_failure(predict_request("m"), timeout=5).code == "UNAVAILABLE"
+
+
+def test_arguments_of_the_channel() -> None:
+    assert channel_arguments("") == {}
+    read = channel_arguments("a=1,b=-2,c=x,d=1.5,e=99999999999,f=")
+    assert read == {"a": 1, "b": -2, "c": "x", "d": "1.5", "e": "99999999999", "f": ""}
+    for text in ("a", "a=1,", "=1"):
+        with pytest.raises(StatusError, match="is not KEY=VALUE"):
+            channel_arguments(text)
+
+
+def health(client: Client, service: str) -> str:
+    check = client.channel.unary_unary("/grpc.health.v1.Health/Check")
+    body = health_pb2.HealthCheckRequest(service=service).SerializeToString()
+    try:
+        status = health_pb2.HealthCheckResponse.FromString(check(body, timeout=10)).status
+    except grpc.RpcError as error:
+        code: str = error.code().name
+        return code
+    name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+    return name
+
+
+def test_health(zoo_client: Client) -> None:
+    for service in ("", "ModelService", "PredictionService"):
+        assert health(zoo_client, service) == "SERVING"
+    assert health(zoo_client, "tensorflow.serving.PredictionService") == "NOT_FOUND"
+
+
+def test_watchers_of_health_are_told_the_end_and_do_not_delay_it(half_plus_two: Path, tmp_path: Path) -> None:
+    with GrpcProcess(tmp_path / "log", half_plus_two, "--enable_grpc_healthcheck_service") as process:
+        process.wait_until_ready()
+        watch = process.client().channel.unary_stream("/grpc.health.v1.Health/Watch")
+        known = watch(health_pb2.HealthCheckRequest(service="").SerializeToString())
+        unknown = watch(health_pb2.HealthCheckRequest(service="nope").SerializeToString())
+        first = [health_pb2.HealthCheckResponse.FromString(next(stream)).status for stream in (known, unknown)]
+        assert first == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
+        process.signal(signal.SIGTERM)
+        assert process.process.wait(timeout=5) == 0
+        assert (
+            health_pb2.HealthCheckResponse.FromString(next(known)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        with pytest.raises(grpc.RpcError) as caught:
+            next(known)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "Traceback" not in process.log
+
+
+def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path) -> None:
+    started, go = tmp_path / "started", tmp_path / "go"
+    request = predict_request("m", "hold", started=path_tensor(started), go=path_tensor(go))
+    with GrpcProcess(tmp_path / "log", models / "zoo") as process:
+        process.wait_until_ready()
+        client = process.client()
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(client.predict, request)
+            process.wait_for(started.exists)
+            process.signal(signal.SIGTERM)
+            eventually(lambda: refuses(process.grpc_port), 5)
+            assert process.process.poll() is None
+            go.touch()
+            assert "turns" in answer.result(timeout=10).outputs
+        assert process.process.wait(timeout=10) == 0
+        assert "Traceback" not in process.log
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_many_clients_and_half_open_ones(zoo_process: GrpcProcess) -> None:
+    idle = [socket.create_connection(("127.0.0.1", zoo_process.grpc_port)) for _ in range(100)]
+    for index, connection in enumerate(idle):
+        if index % 2:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if index % 3 else b"GET / HTTP/1.1\r\n\r\n")
+    x = TensorProto.FromString(to_proto_fields(np.array([1, 2], np.float32)))
+    clients = [zoo_process.client() for _ in range(60)]
+    with ThreadPoolExecutor(60) as threads:
+        answers = threads.map(lambda client: client.predict(predict_request("zoo", x=x)), clients)
+        assert {tuple(to_array(answer.outputs["y"]).tolist()) for answer in answers} == {(2.0, 4.0)}
+    for client in clients:
+        client.channel.close()
+    for connection in idle:
+        connection.close()

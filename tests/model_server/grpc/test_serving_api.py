@@ -1,0 +1,71 @@
+"""The official Python client, as it comes from the package index, against our server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import GrpcProcess
+
+SIGNATURES = ["classify_x_to_y", "regress_x2_to_y3", "regress_x_to_y", "regress_x_to_y2", "serving_default"]
+
+
+@pytest.fixture(scope="session")
+def serving_api() -> Path:
+    """A directory with ``tensorflow-serving-api`` alone, of the release of the TensorFlow that is installed.
+
+    It is made once on a machine, apart from the environment of the tests: nothing of tfserve may come to need it. What
+    the package depends on (grpcio, protobuf and TensorFlow, for its own messages) it takes from that environment.
+    """
+    package = "tensorflow-cpu" if sys.platform == "linux" and os.uname().machine == "x86_64" else "tensorflow"
+    release = ".".join(version(package).split(".")[:2])
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfserve-tests"
+    directory = cache / f"tensorflow-serving-api-{release}"
+    if not directory.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as made:
+            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", f"{made}/api"]
+            subprocess.run([*install, f"tensorflow-serving-api=={release}.*"], check=True, timeout=120)
+            Path(made, "api").rename(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def answers(
+    serving_api: Path, half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """What the client got from each method."""
+    log = tmp_path_factory.mktemp("serving_api") / "log"
+    script = Path(__file__).parent / "serving_api_client.py"
+    environment = os.environ | {"PYTHONPATH": str(serving_api), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    with GrpcProcess(log, half_plus_two, name="half_plus_two") as process:
+        process.wait_until_ready()
+        command = [sys.executable, str(script), f"127.0.0.1:{process.grpc_port}", str(half_plus_two)]
+        ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+        yield json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("Predict", [2.5, 3.0, 4.5]),
+        ("Classify", "UNIMPLEMENTED"),
+        ("Regress", "UNIMPLEMENTED"),
+        ("MultiInference", "UNIMPLEMENTED"),
+        ("GetModelMetadata", SIGNATURES),
+        ("GetModelStatus", [[1, "AVAILABLE"]]),
+        ("HandleReloadConfigRequest", "UNIMPLEMENTED"),
+    ],
+)
+def test_each_method(answers: dict[str, Any], method: str, answer: object) -> None:
+    assert answers[method] == answer

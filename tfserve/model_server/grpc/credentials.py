@@ -1,0 +1,53 @@
+"""How the gRPC port is secured: not at all, by TLS, or by ALTS.
+
+Sources: ``server.cc`` and ``ssl_config.proto`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+from google.protobuf import text_format
+
+from tfserve.model_server import log
+from tfserve.model_server.status import invalid_argument
+from tfserve.protos.server_config_pb2 import SSLConfig
+
+
+def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCredentials | None:
+    """Returns the credentials of the server; None for none.
+
+    Args:
+        ssl_config_file: path of an ``SSLConfig`` in protobuf text format; empty for none.
+        use_alts: whether to use Google's ALTS, which works on their machines alone.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, both are given, or the file cannot be followed.
+    """
+    if use_alts:
+        if ssl_config_file:
+            raise invalid_argument("Either use_alts_credentials must be false or ssl_config_file must be empty.")
+        log.info("Using ALTS credentials")
+        return grpc.alts_server_credentials()
+    if not ssl_config_file:
+        log.info("Using InsecureServerCredentials")
+        return None
+    config = _read(Path(ssl_config_file))
+    if not config.server_key or not config.server_cert:
+        raise invalid_argument(f"{ssl_config_file} lacks server_key or server_cert, in PEM format")
+    if config.client_verify and not config.custom_ca:
+        raise invalid_argument(f"{ssl_config_file} has client_verify, and no custom_ca to verify with")
+    log.info("Using SSL credentials")
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )
+
+
+def _read(path: Path) -> SSLConfig:
+    try:
+        return text_format.Parse(path.read_text(), SSLConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as failure:
+        raise invalid_argument(f"--ssl_config_file cannot be read: {path}: {failure}") from None

@@ -1,0 +1,94 @@
+"""What the gRPC APIs tell about models, and the reload of their configuration.
+
+Sources: ``get_model_metadata_impl.cc``, ``get_model_status_impl.cc`` and ``model_service_impl.cc`` of TensorFlow
+Serving.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from tfserve.model_server import log
+from tfserve.model_server.grpc.messages import model_of, model_spec, parse
+from tfserve.model_server.models.manager import Manager
+from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.protos import apis_pb2
+
+_SIGNATURE_DEF = "signature_def"
+_SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+
+
+def get_model_metadata(manager: Manager, body: bytes) -> bytes:
+    """Answers a ``GetModelMetadataRequest``.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it asks for no model or for what is not known; NOT_FOUND, there is no such model.
+    """
+    request = parse(apis_pb2.GetModelMetadataRequest, body)
+    model_spec(request)
+    if not request.metadata_field:
+        raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != _SIGNATURE_DEF:
+            raise invalid_argument(f"Metadata field {field} is not supported")
+    response = apis_pb2.GetModelMetadataResponse()
+    signatures = apis_pb2.SignatureDefMap()
+    with manager.use(model_of(request)) as servable:
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        for name, signature in servable.signatures.items():
+            signatures.signature_def[name].CopyFrom(signature.definition)
+    packed = response.metadata[_SIGNATURE_DEF]
+    packed.type_url = _SIGNATURE_DEF_URL
+    packed.value = signatures.SerializeToString()
+    return _serialized(response)
+
+
+def get_model_status(manager: Manager, body: bytes) -> bytes:
+    """Answers a ``GetModelStatusRequest``: with every version, whatever label it names.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it asks for no model; NOT_FOUND, there is no such model or version.
+    """
+    spec = model_spec(parse(apis_pb2.GetModelStatusRequest, body))
+    response = apis_pb2.GetModelStatusResponse()
+    for status in manager.statuses(spec.name, spec.version.value if spec.HasField("version") else None):
+        told = response.model_version_status.add(version=status.version, state=status.state)
+        told.status.error_code = status.code
+        told.status.error_message = status.message
+    return _serialized(response)
+
+
+def reload_config(manager: Manager, body: bytes) -> bytes:
+    """Answers a ``ReloadConfigRequest``, once the manager has taken over the new configuration; may take long.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it has no list of models; or why the manager does not take it over.
+    """
+    request = parse(apis_pb2.ReloadConfigRequest, body)
+    try:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        for index, config in enumerate(request.config.model_config_list.config):
+            log.info(
+                f"\nConfig entry\n\tindex : {index}\n\tpath : {config.base_path}\n\tname : {config.name}"
+                f"\n\tplatform : {config.model_platform}"
+            )
+        manager.reload(request.config)
+    except StatusError as failure:
+        log.error(f"ReloadConfig failed: {failure.message}")
+        raise
+    response = apis_pb2.ReloadConfigResponse()
+    response.status.error_code = 0
+    response.status.SetInParent()
+    for name in dict.fromkeys(request.metric_names):
+        response.metric.add(name=name, int64_value_increase=0)
+    return _serialized(response)
+
+
+def _serialized(message: Message) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized

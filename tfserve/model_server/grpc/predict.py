@@ -1,0 +1,136 @@
+"""A gRPC Predict request.
+
+Sources: ``predict_util.cc`` and ``predict_impl.cc`` of TensorFlow Serving, ``GetInputValues`` of TensorFlow's
+``cc/saved_model/util.cc``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+from tfserve.model_server.grpc.messages import answered_by, model_of, parse
+from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
+from tfserve.model_server.models.manager import ModelSpec
+from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
+from tfserve.model_server.runtime.tensor_protos import MalformedTensorError, ToProto, to_array, to_proto_fields
+from tfserve.model_server.runtime.tensors import Array, dtype_name
+from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
+from tfserve.protos.wire import length_delimited
+
+# Tags of PredictResponse, and of an entry of its map of outputs; all are length-delimited.
+_OUTPUTS, _MODEL_SPEC = (
+    PredictResponse.DESCRIPTOR.fields_by_name[name].number << 3 | 2 for name in ("outputs", "model_spec")
+)
+_KEY, _VALUE = 1 << 3 | 2, 2 << 3 | 2
+
+
+class GrpcPredict(InferenceRequest):
+    """A serialized ``PredictRequest``.
+
+    Args:
+        body: the message.
+        timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
+        to_proto: how the tensors of the response are written.
+    """
+
+    api = "Predict"
+    entrypoint = "GRPC"
+
+    def __init__(self, body: bytes, timeout_ms: int, to_proto: ToProto = to_proto_fields) -> None:
+        self.size = len(body)
+        self.timeout_ms = timeout_ms
+        self._body = body
+        self._to_proto = to_proto
+        self._signature = DEFAULT_SIGNATURE
+
+    @functools.cached_property
+    def _request(self) -> PredictRequest:
+        return parse(PredictRequest, self._body)  # not before it is needed: a large one is not read on the event loop
+
+    @functools.cached_property
+    def model(self) -> ModelSpec:  # type: ignore[override]  # nobody sets it
+        """What is asked; StatusError INVALID_ARGUMENT if the message does not say."""
+        return model_of(self._request)
+
+    def prepare(self, servable: Servable) -> Sequence[Call]:
+        """Reads the tensors, and fits them to the signature that the message names."""
+        request = self._request
+        self._signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        signature = servable.signatures.get(self._signature)
+        if signature is None:
+            raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{self._signature}" not found.')
+        arrays = _inputs(request, signature)
+        outputs = _filtered(request.output_filter, signature) if request.output_filter else None
+        return (Call(self._signature, arrays, outputs),)
+
+    def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
+        """Returns a serialized ``PredictResponse``."""
+        fields = []
+        for alias, array in results[0].items():
+            entry = length_delimited(_KEY, alias.encode()) + length_delimited(_VALUE, self._to_proto(array))
+            fields.append(length_delimited(_OUTPUTS, entry))
+        spec = answered_by(self.model.name, servable.version, self._signature)
+        return b"".join([*fields, length_delimited(_MODEL_SPEC, spec)])
+
+
+def _inputs(request: PredictRequest, signature: Signature) -> dict[str, Array]:
+    """Returns the arrays to run with, each from the request or from the signature's defaults."""
+    given = request.inputs
+    wanted = signature.inputs
+    defaults = signature.definition.defaults
+    if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(given)}!={len(wanted)} len({{{_join(given)}}}) != "
+            f"len({{{_join(wanted)}}}). Sent extra: {{{_join(given.keys() - wanted.keys())}}}. "
+            f"Missing but required: {{{_join(wanted.keys() - given.keys())}}}."
+        )
+    arrays = {}
+    mismatch = ""
+    used = 0
+    for index, (alias, dtype) in enumerate(wanted.items()):
+        if alias in given:
+            proto = given[alias]
+            used += 1
+        elif alias in defaults:
+            proto = defaults[alias]
+        else:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {signature.definition.inputs[alias].name}) not found in "
+                f"request and no default value provided. Inputs expected to be in the request {{{_join(given)}}}, "
+                f"or default input alias set: {_join(defaults)}"
+            )
+        try:
+            arrays[alias] = to_array(proto)
+        except MalformedTensorError as failure:
+            raise invalid_argument(f"tensor parsing error: {alias}: {failure}") from None
+        if proto.dtype != dtype and not mismatch:
+            mismatch = f"Expects arg[{index}] to be {dtype_name(dtype)} but {dtype_name(proto.dtype)} is provided"
+    if used != len(given):
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {_join(wanted.keys() & given.keys())}, "
+            f"request input: {_join(given)}"
+        )
+    if mismatch:
+        raise invalid_argument(mismatch)
+    return arrays
+
+
+def _filtered(aliases: Iterable[str], signature: Signature) -> tuple[str, ...]:
+    """Returns the outputs that a request asks for."""
+    wanted: dict[str, None] = {}
+    for alias in aliases:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                f"{{{_join(signature.outputs)}}}."
+            )
+        if alias in wanted:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        wanted[alias] = None
+    return tuple(wanted)
+
+
+def _join(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))

@@ -1,0 +1,177 @@
+"""The gRPC server: methods, ports, limits, and an orderly end.
+
+It runs on the same event loop as the REST API, so ``--grpc_max_threads`` has nothing to bound: no request has a thread
+of its own but while a slow model runs. Sources: ``server.cc``, ``grpc_status_util.cc``, ``prediction_service.proto``
+and ``model_service.proto`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from tfserve.model_server import log
+from tfserve.model_server.flags import Options
+from tfserve.model_server.grpc.credentials import server_credentials
+from tfserve.model_server.grpc.model_service import get_model_metadata, get_model_status, reload_config
+from tfserve.model_server.grpc.predict import GrpcPredict
+from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
+from tfserve.model_server.inference.request import InferenceRequest
+from tfserve.model_server.runtime.tensor_protos import to_proto_content, to_proto_fields
+from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.ports import in_url, is_free
+
+Answer = Callable[[bytes, Any], Awaitable[bytes]]
+
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_MAX_MESSAGE_LENGTH = 1024  # bytes of an error's message; the official server cuts it there too
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
+_MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC gives whoever waits for ever hundreds of years
+
+
+class GrpcServer:
+    """The server; it listens from the start, and answers while `serve` runs.
+
+    Args:
+        dispatcher: runs what is asked for.
+        options: where and how to serve; at least one of `port` and `grpc_socket_path` is set.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, an option cannot be followed, or an address cannot be had.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, options: Options) -> None:
+        arguments = {
+            "grpc.so_reuseport": 0,  # or a second server could share the port unnoticed
+            "grpc.max_send_message_length": -1,
+            "grpc.max_receive_message_length": options.grpc_max_message_bytes,
+            **channel_arguments(options.grpc_channel_arguments),
+        }
+        self._server = grpc.aio.server(options=list(arguments.items()))
+        for service, answers in _services(dispatcher, options).items():
+            handlers = {
+                name: grpc.unary_unary_rpc_method_handler(_handler(name, answer)) for name, answer in answers.items()
+            }
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers),)
+            )
+        self._with_health = options.enable_grpc_healthcheck_service
+        credentials = server_credentials(options.ssl_config_file, options.use_alts_credentials)
+        if options.port != 0:
+            address = f"{in_url(options.bind_address)}:{options.port}"
+            self._listen(address, credentials)
+            log.info(f"Running gRPC ModelServer at {address} ...")
+        if options.grpc_socket_path:
+            self._listen(f"unix:{options.grpc_socket_path}", credentials)
+            log.info(f"Running gRPC ModelServer at UNIX socket {options.grpc_socket_path} ...")
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set, then lets running requests finish for at most DRAIN_SECONDS."""
+        health = None
+        if self._with_health:
+            from tfserve.model_server.grpc.health import HealthService
+
+            health = HealthService()
+            await health.add_to(self._server)
+        await self._server.start()
+        await stop.wait()
+        if health:
+            await health.end()
+        await self._server.stop(DRAIN_SECONDS)
+
+    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
+        """Opens a port, or raises StatusError INVALID_ARGUMENT."""
+        try:
+            if credentials is None:
+                self._server.add_insecure_port(address)
+            else:
+                self._server.add_secure_port(address, credentials)
+        except RuntimeError as failure:
+            problem = str(failure)
+            host, _, port = address.rpartition(":")
+            if credentials is not None and port.isdigit() and is_free(host.strip("[]"), int(port)):
+                problem = "--ssl_config_file has a key or a certificate that cannot be used"
+            raise invalid_argument(f"Failed to BuildAndStart gRPC server: {problem}") from None
+
+
+def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, Answer]]:
+    """Returns how each method of each service answers."""
+    manager = dispatcher.manager
+    to_proto = to_proto_content if options.enable_serialization_as_tensor_content else to_proto_fields
+    inference: dict[str, Callable[[bytes, int], InferenceRequest]] = {
+        "Predict": functools.partial(GrpcPredict, to_proto=to_proto),
+    }
+
+    async def metadata(body: bytes, context: Any) -> bytes:
+        return get_model_metadata(manager, body)
+
+    async def status(body: bytes, context: Any) -> bytes:
+        return get_model_status(manager, body)
+
+    async def reload(body: bytes, context: Any) -> bytes:
+        return await asyncio.to_thread(reload_config, manager, body)
+
+    return {
+        "PredictionService": {
+            **{name: _infer(dispatcher, make_request) for name, make_request in inference.items()},
+            "GetModelMetadata": metadata,
+        },
+        "ModelService": {"GetModelStatus": status, "HandleReloadConfigRequest": reload},
+    }
+
+
+def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], InferenceRequest]) -> Answer:
+    """Returns the answer of a method of inference; the deadline of the client ends the run."""
+
+    async def answer(body: bytes, context: Any) -> bytes:
+        seconds: float | None = context.time_remaining()
+        timeout_ms = 0 if seconds is None or seconds > _MAX_TIMEOUT_SECONDS else max(1, int(seconds * 1000))
+        return await dispatcher.answer(make_request(body, timeout_ms))
+
+    return answer
+
+
+def _handler(method: str, answer: Answer) -> Answer:
+    """Returns `answer` with every failure as a status."""
+
+    async def handle(body: bytes, context: Any) -> bytes:
+        try:
+            return await answer(body, context)
+        except StatusError as failure:
+            code, message = failure.code, failure.message
+        except Exception as failure:  # whatever it is, the client gets a well-formed answer
+            log.error(f"{method}: {type(failure).__name__}: {failure}")
+            code, message = Code.INTERNAL, f"{type(failure).__name__} in the server"
+        await context.abort(_STATUS_CODES[code], _shortened(message))
+        return b""
+
+    return handle
+
+
+def _shortened(message: str) -> str:
+    encoded = message.encode(errors="replace")
+    if len(encoded) <= _MAX_MESSAGE_LENGTH:
+        return encoded.decode()
+    return encoded[:_MAX_MESSAGE_LENGTH].decode(errors="ignore") + "...TRUNCATED"
+
+
+def channel_arguments(text: str) -> dict[str, int | str]:
+    """Reads ``KEY=VALUE,KEY=VALUE``, where a value that is a 32-bit integer is one, and any other a string.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, a part has no ``=``.
+    """
+    arguments: dict[str, int | str] = {}
+    for part in text.split(",") if text else ():
+        key, equals, value = part.partition("=")
+        if not key or not equals:
+            raise invalid_argument(f"--grpc_channel_arguments: {part!r} is not KEY=VALUE")
+        number = int(value) if _INTEGER.fullmatch(value) else None
+        arguments[key] = number if number is not None and -(1 << 31) <= number < 1 << 31 else value
+    return arguments

@@ -1,0 +1,225 @@
+"""``TensorProto`` to NumPy and back, by the rules of TensorFlow's own tensors.
+
+Sources: ``Tensor::FromProto``, ``Tensor::AsProtoField`` and ``Tensor::AsProtoTensorContent`` of
+``tensorflow/core/framework/tensor.cc``, ``TensorShape::IsValid`` of ``tensor_shape.cc``, and the encoding of lists of
+strings of ``tensor_coding.cc``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfserve.model_server.runtime.tensors import DT_STRING, MAX_RANK, Array, data_type, numpy_dtype
+from tfserve.model_server.status import StatusError
+from tfserve.protos.saved_model_pb2 import DataType, TensorProto, TensorShapeProto
+from tfserve.protos.wire import length_delimited, varint
+
+MAX_REPEATED_BYTES = 64 << 20
+"""Size of the largest tensor that a message may describe without giving each of its values."""
+
+_DT_BOOL: int = DataType.DT_BOOL
+_MAX_INT64 = (1 << 63) - 1
+_CONTENT_TAG = 4 << 3 | 2  # field 4 of TensorProto, length-delimited
+
+
+class MalformedTensorError(Exception):
+    """A ``TensorProto`` that is no tensor."""
+
+
+class _Values(NamedTuple):
+    """How a dtype is written in the repeated fields of ``TensorProto``.
+
+    Attributes:
+        field: the field's name.
+        wire: the dtype of the field's values.
+        tag: the tag of the field, packed, where its bytes are those of the array; None where each value is a varint.
+    """
+
+    field: str
+    wire: np.dtype[Any]
+    tag: int | None = None
+
+
+def _raw(field: str, wire: type[np.generic]) -> _Values:
+    number = TensorProto.DESCRIPTOR.fields_by_name[field].number
+    return _Values(field, np.dtype(wire), number << 3 | 2)
+
+
+_INT_VAL = _Values("int_val", np.dtype(np.int32))
+_HALF_VAL = _Values("half_val", np.dtype(np.int32))
+
+_VALUES: dict[int, _Values] = {
+    DataType.DT_FLOAT: _raw("float_val", np.float32),
+    DataType.DT_DOUBLE: _raw("double_val", np.float64),
+    DataType.DT_COMPLEX64: _raw("scomplex_val", np.float32),
+    DataType.DT_COMPLEX128: _raw("dcomplex_val", np.float64),
+    DataType.DT_BOOL: _raw("bool_val", np.bool_),
+    DataType.DT_INT64: _Values("int64_val", np.dtype(np.int64)),
+    DataType.DT_UINT64: _Values("uint64_val", np.dtype(np.uint64)),
+    DataType.DT_UINT32: _Values("uint32_val", np.dtype(np.uint32)),
+    DataType.DT_HALF: _HALF_VAL,
+    DataType.DT_BFLOAT16: _HALF_VAL,
+    **dict.fromkeys(
+        (DataType.DT_INT32, DataType.DT_INT16, DataType.DT_INT8, DataType.DT_UINT16, DataType.DT_UINT8), _INT_VAL
+    ),
+}
+
+
+def to_array(proto: TensorProto) -> Array:
+    """Returns the tensor that `proto` describes, read-only; strings as objects of bytes.
+
+    Where it gives fewer values than the tensor has elements, the last one stands for the rest, and zero or the empty
+    string for all if there is none.
+
+    Raises:
+        MalformedTensorError: its shape is not whole, its content has another size than its shape, its type has no
+            NumPy counterpart, or it stands for more than MAX_REPEATED_BYTES without giving each value.
+    """
+    dtype: int = proto.dtype
+    try:
+        target = numpy_dtype(dtype)
+    except StatusError as failure:
+        raise MalformedTensorError(failure.message) from None
+    shape = _shape_of(proto.tensor_shape)
+    size = math.prod(shape)
+    content: bytes = proto.tensor_content
+    if size == 0:
+        flat: Array = np.empty(0, target)
+    elif dtype == DT_STRING:
+        flat = _objects(_split(content, size) if content else _filled(proto.string_val[:size], size, b""))
+    elif content:
+        if len(content) != size * target.itemsize:
+            raise MalformedTensorError(f"{len(content)} bytes of content for {size} values of {target.itemsize} bytes")
+        flat = np.frombuffer(content, target)
+        if dtype == _DT_BOOL:
+            flat = flat.view(np.uint8) != 0  # any byte may stand for true
+    else:
+        flat = _repeated(proto, _VALUES[dtype], target, size)
+    return flat.reshape(shape)
+
+
+def to_proto_fields(array: Array) -> bytes:
+    """Returns a serialized ``TensorProto`` with the values of `array` in the repeated field of their type."""
+    dtype = data_type(array.dtype)
+    head = _head(dtype, array.shape)
+    if array.size == 0:
+        return head
+    if dtype == DT_STRING:
+        return head + TensorProto(string_val=array.ravel().tolist()).SerializeToString()
+    field, _, tag = _VALUES[dtype]
+    if tag is not None:
+        return head + length_delimited(tag, array.tobytes())
+    if field == "half_val":
+        array = array.view(np.uint16)
+    values = TensorProto()
+    getattr(values, field).extend(array.ravel().tolist())
+    return head + values.SerializeToString()
+
+
+def to_proto_content(array: Array) -> bytes:
+    """Returns a serialized ``TensorProto`` with the values of `array` in ``tensor_content``."""
+    dtype = data_type(array.dtype)
+    head = _head(dtype, array.shape)
+    if array.size == 0:
+        return head
+    if dtype != DT_STRING:
+        return head + length_delimited(_CONTENT_TAG, array.tobytes())
+    texts = array.ravel().tolist()
+    return head + length_delimited(_CONTENT_TAG, b"".join([*(varint(len(text)) for text in texts), *texts]))
+
+
+ToProto = Callable[[Array], bytes]
+"""`to_proto_fields` or `to_proto_content`."""
+
+
+def _shape_of(proto: TensorShapeProto) -> tuple[int, ...]:
+    if proto.unknown_rank:
+        raise MalformedTensorError("its rank is unknown")
+    if len(proto.dim) > MAX_RANK:
+        raise MalformedTensorError(f"it has {len(proto.dim)} dimensions, more than {MAX_RANK}")
+    shape = tuple([dim.size for dim in proto.dim])
+    # NumPy holds strides in bytes, also those of an empty array.
+    if shape and (min(shape) < 0 or math.prod(size or 1 for size in shape) > _MAX_INT64 // 16):
+        raise MalformedTensorError(f"its shape is {list(shape)}")
+    return shape
+
+
+def _repeated(proto: TensorProto, values: _Values, target: np.dtype[Any], size: int) -> Array:
+    """Returns `size` elements of the field that holds the values of this type."""
+    given = np.array(getattr(proto, values.field), values.wire)
+    if target.kind == "c":
+        given = given[: len(given) // 2 * 2].view(target)
+    elif values is _HALF_VAL:
+        given = given.astype(np.uint16).view(target)
+    elif given.dtype != target:
+        given = given.astype(target)  # keeps the low bits, as a cast in C
+    if len(given) >= size:
+        return given[:size]
+    _refuse_large(size * target.itemsize)
+    filled = np.zeros(size, target)
+    if len(given):
+        filled[: len(given)] = given
+        filled[len(given) :] = given[-1]
+    return filled
+
+
+def _filled(given: list[bytes], size: int, default: bytes) -> list[bytes]:
+    if len(given) < size:
+        last = given[-1] if given else default
+        _refuse_large((size - len(given)) * (len(last) + 32))  # 24 for each string of TensorFlow, 8 for NumPy's
+        given = given + [last] * (size - len(given))
+    return given
+
+
+def _refuse_large(size: int) -> None:
+    if size > MAX_REPEATED_BYTES:
+        raise MalformedTensorError(f"{size} bytes of repeated values are more than {MAX_REPEATED_BYTES}")
+
+
+def _objects(values: list[bytes]) -> Array:
+    array: Array = np.empty(len(values), np.object_)
+    array[:] = values
+    return array
+
+
+def _split(content: bytes, count: int) -> list[bytes]:
+    """Returns the strings of a ``tensor_content``: first the length of each as a varint, then all their bytes."""
+    if count > len(content):
+        raise MalformedTensorError(f"{len(content)} bytes of content for {count} strings")
+    lengths = []
+    position = 0
+    for _ in range(count):
+        length = shift = 0
+        while True:
+            if position >= len(content) or shift > 28:
+                raise MalformedTensorError("the lengths of its strings are cut short")
+            byte = content[position]
+            position += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        lengths.append(length)
+    if position + sum(lengths) != len(content):
+        raise MalformedTensorError("the lengths of its strings are not those of its content")
+    texts = []
+    for length in lengths:
+        texts.append(content[position : position + length])
+        position += length
+    return texts
+
+
+@functools.lru_cache(maxsize=1024)
+def _head(dtype: int, shape: tuple[int, ...]) -> bytes:
+    """Returns a serialized ``TensorProto`` without values."""
+    proto = TensorProto(dtype=DataType.Name(dtype))
+    proto.tensor_shape.SetInParent()
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    head: bytes = proto.SerializeToString()
+    return head
