@@ -13,7 +13,7 @@ Where it differs from the official server on purpose:
 what                   official server                        here
 =====================  =====================================  ==========================================================
 gRPC API               served on ``--port``                   not served yet; said in the log
-classify and regress   served                                 not served yet: 501
+multi-inference        all signatures in one run              one run for each signature, on the same examples
 several models         ``--model_config_file``                one model, by name and base path; no labels yet
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
 ``--bind_address``     none: every interface, always          the address to listen on; default 0.0.0.0, every interface
@@ -29,7 +29,7 @@ float32 outputs        6 digits, or 9 if those do not read    as few digits as r
                        back exactly
 column format, base64  one value on each line                 on one line; the same JSON
 strings that are not   written as they are: broken JSON       broken bytes become U+FFFD; name the output ``*_bytes``
-UTF-8                                                         to get every byte
+UTF-8                                                         to get every byte. Labels of classes too, in both APIs
 nesting                any depth                              at most 32 dimensions, else 400
 ``Inf`` in JSON        read as Infinity                       400; ``NaN``, ``Infinity`` and ``-Infinity`` are read
 time limit             every request                          requests up to 64 KiB to a model that usually takes under

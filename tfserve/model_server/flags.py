@@ -28,6 +28,7 @@ _IN_USE = frozenset(
     {
         *(flag.name for flag in OWN_FLAGS),
         *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
+        *("rest_api_enable_cors_support", "enable_signature_method_name_check"),
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("max_num_load_retries", "load_retry_interval_micros", "version"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
@@ -56,6 +57,8 @@ class Options:
     tensorflow_session_parallelism: int
     tensorflow_intra_op_parallelism: int
     tensorflow_inter_op_parallelism: int
+    enable_signature_method_name_check: bool
+    rest_api_enable_cors_support: bool
     version: bool
 
 

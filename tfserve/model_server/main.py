@@ -126,7 +126,7 @@ def _manager(model: ModelConfig, options: Options) -> Manager:
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
         ),
-        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
+        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter), options.enable_signature_method_name_check),
     )
 
 

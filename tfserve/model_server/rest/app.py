@@ -20,9 +20,12 @@ from tfserve.model_server import log
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
+from tfserve.model_server.rest.classify import RestClassify
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.predict import RestPredict
-from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
+from tfserve.model_server.rest.regress import RestRegress
+from tfserve.model_server.rest.request import RestRequest
+from tfserve.model_server.status import HTTP_STATUS, StatusError, invalid_argument
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -34,6 +37,7 @@ _PREDICTION_PATH = re.compile(
 _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
+_INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
 _JSON = (b"content-type", b"application/json")
 _HTML = (b"content-type", b"text/html; charset=ISO-8859-1")
 _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
@@ -97,14 +101,12 @@ class RestApp:
 
     async def _respond(self, route: _Route, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
-        if route.action == "predict":
-            return await self._dispatcher.answer(RestPredict(route.model, body, self._timeout_ms))
+        if request := _INFERENCE.get(route.action):
+            return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
         if route.action == "status":
             return status_json(self._manager.statuses(route.model.name, route.model.version))
-        if route.action == "metadata":
-            with self._manager.use(route.model) as servable:
-                return metadata_json(servable)
-        raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not served by this server yet")
+        with self._manager.use(route.model) as servable:
+            return metadata_json(servable)
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
         """Returns the body of the request, or None if it is larger than allowed."""

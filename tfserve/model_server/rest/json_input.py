@@ -62,7 +62,7 @@ def parse_document(body: bytes) -> Document:
     except orjson.JSONDecodeError:
         root = _parse_leniently(body)
     if not isinstance(root, dict):
-        raise _format_error(root, "Is not object")
+        raise format_error(root, "Is not object")
     return Document(root, b"true" in body or b"false" in body)
 
 
@@ -74,7 +74,7 @@ def signature_of(document: Document) -> str:
     """
     signature = document.root.get("signature_name", "")
     if not isinstance(signature, str):
-        raise _format_error(document.root, "not formatted correctly. 'signature_name' key must be a string value.")
+        raise format_error(document.root, "not formatted correctly. 'signature_name' key must be a string value.")
     return signature
 
 
@@ -96,14 +96,14 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
         raise invalid_argument(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
     if "instances" in root:
         if "inputs" in root:
-            raise _format_error(
+            raise format_error(
                 root, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
             )
         instances = root["instances"]
         if not isinstance(instances, list):
-            raise _format_error(root, "Expecting 'instances' to be an list/array")
+            raise format_error(root, "Expecting 'instances' to be an list/array")
         if not instances:
-            raise _format_error(root, "No values in 'instances' array")
+            raise format_error(root, "No values in 'instances' array")
         return PredictInput(signature, _rows(instances, dtypes, may_have_bools), row_format=True)
     if "inputs" in root:
         return PredictInput(signature, _columns(root["inputs"], dtypes, may_have_bools), row_format=False)
@@ -224,5 +224,6 @@ def _columns(value: Any, dtypes: Mapping[str, int], may_have_bools: bool) -> dic
     return arrays
 
 
-def _format_error(document: Any, problem: str) -> StatusError:
+def format_error(document: Any, problem: str) -> StatusError:
+    """Returns the error for a document whose parts are not where they should be."""
     return invalid_argument(f"JSON Value: {shown(document)} {problem}")

@@ -20,4 +20,6 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
     Raises:
         StatusError: it is not a SavedModel, has no such tags, or cannot be loaded.
     """
-    return SessionServable(name, version, directory, options)
+    servable = SessionServable(name, version, directory, options)
+    servable.checks_methods = options.check_methods
+    return servable

@@ -33,11 +33,13 @@ class LoadOptions:
         tags: the tags of the meta graph to load.
         intra_op_threads: threads that share one op; 0 lets TensorFlow choose.
         inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
+        check_methods: what `Servable.checks_methods` will be.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    check_methods: bool = False
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""
