@@ -16,7 +16,7 @@ __all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed"]
 
 OFFICIAL = "tensorflow_model_server"
 INSTALL = "pip install 'tfserve[local]'"
-_NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn")
+_NEEDED = ("tensorflow", "numpy", "orjson", "httptools")
 
 
 def is_installed() -> bool:
