@@ -147,7 +147,8 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
         if options.port != 0:
             log.warning(f"The gRPC API is not served yet: nothing listens on port {options.port}")
         dispatcher = Dispatcher(manager, options.rest_api_num_threads)
-        app = RestApp(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
+        timeout_ms = max(0, options.rest_api_timeout_in_ms)
+        app = RestApp(dispatcher, options.rest_api_max_body_bytes, timeout_ms, options.rest_api_enable_cors_support)
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
         except StatusError:

@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to a protocol not spoken here: it is answered in this one
-            self._end(None)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._end((400, "The request is not HTTP"))
         if self._head_bytes:
@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keeps the connection for the answers to what was asked; what is incomplete never will be."""
         self._end(None)
-        return self._current is not None or bool(self._next)
+        return bool(self._next) or (self._current is not None and not self._current.answered)
 
     def pause_writing(self) -> None:
         """Takes no more from a client that does not take its answers."""
@@ -257,8 +257,7 @@ class Connection(asyncio.Protocol):
         elif request.complete:
             self._finish(request)
         elif not request.keep_alive:
-            self.resume_reading()
-            self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+            self._close_gently()
         else:
             self.resume_reading()
 
@@ -285,11 +284,31 @@ class Connection(asyncio.Protocol):
             incoming.broken = True
             incoming.wake()
 
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Reads a request that asks for another protocol, which is not spoken here, as if it did not ask."""
+        method = self._next[-1].scope["method"]
+        if method == "CONNECT":
+            self._end(None)
+            return
+        self._next.pop()
+        version = self._parser.get_http_version().encode()
+        headers = [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
+        head = b"\r\n".join([b"%b %b HTTP/%b" % (method.encode(), self._url, version), *headers, b"", b""])
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
+
     def _refuse(self, status: int, reason: str) -> None:
         body = b'{\n    "error": "%b"\n}' % reason.encode()
         head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
         self.write(STATUS_LINES[status] + self.server.date + head + body)
-        self._transport.close()
+        self._refusal = None
+        self._close_gently()
+
+    def _close_gently(self) -> None:
+        """Says that nothing more will come, and drops what the client still sends until it has read that."""
+        self.resume_reading()
+        self._transport.write_eof()
+        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _pause_reading(self) -> None:
         if self._reading and not self.lost and not self._transport.is_closing():

