@@ -62,23 +62,23 @@ class Server:
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopping = False
 
-    async def tick(self) -> None:
+    async def tick(self, silence_seconds: float) -> None:
         """Keeps the date, and ends connections whose clients have nothing to say any more; runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
-            since = loop.time() - SILENCE_SECONDS
+            since = loop.time() - silence_seconds
             for connection in list(self.connections):
                 connection.close_if_silent(since)
             await asyncio.sleep(1)
 
-    async def drain(self) -> None:
-        """Lets running requests finish for at most DRAIN_SECONDS, then cuts them short."""
+    async def drain(self, seconds: float) -> None:
+        """Lets running requests finish for at most `seconds`, then cuts them short."""
         self.stopping = True
         for connection in list(self.connections):
             connection.close_if_idle()
         if self.tasks:
-            await asyncio.wait(set(self.tasks), timeout=DRAIN_SECONDS)
+            await asyncio.wait(set(self.tasks), timeout=seconds)
         for task in self.tasks:
             task.cancel()
         if self.tasks:
@@ -88,17 +88,31 @@ class Server:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def serve(app: App, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serves `app` on `listener` until `stop` is set, then lets running requests finish for at most DRAIN_SECONDS."""
+async def serve(
+    app: App,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    silence_seconds: float = SILENCE_SECONDS,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> None:
+    """Serves an ASGI application until it is told to stop, and lets what runs then finish.
+
+    Args:
+        app: answers the requests; responses of one piece only.
+        listener: from `listen`.
+        stop: ends the serving once it is set.
+        silence_seconds: how long a client may be waited for.
+        drain_seconds: how long requests may still run after `stop`.
+    """
     state = Server(app)
     loop = asyncio.get_running_loop()
-    ticking = asyncio.ensure_future(state.tick())
+    ticking = asyncio.ensure_future(state.tick(silence_seconds))
     await asyncio.sleep(0)  # for the first date
     server = await loop.create_server(lambda: Connection(state), sock=listener, backlog=_BACKLOG)
     try:
         await stop.wait()
         server.close()
-        await state.drain()
+        await state.drain(drain_seconds)
     finally:
         server.close()
         ticking.cancel()

@@ -133,7 +133,7 @@ def _parse_leniently(body: bytes) -> Any:
 
 def _rows(instances: list[Any], dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
     """Converts the value of ``instances``: one value, or one object of named values, for each row."""
-    if len(dtypes) > 1 and not isinstance(instances[0], dict):
+    if len(dtypes) > 1 and not is_named(instances[0]):
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MAX_RANK = 32  # of a tensor in a request; NumPy takes no more than 64
 
 _DT_BOOL: int = DataType.DT_BOOL
 _SHOWN_CHARACTERS = 256
+_INDENT = "    "
 
 
 def convert_fast(value: Any, dtype: int) -> Array | None:
@@ -171,10 +173,28 @@ def json_type(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Returns the beginning of `value` as JSON, for messages."""
+    """Returns the beginning of `value` as JSON, for messages: arrays on one line, objects on several."""
     text = ""
-    for piece in json.JSONEncoder(ensure_ascii=False, indent=None).iterencode(value):
+    for piece in _pieces(value, 0):
         text += piece
         if len(text) >= _SHOWN_CHARACTERS:
             break
     return text[:_SHOWN_CHARACTERS]
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield "{"
+        for index, (name, member) in enumerate(value.items()):
+            yield f"{',' if index else ''}\n{_INDENT * (depth + 1)}{json.dumps(name, ensure_ascii=False)}: "
+            yield from _pieces(member, depth + 1)
+        yield f"\n{_INDENT * depth}}}" if value else "}"
+    elif isinstance(value, list):
+        yield "["
+        for index, element in enumerate(value):
+            if index:
+                yield ", "
+            yield from _pieces(element, depth + 1)
+        yield "]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)
