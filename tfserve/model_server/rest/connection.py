@@ -241,6 +241,7 @@ class Connection(asyncio.Protocol):
 
     def _task_done(self, request: Exchange, task: asyncio.Task[None]) -> None:
         self.server.tasks.discard(task)
+        self.last_seen = self._loop.time()
         failure = None if task.cancelled() else task.exception()
         if failure is not None:
             self._fail(failure)
@@ -249,7 +250,6 @@ class Connection(asyncio.Protocol):
 
     def _done(self, request: Exchange) -> None:
         """Goes on to the next request once this one is answered, and all of it was read."""
-        self.last_seen = self._loop.time()
         if not request.answered:  # the rest of it never came
             self._current = None
             if self._refusal is None:

@@ -9,8 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,8 +21,7 @@ _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """The body of a request.
 
     Attributes:
@@ -36,8 +34,7 @@ class Document:
     may_have_bools: bool
 
 
-@dataclass(frozen=True)
-class PredictInput:
+class PredictInput(NamedTuple):
     """A predict request.
 
     Attributes:
