@@ -19,7 +19,7 @@ from .server_process import ServerProcess
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with the base paths ``zoo``, ``constant``, and ``text``, whose SavedModel is in text format."""
+    """Directory with base paths: ``zoo``, ``examples``, ``constant``, and ``text``, a SavedModel in text format."""
     directory = tmp_path_factory.mktemp("models")
     script = Path(__file__).parent / "make_models.py"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -32,6 +32,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def zoo(models: Path) -> Iterator[Servable]:
     """The model ``zoo``, loaded in this process."""
     servable = load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())
+    yield servable
+    servable.close()
+
+
+@pytest.fixture(scope="session")
+def examples(models: Path) -> Iterator[Servable]:
+    """The model ``examples``, loaded in this process."""
+    servable = load_servable("examples", 1, models / "examples" / "1", LoadOptions())
     yield servable
     servable.close()
 

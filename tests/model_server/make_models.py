@@ -158,6 +158,52 @@ def make_tf1(directory: Path, words: Path) -> None:
     builder.save()
 
 
+def make_examples(directory: Path) -> None:
+    """Makes a model in the way of TensorFlow 1, whose signatures say whether they classify or regress."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        inputs = v1.placeholder(tf.string, [None], name="examples")
+        features = {
+            "x": tf.io.FixedLenFeature([1], tf.float32),
+            "word": tf.io.FixedLenFeature([1], tf.string, b"none"),
+            "count": tf.io.FixedLenFeature([1], tf.int64, 0),
+        }
+        parsed = tf.io.parse_example(inputs, features)
+        x, word, count = parsed["x"], parsed["word"], parsed["count"]
+        classes = tf.concat([word, tf.strings.as_string(count)], axis=1)
+        scores = tf.concat([x, tf.cast(count, tf.float32)], axis=1)
+        classify, regress = "tensorflow/serving/classify", "tensorflow/serving/regress"
+        signatures = {
+            "serving_default": (classify, {"classes": classes, "scores": scores}),
+            "only_scores": (classify, {"scores": scores}),
+            "only_classes": (classify, {"classes": classes}),
+            "other_method": ("other", {"classes": classes, "scores": scores}),
+            "nothing": (classify, {"more": scores}),
+            "three": (classify, {"classes": classes, "scores": scores, "more": scores}),
+            "flat_scores": (classify, {"scores": scores[:, 0]}),
+            "double_scores": (classify, {"scores": tf.cast(scores, tf.float64)}),
+            "first_scores": (classify, {"scores": scores[:1]}),
+            "uneven": (classify, {"classes": classes, "scores": x}),
+            "regress": (regress, {"outputs": x[:, 0] * 2.0}),
+            "regress_column": (regress, {"outputs": x * 2.0}),
+            "regress_wide": (regress, {"outputs": scores}),
+            "regress_first": (regress, {"outputs": x[:1, 0]}),
+            "regress_count": (regress, {"outputs": count}),
+            "regress_other": (regress, {"y": x}),
+        }
+        definitions = {
+            name: v1.saved_model.build_signature_def(
+                {"inputs": v1.saved_model.build_tensor_info(inputs)},
+                {alias: v1.saved_model.build_tensor_info(tensor) for alias, tensor in outputs.items()},
+                method,
+            )
+            for name, (method, outputs) in signatures.items()
+        }
+        builder = v1.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(session, ["serve"], definitions)
+        builder.save()
+
+
 def rewrite_as_text(directory: Path) -> None:
     """Turns the ``saved_model.pb`` of a SavedModel into a ``saved_model.pbtxt``."""
     binary = directory / "saved_model.pb"
@@ -170,6 +216,7 @@ if __name__ == "__main__":
     target = Path(sys.argv[1])
     make_zoo(target / "zoo" / "1")
     add_default(target / "zoo" / "1", "pair", "number", [7])
+    make_examples(target / "examples" / "1")
     for number in (1, 2):
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)

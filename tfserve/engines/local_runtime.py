@@ -16,7 +16,7 @@ __all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed"]
 
 OFFICIAL = "tensorflow_model_server"
 INSTALL = "pip install 'tfserve[local]'"
-_NEEDED = ("tensorflow", "numpy", "orjson", "uvicorn", "grpc")
+_NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
 def is_installed() -> bool:

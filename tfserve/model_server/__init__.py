@@ -12,7 +12,7 @@ Where it differs from the official server on purpose:
 =====================  =====================================  ==========================================================
 what                   official server                        here
 =====================  =====================================  ==========================================================
-classify and regress   served                                 not served yet: 501, UNIMPLEMENTED
+multi-inference        all signatures in one run              one run for each signature, on the same examples
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
 base path that is a    reads it where TensorFlow has that    the start or reload is refused, as there is none but
 URI                    file system, else logs errors for     ``file://``
@@ -51,9 +51,16 @@ float32 outputs        6 digits, or 9 if those do not read    as few digits as r
                        back exactly
 column format, base64  one value on each line                 on one line; the same JSON
 strings that are not   written as they are: broken JSON       broken bytes become U+FFFD; name the output ``*_bytes``
-UTF-8                                                         to get every byte
-nesting                any depth; gRPC 254 dimensions         at most 32 dimensions, else 400, INVALID_ARGUMENT
+UTF-8                                                         to get every byte. Labels of classes too, in both APIs
+nesting                any depth                              at most 32 dimensions, else 400
+broken gzip bodies     taken for empty ones; at most 100 MB   400 with what is wrong; the limit on request bodies
 ``Inf`` in JSON        read as Infinity                       400; ``NaN``, ``Infinity`` and ``-Infinity`` are read
+bad JSON for a model   400                                    404
+that is not there
+the same key twice     the first counts                       the last counts
+heads of requests      of any size                            at most 256 KiB, else 431
+refused preflights     no body                                the error as JSON
+methods not served     501 with a page                        501 with JSON
 time limit             every request                          requests up to 64 KiB to a model that usually takes under
                                                               2 ms run to their end
 values of flags        bools also as ``1``, ``0`` or in       what every release takes: ``true``, ``false``, no space

@@ -35,9 +35,11 @@ _IN_USE = frozenset(
         *("grpc_socket_path", "grpc_channel_arguments", "ssl_config_file", "use_alts_credentials"),
         *("enable_grpc_healthcheck_service", "enable_serialization_as_tensor_content"),
         *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
+        *("rest_api_enable_cors_support", "enable_signature_method_name_check"),
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("model_config_file", "model_config_file_poll_wait_seconds", "allow_version_labels_for_unavailable_models"),
         *("num_load_threads", "num_unload_threads", "max_num_load_retries", "load_retry_interval_micros", "version"),
+        *("enable_model_warmup", "num_request_iterations_for_warmup"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
@@ -76,6 +78,10 @@ class Options:
     tensorflow_session_parallelism: int
     tensorflow_intra_op_parallelism: int
     tensorflow_inter_op_parallelism: int
+    enable_signature_method_name_check: bool
+    rest_api_enable_cors_support: bool
+    enable_model_warmup: bool
+    num_request_iterations_for_warmup: int
     version: bool
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tfserve.model_server.flags import Options, parse, usage
 from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
 from tfserve.model_server.runtime import c_api
+from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import StatusError, invalid_argument
 
@@ -133,8 +134,26 @@ def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
             options.num_unload_threads,
             options.allow_version_labels_for_unavailable_models,
         ),
-        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
+        LoadOptions(
+            options.saved_model_tags,
+            max(0, intra),
+            max(0, inter),
+            options.enable_signature_method_name_check,
+            _warm_up(options),
+        ),
     )
+
+
+def _warm_up(options: Options) -> Callable[[Servable, Path], None] | None:
+    if not options.enable_model_warmup:
+        return None
+
+    def warm_up_once_imported(servable: Servable, directory: Path) -> None:
+        from tfserve.model_server.grpc.warmup import warm_up
+
+        warm_up(servable, directory, max(1, options.num_request_iterations_for_warmup))
+
+    return warm_up_once_imported
 
 
 async def _load_and_serve(options: Options, manager: Manager) -> int:
@@ -183,7 +202,8 @@ async def _serve_apis(options: Options, manager: Manager, stop: asyncio.Event) -
         from tfserve.model_server.rest import http_server
         from tfserve.model_server.rest.app import RestApp
 
-        app = RestApp(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
+        timeout_ms = max(0, options.rest_api_timeout_in_ms)
+        app = RestApp(dispatcher, options.rest_api_max_body_bytes, timeout_ms, options.rest_api_enable_cors_support)
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
         except StatusError:

@@ -59,12 +59,12 @@ def answers(
     ("method", "answer"),
     [
         ("Predict", [2.5, 3.0, 4.5]),
-        ("Classify", "UNIMPLEMENTED"),
-        ("Regress", "UNIMPLEMENTED"),
-        ("MultiInference", "UNIMPLEMENTED"),
+        ("Classify", [3.0]),
+        ("Regress", [3.0]),
+        ("MultiInference", ["regression_result", "classification_result"]),
         ("GetModelMetadata", SIGNATURES),
         ("GetModelStatus", [[1, "AVAILABLE"]]),
-        ("HandleReloadConfigRequest", "UNIMPLEMENTED"),
+        ("HandleReloadConfigRequest", 0),
     ],
 )
 def test_each_method(answers: dict[str, Any], method: str, answer: object) -> None:

@@ -121,7 +121,6 @@ NAME = "/v1/models/half_plus_two"
         ("POST", f"{NAME}:explain", 400, f"Malformed request: POST {NAME}:explain"),
         ("POST", NAME, 400, f"Malformed request: POST {NAME}"),
         ("POST", f"{NAME}/versions/one:predict", 400, f"Malformed request: POST {NAME}/versions/one:predict"),
-        ("POST", f"{NAME}:classify", 501, "classify is not served by this server yet"),
         ("GET", f"{NAME}:predict", 400, f"Malformed request: GET {NAME}:predict"),
         ("DELETE", NAME, 400, f"Malformed request: DELETE {NAME}"),
         ("GET", "/v1/models", 400, "Missing model name in request."),

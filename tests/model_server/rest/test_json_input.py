@@ -128,9 +128,14 @@ def test_integers_past_a_double_are_exact() -> None:
         ),
         ({"inputs": [[1, 2], [3]]}, {}, "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
         ({"instances": [{"y": 1}]}, {}, "key: y of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not"),
-        ({"instances": [{"a": 1}]}, {"a": FLOAT, "b": FLOAT}, 'JSON object: {"a": 1} keys must be equal to: a,b'),
+        (
+            {"instances": [{"a": 1}]},
+            {"a": FLOAT, "b": FLOAT},
+            'JSON object: {\n    "a": 1\n} keys must be equal to: a,b',
+        ),
         ({"instances": [{"x": 1}, 2]}, {}, "Expecting object but got list at item 1 of input list"),
         ({"instances": [1]}, {"a": FLOAT, "b": FLOAT}, "instances is a plain list, but expecting list of objects"),
+        ({"instances": [{"b64": ""}]}, {"a": STRING, "b": STRING}, "instances is a plain list, but expecting list of"),
         ({"inputs": [1]}, {"a": FLOAT, "b": FLOAT}, "inputs is a plain value/list, but expecting an object"),
         ({"inputs": {"a": 1}}, {"a": FLOAT, "b": FLOAT}, "Missing named input: b in 'inputs' object."),
     ],
@@ -144,6 +149,17 @@ def test_nesting_has_a_limit() -> None:
     for _ in range(40):
         value = [value]
     assert "nested deeper than 32" in error({"inputs": value})
+
+
+def test_values_are_shown_as_the_official_server_does() -> None:
+    text = error(b'{"a": [1, [], {"b": {}, "c": "\xc3\xa9\\n"}], "d": [null, true, 0.5], "instances": 1}')
+    assert text == (
+        "JSON Value: {\n"
+        '    "a": [1, [], {\n            "b": {},\n            "c": "é\\n"\n        }],\n'
+        '    "d": [null, true, 0.5],\n'
+        '    "instances": 1\n'
+        "} Expecting 'instances' to be an list/array"
+    )
 
 
 def test_long_values_are_cut_in_messages() -> None:

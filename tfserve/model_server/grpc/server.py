@@ -18,9 +18,12 @@ import grpc.aio
 
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options
+from tfserve.model_server.grpc.classify import GrpcClassify
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.model_service import get_model_metadata, get_model_status, reload_config
+from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
 from tfserve.model_server.grpc.predict import GrpcPredict
+from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.runtime.tensor_protos import to_proto_content, to_proto_fields
@@ -106,6 +109,9 @@ def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, A
     to_proto = to_proto_content if options.enable_serialization_as_tensor_content else to_proto_fields
     inference: dict[str, Callable[[bytes, int], InferenceRequest]] = {
         "Predict": functools.partial(GrpcPredict, to_proto=to_proto),
+        "Classify": GrpcClassify,
+        "Regress": GrpcRegress,
+        "MultiInference": GrpcMultiInference,
     }
 
     async def metadata(body: bytes, context: Any) -> bytes:

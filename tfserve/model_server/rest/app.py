@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable
+import zlib
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -20,13 +19,13 @@ from tfserve.model_server import log
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
+from tfserve.model_server.rest.classify import RestClassify
+from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.predict import RestPredict
+from tfserve.model_server.rest.regress import RestRegress
+from tfserve.model_server.rest.request import RestRequest
 from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _PREDICTION_PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?:(classify|regress|predict)", re.IGNORECASE
@@ -34,14 +33,22 @@ _PREDICTION_PATH = re.compile(
 _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
+_INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
+_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
+_CACHED_PATH_BYTES = 256
 _JSON = (b"content-type", b"application/json")
+_CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+)
 _HTML = (b"content-type", b"text/html; charset=ISO-8859-1")
 _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 
 
 @dataclass(frozen=True)
 class _Route:
-    """What the path of a request says; `action` is predict, classify, regress, metadata or status."""
+    """What the path of a request says; `action` is predict, classify, regress, metadata, status or preflight."""
 
     model: ModelSpec
     action: str
@@ -51,6 +58,10 @@ class _NoSuchPageError(Exception):
     """The path is outside the API."""
 
 
+class _TooLargeError(Exception):
+    """The body is larger than allowed."""
+
+
 class RestApp:
     """The ASGI application.
 
@@ -58,13 +69,15 @@ class RestApp:
         dispatcher: runs what is asked for.
         max_body_bytes: size of the largest body that is read.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
+        cors: whether scripts of web pages from anywhere may ask.
     """
 
-    def __init__(self, dispatcher: Dispatcher, max_body_bytes: int, timeout_ms: int = 0) -> None:
+    def __init__(self, dispatcher: Dispatcher, max_body_bytes: int, timeout_ms: int = 0, cors: bool = False) -> None:
         self._dispatcher = dispatcher
         self._manager = dispatcher.manager
         self._max_body_bytes = max_body_bytes
         self._timeout_ms = timeout_ms
+        self._headers = (_JSON, *_CORS) if cors else (_JSON,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -72,59 +85,78 @@ class RestApp:
             raise NotImplementedError(scope["type"])  # how ASGI says that a protocol is not spoken
         method: str = scope["method"]
         path: bytes = scope["raw_path"]
+        headers = self._headers
         try:
-            route = _route(method, path)
-            body = await self._read_body(scope, receive)
-            if body is None:
-                text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
-                await _answer(send, 413, _error_body(text), _JSON, (b"connection", b"close"))
-                return
-            content = await self._respond(route, body)
+            if query := scope.get("query_string"):  # it is part of what the API's paths are compared with
+                path = path + b"?" + query
+            route = (_route if len(path) <= _CACHED_PATH_BYTES else _route.__wrapped__)(method, path)
+            body = await self._read_body(scope["headers"], receive)
+            if route.action == "preflight":
+                _check_origin(scope["headers"])
+                content = b""
+            else:
+                content = await self._respond(route, body)
         except _NoSuchPageError:
             await _answer(send, 404, _NOT_FOUND_PAGE, _HTML)
+        except _TooLargeError:
+            text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
+            await _answer(send, 413, _error_body(text), *headers, (b"connection", b"close"))
         except StatusError as failure:
-            await _answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), _JSON)
+            await _answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), *headers)
         except ConnectionError:
             return
         except asyncio.CancelledError:  # the server ends, and this request did not in time
             text = "The server was told to end before the request was done"
-            await _answer(send, 503, _error_body(text), _JSON)
+            await _answer(send, 503, _error_body(text), *headers)
         except Exception as failure:  # whatever it is, the client gets a well-formed answer
             log.error(f"{method} {path!r}: {type(failure).__name__}: {failure}")
-            await _answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), _JSON)
+            await _answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), *headers)
         else:
-            await _answer(send, 200, content, _JSON)
+            await _answer(send, 200, content, *headers)
 
     async def _respond(self, route: _Route, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
-        if route.action == "predict":
-            return await self._dispatcher.answer(RestPredict(route.model, body, self._timeout_ms))
+        if request := _INFERENCE.get(route.action):
+            return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
         if route.action == "status":
             return status_json(self._manager.statuses(route.model.name, route.model.version))
-        if route.action == "metadata":
-            with self._manager.use(route.model) as servable:
-                return metadata_json(servable)
-        raise StatusError(Code.UNIMPLEMENTED, f"{route.action} is not served by this server yet")
+        with self._manager.use(route.model) as servable:
+            return metadata_json(servable)
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Returns the body of the request, or None if it is larger than allowed."""
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
+        """Returns the body of the request, uncompressed; raises if it is larger than allowed."""
+        limit = self._max_body_bytes
+        gzipped = False
+        for name, value in headers:
+            if name == b"content-length" and int(value) > limit:
+                raise _TooLargeError
+            if name == b"content-encoding":
+                gzipped = b"gzip" in value
         message = await receive()
         body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return body if len(body) <= self._max_body_bytes else None
-        for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > self._max_body_bytes:
-                return None
-        chunks = [body]
-        size = len(body)
-        while message.get("more_body", False):
+        if message.get("more_body", False):
+            body = await self._read_rest(body, receive)
+        elif message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        elif len(body) > limit:
+            raise _TooLargeError
+        if gzipped and body:
+            return await asyncio.to_thread(_gunzip, body, limit)
+        return body
+
+    async def _read_rest(self, begin: bytes, receive: Receive) -> bytes:
+        chunks = [begin]
+        size = len(begin)
+        more = True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
             chunk = message.get("body", b"")
+            more = message.get("more_body", False)
             size += len(chunk)
             if size > self._max_body_bytes:
-                return None
+                raise _TooLargeError
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -137,9 +169,13 @@ def _route(method: str, raw_path: bytes) -> _Route:
         _NoSuchPageError: the path is not one of the API's.
         StatusError: INVALID_ARGUMENT, it is, and asks for nothing there is.
     """
+    if method not in _METHODS:
+        raise StatusError(Code.UNIMPLEMENTED, f"The method {method} is not served")
     path = raw_path.decode("latin-1")
     if not path.lower().startswith("/v1/"):
         raise _NoSuchPageError
+    if method == "OPTIONS":
+        return _Route(ModelSpec(""), "preflight")
     pattern = {"POST": _PREDICTION_PATH, "GET": _MODEL_PATH}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
@@ -157,6 +193,31 @@ def _route(method: str, raw_path: bytes) -> _Route:
 def _decode(text: str) -> str:
     """Returns the text that percent escapes in a path stand for."""
     return unquote_to_bytes(text.encode("latin-1")).decode(errors="replace")
+
+
+def _check_origin(headers: Headers) -> None:
+    """Raises unless a request that asks for permission to ask says where it comes from."""
+    origin = next((value for name, value in headers if name == b"origin"), b"")
+    if b"http://" not in origin and b"https://" not in origin:
+        raise StatusError(Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight")
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    """Returns what `body` is compressed from; raises as soon as that is more than `limit` bytes.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it is not gzip, or not all of it.
+    """
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        content = stream.decompress(body, limit + 1)
+    except zlib.error as failure:
+        raise invalid_argument(f"Failed to uncompress the gzipped body: {failure}") from None
+    if len(content) > limit:
+        raise _TooLargeError
+    if not stream.eof:
+        raise invalid_argument("Failed to uncompress the gzipped body: it is not complete")
+    return content
 
 
 def _error_body(message: str) -> bytes:

@@ -1,30 +1,21 @@
-"""The HTTP server under the REST API: a socket, uvicorn with httptools on it, and an orderly end."""
+"""The HTTP server under the REST API: a socket, the connections to it, and an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Any
-
-import uvicorn
+import time
+from email.utils import formatdate
 
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
+from tfserve.model_server.rest.connection import Connection
+from tfserve.model_server.rest.exchange import App
 from tfserve.model_server.status import Code, StatusError
 
-KEEP_ALIVE_SECONDS = 50  # libevent's default, which the official server keeps
+SILENCE_SECONDS = 50  # how long a client may be waited for: libevent's default, which the official server keeps
 _LAST_WORDS_SECONDS = 0.5
+_POLL_SECONDS = 0.01
 _BACKLOG = 2048
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, with signals left to the program that runs it."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the handlers as they are."""
-        yield
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -50,33 +41,78 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serves `app` on `listener` until `stop` is set, then lets running requests finish for at most DRAIN_SECONDS."""
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = _Server(config)
+class Server:
+    """What the connections of one socket share.
 
-    async def end_on_stop() -> None:
-        await stop.wait()
-        server.should_exit = True
+    Args:
+        app: the application that answers.
 
-    watcher = asyncio.ensure_future(end_on_stop())
+    Attributes:
+        app: the same.
+        date: the header line ``Date``, of the current second.
+        connections: those that are open.
+        tasks: requests that wait for something.
+        stopping: whether each connection is to end with the request that runs.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.date = b""
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.stopping = False
+
+    async def tick(self, silence_seconds: float) -> None:
+        """Keeps the date, and ends connections whose clients have nothing to say any more; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
+            since = loop.time() - silence_seconds
+            for connection in list(self.connections):
+                connection.close_if_silent(since)
+            await asyncio.sleep(1)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets running requests finish for at most `seconds`, then cuts them short."""
+        self.stopping = True
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=seconds)
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=_LAST_WORDS_SECONDS)
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while self.connections and time.monotonic() < deadline:  # what was answered is still on its way
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+async def serve(
+    app: App,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    silence_seconds: float = SILENCE_SECONDS,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> None:
+    """Serves an ASGI application until it is told to stop, and lets what runs then finish.
+
+    Args:
+        app: answers the requests; responses of one piece only.
+        listener: from `listen`.
+        stop: ends the serving once it is set.
+        silence_seconds: how long a client may be waited for.
+        drain_seconds: how long requests may still run after `stop`.
+    """
+    state = Server(app)
+    loop = asyncio.get_running_loop()
+    ticking = asyncio.ensure_future(state.tick(silence_seconds))
+    await asyncio.sleep(0)  # for the first date
+    server = await loop.create_server(lambda: Connection(state), sock=listener, backlog=_BACKLOG)
     try:
-        await server.serve(sockets=[listener])
-        if server.server_state.tasks:  # these were cut short, and still have to say so
-            await asyncio.wait(server.server_state.tasks, timeout=_LAST_WORDS_SECONDS)
+        await stop.wait()
+        server.close()
+        await state.drain(drain_seconds)
     finally:
-        watcher.cancel()
-        listener.close()
+        server.close()
+        ticking.cancel()

@@ -1,4 +1,4 @@
-"""NumPy arrays to the body of a REST predict response, in the row or column format of the request.
+"""What a model answered to the body of a REST response; predictions in the row or column format of the request.
 
 Floats are printed with as few digits as read back exactly in their own precision, integers with all of theirs.
 Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tfserve.model_server.inference.classification import Classifications
 from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import invalid_argument
 
@@ -40,6 +41,21 @@ def format_predictions(arrays: Mapping[str, Array], row_format: bool) -> bytes:
         return b'{\n    "outputs": ' + _text(alias, array) + b"\n}"
     members = (orjson.dumps(alias) + b": " + _text(alias, array) for alias, array in arrays.items())
     return b'{\n    "outputs": {\n        ' + b",\n        ".join(members) + b"\n    }\n}"
+
+
+def format_classifications(classifications: Classifications) -> bytes:
+    """Returns the body of a classify response: a list of pairs of label and score for each example."""
+    labels, scores = classifications
+    texts = map(orjson.dumps, _strings(labels.ravel().tolist(), as_base64=False))
+    pairs = [b"[%b, %b]" % pair for pair in zip(texts, _text("", scores.ravel())[1:-1].split(b", "), strict=False)]
+    count = labels.shape[1]
+    examples = [b", ".join(pairs[start * count : (start + 1) * count]) for start in range(len(labels))]
+    return b'{\n    "results": [' + b", ".join(b"[%b]" % example for example in examples) + b"\n    ]\n}"
+
+
+def format_regressions(values: Array) -> bytes:
+    """Returns the body of a regress response: the value of each example."""
+    return b'{\n    "results": ' + _text("", values) + b"\n}"
 
 
 def _rows(arrays: Mapping[str, Array]) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tfserve.protos.saved_model_pb2 import DataType
 
 _DT_BOOL: int = DataType.DT_BOOL
 _SHOWN_CHARACTERS = 256
+_INDENT = "    "
 
 
 def convert_fast(value: Any, dtype: int) -> Array | None:
@@ -86,9 +88,9 @@ def _leaf(value: Any, dtype: int) -> Any:
     """Returns one value as `dtype` takes it: a number, a bool, or bytes for a string."""
     if dtype == DT_STRING:
         if isinstance(value, str):
-            return _encode(value)
+            return encode_text(value)
         if isinstance(value, dict):
-            return _decode_base64(value)
+            return decode_base64(value)
         raise _type_error(value, dtype)
     if isinstance(value, dict):
         raise _type_error(value, dtype)
@@ -126,22 +128,25 @@ def to_array(flat: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
 
 def is_named(value: Any) -> bool:
     """Tells an object of named tensors from a value; ``{"b64": …}`` is a value."""
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
-def _is_base64(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and isinstance(value.get("b64"), str)
+def is_base64(value: Any) -> bool:
+    """Tells ``{"b64": …}`` from everything else."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def _encode(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
+    """Returns a JSON string in UTF-8; half a surrogate pair has no such form, and raises."""
     try:
         return text.encode()
     except UnicodeEncodeError:
         raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from None
 
 
-def _decode_base64(value: dict[str, Any]) -> bytes:
-    if not _is_base64(value):
+def decode_base64(value: dict[str, Any]) -> bytes:
+    """Returns what ``{"b64": …}`` stands for, or raises."""
+    if not is_base64(value):
         raise invalid_argument(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     text = "".join(value["b64"].split()).rstrip("=.")
     try:
@@ -152,11 +157,12 @@ def _decode_base64(value: dict[str, Any]) -> bytes:
 
 def _type_error(value: Any, dtype: int) -> StatusError:
     return invalid_argument(
-        f"JSON Value: {shown(value)} Type: {_json_type(value)} is not of expected type: {dtype_name(dtype)}"
+        f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type: {dtype_name(dtype)}"
     )
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """Returns what messages call the type of a JSON value."""
     if value is None:
         return "Null"
     if isinstance(value, bool | dict | list):
@@ -165,10 +171,28 @@ def _json_type(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Returns the beginning of `value` as JSON, for messages."""
+    """Returns the beginning of `value` as JSON, for messages: arrays on one line, objects on several."""
     text = ""
-    for piece in json.JSONEncoder(ensure_ascii=False, indent=None).iterencode(value):
+    for piece in _pieces(value, 0):
         text += piece
         if len(text) >= _SHOWN_CHARACTERS:
             break
     return text[:_SHOWN_CHARACTERS]
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield "{"
+        for index, (name, member) in enumerate(value.items()):
+            yield f"{',' if index else ''}\n{_INDENT * (depth + 1)}{json.dumps(name, ensure_ascii=False)}: "
+            yield from _pieces(member, depth + 1)
+        yield f"\n{_INDENT * depth}}}" if value else "}"
+    elif isinstance(value, list):
+        yield "["
+        for index, element in enumerate(value):
+            if index:
+                yield ", "
+            yield from _pieces(element, depth + 1)
+        yield "]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)

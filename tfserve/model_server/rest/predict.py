@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
+from tfserve.model_server.inference.request import Call, Outputs
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.rest.json_input import Document, PredictInput, parse_document, parse_predict
 from tfserve.model_server.rest.json_output import format_predictions
+from tfserve.model_server.rest.request import RestRequest
 from tfserve.model_server.runtime.servable import Servable
 
 
-class RestPredict(InferenceRequest):
+class RestPredict(RestRequest):
     """The body of a ``:predict``, in row or column format; the response has the same format."""
 
-    __slots__ = ("_body", "_document", "_input", "model", "size", "timeout_ms")
+    __slots__ = ("_document", "_input")
 
     api = "Predict"
-    entrypoint = "REST"
 
     def __init__(self, model: ModelSpec, body: bytes, timeout_ms: int) -> None:
-        self.model = model
-        self.size = len(body)
-        self.timeout_ms = timeout_ms
-        self._body = body
+        super().__init__(model, body, timeout_ms)
         self._document: Document | None = None
         self._input: PredictInput
 

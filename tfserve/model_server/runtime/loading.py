@@ -18,6 +18,14 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
         options: how to load it.
 
     Raises:
-        StatusError: it is not a SavedModel, has no such tags, or cannot be loaded.
+        StatusError: it is not a SavedModel, has no such tags, cannot be loaded, or fails its warm-up.
     """
-    return SessionServable(name, version, directory, options)
+    servable = SessionServable(name, version, directory, options)
+    servable.checks_methods = options.check_methods
+    if options.warm_up is not None:
+        try:
+            options.warm_up(servable, directory)
+        except BaseException:
+            servable.close()
+            raise
+    return servable

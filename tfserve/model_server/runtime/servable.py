@@ -59,11 +59,13 @@ class Servable(ABC):
         name: the model's name.
         version: its version, a number.
         signatures: by name.
+        checks_methods: whether signatures only classify or regress if that is what they say their method is.
     """
 
     name: str
     version: int
     signatures: Mapping[str, Signature]
+    checks_methods: bool = False
 
     def signature(self, name: str) -> Signature:
         """Returns a signature.

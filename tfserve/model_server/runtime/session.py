@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ctypes import byref, c_char_p, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,15 @@ class LoadOptions:
         tags: the tags of the meta graph to load.
         intra_op_threads: threads that share one op; 0 lets TensorFlow choose.
         inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
+        check_methods: what `Servable.checks_methods` will be.
+        warm_up: what is done with a model once it is loaded, before it serves; its StatusError fails the load.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    check_methods: bool = False
+    warm_up: Callable[[Servable, Path], None] | None = None
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""

@@ -1,0 +1,66 @@
+"""Examples in a request for classification or regression: from the request's message to the input of a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfserve.model_server.inference.request import Call
+from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
+from tfserve.model_server.runtime.tensors import DT_STRING, dtype_name
+from tfserve.model_server.status import invalid_argument
+from tfserve.protos.apis_pb2 import Input
+
+INPUT_ALIAS = "inputs"
+"""The one input of every signature that takes examples."""
+
+
+def serialized_examples(message: Input) -> list[bytes]:
+    """Returns the serialized ``tf.train.Example`` messages of a request.
+
+    A context is put before each example: serialized messages that follow each other merge when they are parsed.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, there is none.
+    """
+    if message.HasField("example_list_with_context"):
+        context = message.example_list_with_context.context
+        examples = [context + example for example in message.example_list_with_context.examples]
+    else:
+        examples = list(message.example_list.examples)
+    if not examples:
+        raise invalid_argument("Input is empty.")
+    return examples
+
+
+def find_signature(servable: Servable, name: str) -> Signature:
+    """Returns the signature that a request for classification or regression names; empty for the default one.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, there is no such signature.
+    """
+    found = servable.signatures.get(name or DEFAULT_SIGNATURE)
+    if found is None:
+        raise invalid_argument(f"No signature was found with the name: {name or DEFAULT_SIGNATURE}")
+    return found
+
+
+def examples_call(name: str, signature: Signature, examples: Sequence[bytes], outputs: tuple[str, ...]) -> Call:
+    """Returns the run of a signature on examples.
+
+    Args:
+        name: the signature's name; empty for the default one.
+        signature: the same; it has the input ``inputs`` and no other.
+        examples: serialized ``tf.train.Example`` messages.
+        outputs: the outputs wanted.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, the input does not take strings.
+    """
+    dtype = signature.inputs[INPUT_ALIAS]
+    if dtype != DT_STRING:
+        raise invalid_argument(f"Expects arg[0] to be {dtype_name(dtype)} but string is provided")
+    array = np.empty(len(examples), np.object_)
+    array[:] = examples
+    return Call(name, {INPUT_ALIAS: array}, outputs)

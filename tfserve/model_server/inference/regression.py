@@ -1,0 +1,70 @@
+"""Regression: which signatures can do it, and the value that the output of one gives each example.
+
+Source: ``regressor.cc`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfserve.model_server.inference.examples import INPUT_ALIAS
+from tfserve.model_server.inference.request import Outputs
+from tfserve.model_server.runtime.servable import Signature
+from tfserve.model_server.runtime.tensors import Array
+from tfserve.model_server.status import invalid_argument
+from tfserve.protos.saved_model_pb2 import DataType
+
+METHOD = "tensorflow/serving/regress"
+
+_OUTPUT = "outputs"
+
+
+def regression_outputs(signature: Signature, check_method: bool) -> tuple[str, ...]:
+    """Returns the output that holds the values, of a signature that can do regression.
+
+    Args:
+        signature: what a request asks for.
+        check_method: whether the signature must also say that this is its method.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, the signature cannot.
+    """
+    definition = signature.definition
+    if check_method and definition.method_name != METHOD:
+        raise invalid_argument(
+            f"Expected regression signature method_name to be {METHOD}. Was: {definition.method_name}"
+        )
+    if len(signature.inputs) != 1:
+        raise invalid_argument("Expected one input Tensor.")
+    if len(signature.outputs) != 1:
+        raise invalid_argument("Expected one output Tensor.")
+    if INPUT_ALIAS not in signature.inputs:
+        raise invalid_argument(f"No regression inputs found in SignatureDef: {definition}")
+    if _OUTPUT not in signature.outputs:
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {definition}")
+    return signature.outputs
+
+
+def read_regressions(signature: Signature, outputs: Outputs, examples: int) -> Array:
+    """Returns the value of each example, an array of float32 of shape (examples,).
+
+    Args:
+        signature: what ran.
+        outputs: the one that `regression_outputs` named.
+        examples: how many examples it ran on.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for an output of another shape or dtype than a regressor's.
+    """
+    array = outputs[_OUTPUT]
+    if array.ndim != 1 and not (array.ndim == 2 and array.shape[1] == 1):
+        shape = ",".join(map(str, array.shape))
+        raise invalid_argument(
+            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got [{shape}]"
+        )
+    if len(array) != examples:
+        raise invalid_argument(f"Input batch size did not match output batch size: {examples} vs. {len(array)}")
+    if array.dtype != np.float32:
+        got = DataType.Name(signature.definition.outputs[_OUTPUT].dtype)
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {got}")
+    return array.reshape(-1)

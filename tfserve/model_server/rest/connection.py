@@ -1,0 +1,316 @@
+"""One HTTP/1.1 connection of the REST API: bytes to requests for an ASGI application, in order, and its answers back.
+
+It does what this API needs and no more, which is why a request costs half of what it does in a general server: whole
+bodies, responses of one piece, and no task for an application that answers without waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+import httptools
+
+from tfserve.model_server import log
+from tfserve.model_server.rest.exchange import STATUS_LINES, Exchange, resumed
+
+if TYPE_CHECKING:
+    from tfserve.model_server.rest.http_server import Server
+
+MAX_HEAD_BYTES = 1 << 18
+"""About how large the request line and headers may be together; an endless one must not fill the memory."""
+
+LINGER_SECONDS = 2.0
+"""How long a client may go on sending a body that was refused; closing earlier could lose it the answer."""
+
+_MAX_BUFFERED_BYTES = 1 << 18
+_MAX_ANSWERS_IN_A_ROW = 16  # to pipelined requests, before other connections get their turn
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection.
+
+    Args:
+        server: what it shares with the others.
+
+    Attributes:
+        server: the same.
+        lost: whether the client is gone.
+        last_seen: when the client last did its part, in the loop's time.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.lost = False
+        self.last_seen = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects = False
+        self._head_bytes = 0  # of a head that has begun and is not complete
+        self._incoming: Exchange | None = None  # the one whose body is being read
+        self._current: Exchange | None = None  # the one that is being answered
+        self._next: deque[Exchange] = deque()
+        self._refusal: tuple[int, str] | None = None  # the last thing to be said, when what came is no HTTP
+        self._ended = False  # nothing more will come, or be listened to
+        self._reading = True
+        self._writing = True
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins."""
+        self._transport = transport  # type: ignore[assignment]  # a socket's
+        self.last_seen = self._loop.time()
+        self.server.connections.add(self)
+
+    def connection_lost(self, failure: Exception | None) -> None:
+        """Tells the request that runs, which may wait for its client."""
+        self.lost = True
+        self.server.connections.discard(self)
+        self._next.clear()
+        if self._current is not None:
+            self._current.wake()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads what came, and answers what is there to be answered."""
+        self.last_seen = self._loop.time()
+        if self._ended:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._end((400, "The request is not HTTP"))
+        if self._head_bytes:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._end((431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes"))
+        self._go_on()
+        incoming = self._incoming
+        if incoming is not None and incoming.buffered > _MAX_BUFFERED_BYTES:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """Keeps the connection for the answers to what was asked; what is incomplete never will be."""
+        self._end(None)
+        return bool(self._next) or (self._current is not None and not self._current.answered)
+
+    def pause_writing(self) -> None:
+        """Takes no more from a client that does not take its answers."""
+        self._writing = False
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """Goes on."""
+        self._writing = True
+        self.last_seen = self._loop.time()
+        self.resume_reading()
+        self._go_on()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begins a request."""
+        self._url = b""
+        self._headers = []
+        self._expects = False
+        self._head_bytes = 1
+
+    def on_url(self, url: bytes) -> None:
+        """Adds to the target of the request."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Adds a header."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Makes the request ready to be answered, even before its body is there."""
+        self._head_bytes = 0
+        url = self._url
+        if url.startswith(b"/"):
+            path, _, query = url.partition(b"?")
+        else:
+            parsed = httptools.parse_url(url)
+            path, query = parsed.path or b"/", parsed.query or b""
+        parser = self._parser
+        scope = {
+            "type": "http",
+            "method": parser.get_method().decode(),
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._headers,
+        }
+        request = Exchange(self, scope, parser.should_keep_alive(), parser.get_http_version() == "1.0", self._expects)
+        self._incoming = request
+        self._next.append(request)
+
+    def on_body(self, body: bytes) -> None:
+        """Adds to the body."""
+        if self._incoming is not None:
+            self._incoming.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Ends the request."""
+        request, self._incoming = self._incoming, None
+        if request is not None:
+            request.complete = True
+            if request.answered:
+                self._finish(request)
+            else:
+                request.wake()
+
+    # What exchanges and the server ask.
+
+    @property
+    def closing(self) -> bool:
+        """Whether the server ends, and every connection with the request that runs."""
+        return self.server.stopping
+
+    @property
+    def date(self) -> bytes:
+        """The header line ``Date``."""
+        return self.server.date
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, unless the client is gone."""
+        if not self.lost:
+            self._transport.write(data)
+
+    def resume_reading(self) -> None:
+        """Lets more bytes come, if they were held back."""
+        if not self._reading and self._writing and not self.lost and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def close_if_idle(self) -> None:
+        """Ends the connection unless a request is in it, which then is the last one."""
+        if self._current is None and not self._next:
+            self._transport.close()
+
+    def close_if_silent(self, since: float) -> None:
+        """Ends the connection if it waits for a client that was last seen before `since`."""
+        waits = self._current is None or self._current is self._incoming or not self._writing
+        if waits and self.last_seen < since:
+            self._transport.abort()
+
+    # Answering.
+
+    def _go_on(self) -> None:
+        """Starts what is to be answered next, one request after the other."""
+        for _ in range(_MAX_ANSWERS_IN_A_ROW):
+            if self._current is not None or not self._writing or self.lost:
+                return
+            if not self._next:
+                if self._refusal is not None:
+                    self._refuse(*self._refusal)
+                elif self._ended:
+                    self._transport.close()
+                else:
+                    self.resume_reading()
+                return
+            self._start(self._next.popleft())
+        if self._next:
+            self._pause_reading()
+            self._loop.call_soon(self._go_on)
+
+    def _start(self, request: Exchange) -> None:
+        """Runs the application, here as long as it need not wait, and in a task from then on."""
+        self._current = request
+        application = self.server.app(request.scope, request.receive, request.send)
+        try:
+            awaited = application.send(None)
+        except StopIteration:
+            self._done(request)
+        except Exception as failure:
+            self._fail(failure)
+        else:
+            task = self._loop.create_task(resumed(application, awaited))
+            self.server.tasks.add(task)
+            task.add_done_callback(lambda task: self._task_done(request, task))
+            if self._next:
+                self._pause_reading()
+
+    def _task_done(self, request: Exchange, task: asyncio.Task[None]) -> None:
+        self.server.tasks.discard(task)
+        self.last_seen = self._loop.time()
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._fail(failure)
+        self._done(request)
+        self._go_on()
+
+    def _done(self, request: Exchange) -> None:
+        """Goes on to the next request once this one is answered, and all of it was read."""
+        if not request.answered:  # the rest of it never came
+            self._current = None
+            if self._refusal is None:
+                self._transport.abort()
+        elif request.complete:
+            self._finish(request)
+        elif not request.keep_alive:
+            self._close_gently()
+        else:
+            self.resume_reading()
+
+    def _finish(self, request: Exchange) -> None:
+        self._current = None
+        if not request.keep_alive:
+            self._ended = True
+            self._next.clear()
+            self._refusal = None
+            self._transport.close()
+
+    def _fail(self, failure: BaseException) -> None:
+        log.error(f"{type(failure).__name__} in the application: {failure}")
+        self._transport.abort()
+
+    def _end(self, refusal: tuple[int, str] | None) -> None:
+        """Listens no more; says why once all that was asked before is answered."""
+        self._ended = True
+        self._refusal = refusal
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None and incoming is not self._current:
+            self._next.remove(incoming)
+        elif incoming is not None:
+            incoming.broken = True
+            incoming.wake()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Reads a request that asks for another protocol, which is not spoken here, as if it did not ask."""
+        method = self._next[-1].scope["method"]
+        if method == "CONNECT":
+            self._end(None)
+            return
+        self._next.pop()
+        version = self._parser.get_http_version().encode()
+        headers = [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
+        head = b"\r\n".join([b"%b %b HTTP/%b" % (method.encode(), self._url, version), *headers, b"", b""])
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        body = b'{\n    "error": "%b"\n}' % reason.encode()
+        head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+        self.write(STATUS_LINES[status] + self.server.date + head + body)
+        self._refusal = None
+        self._close_gently()
+
+    def _close_gently(self) -> None:
+        """Says that nothing more will come, and drops what the client still sends until it has read that."""
+        self.resume_reading()
+        self._transport.write_eof()
+        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def _pause_reading(self) -> None:
+        if self._reading and not self.lost and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
