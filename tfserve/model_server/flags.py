@@ -30,6 +30,7 @@ _IN_USE = frozenset(
         *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("max_num_load_retries", "load_retry_interval_micros", "version"),
+        *("enable_batching", "batching_parameters_file", "enable_per_model_batching_parameters"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
@@ -56,6 +57,9 @@ class Options:
     tensorflow_session_parallelism: int
     tensorflow_intra_op_parallelism: int
     tensorflow_inter_op_parallelism: int
+    enable_batching: bool
+    batching_parameters_file: Path | None
+    enable_per_model_batching_parameters: bool
     version: bool
 
 
@@ -134,7 +138,7 @@ def _value_text(flag: ServerFlag, argument: str) -> str | None:
 def _options(values: dict[str, Value]) -> Options:
     names = Options.__dataclass_fields__
     chosen: dict[str, object] = {name: values[name] for name in names}
-    base_path = str(values["model_base_path"])
-    chosen["model_base_path"] = Path(base_path) if base_path else None
+    for name in ("model_base_path", "batching_parameters_file"):
+        chosen[name] = Path(str(values[name])) if values[name] else None
     chosen["saved_model_tags"] = tuple(filter(None, str(values["saved_model_tags"]).split(",")))
     return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

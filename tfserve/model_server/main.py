@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfserve import __version__
 from tfserve.errors import EngineUnavailableError
@@ -18,6 +18,9 @@ from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelCo
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from tfserve.model_server.runtime.batching import Batching
 
 _FAILED = 255  # what the official server's -1 becomes
 
@@ -113,6 +116,10 @@ def _check(options: Options) -> None:
         raise invalid_argument(
             "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API."
         )
+    if options.batching_parameters_file is not None and not options.enable_batching:
+        raise invalid_argument(
+            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+        )
 
 
 def _manager(model: ModelConfig, options: Options) -> Manager:
@@ -126,8 +133,17 @@ def _manager(model: ModelConfig, options: Options) -> Manager:
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
         ),
-        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
+        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter), batching=_batching(options)),
     )
+
+
+def _batching(options: Options) -> Batching | None:
+    """Starts what runs requests together, if that is wanted."""
+    if not options.enable_batching:
+        return None
+    from tfserve.model_server.runtime.batching import Batching
+
+    return Batching.start(options.batching_parameters_file, options.enable_per_model_batching_parameters)
 
 
 async def _load_and_serve(options: Options, manager: Manager) -> int:

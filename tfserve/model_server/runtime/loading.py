@@ -18,6 +18,13 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
         options: how to load it.
 
     Raises:
-        StatusError: it is not a SavedModel, has no such tags, or cannot be loaded.
+        StatusError: it is not a SavedModel, has no such tags, or cannot be loaded; its batching parameters are wrong.
     """
-    return SessionServable(name, version, directory, options)
+    servable = SessionServable(name, version, directory, options)
+    if options.batching is None:
+        return servable
+    try:
+        return options.batching.applied_to(servable, directory)
+    except BaseException:
+        servable.close()
+        raise

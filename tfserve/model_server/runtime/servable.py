@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from asyncio import Future
 from collections.abc import Mapping
 
 from tfserve.model_server.runtime.tensors import Array
@@ -59,11 +60,13 @@ class Servable(ABC):
         name: the model's name.
         version: its version, a number.
         signatures: by name.
+        batches: whether requests run together, and so have to be handed in with `submit`.
     """
 
     name: str
     version: int
     signatures: Mapping[str, Signature]
+    batches: bool = False
 
     def signature(self, name: str) -> Signature:
         """Returns a signature.
@@ -131,6 +134,31 @@ class Servable(ABC):
         found.note_duration(time.perf_counter() - start)
         return results
 
+    def submit(
+        self,
+        signature: str,
+        arrays: Mapping[str, Array],
+        outputs: tuple[str, ...] | None = None,
+        timeout_ms: int = 0,
+    ) -> Future[dict[str, Array]]:
+        """Hands a run in, from a coroutine, to take place together with others; for servables that batch.
+
+        It takes place though nobody may await it any more; `close` waits for it.
+
+        Args:
+            signature: as for `run`, like all of these.
+            arrays: of the same size in dimension 0.
+            outputs: the outputs wanted, which have that size too.
+            timeout_ms: longest time until the end of the run.
+
+        Returns:
+            What to await. It raises what goes wrong from here on.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT for inputs that cannot be batched; UNAVAILABLE when too many wait.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def _run(
         self, signature: Signature, arrays: Mapping[str, Array], outputs: tuple[str, ...], timeout_ms: int | None
@@ -139,4 +167,4 @@ class Servable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Frees its memory. Nothing may run, or run again."""
+        """Frees its memory. Nothing may run, or run again, but for what was submitted."""

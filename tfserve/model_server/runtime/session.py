@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ctypes import byref, c_char_p, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable, Signature
@@ -15,6 +16,9 @@ from tfserve.model_server.runtime.tensors import Array, new_tensor, take_tensor
 from tfserve.model_server.status import Code, StatusError, not_found
 from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs
 from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
+
+if TYPE_CHECKING:
+    from tfserve.model_server.runtime.batching import Batching
 
 # Field numbers of ConfigProto and RunOptions. Source: tensorflow/core/protobuf/config.proto.
 _CONFIG_INTRA_OP_PARALLELISM_THREADS = 2
@@ -33,11 +37,13 @@ class LoadOptions:
         tags: the tags of the meta graph to load.
         intra_op_threads: threads that share one op; 0 lets TensorFlow choose.
         inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
+        batching: how requests run together; None to run each by itself.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    batching: Batching | None = None
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""
