@@ -88,6 +88,31 @@ def make_zoo(directory: Path) -> None:
     tf.saved_model.save(zoo, str(directory), signatures | echoes | {"serving_default": zoo.two})
 
 
+class Batch(tf.Module):
+    """Signatures that tell how large the batch was in which they ran."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def measure(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows, width = tf.shape(x)[0], tf.shape(x)[1]
+        negative = ["no negative numbers"]
+        tf.debugging.Assert(tf.reduce_all(x >= 0), negative)
+        return {"x": x, "rows": tf.fill([rows], rows), "width": tf.fill([rows], width)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="started"),
+            tf.TensorSpec([None], tf.string, name="go"),
+        ]
+    )
+    def hold(self, started: tf.Tensor, go: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Makes the first file of `started`, then runs until somebody makes the first of `go`."""
+        tf.io.write_file(started[0], "")
+        turns = tf.constant(0)
+        while tf.size(tf.io.matching_files(go[0])) == 0:
+            turns += 1
+        return {"turns": tf.fill([tf.size(go)], turns)}
+
+
 class Constant(tf.Module):
     """Answers its version, whatever it is asked."""
 
@@ -110,6 +135,9 @@ def rewrite_as_text(directory: Path) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     make_zoo(target / "zoo" / "1")
+    batch = Batch()
+    signatures = {"serving_default": batch.measure, "hold": batch.hold}
+    tf.saved_model.save(batch, str(target / "batch" / "1"), signatures)
     for number in (1, 2):
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)
