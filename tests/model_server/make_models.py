@@ -113,6 +113,25 @@ class Batch(tf.Module):
         return {"turns": tf.fill([tf.size(go)], turns)}
 
 
+class Lite(tf.Module):
+    """The SavedModel and its ``model.tflite`` differ, to tell which of them answers."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+    def triple(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": 3.0 * x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32), tf.TensorSpec([None], tf.string)])
+    def double(self, x: tf.Tensor, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return 2.0 * x, tf.reshape(words, [-1, 1])
+
+
+def make_lite(directory: Path) -> None:
+    lite = Lite()
+    tf.saved_model.save(lite, str(directory), signatures=lite.triple)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([lite.double.get_concrete_function()], lite)
+    (directory / "model.tflite").write_bytes(converter.convert())
+
+
 class Constant(tf.Module):
     """Answers its version, whatever it is asked."""
 
@@ -135,6 +154,7 @@ def rewrite_as_text(directory: Path) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     make_zoo(target / "zoo" / "1")
+    make_lite(target / "lite" / "1")
     batch = Batch()
     signatures = {"serving_default": batch.measure, "hold": batch.hold}
     tf.saved_model.save(batch, str(target / "batch" / "1"), signatures)

@@ -31,6 +31,7 @@ _IN_USE = frozenset(
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("max_num_load_retries", "load_retry_interval_micros", "version"),
         *("enable_batching", "batching_parameters_file", "enable_per_model_batching_parameters"),
+        *("prefer_tflite_model", "num_tflite_pools"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
@@ -60,6 +61,8 @@ class Options:
     enable_batching: bool
     batching_parameters_file: Path | None
     enable_per_model_batching_parameters: bool
+    prefer_tflite_model: bool
+    num_tflite_pools: int
     version: bool
 
 

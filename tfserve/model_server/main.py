@@ -133,7 +133,13 @@ def _manager(model: ModelConfig, options: Options) -> Manager:
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
         ),
-        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter), batching=_batching(options)),
+        LoadOptions(
+            options.saved_model_tags,
+            max(0, intra),
+            max(0, inter),
+            batching=_batching(options),
+            tflite_interpreters=max(1, options.num_tflite_pools) if options.prefer_tflite_model else 0,
+        ),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfserve.model_server import log
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions, SessionServable
+from tfserve.model_server.status import Code, StatusError
 
 
 def load_servable(name: str, version: int, directory: Path, options: LoadOptions) -> Servable:
@@ -20,7 +22,7 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
     Raises:
         StatusError: it is not a SavedModel, has no such tags, or cannot be loaded; its batching parameters are wrong.
     """
-    servable = SessionServable(name, version, directory, options)
+    servable = _load(name, version, directory, options)
     if options.batching is None:
         return servable
     try:
@@ -28,3 +30,18 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
     except BaseException:
         servable.close()
         raise
+
+
+def _load(name: str, version: int, directory: Path, options: LoadOptions) -> Servable:
+    if options.tflite_interpreters > 0:
+        from tfserve.model_server.runtime import tflite  # only here: few servers need it
+
+        file = directory / tflite.MODEL_FILE
+        if file.exists():
+            if tflite.is_installed():
+                return tflite.TfliteServable(name, version, file, options.tflite_interpreters)
+            missing = f"{file} needs LiteRT, which is not installed: pip install ai-edge-litert"
+            if not any((directory / saved_model).exists() for saved_model in ("saved_model.pb", "saved_model.pbtxt")):
+                raise StatusError(Code.FAILED_PRECONDITION, missing)
+            log.warning(f"{missing}; serving the SavedModel instead")
+    return SessionServable(name, version, directory, options)

@@ -38,12 +38,14 @@ class LoadOptions:
         intra_op_threads: threads that share one op; 0 lets TensorFlow choose.
         inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
         batching: how requests run together; None to run each by itself.
+        tflite_interpreters: how many interpreters run a ``model.tflite`` beside the SavedModel; 0 to leave it alone.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     batching: Batching | None = None
+    tflite_interpreters: int = 0
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""
