@@ -15,6 +15,11 @@ what                   official server                        here
 gRPC API               served on ``--port``                   not served yet; said in the log
 classify and regress   served                                 not served yet: 501
 several models         ``--model_config_file``                one model, by name and base path; no labels yet
+batching               of sessions; a request of no rows      the same; no rows run too, rows of different ranks are an
+                       waits for ever, padded rows of         error for their batch, cancelled requests are left out
+                       different ranks crash
+``model.tflite``       outputs of one operation hide each     all of them, by the tensors' full names; without LiteRT
+                       other; signatures in its metadata      installed, the SavedModel; metadata is not read
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
 ``--bind_address``     none: every interface, always          the address to listen on; default 0.0.0.0, every interface
 request bodies         of any size                            at most ``--rest_api_max_body_bytes`` (256 MiB), else 413
