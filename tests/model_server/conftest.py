@@ -19,7 +19,7 @@ from .server_process import ServerProcess
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with base paths: ``zoo``, ``examples``, ``constant``, and ``text``, a SavedModel in text format."""
+    """Directory with the base paths of what `make_models` makes; the SavedModel of ``text`` is in text format."""
     directory = tmp_path_factory.mktemp("models")
     script = Path(__file__).parent / "make_models.py"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}

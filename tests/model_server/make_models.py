@@ -97,6 +97,50 @@ def add_default(directory: Path, signature: str, alias: str, value: object) -> N
     file.write_bytes(saved_model.SerializeToString())
 
 
+class Batch(tf.Module):
+    """Signatures that tell how large the batch was in which they ran."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def measure(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows, width = tf.shape(x)[0], tf.shape(x)[1]
+        negative = ["no negative numbers"]
+        tf.debugging.Assert(tf.reduce_all(x >= 0), negative)
+        return {"x": x, "rows": tf.fill([rows], rows), "width": tf.fill([rows], width)}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="started"),
+            tf.TensorSpec([None], tf.string, name="go"),
+        ]
+    )
+    def hold(self, started: tf.Tensor, go: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Makes the first file of `started`, then runs until somebody makes the first of `go`."""
+        tf.io.write_file(started[0], "")
+        turns = tf.constant(0)
+        while tf.size(tf.io.matching_files(go[0])) == 0:
+            turns += 1
+        return {"turns": tf.fill([tf.size(go)], turns)}
+
+
+class Lite(tf.Module):
+    """The SavedModel and its ``model.tflite`` differ, to tell which of them answers."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+    def triple(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": 3.0 * x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32), tf.TensorSpec([None], tf.string)])
+    def double(self, x: tf.Tensor, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return 2.0 * x, tf.reshape(words, [-1, 1])
+
+
+def make_lite(directory: Path) -> None:
+    lite = Lite()
+    tf.saved_model.save(lite, str(directory), signatures=lite.triple)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([lite.double.get_concrete_function()], lite)
+    (directory / "model.tflite").write_bytes(converter.convert())
+
+
 class Constant(tf.Module):
     """Answers its version, whatever it is asked."""
 
@@ -217,6 +261,10 @@ if __name__ == "__main__":
     make_zoo(target / "zoo" / "1")
     add_default(target / "zoo" / "1", "pair", "number", [7])
     make_examples(target / "examples" / "1")
+    make_lite(target / "lite" / "1")
+    batch = Batch()
+    signatures = {"serving_default": batch.measure, "hold": batch.hold}
+    tf.saved_model.save(batch, str(target / "batch" / "1"), signatures)
     for number in (1, 2):
         constant = Constant(number)
         tf.saved_model.save(constant, str(target / "constant" / str(number)), signatures=constant.answer)

@@ -100,8 +100,8 @@ def test_two_dashes_end_the_flags() -> None:
 
 
 def test_flags_that_change_nothing_are_named_only_when_set() -> None:
-    line = parse(["--enable_batching", "--enable_profiler=true", "--grpc_max_threads=3", "--port=1"])
-    assert line.unused == ["enable_batching", "grpc_max_threads"]
+    line = parse(["--skip_initialize_tpu", "--enable_profiler=true", "--grpc_max_threads=3", "--port=1"])
+    assert line.unused == ["grpc_max_threads", "skip_initialize_tpu"]
 
 
 def test_usage_names_every_flag_with_its_default() -> None:

@@ -54,11 +54,11 @@ def test_the_start_is_told_in_the_words_of_the_official_server(server: ServerPro
 
 
 def test_what_changes_nothing_is_said_once(half_plus_two: Path, tmp_path: Path) -> None:
-    flags = ("--enable_batching=true", "--no_such_flag=1")
+    flags = ("--skip_initialize_tpu=true", "--no_such_flag=1")
     with ServerProcess(tmp_path / "log", half_plus_two, *flags) as process:
         process.wait_until_ready()
         log = process.log
-    assert log.count("--enable_batching changes nothing in this server yet") == 1
+    assert log.count("--skip_initialize_tpu changes nothing in this server yet") == 1
     assert "unknown argument: --no_such_flag=1\nusage: " in log
     assert "Running gRPC ModelServer" not in log
 

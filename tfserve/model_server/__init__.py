@@ -13,6 +13,11 @@ Where it differs from the official server on purpose:
 what                   official server                        here
 =====================  =====================================  ==========================================================
 multi-inference        all signatures in one run              one run for each signature, on the same examples
+batching               of sessions; a request of no rows      the same; no rows run too, rows of different ranks are an
+                       waits for ever, padded rows of         error for their batch, cancelled requests are left out
+                       different ranks crash
+``model.tflite``       outputs of one operation hide each     all of them, by the tensors' full names; without LiteRT
+                       other; signatures in its metadata      installed, the SavedModel; metadata is not read
 other flags            each does its work                     accepted; one that changes nothing here says so in the log
 base path that is a    reads it where TensorFlow has that    the start or reload is refused, as there is none but
 URI                    file system, else logs errors for     ``file://``

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tfserve.server_flags import SERVER_FLAGS, ServerFlag
 
@@ -40,6 +41,8 @@ _IN_USE = frozenset(
         *("model_config_file", "model_config_file_poll_wait_seconds", "allow_version_labels_for_unavailable_models"),
         *("num_load_threads", "num_unload_threads", "max_num_load_retries", "load_retry_interval_micros", "version"),
         *("enable_model_warmup", "num_request_iterations_for_warmup"),
+        *("enable_batching", "batching_parameters_file", "enable_per_model_batching_parameters"),
+        *("prefer_tflite_model", "num_tflite_pools"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
     }
 )
@@ -82,6 +85,11 @@ class Options:
     rest_api_enable_cors_support: bool
     enable_model_warmup: bool
     num_request_iterations_for_warmup: int
+    enable_batching: bool
+    batching_parameters_file: Path | None
+    enable_per_model_batching_parameters: bool
+    prefer_tflite_model: bool
+    num_tflite_pools: int
     version: bool
 
 
@@ -160,5 +168,7 @@ def _value_text(flag: ServerFlag, argument: str) -> str | None:
 def _options(values: dict[str, Value]) -> Options:
     names = Options.__dataclass_fields__
     chosen: dict[str, object] = {name: values[name] for name in names}
+    batching_parameters_file = str(values["batching_parameters_file"])
+    chosen["batching_parameters_file"] = Path(batching_parameters_file) if batching_parameters_file else None
     chosen["saved_model_tags"] = tuple(filter(None, str(values["saved_model_tags"]).split(",")))
     return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfserve import __version__
 from tfserve.errors import EngineUnavailableError
@@ -20,6 +20,9 @@ from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from tfserve.model_server.runtime.batching import Batching
 
 _FAILED = 255  # what the official server's -1 becomes
 
@@ -118,6 +121,10 @@ def _check(options: Options) -> None:
         raise invalid_argument(
             "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API."
         )
+    if options.batching_parameters_file is not None and not options.enable_batching:
+        raise invalid_argument(
+            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+        )
 
 
 def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
@@ -140,6 +147,8 @@ def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
             max(0, inter),
             options.enable_signature_method_name_check,
             _warm_up(options),
+            batching=_batching(options),
+            tflite_interpreters=max(1, options.num_tflite_pools) if options.prefer_tflite_model else 0,
         ),
     )
 
@@ -154,6 +163,15 @@ def _warm_up(options: Options) -> Callable[[Servable, Path], None] | None:
         warm_up(servable, directory, max(1, options.num_request_iterations_for_warmup))
 
     return warm_up_once_imported
+
+
+def _batching(options: Options) -> Batching | None:
+    """Starts what runs requests together, if that is wanted."""
+    if not options.enable_batching:
+        return None
+    from tfserve.model_server.runtime.batching import Batching
+
+    return Batching.start(options.batching_parameters_file, options.enable_per_model_batching_parameters)
 
 
 async def _load_and_serve(options: Options, manager: Manager) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tfserve.model_server.inference.request import InferenceRequest
+from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.models.manager import Manager
+from tfserve.model_server.runtime.servable import Servable
 
 DRAIN_SECONDS = 9
 """How long requests may still run after a signal; orchestrators kill after 10."""
@@ -24,6 +26,8 @@ class Dispatcher:
     What runs where it arrived holds up all other requests, and no time limit ends it. Two rules bound the harm: the
     request has at most 64 KiB, and after one run of 10 ms or more the next ones go to threads again.
 
+    Requests to models that batch wait for each other without a thread.
+
     Args:
         manager: where the models are.
         threads: how many requests to slow models run at the same time.
@@ -39,12 +43,23 @@ class Dispatcher:
         Raises:
             StatusError: what is wrong with the request, or went wrong with the model.
         """
-        if request.size <= INLINE_BYTES:
-            with self.manager.use(request.model) as servable:
+        with self.manager.use(request.model) as servable:
+            if servable.batches:
+                return await self._answer_in_batch(request, servable)
+            if request.size <= INLINE_BYTES:
                 calls = request.prepare(servable)
                 if all(servable.is_fast(call.signature) for call in calls):
                     return request.finish(servable, [servable.run(*call, request.timeout_ms) for call in calls])
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, request)
+
+    async def _answer_in_batch(self, request: InferenceRequest, servable: Servable) -> bytes:
+        """Answers `request` together with others; a request that waits for them takes no thread."""
+        if request.size <= INLINE_BYTES:
+            return request.finish(servable, await _run_in_batch(request.prepare(servable), servable, request))
+        loop = asyncio.get_running_loop()
+        calls = await loop.run_in_executor(self._threads, request.prepare, servable)
+        results = await _run_in_batch(calls, servable, request)
+        return await loop.run_in_executor(self._threads, request.finish, servable, results)
 
     def _answer_in_thread(self, request: InferenceRequest) -> bytes:
         """Answers `request` with a servable of its own.
@@ -55,3 +70,7 @@ class Dispatcher:
         with self.manager.use(request.model) as servable:
             calls = request.prepare(servable)
             return request.finish(servable, [servable.run(*call, request.timeout_ms) for call in calls])
+
+
+async def _run_in_batch(calls: Sequence[Call], servable: Servable, request: InferenceRequest) -> Sequence[Outputs]:
+    return await asyncio.gather(*[servable.submit(*call, request.timeout_ms) for call in calls])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfserve.model_server import log
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions, SessionServable
+from tfserve.model_server.status import Code, StatusError
 
 
 def load_servable(name: str, version: int, directory: Path, options: LoadOptions) -> Servable:
@@ -18,14 +20,32 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
         options: how to load it.
 
     Raises:
-        StatusError: it is not a SavedModel, has no such tags, cannot be loaded, or fails its warm-up.
+        StatusError: it is not a SavedModel, has no such tags, cannot be loaded, or fails its warm-up; its batching
+            parameters are wrong.
     """
-    servable = SessionServable(name, version, directory, options)
-    servable.checks_methods = options.check_methods
-    if options.warm_up is not None:
-        try:
+    servable = _load(name, version, directory, options)
+    try:
+        if options.batching is not None:
+            servable = options.batching.applied_to(servable, directory)
+        servable.checks_methods = options.check_methods
+        if options.warm_up is not None:
             options.warm_up(servable, directory)
-        except BaseException:
-            servable.close()
-            raise
+    except BaseException:
+        servable.close()
+        raise
     return servable
+
+
+def _load(name: str, version: int, directory: Path, options: LoadOptions) -> Servable:
+    if options.tflite_interpreters > 0:
+        from tfserve.model_server.runtime import tflite  # only here: few servers need it
+
+        file = directory / tflite.MODEL_FILE
+        if file.exists():
+            if tflite.is_installed():
+                return tflite.TfliteServable(name, version, file, options.tflite_interpreters)
+            missing = f"{file} needs LiteRT, which is not installed: pip install ai-edge-litert"
+            if not any((directory / saved_model).exists() for saved_model in ("saved_model.pb", "saved_model.pbtxt")):
+                raise StatusError(Code.FAILED_PRECONDITION, missing)
+            log.warning(f"{missing}; serving the SavedModel instead")
+    return SessionServable(name, version, directory, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from asyncio import Future
 from collections.abc import Mapping
 
 from tfserve.model_server.runtime.tensors import Array
@@ -60,12 +61,14 @@ class Servable(ABC):
         version: its version, a number.
         signatures: by name.
         checks_methods: whether signatures only classify or regress if that is what they say their method is.
+        batches: whether requests run together, and so have to be handed in with `submit`.
     """
 
     name: str
     version: int
     signatures: Mapping[str, Signature]
     checks_methods: bool = False
+    batches: bool = False
 
     def signature(self, name: str) -> Signature:
         """Returns a signature.
@@ -133,6 +136,31 @@ class Servable(ABC):
         found.note_duration(time.perf_counter() - start)
         return results
 
+    def submit(
+        self,
+        signature: str,
+        arrays: Mapping[str, Array],
+        outputs: tuple[str, ...] | None = None,
+        timeout_ms: int = 0,
+    ) -> Future[dict[str, Array]]:
+        """Hands a run in, from a coroutine, to take place together with others; for servables that batch.
+
+        It takes place though nobody may await it any more; `close` waits for it.
+
+        Args:
+            signature: as for `run`, like all of these.
+            arrays: of the same size in dimension 0.
+            outputs: the outputs wanted, which have that size too.
+            timeout_ms: longest time until the end of the run.
+
+        Returns:
+            What to await. It raises what goes wrong from here on.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT for inputs that cannot be batched; UNAVAILABLE when too many wait.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def _run(
         self, signature: Signature, arrays: Mapping[str, Array], outputs: tuple[str, ...], timeout_ms: int | None
@@ -141,4 +169,4 @@ class Servable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Frees its memory. Nothing may run, or run again."""
+        """Frees its memory. Nothing may run, or run again, but for what was submitted."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from ctypes import byref, c_char_p, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable, Signature
@@ -16,6 +17,9 @@ from tfserve.model_server.status import Code, StatusError, not_found
 from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs
 from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
 from tfserve.protos.wire import varint
+
+if TYPE_CHECKING:
+    from tfserve.model_server.runtime.batching import Batching
 
 # Field numbers of ConfigProto and RunOptions. Source: tensorflow/core/protobuf/config.proto.
 _CONFIG_INTRA_OP_PARALLELISM_THREADS = 2
@@ -36,6 +40,8 @@ class LoadOptions:
         inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
         check_methods: what `Servable.checks_methods` will be.
         warm_up: what is done with a model once it is loaded, before it serves; its StatusError fails the load.
+        batching: how requests run together; None to run each by itself.
+        tflite_interpreters: how many interpreters run a ``model.tflite`` beside the SavedModel; 0 to leave it alone.
     """
 
     tags: tuple[str, ...] = ("serve",)
@@ -43,6 +49,8 @@ class LoadOptions:
     inter_op_threads: int = 0
     check_methods: bool = False
     warm_up: Callable[[Servable, Path], None] | None = None
+    batching: Batching | None = None
+    tflite_interpreters: int = 0
 
     def config_proto(self) -> bytes:
         """Returns the session's serialized ``tensorflow.ConfigProto``."""

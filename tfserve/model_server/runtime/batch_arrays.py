@@ -1,0 +1,123 @@
+"""The arrays of a batch: what requests hand in becomes one array for each input, and outputs become those of each.
+
+Sources: ``batching_session.cc`` and ``batching_util.{h,cc}`` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tfserve.model_server.runtime.tensors import Array
+from tfserve.model_server.status import Code, StatusError, invalid_argument
+
+_MAX_PADDED_RANK = 6
+
+Arrays = Mapping[str, Array]
+
+
+def count_rows(arrays: Arrays) -> int:
+    """Returns the size of dimension 0, which is the same for all arrays.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it is not, or there is no such dimension.
+    """
+    if not arrays:
+        raise invalid_argument("Batching Run() must have at least one input tensor")
+    sizes = set()
+    for array in arrays.values():
+        if array.ndim == 0:
+            raise invalid_argument("Batching Run() input tensors must have at least one dimension")
+        sizes.add(len(array))
+    if len(sizes) > 1:
+        raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
+    return sizes.pop()
+
+
+def merge(inputs: Sequence[Arrays], size: int, pads: bool, tensor_name: Callable[[str], str]) -> dict[str, Array]:
+    """Returns one array for each input, with the rows of all requests one after another.
+
+    Args:
+        inputs: those of each request, all of the same names and dtypes.
+        size: how many rows are wanted; where there are fewer, one of them is repeated at the end.
+        pads: whether rows of different shapes are padded at their ends, each with the first value of its request.
+        tensor_name: what errors call an input.
+
+    Raises:
+        StatusError: FAILED_PRECONDITION for rows of different shapes without padding, or with different ranks;
+            INVALID_ARGUMENT for what cannot be padded.
+    """
+    merged = {}
+    for alias in inputs[0]:
+        arrays = [request[alias] for request in inputs]
+        if pads:
+            arrays = _padded(arrays, tensor_name(alias))
+        elif any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                f"Tensors with name '{tensor_name(alias)}' from different tasks have different shapes and padding is "
+                "turned off. Set pad_variable_length_inputs to true, or ensure that all tensors with the same name "
+                "have equal dimensions starting with the first dim.",
+            )
+        missing = size - sum(map(len, arrays))
+        if missing > 0:
+            example = next(array for array in reversed(arrays) if len(array))[:1]
+            arrays.append(np.repeat(example, missing, axis=0))
+        merged[alias] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return merged
+
+
+def split(outputs: Arrays, sizes: Sequence[int], ran: int) -> list[dict[str, Array]]:
+    """Returns the outputs of each request: views of its own rows.
+
+    Args:
+        outputs: those of the batch.
+        sizes: how many rows each request has, in the order in which they were merged.
+        ran: how many rows the batch had, with those that were repeated.
+
+    Raises:
+        StatusError: FAILED_PRECONDITION, an output does not have a row for each row of the inputs.
+    """
+    for array in outputs.values():
+        if array.ndim == 0:
+            raise StatusError(Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions")
+        if len(array) != ran:
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
+                "tensors",
+            )
+    parts = []
+    begin = 0
+    for size in sizes:
+        end = begin + size
+        parts.append({alias: array[begin:end] for alias, array in outputs.items()})
+        begin = end
+    return parts
+
+
+def _padded(arrays: list[Array], name: str) -> list[Array]:
+    """Returns arrays that have the same shape but for dimension 0."""
+    rank = arrays[0].ndim
+    if any(array.ndim != rank for array in arrays):  # which the official server does not survive
+        raise StatusError(
+            Code.FAILED_PRECONDITION, f"Tensors with name '{name}' from different tasks have different ranks"
+        )
+    if rank > _MAX_PADDED_RANK:
+        raise invalid_argument("Only tensors with rank from 1 to 6 can be padded.")
+    largest = tuple(max(array.shape[axis] for array in arrays) for axis in range(1, rank))
+    return [_padded_to(largest, array) for array in arrays]
+
+
+def _padded_to(row_shape: tuple[int, ...], array: Array) -> Array:
+    if array.shape[1:] == row_shape:
+        return array
+    shape = (len(array), *row_shape)
+    if array.size == 0:
+        if 0 in shape:  # nothing to fill
+            return np.empty(shape, array.dtype)
+        raise invalid_argument("Got empty tensor in batch of non-empty tensors.")
+    padded = np.full(shape, array.flat[0], array.dtype)
+    padded[tuple(slice(size) for size in array.shape)] = array
+    return padded
