@@ -31,6 +31,9 @@ _IN_USE = frozenset(
         *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
         *("max_num_load_retries", "load_retry_interval_micros", "version"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
+        *("tensorflow_session_config_file", "per_process_gpu_memory_fraction", "mixed_precision"),
+        *("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled"),  # XLA is always there
+        "monitoring_config_file",
     }
 )
 
@@ -56,6 +59,10 @@ class Options:
     tensorflow_session_parallelism: int
     tensorflow_intra_op_parallelism: int
     tensorflow_inter_op_parallelism: int
+    tensorflow_session_config_file: str
+    per_process_gpu_memory_fraction: float
+    mixed_precision: str
+    monitoring_config_file: str
     version: bool
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tfserve.model_server.flags import Options, parse, usage
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.session import LoadOptions
+from tfserve.model_server.runtime.session_config import SessionFlags, session_config
 from tfserve.model_server.status import StatusError, invalid_argument
 
 _FAILED = 255  # what the official server's -1 becomes
@@ -50,12 +52,12 @@ def _run(arguments: Sequence[str]) -> int:
             _print(f"TensorFlow ModelServer: tfserve {__version__}\nTensorFlow Library: {c_api.version()}\n")
             return 0
         if command_line.unknown:
-            _print(f"unknown argument: {command_line.unknown[0]}\n{usage(program)}")
+            _print(f"unknown argument: {log.fit(command_line.unknown[0])}\n{usage(program)}")
         for name in command_line.unused:
-            log.warning(f"--{name} changes nothing in this server yet")
+            log.warning(f"--{name} changes nothing in this server")
         return _serve(options)
     except StatusError as failure:
-        _print(f"Failed to start server. Error: {failure}\n")
+        _print(f"Failed to start server. Error: {log.fit(str(failure))}\n")
     except EngineUnavailableError as failure:
         _print(f"Failed to start server. Error: UNAVAILABLE: {failure.message} {failure.hint}\n")
     return _FAILED
@@ -74,6 +76,8 @@ def _serve(options: Options) -> int:
     """
     model = _model(options)
     _check(options)
+    manager = _manager(model, options)
+    metrics_path = _metrics_path(options)
     log.info(
         "Building single TensorFlow model file config:  "
         f"model_name: {options.model_name} model_base_path: {options.model_base_path}"
@@ -85,7 +89,7 @@ def _serve(options: Options) -> int:
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, _manager(model, options)))
+        return loop.run_until_complete(_load_and_serve(options, manager, metrics_path))
     finally:
         loop.close()
 
@@ -97,16 +101,6 @@ def _model(options: Options) -> ModelConfig:
 
 
 def _check(options: Options) -> None:
-    if (
-        options.tensorflow_session_parallelism > 0
-        and options.tensorflow_intra_op_parallelism > 0
-        and options.tensorflow_inter_op_parallelism > 0
-    ):
-        raise invalid_argument(
-            "Either configure server_options.tensorflow_session_parallelism or "
-            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
-            "separately. You cannot configure all."
-        )
     if options.rest_api_port == 0:
         raise invalid_argument("--rest_api_port must be set: this server has no other API yet.")
     if options.rest_api_port == options.port:
@@ -116,9 +110,16 @@ def _check(options: Options) -> None:
 
 
 def _manager(model: ModelConfig, options: Options) -> Manager:
-    intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
-    if intra <= 0 and inter <= 0:
-        intra = inter = options.tensorflow_session_parallelism
+    config = session_config(
+        SessionFlags(
+            session_config_file=options.tensorflow_session_config_file,
+            session_parallelism=options.tensorflow_session_parallelism,
+            intra_op_parallelism=options.tensorflow_intra_op_parallelism,
+            inter_op_parallelism=options.tensorflow_inter_op_parallelism,
+            per_process_gpu_memory_fraction=options.per_process_gpu_memory_fraction,
+            mixed_precision=options.mixed_precision,
+        )
+    )
     return Manager(
         [model],
         ManagerOptions(
@@ -126,11 +127,23 @@ def _manager(model: ModelConfig, options: Options) -> Manager:
             options.max_num_load_retries,
             options.load_retry_interval_micros / 1e6,
         ),
-        LoadOptions(options.saved_model_tags, max(0, intra), max(0, inter)),
+        LoadOptions(options.saved_model_tags, config),
     )
 
 
-async def _load_and_serve(options: Options, manager: Manager) -> int:
+def _metrics_path(options: Options) -> str | None:
+    """Returns the path of the page of metrics, or None if there is to be none."""
+    if not options.monitoring_config_file:
+        return None
+    if options.rest_api_port == 0:
+        log.warning("--monitoring_config_file changes nothing without --rest_api_port, which is where metrics are")
+        return None
+    from tfserve.model_server.monitoring.config import metrics_path
+
+    return metrics_path(options.monitoring_config_file)
+
+
+async def _load_and_serve(options: Options, manager: Manager, metrics_path: str | None) -> int:
     stop = _stop_on_signals()
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
@@ -140,14 +153,22 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     from tfserve.model_server.rest import http_server
     from tfserve.model_server.rest.app import RestApp
 
+    make_dispatcher: Callable[..., Dispatcher] = Dispatcher
+    make_app: Callable[..., RestApp] = RestApp
+    if metrics_path is not None:
+        from tfserve.model_server.monitoring.monitored_dispatcher import MonitoredDispatcher
+        from tfserve.model_server.rest.monitored_app import MonitoredRestApp
+
+        make_dispatcher, make_app = MonitoredDispatcher, functools.partial(MonitoredRestApp, metrics_path)
+
     await asyncio.wait({ready, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await ready
         log.info("Finished adding/updating models")
         if options.port != 0:
             log.warning(f"The gRPC API is not served yet: nothing listens on port {options.port}")
-        dispatcher = Dispatcher(manager, options.rest_api_num_threads)
-        app = RestApp(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
+        dispatcher = make_dispatcher(manager, options.rest_api_num_threads)
+        app = make_app(dispatcher, options.rest_api_max_body_bytes, max(0, options.rest_api_timeout_in_ms))
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
         except StatusError:

@@ -40,14 +40,14 @@ _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not
 
 
 @dataclass(frozen=True)
-class _Route:
+class Route:
     """What the path of a request says; `action` is predict, classify, regress, metadata or status."""
 
     model: ModelSpec
     action: str
 
 
-class _NoSuchPageError(Exception):
+class NoSuchPageError(Exception):
     """The path is outside the API."""
 
 
@@ -73,29 +73,29 @@ class RestApp:
         method: str = scope["method"]
         path: bytes = scope["raw_path"]
         try:
-            route = _route(method, path)
+            route = route_of(method, path)
             body = await self._read_body(scope, receive)
             if body is None:
                 text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
-                await _answer(send, 413, _error_body(text), _JSON, (b"connection", b"close"))
+                await answer(send, 413, _error_body(text), _JSON, (b"connection", b"close"))
                 return
             content = await self._respond(route, body)
-        except _NoSuchPageError:
-            await _answer(send, 404, _NOT_FOUND_PAGE, _HTML)
+        except NoSuchPageError:
+            await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except StatusError as failure:
-            await _answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), _JSON)
+            await answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), _JSON)
         except ConnectionError:
             return
         except asyncio.CancelledError:  # the server ends, and this request did not in time
             text = "The server was told to end before the request was done"
-            await _answer(send, 503, _error_body(text), _JSON)
+            await answer(send, 503, _error_body(text), _JSON)
         except Exception as failure:  # whatever it is, the client gets a well-formed answer
             log.error(f"{method} {path!r}: {type(failure).__name__}: {failure}")
-            await _answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), _JSON)
+            await answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), _JSON)
         else:
-            await _answer(send, 200, content, _JSON)
+            await answer(send, 200, content, _JSON)
 
-    async def _respond(self, route: _Route, body: bytes) -> bytes:
+    async def _respond(self, route: Route, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
         if route.action == "predict":
             return await self._dispatcher.answer(RestPredict(route.model, body, self._timeout_ms))
@@ -130,16 +130,16 @@ class RestApp:
 
 
 @functools.lru_cache(maxsize=1024)
-def _route(method: str, raw_path: bytes) -> _Route:
+def route_of(method: str, raw_path: bytes) -> Route:
     """Returns what a request asks for.
 
     Raises:
-        _NoSuchPageError: the path is not one of the API's.
+        NoSuchPageError: the path is not one of the API's.
         StatusError: INVALID_ARGUMENT, it is, and asks for nothing there is.
     """
     path = raw_path.decode("latin-1")
     if not path.lower().startswith("/v1/"):
-        raise _NoSuchPageError
+        raise NoSuchPageError
     pattern = {"POST": _PREDICTION_PATH, "GET": _MODEL_PATH}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
@@ -151,7 +151,7 @@ def _route(method: str, raw_path: bytes) -> _Route:
     if not name:
         raise invalid_argument("Missing model name in request.")
     model = ModelSpec(_decode(name), version, _decode(label) if label else None)
-    return _Route(model, action.lower() if action else "status")
+    return Route(model, action.lower() if action else "status")
 
 
 def _decode(text: str) -> str:
@@ -164,7 +164,8 @@ def _error_body(message: str) -> bytes:
     return b'{\n    "error": ' + text + b"\n}"
 
 
-async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+async def answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Sends a whole response."""
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
