@@ -1,32 +1,37 @@
-"""The configuration files of the server: protobuf messages in text format."""
+"""Configuration files of the server: protobuf messages in text format."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from google.protobuf.message import Message
+from tfserve.model_server import log
+from tfserve.model_server.status import Code, StatusError, invalid_argument
 
-from tfserve.model_server.status import Code, StatusError, invalid_argument, not_found
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
-M = TypeVar("M", bound=Message)
+MessageT = TypeVar("MessageT", bound="Message")
 
 
-def read_text_proto(file: str, message: M) -> M:
-    """Reads `file` into `message`, which must be empty, and returns it.
+def read_text_proto(path: Path, message: MessageT) -> MessageT:
+    """Reads a file into `message`, which is returned. Where a file is wrong goes to the log, with line and column.
 
     Raises:
-        StatusError: NOT_FOUND or another code, the file cannot be read; INVALID_ARGUMENT, it is no such message.
+        StatusError: NOT_FOUND or another code for a file that cannot be read, INVALID_ARGUMENT for one that does not
+            hold such a message.
+
+    Source: ``util/proto_util.h`` of TensorFlow Serving.
     """
-    from google.protobuf import text_format  # only the flags that name a file pay for it
+    from google.protobuf import text_format  # late: most servers have no such file
 
     try:
-        text = Path(file).read_bytes()
-    except FileNotFoundError:
-        raise not_found(f"{file}; No such file or directory") from None
-    except OSError as failure:
-        raise StatusError(Code.FAILED_PRECONDITION, f"{file}; {failure.strerror}") from None
-    try:
-        return text_format.Parse(text, message)
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as failure:
-        raise invalid_argument(f"Invalid protobuf file: '{file}': {failure}") from None
+        return text_format.Parse(path.read_bytes(), message)
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as problem:
+        log.error(f"Error parsing text-format {message.DESCRIPTOR.name}: {problem}")
+        raise invalid_argument(f"Invalid protobuf file: '{path}'") from None
+    except OSError as problem:
+        codes = {FileNotFoundError: Code.NOT_FOUND, PermissionError: Code.PERMISSION_DENIED}
+        code = codes.get(type(problem), Code.FAILED_PRECONDITION)
+        raise StatusError(code, f"{path}; {os.strerror(problem.errno or 0)}") from None

@@ -6,6 +6,7 @@ Sources: ``model_servers/server.cc`` and ``servables/tensorflow/saved_model_bund
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tfserve.model_server import log
 from tfserve.model_server.status import invalid_argument
@@ -45,7 +46,7 @@ def session_config(flags: SessionFlags) -> bytes:
     """
     config = ConfigProto()
     if flags.session_config_file:
-        read_text_proto(flags.session_config_file, config)
+        read_text_proto(Path(flags.session_config_file), config)
     intra, inter = flags.intra_op_parallelism, flags.inter_op_parallelism
     if intra > 0 and inter > 0 and flags.session_parallelism > 0:
         raise invalid_argument(
