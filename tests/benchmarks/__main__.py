@@ -1,28 +1,59 @@
-"""Prints the table of start-up times and memory: ``python -m tests.benchmarks [--rounds N] [--no-engine]``.
+"""Prints the tables of speed and memory: ``python -m tests.benchmarks [--only PART …] [--rounds N] [--seconds S]``.
 
-The row of the Docker Engine needs one that has ``tensorflow/serving`` (``python tests/engine/up.py`` brings one up).
+Parts, in the order they run: see `PARTS`. ``docker`` needs a Docker Engine that has ``tensorflow/serving``
+(``python tests/engine/up.py`` brings one up); those that put load on a server need ``wrk`` or ``h2load``.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Iterator
 
-from tests.benchmarks import command_line, docker_run, model_server
+from tests.benchmarks import command_line, docker_run, many_rows, memory, model_server, throughput
+from tests.benchmarks.load import MissingToolError
+from tests.benchmarks.pairs import Effort, Row
+
+PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
+    "commands": command_line.rows,
+    "start": model_server.rows,
+    "docker": docker_run.rows,
+    "rest": throughput.rest_rows,
+    "slow": throughput.slow_rows,
+    "floor": many_rows.floor_rows,
+    "grpc": many_rows.grpc_rows,
+    "batching": throughput.batching_rows,
+    "memory": memory.rows,
+}
 
 
 def main() -> None:
+    """Prints the rows, and exits with 1 if one of them is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="pairs of each row (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=tuple(PARTS), help="parts to run (default: all)")
+    parser.add_argument("--rounds", type=int, default=15, help="pairs of each row of short runs (default: %(default)s)")
+    parser.add_argument(
+        "--load-rounds", type=int, default=3, help="pairs of each row under load (default: %(default)s)"
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: %(default)s)")
     parser.add_argument("--no-engine", action="store_true", help="leave out what needs a Docker Engine")
     options = parser.parse_args()
-    print(f"{'median of ' + str(options.rounds) + ' pairs':<52} {'tfserve':>11}   {'reference':>11}   ratio   most")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow would talk between the rows
+    heading = f"{'tfserve':>12}  {'reference':>12}   ratio  target"
+    print(f"{f'medians of {options.rounds} pairs, or {options.load_rounds} under load':<58} {heading}")
+    effort = Effort(options.rounds, options.load_rounds, options.seconds)
     missed = 0
-    parts = [command_line.rows, model_server.rows] + ([] if options.no_engine else [docker_run.rows])
-    for part in parts:
-        for row in part(options.rounds):
-            print(row, flush=True)
-            missed += row.ratio > row.at_most
+    for part, rows in PARTS.items():
+        if part not in options.only or (options.no_engine and part == "docker"):
+            continue
+        try:
+            for row in rows(effort):
+                print(row, flush=True)
+                missed += not row.met
+        except MissingToolError as failure:
+            print(f"{part}: left out: {failure}", flush=True)
+            missed += 1
     sys.exit(1 if missed else 0)
 
 

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.pairs import Row, compare, run
+from tests.benchmarks.pairs import Effort, Row, compare, run
 
 TFSERVE = str(Path(sys.executable).with_name("tfserve"))
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yields the rows of this part."""
+    rounds = effort.rounds
     typer, docker = ([sys.executable, "-c", f"import {module}"] for module in ("typer", "docker"))
     for argument in ("--version", "--help"):
         yield _row([TFSERVE, argument], typer, 1.5, rounds)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 import requests
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO, TFSERVE
-from tests.benchmarks.pairs import Row, compare, run
+from tests.benchmarks.pairs import Effort, Row, compare, run
 from tfserve.ports import any_free_port
 
 _NAME = "benchmark-run"
 _POLL_SECONDS = 0.01
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yields the row of this part."""
     port = any_free_port("127.0.0.1")
     arguments = ["run", str(HALF_PLUS_TWO), "--name", _NAME, "--rest-port", str(port), "--grpc-port", "none"]
@@ -28,7 +28,7 @@ def rows(rounds: int) -> Iterator[Row]:
         "docker run -d, then a poll every 10 ms",
         lambda: _removed_after(lambda: _by_hand(line, port)),
         at_most=1.2,
-        rounds=min(rounds, 9),
+        rounds=min(effort.rounds, 9),
     )
 
 

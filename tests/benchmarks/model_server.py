@@ -6,86 +6,61 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import requests
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO
-from tests.benchmarks.pairs import Row, compare, run
-from tfserve.ports import any_free_port
+from tests.benchmarks.pairs import Effort, Row, compare, run
+from tests.benchmarks.servers import ANSWER, SCALARS, ModelServer, ask, model_server, resident, two_models
 
 REQUESTS = 1000
 _IMPORT = "import tensorflow"
+_REFERENCE = f"python -c '{_IMPORT}'"
+_Server = Callable[[], AbstractContextManager[ModelServer]]
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[Row]:
     """Yields the rows of this part."""
-    reference = f"python -c '{_IMPORT}'"
-    rounds = min(rounds, 7)
-    yield compare(
-        "tfserve-model-server, exec to first answer",
-        _first_answer,
-        reference,
-        lambda: run([sys.executable, "-c", _IMPORT]),
-        at_most=0.5,
-        rounds=rounds,
-    )
-    yield compare(
-        f"tfserve-model-server, resident after {REQUESTS} requests",
-        _memory_after_requests,
-        reference,
-        _memory_of_import,
-        at_most=0.75,
-        rounds=min(rounds, 3),
-        unit="B",
-    )
+    two = partial(two_models, HALF_PLUS_TWO, HALF_PLUS_TWO, grpc=True)
+    for what, server, model in ("REST, one model", model_server, "m"), ("REST and gRPC, two models", two, "second"):
+        yield compare(
+            f"exec to first answer, {what}",
+            partial(_first_answer, server, model),
+            _REFERENCE,
+            lambda: run([sys.executable, "-c", _IMPORT]),
+            at_most=0.5,
+            rounds=min(effort.rounds, 7),
+        )
+        yield compare(
+            f"resident after {REQUESTS} requests, {what}",
+            partial(_memory_after_requests, server, model),
+            _REFERENCE,
+            _memory_of_import,
+            at_most=0.75,
+            rounds=min(effort.rounds, 3),
+            unit="B",
+        )
 
 
-@contextmanager
-def _server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = any_free_port("127.0.0.1")
-    flags = [f"--rest_api_port={port}", "--port=0", "--model_name=m", f"--model_base_path={HALF_PLUS_TWO}"]
-    command = [sys.executable, "-m", "tfserve.model_server", *flags, "--bind_address=127.0.0.1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield process, f"http://127.0.0.1:{port}/v1/models/m:predict"
-        finally:
-            process.terminate()
+def _ask(server: ModelServer, model: str) -> None:
+    assert json.loads(ask(server.url(model), SCALARS)) == {"predictions": list(ANSWER)}
 
 
-def _ask_until_it_answers(session: requests.Session, url: str) -> None:
-    while True:
-        try:
-            answer = session.post(url, data=b'{"instances": [1.0, 2.0, 5.0]}', timeout=10)
-        except requests.ConnectionError:
-            time.sleep(0.005)
-            continue
-        assert json.loads(answer.content) == {"predictions": [2.5, 3.0, 4.5]}
-        return
-
-
-def _first_answer() -> float:
+def _first_answer(start: _Server, model: str) -> float:
     begin = time.perf_counter()
-    with _server() as (_, url), requests.Session() as session:
-        _ask_until_it_answers(session, url)
+    with start() as server:
+        _ask(server, model)
         return time.perf_counter() - begin
 
 
-def _memory_after_requests() -> float:
-    with _server() as (process, url), requests.Session() as session:
+def _memory_after_requests(start: _Server, model: str) -> float:
+    with start() as server:
         for _ in range(REQUESTS):
-            _ask_until_it_answers(session, url)
-        return _resident(Path(f"/proc/{process.pid}/status").read_text())
+            _ask(server, model)
+        return server.resident()
 
 
 def _memory_of_import() -> float:
     program = f"{_IMPORT}; print(open('/proc/self/status').read())"
-    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return _resident(printed.stdout)
-
-
-def _resident(status: str) -> float:
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return float(line.split()[1]) * 1024
+    return resident(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)

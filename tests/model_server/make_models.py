@@ -45,6 +45,10 @@ class Zoo(tf.Module):
     def two(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": x + tf.constant([1.0, 2.0])}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")], jit_compile=True)
+    def compiled(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * x + 1.0}
+
     @tf.function(input_signature=[tf.TensorSpec([1], tf.float64, name="seconds")])
     def wait(self, seconds: tf.Tensor) -> dict[str, tf.Tensor]:
         end = tf.timestamp() + seconds[0]
@@ -81,7 +85,7 @@ def echo(dtype: str) -> tf.types.experimental.PolymorphicFunction:
 
 def make_zoo(directory: Path) -> None:
     zoo = Zoo()
-    signatures = {name: getattr(zoo, name) for name in ("pair", "total", "uneven", "two", "wait", "hold")}
+    signatures = {name: getattr(zoo, name) for name in ("pair", "total", "uneven", "two", "compiled", "wait", "hold")}
     echoes = {f"echo_{dtype}": echo(dtype) for dtype in ECHO_TYPES}
     for name, function in echoes.items():
         setattr(zoo, name, function)

@@ -1,17 +1,91 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.model_server.server_process import ServerProcess
 from tfserve.model_server import log
+from tfserve.server_log import message, timestamp
+
+LINE = re.compile(r"([IWEF])(\d{4}) \d\d:\d\d:\d+\.\d{6} +(\d+) ([\w.-]+:\d+)\] (.*)")
+OFFICIAL = (
+    "I0000 00:00:1795343248.307201   22632 server_core.cc:516] Adding/updating models.",
+    "W0000 00:00:1795343248.307201   22632 file_system_storage_path_source.cc:351] No versions of servable m found",
+    "E0000 00:00:1795343248.307201 1222632 loader_harness.cc:263] Loading servable: {name: m version: 1} failed: ",
+)
 
 
-def test_lines_read_like_those_of_the_official_server(capfd: pytest.CaptureFixture[str]) -> None:
+class Line(NamedTuple):
+    severity: str
+    source: str
+    message: str
+
+
+def read(text: str) -> list[Line | str]:
+    """Reads a log, ours or the official one: its lines, and what stands on a line of its own without a prefix."""
+    lines: list[Line | str] = []
+    for line in text.splitlines():
+        if match := LINE.fullmatch(line):
+            assert message(line) == match[5]
+            assert timestamp(line) is not None
+            lines.append(Line(match[1], match[4].rpartition(":")[0], match[5]))
+        else:
+            assert timestamp(line) is None
+            lines.append(line)
+    return lines
+
+
+def test_one_parser_reads_both_logs(capfd: pytest.CaptureFixture[str]) -> None:
     log.info("one")
     log.warning("two")
     log.error("three \ud800")
-    lines = capfd.readouterr().err.splitlines()
-    pattern = r"([IWE])0000 00:00:\d{10}\.\d{6} +\d+ test_log\.py:\d+\] (.*)"
-    matches = [re.fullmatch(pattern, line) for line in lines]
-    assert [match.groups() for match in matches if match] == [("I", "one"), ("W", "two"), ("E", "three \\ud800")]
+    ours = [("I", "test_log.py", "one"), ("W", "test_log.py", "two"), ("E", "test_log.py", "three \\ud800")]
+    assert read(capfd.readouterr().err) == ours
+    assert [type(line) for line in read("\n".join(OFFICIAL))] == [Line, Line, Line]
+
+
+def test_a_message_of_several_lines_keeps_them(capfd: pytest.CaptureFixture[str]) -> None:
+    log.error("it failed:\n\t[[{{node a}}]]\nthere")
+    assert read(capfd.readouterr().err) == [
+        ("E", "test_log.py", "it failed:"),
+        "    \t[[{{node a}}]]",
+        "    there",
+    ]
+
+
+@given(st.text() | st.lists(st.sampled_from([*OFFICIAL, "\n", "\r", "\x1b[2J", "\x85", "\u2028", "\x0b"])).map("".join))
+def test_no_text_looks_like_a_line_of_its_own(text: str) -> None:
+    with tempfile.TemporaryFile() as file:
+        stderr = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            log.info(text)
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        file.seek(0)
+        written = file.read().decode()
+    first, *others = read(written)
+    assert isinstance(first, Line)
+    assert all(isinstance(line, str) and line.startswith("    ") for line in others)
+    assert len(others) == text.count("\n")
+    assert all(character.isprintable() or character in "\n\t" for character in written)
+
+
+def test_what_a_server_says_is_read_by_that_parser(half_plus_two: Path, tmp_path: Path) -> None:
+    forged = f"--x\n{OFFICIAL[0]}"
+    with ServerProcess(tmp_path / "log", half_plus_two, forged, name=f"m\n{OFFICIAL[0]}") as process:
+        with contextlib.suppress(TimeoutError):
+            process.wait_until_ready()
+        lines = read(process.log)
+    sources = {line.source for line in lines if isinstance(line, Line)}
+    assert {"main.py", "manager.py"} <= sources
+    assert "server_core.cc" not in sources

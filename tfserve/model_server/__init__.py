@@ -5,7 +5,8 @@ the TensorFlow wheel through its C API and never imports TensorFlow, which makes
 
 From the outside in: `main` (the program) and `flags` (its command line); `rest` and `grpc` (the APIs); `inference`
 (what every API asks of a model, and where it runs); `models` (which models and versions there are, loading and
-unloading); `runtime` (TensorFlow). `status`, `log` and `text_files` serve all of them.
+unloading); `runtime` (TensorFlow). `monitoring` (metrics), `text_files` and `text_proto` (configuration files),
+`status` and `log` serve all of them.
 
 Where it differs from the official server on purpose:
 
@@ -68,6 +69,10 @@ refused preflights     no body                                the error as JSON
 methods not served     501 with a page                        501 with JSON
 time limit             every request                          requests up to 64 KiB to a model that usually takes under
                                                               2 ms run to their end
+metrics                also TensorFlow's own                  those of requests and loads; 1,000 combinations of labels
+                                                              of each are kept apart, the rest is ``(other)``
+messages in the log    as they are                            further lines indented, what is not printable escaped
+XLA                    only with ``--xla_…_enabled``          always there
 values of flags        bools also as ``1``, ``0`` or in       what every release takes: ``true``, ``false``, no space
                        capitals, space after numbers          after numbers
 =====================  =====================================  ==========================================================

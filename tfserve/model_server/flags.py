@@ -44,6 +44,9 @@ _IN_USE = frozenset(
         *("enable_batching", "batching_parameters_file", "enable_per_model_batching_parameters"),
         *("prefer_tflite_model", "num_tflite_pools"),
         *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
+        *("tensorflow_session_config_file", "per_process_gpu_memory_fraction", "mixed_precision"),
+        *("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled"),  # XLA is always there
+        "monitoring_config_file",
     }
 )
 
@@ -90,6 +93,10 @@ class Options:
     enable_per_model_batching_parameters: bool
     prefer_tflite_model: bool
     num_tflite_pools: int
+    tensorflow_session_config_file: str
+    per_process_gpu_memory_fraction: float
+    mixed_precision: str
+    monitoring_config_file: str
     version: bool
 
 

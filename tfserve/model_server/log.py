@@ -1,6 +1,8 @@
 """Log lines on stderr that read like those of the official server, so that one parser serves both.
 
 ``I0000 00:00:1795343248.307201   22632 manager.py:85] message``: severity, seconds since the epoch, thread, source.
+What a client or the name of a file brings into a message cannot look like a line of its own: the lines of a message
+after the first are indented, and what is not printable is escaped.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import os
 import sys
 import threading
 import time
+
+from tfserve.printable import printable_lines
 
 
 def info(message: str) -> None:
@@ -30,8 +34,13 @@ def error(message: str) -> None:
 def _write(severity: str, message: str) -> None:
     caller = sys._getframe(2)
     source = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"  # noqa: PTH119, no Path for each line
-    line = f"{severity}0000 00:00:{time.time():.6f} {threading.get_native_id():7d} {source}] {message}\n"
+    line = f"{severity}0000 00:00:{time.time():.6f} {threading.get_native_id():7d} {source}] {fit(message)}\n"
     plain(line)
+
+
+def fit(text: str) -> str:
+    """Returns `text` with its lines after the first indented, and with what is not printable escaped."""
+    return printable_lines(text).replace("\n", "\n    ")
 
 
 def plain(text: str, stream: int = 2) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelCo
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
+from tfserve.model_server.runtime.session_config import SessionFlags, session_config
 from tfserve.model_server.status import StatusError, invalid_argument
 
 if TYPE_CHECKING:
@@ -55,12 +57,12 @@ def _run(arguments: Sequence[str]) -> int:
             _print(f"TensorFlow ModelServer: tfserve {__version__}\nTensorFlow Library: {c_api.version()}\n")
             return 0
         if command_line.unknown:
-            _print(f"unknown argument: {command_line.unknown[0]}\n{usage(program)}")
+            _print(f"unknown argument: {log.fit(command_line.unknown[0])}\n{usage(program)}")
         for name in command_line.unused:
-            log.warning(f"--{name} changes nothing in this server yet")
+            log.warning(f"--{name} changes nothing in this server")
         return _serve(options)
     except StatusError as failure:
-        _print(f"Failed to start server. Error: {failure}\n")
+        _print(f"Failed to start server. Error: {log.fit(str(failure))}\n")
     except EngineUnavailableError as failure:
         _print(f"Failed to start server. Error: UNAVAILABLE: {failure.message} {failure.hint}\n")
     return _FAILED
@@ -79,12 +81,13 @@ def _serve(options: Options) -> int:
     """
     models = _models(options)
     _check(options)
+    metrics_path = _metrics_path(options)
     c_api.library()
     import uvloop
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, _manager(models, options)))
+        return loop.run_until_complete(_load_and_serve(options, _manager(models, options), metrics_path))
     finally:
         loop.close()
 
@@ -102,16 +105,6 @@ def _models(options: Options) -> tuple[ModelConfig, ...]:
 
 
 def _check(options: Options) -> None:
-    if (
-        options.tensorflow_session_parallelism > 0
-        and options.tensorflow_intra_op_parallelism > 0
-        and options.tensorflow_inter_op_parallelism > 0
-    ):
-        raise invalid_argument(
-            "Either configure server_options.tensorflow_session_parallelism or "
-            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
-            "separately. You cannot configure all."
-        )
     if options.rest_api_port == 0 and not _serves_grpc(options):
         raise invalid_argument(
             "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set, or "
@@ -128,9 +121,16 @@ def _check(options: Options) -> None:
 
 
 def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
-    intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
-    if intra <= 0 and inter <= 0:
-        intra = inter = options.tensorflow_session_parallelism
+    config = session_config(
+        SessionFlags(
+            session_config_file=options.tensorflow_session_config_file,
+            session_parallelism=options.tensorflow_session_parallelism,
+            intra_op_parallelism=options.tensorflow_intra_op_parallelism,
+            inter_op_parallelism=options.tensorflow_inter_op_parallelism,
+            per_process_gpu_memory_fraction=options.per_process_gpu_memory_fraction,
+            mixed_precision=options.mixed_precision,
+        )
+    )
     return Manager(
         models,
         ManagerOptions(
@@ -143,8 +143,7 @@ def _manager(models: tuple[ModelConfig, ...], options: Options) -> Manager:
         ),
         LoadOptions(
             options.saved_model_tags,
-            max(0, intra),
-            max(0, inter),
+            config,
             options.enable_signature_method_name_check,
             _warm_up(options),
             batching=_batching(options),
@@ -174,7 +173,19 @@ def _batching(options: Options) -> Batching | None:
     return Batching.start(options.batching_parameters_file, options.enable_per_model_batching_parameters)
 
 
-async def _load_and_serve(options: Options, manager: Manager) -> int:
+def _metrics_path(options: Options) -> str | None:
+    """Returns the path of the page of metrics, or None if there is to be none."""
+    if not options.monitoring_config_file:
+        return None
+    if options.rest_api_port == 0:
+        log.warning("--monitoring_config_file changes nothing without --rest_api_port, which is where metrics are")
+        return None
+    from tfserve.model_server.monitoring.config import metrics_path
+
+    return metrics_path(options.monitoring_config_file)
+
+
+async def _load_and_serve(options: Options, manager: Manager, metrics_path: str | None) -> int:
     stop = _stop_on_signals()
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
@@ -184,7 +195,7 @@ async def _load_and_serve(options: Options, manager: Manager) -> int:
     if not stop.is_set():
         await ready
         _watch_config_file(options, manager)
-        await _serve_apis(options, manager, stop)
+        await _serve_apis(options, manager, metrics_path, stop)
     ready.cancel()
     manager.stop()
     told_to_stop.cancel()
@@ -202,7 +213,7 @@ def _import_apis(options: Options) -> None:
         import tfserve.model_server.rest.http_server  # noqa: F401
 
 
-async def _serve_apis(options: Options, manager: Manager, stop: asyncio.Event) -> None:
+async def _serve_apis(options: Options, manager: Manager, metrics_path: str | None, stop: asyncio.Event) -> None:
     """Opens the ports, and serves until `stop` is set and what ran then is done.
 
     Raises:
@@ -210,7 +221,12 @@ async def _serve_apis(options: Options, manager: Manager, stop: asyncio.Event) -
     """
     from tfserve.model_server.inference.dispatcher import Dispatcher
 
-    dispatcher = Dispatcher(manager, options.rest_api_num_threads)
+    make_dispatcher: Callable[[Manager, int], Dispatcher] = Dispatcher
+    if metrics_path is not None:
+        from tfserve.model_server.monitoring.monitored_dispatcher import MonitoredDispatcher
+
+        make_dispatcher = MonitoredDispatcher
+    dispatcher = make_dispatcher(manager, options.rest_api_num_threads)
     serving: list[Coroutine[Any, Any, None]] = []
     if _serves_grpc(options):
         from tfserve.model_server.grpc.server import GrpcServer
@@ -221,7 +237,12 @@ async def _serve_apis(options: Options, manager: Manager, stop: asyncio.Event) -
         from tfserve.model_server.rest.app import RestApp
 
         timeout_ms = max(0, options.rest_api_timeout_in_ms)
-        app = RestApp(dispatcher, options.rest_api_max_body_bytes, timeout_ms, options.rest_api_enable_cors_support)
+        make_app: Callable[..., RestApp] = RestApp
+        if metrics_path is not None:
+            from tfserve.model_server.rest.monitored_app import MonitoredRestApp
+
+            make_app = functools.partial(MonitoredRestApp, metrics_path)
+        app = make_app(dispatcher, options.rest_api_max_body_bytes, timeout_ms, options.rest_api_enable_cors_support)
         try:
             listener = http_server.listen(options.bind_address, options.rest_api_port)
         except StatusError:

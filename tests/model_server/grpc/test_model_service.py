@@ -82,7 +82,9 @@ def test_a_configuration_is_logged_before_it_is_taken_over(zoo_client: Client, z
     request = apis_pb2.ReloadConfigRequest()
     request.config.model_config_list.config.add(name="a", base_path="relative", model_platform="tensorflow")
     assert zoo_client.failure(RELOAD, request).code == "INVALID_ARGUMENT"
-    zoo_process.wait_for_log("Config entry\n\tindex : 0\n\tpath : relative\n\tname : a\n\tplatform : tensorflow\n")
+    zoo_process.wait_for_log(
+        "    Config entry\n    \tindex : 0\n    \tpath : relative\n    \tname : a\n    \tplatform : tensorflow\n"
+    )
 
 
 def test_unknown_methods_and_services(zoo_client: Client) -> None:

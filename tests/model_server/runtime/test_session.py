@@ -167,11 +167,8 @@ def test_tags_that_are_not_there(half_plus_two: Path) -> None:
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_options_are_serialized_as_tensorflow_reads_them(half_plus_two: Path) -> None:
-    options = LoadOptions(intra_op_threads=300, inter_op_threads=1)
-    assert options.config_proto() == b"\x10\xac\x02\x28\x01"
-    with closing(load_servable("m", 1, half_plus_two / "1", options)) as servable:
-        assert servable.run("", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.5, 3.0, 4.5]
+def test_what_is_to_be_compiled_by_xla_is(zoo: Servable) -> None:
+    assert zoo.run("compiled", {"x": np.array([1, 2, 5], np.float32)})["y"].tolist() == [2.0, 5.0, 26.0]
 
 
 def test_a_model_in_text_format(models: Path) -> None:

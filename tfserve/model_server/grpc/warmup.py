@@ -18,6 +18,7 @@ from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.grpc.tfrecord import read_records
 from tfserve.model_server.inference.request import InferenceRequest
+from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictionLog
@@ -61,9 +62,11 @@ def warm_up(servable: Servable, directory: Path, iterations: int = 1) -> None:
             hint = "Please verify your warmup data is in TFRecord format."
             raise StatusError(failure.code, f"{failure.message}. {hint}") from None
         raise
+    micros = (time.monotonic() - start) * 1e6
+    MODEL_WARMUP_LATENCY.observe(str(directory), Code.OK.name, value=int(micros))
     log.info(
         f"Finished reading warmup data for model at {path}. Number of warmup records read: {count}. "
-        f"Elapsed time (microseconds): {(time.monotonic() - start) * 1e6:.0f}."
+        f"Elapsed time (microseconds): {micros:.0f}."
     )
 
 

@@ -47,14 +47,14 @@ _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not
 
 
 @dataclass(frozen=True)
-class _Route:
+class Route:
     """What the path of a request says; `action` is predict, classify, regress, metadata, status or preflight."""
 
     model: ModelSpec
     action: str
 
 
-class _NoSuchPageError(Exception):
+class NoSuchPageError(Exception):
     """The path is outside the API."""
 
 
@@ -87,34 +87,32 @@ class RestApp:
         path: bytes = scope["raw_path"]
         headers = self._headers
         try:
-            if query := scope.get("query_string"):  # it is part of what the API's paths are compared with
-                path = path + b"?" + query
-            route = (_route if len(path) <= _CACHED_PATH_BYTES else _route.__wrapped__)(method, path)
+            route = route_of_scope(scope)
             body = await self._read_body(scope["headers"], receive)
             if route.action == "preflight":
                 _check_origin(scope["headers"])
                 content = b""
             else:
                 content = await self._respond(route, body)
-        except _NoSuchPageError:
-            await _answer(send, 404, _NOT_FOUND_PAGE, _HTML)
+        except NoSuchPageError:
+            await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except _TooLargeError:
             text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
-            await _answer(send, 413, _error_body(text), *headers, (b"connection", b"close"))
+            await answer(send, 413, _error_body(text), *headers, (b"connection", b"close"))
         except StatusError as failure:
-            await _answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), *headers)
+            await answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), *headers)
         except ConnectionError:
             return
         except asyncio.CancelledError:  # the server ends, and this request did not in time
             text = "The server was told to end before the request was done"
-            await _answer(send, 503, _error_body(text), *headers)
+            await answer(send, 503, _error_body(text), *headers)
         except Exception as failure:  # whatever it is, the client gets a well-formed answer
             log.error(f"{method} {path!r}: {type(failure).__name__}: {failure}")
-            await _answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), *headers)
+            await answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), *headers)
         else:
-            await _answer(send, 200, content, *headers)
+            await answer(send, 200, content, *headers)
 
-    async def _respond(self, route: _Route, body: bytes) -> bytes:
+    async def _respond(self, route: Route, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
         if request := _INFERENCE.get(route.action):
             return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
@@ -161,21 +159,29 @@ class RestApp:
         return b"".join(chunks)
 
 
+def route_of_scope(scope: Scope) -> Route:
+    """Returns what a request asks for; see `route_of`."""
+    path: bytes = scope["raw_path"]
+    if query := scope.get("query_string"):  # it is part of what the API's paths are compared with
+        path = path + b"?" + query
+    return (route_of if len(path) <= _CACHED_PATH_BYTES else route_of.__wrapped__)(scope["method"], path)
+
+
 @functools.lru_cache(maxsize=1024)
-def _route(method: str, raw_path: bytes) -> _Route:
+def route_of(method: str, raw_path: bytes) -> Route:
     """Returns what a request asks for.
 
     Raises:
-        _NoSuchPageError: the path is not one of the API's.
+        NoSuchPageError: the path is not one of the API's.
         StatusError: INVALID_ARGUMENT, it is, and asks for nothing there is.
     """
     if method not in _METHODS:
         raise StatusError(Code.UNIMPLEMENTED, f"The method {method} is not served")
     path = raw_path.decode("latin-1")
     if not path.lower().startswith("/v1/"):
-        raise _NoSuchPageError
+        raise NoSuchPageError
     if method == "OPTIONS":
-        return _Route(ModelSpec(""), "preflight")
+        return Route(ModelSpec(""), "preflight")
     pattern = {"POST": _PREDICTION_PATH, "GET": _MODEL_PATH}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
@@ -187,7 +193,7 @@ def _route(method: str, raw_path: bytes) -> _Route:
     if not name:
         raise invalid_argument("Missing model name in request.")
     model = ModelSpec(_decode(name), version, _decode(label) if label else None)
-    return _Route(model, action.lower() if action else "status")
+    return Route(model, action.lower() if action else "status")
 
 
 def _decode(text: str) -> str:
@@ -225,7 +231,8 @@ def _error_body(message: str) -> bytes:
     return b'{\n    "error": ' + text + b"\n}"
 
 
-async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+async def answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Sends a whole response."""
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})

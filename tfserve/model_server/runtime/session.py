@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfserve.model_server.monitoring.metrics import LOAD_ATTEMPT_COUNT, LOAD_LATENCY
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable, Signature
 from tfserve.model_server.runtime.tensors import Array, new_tensor, take_tensor
@@ -21,9 +24,7 @@ from tfserve.protos.wire import varint
 if TYPE_CHECKING:
     from tfserve.model_server.runtime.batching import Batching
 
-# Field numbers of ConfigProto and RunOptions. Source: tensorflow/core/protobuf/config.proto.
-_CONFIG_INTRA_OP_PARALLELISM_THREADS = 2
-_CONFIG_INTER_OP_PARALLELISM_THREADS = 5
+# Field numbers of RunOptions. Source: tensorflow/core/protobuf/config.proto.
 _RUN_TIMEOUT_IN_MS = 2
 _RUN_INTER_OP_THREAD_POOL = 3
 
@@ -36,8 +37,7 @@ class LoadOptions:
 
     Attributes:
         tags: the tags of the meta graph to load.
-        intra_op_threads: threads that share one op; 0 lets TensorFlow choose.
-        inter_op_threads: ops that run at the same time; 0 lets TensorFlow choose.
+        session_config: the serialized ``tensorflow.ConfigProto`` of sessions.
         check_methods: what `Servable.checks_methods` will be.
         warm_up: what is done with a model once it is loaded, before it serves; its StatusError fails the load.
         batching: how requests run together; None to run each by itself.
@@ -45,18 +45,11 @@ class LoadOptions:
     """
 
     tags: tuple[str, ...] = ("serve",)
-    intra_op_threads: int = 0
-    inter_op_threads: int = 0
+    session_config: bytes = b""
     check_methods: bool = False
     warm_up: Callable[[Servable, Path], None] | None = None
     batching: Batching | None = None
     tflite_interpreters: int = 0
-
-    def config_proto(self) -> bytes:
-        """Returns the session's serialized ``tensorflow.ConfigProto``."""
-        intra = _field(_CONFIG_INTRA_OP_PARALLELISM_THREADS, self.intra_op_threads)
-        inter = _field(_CONFIG_INTER_OP_PARALLELISM_THREADS, self.inter_op_threads)
-        return intra + inter
 
 
 class _SessionSignature(Signature):
@@ -171,10 +164,10 @@ def _load(directory: Path, options: LoadOptions) -> tuple[int, int]:
     tags = (c_char_p * len(options.tags))(*(tag.encode() for tag in options.tags))
     path = str(directory).encode()
     try:
-        config = options.config_proto()
+        config = options.session_config
         with c_api.Status() as status:
             tf.TF_SetConfig(session_options, config, len(config), status)
-        with c_api.Status() as status:
+        with _recorded(str(directory)), c_api.Status() as status:
             session: int = tf.TF_LoadSessionFromSavedModel(
                 session_options, None, path, tags, len(tags), graph, None, status
             )
@@ -184,6 +177,19 @@ def _load(directory: Path, options: LoadOptions) -> tuple[int, int]:
     finally:
         tf.TF_DeleteSessionOptions(session_options)
     return graph, session
+
+
+@contextmanager
+def _recorded(path: str) -> Iterator[None]:
+    """Takes the load that runs inside into the metrics."""
+    start = time.perf_counter()
+    status = "fail"
+    try:
+        yield
+        status = "success"
+    finally:
+        LOAD_ATTEMPT_COUNT.add(path, status)
+        LOAD_LATENCY.add(path, amount=int((time.perf_counter() - start) * 1e6))
 
 
 def _meta_graph(directory: Path, tags: tuple[str, ...]) -> MetaGraphDef:

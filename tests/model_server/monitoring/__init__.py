@@ -1,0 +1,1 @@
+"""Tests of `tfserve.model_server.monitoring`."""

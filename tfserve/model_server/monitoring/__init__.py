@@ -1,0 +1,1 @@
+"""Metrics under the names TensorFlow Serving gives them, and the Prometheus page that shows them."""

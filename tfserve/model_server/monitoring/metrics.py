@@ -1,0 +1,48 @@
+"""The metrics of TensorFlow Serving that this server can tell, with the same names, labels and buckets.
+
+Times are in microseconds. Sources: ``servables/tensorflow/util.cc``, ``saved_model_warmup_util.cc`` and
+``batching/batching_session.cc`` of TensorFlow Serving, and ``cc/saved_model/loader.cc`` of TensorFlow.
+"""
+
+from __future__ import annotations
+
+from tfserve.model_server.monitoring.metric import Buckets, Counter, Histogram
+
+_UP_TO_20_MINUTES = Buckets(10, 1.8, 33)
+_UP_TO_16_THOUSAND = Buckets(1, 2, 15)
+
+LOAD_ATTEMPT_COUNT = Counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status")
+"""Loads of SavedModels; the status is ``success`` or ``fail``."""
+
+LOAD_LATENCY = Counter("/tensorflow/cc/saved_model/load_latency", "model_path")
+"""Time spent in loads, good and bad ones."""
+
+MODEL_WARMUP_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/model_warmup_latency", "model_path", "status")
+"""Time of a model's warm-up; the status is the name of a canonical code."""
+
+REQUEST_COUNT = Counter("/tensorflow/serving/request_count", "model_name", "status")
+"""Requests; the status is the name of a canonical code, and the name empty where a request names no model."""
+
+REQUEST_EXAMPLE_COUNT_TOTAL = Counter("/tensorflow/serving/request_example_count_total", "model")
+"""Examples in good MultiInference requests."""
+
+REQUEST_EXAMPLE_COUNTS = Histogram(_UP_TO_16_THOUSAND, "/tensorflow/serving/request_example_counts", "model")
+"""Examples in each good MultiInference request."""
+
+REQUEST_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/request_latency", "model_name", "API", "entrypoint")
+"""Time of good requests. The API is ``Predict`` by gRPC, ``predict`` by REST, and empty for status and metadata."""
+
+RUNTIME_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/runtime_latency", "model_name", "API", "runtime")
+"""Time of a model's runs for good requests; the runtime is ``TF1``, which is how the official server calls sessions."""
+
+METRICS: tuple[Counter | Histogram, ...] = (
+    LOAD_ATTEMPT_COUNT,
+    LOAD_LATENCY,
+    MODEL_WARMUP_LATENCY,
+    REQUEST_COUNT,
+    REQUEST_EXAMPLE_COUNTS,
+    REQUEST_EXAMPLE_COUNT_TOTAL,
+    REQUEST_LATENCY,
+    RUNTIME_LATENCY,
+)
+"""All of them."""

@@ -1,0 +1,58 @@
+"""The REST API with metrics: the page that shows them, and the requests that are not for inference recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tfserve.model_server.monitoring.metrics import METRICS, REQUEST_COUNT, REQUEST_LATENCY
+from tfserve.model_server.monitoring.prometheus import page
+from tfserve.model_server.rest.app import NoSuchPageError, RestApp, Route, answer, route_of_scope
+from tfserve.model_server.rest.exchange import Receive, Scope, Send
+from tfserve.model_server.status import Code, StatusError
+
+_PLAIN_TEXT = (b"content-type", b"text/plain")
+
+
+class MonitoredRestApp(RestApp):
+    """The ASGI application, with a page of metrics.
+
+    The official server records every request to the REST API; those for inference are in the hands of
+    `MonitoredDispatcher`. Source: ``http_server.cc`` of TensorFlow Serving.
+
+    Args:
+        metrics_path: where the page is; it goes before the API's paths.
+        arguments: those of `RestApp`.
+    """
+
+    def __init__(self, metrics_path: str, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._metrics_path = metrics_path.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] == "http":
+            if scope["raw_path"] == self._metrics_path:
+                await answer(send, 200, page(METRICS), _PLAIN_TEXT)
+                return
+            try:
+                route_of_scope(scope)
+            except NoSuchPageError:
+                pass
+            except StatusError as failure:
+                REQUEST_COUNT.add("", failure.code.name)
+        await super().__call__(scope, receive, send)
+
+    async def _respond(self, route: Route, body: bytes) -> bytes:
+        if route.action not in ("status", "metadata"):
+            return await super()._respond(route, body)
+        start = time.perf_counter()
+        try:
+            content = await super()._respond(route, body)
+        except StatusError as failure:
+            REQUEST_COUNT.add(route.model.name, failure.code.name)
+            raise
+        micros = int((time.perf_counter() - start) * 1e6)
+        REQUEST_LATENCY.observe(route.model.name, "", "REST", value=micros)
+        REQUEST_COUNT.add(route.model.name, Code.OK.name)
+        return content
