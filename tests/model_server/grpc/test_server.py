@@ -172,10 +172,13 @@ def test_watchers_of_health_are_told_the_end_and_do_not_delay_it(half_plus_two: 
         unknown = watch(health_pb2.HealthCheckRequest(service="nope").SerializeToString())
         first = [health_pb2.HealthCheckResponse.FromString(next(stream)).status for stream in (known, unknown)]
         assert first == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
-        process.signal(signal.SIGTERM)
-        assert process.process.wait(timeout=5) == 0
-        assert (
-            health_pb2.HealthCheckResponse.FromString(next(known)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with ThreadPoolExecutor() as threads:
+            last = threads.submit(lambda: next(known))  # it waits for it: gRPC drops what nobody reads before a failure
+            eventually(last.running, 5)
+            process.signal(signal.SIGTERM)
+            assert process.process.wait(timeout=30) == 0
+        assert health_pb2.HealthCheckResponse.FromString(last.result()).status == (
+            health_pb2.HealthCheckResponse.NOT_SERVING
         )
         with pytest.raises(grpc.RpcError) as caught:
             next(known)

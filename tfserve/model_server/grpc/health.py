@@ -1,7 +1,8 @@
 """gRPC's standard health service, as the official server has it behind ``--enable_grpc_healthcheck_service``.
 
-It knows the server as a whole, which is the empty name, and the names ``ModelService`` and ``PredictionService``.
-Source: ``server.cc`` of TensorFlow Serving, and gRPC's ``default_health_check_service.cc``.
+It knows the server as a whole, which is the empty name, and the names ``ModelService`` and ``PredictionService``. Their
+status changes once, when the server is told to end. Source: ``server.cc`` of TensorFlow Serving, and gRPC's
+``default_health_check_service.cc``.
 """
 
 from __future__ import annotations
@@ -10,46 +11,45 @@ import asyncio
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthServicer, add_HealthServicer_to_server
 
-_SERVICES = ("ModelService", "PredictionService")
-_TELL_SECONDS = 0.5
+_NAMES = ("", "ModelService", "PredictionService")
 
 
-class HealthService(aio.HealthServicer):  # type: ignore[misc]  # the package has no types
+class HealthService(HealthServicer):  # type: ignore[misc]  # the package has no types
     """The service; `end` lets its watchers go."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._ended = asyncio.Event()
 
-    async def add_to(self, server: grpc.aio.Server) -> None:
+    def add_to(self, server: grpc.aio.Server) -> None:
         """Makes `server`, which is not started yet, serve it."""
-        for name in _SERVICES:
-            await self.set(name, health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+        add_HealthServicer_to_server(self, server)
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: N802, the method's name
+    def end(self) -> None:
+        """Tells every watcher that nothing is served any more, and lets it go."""
+        self._ended.set()
+
+    async def Check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:  # noqa: N802, its name
         """Returns the status of a service."""
-        if request.service not in self._server_status:
+        if request.service not in _NAMES:
             await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
-        return await super().Check(request, context)
+        return self._status(request.service)
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
+    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802
         """Streams the status of a service, until the client goes or the server ends."""
-        watching = asyncio.ensure_future(super().Watch(request, context))
-        ended = asyncio.ensure_future(self._ended.wait())
-        try:
-            await asyncio.wait({watching, ended}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watching.cancel()
-            ended.cancel()
+        await context.write(self._status(request.service))
+        if not self._ended.is_set():
+            await self._ended.wait()
+            if request.service in _NAMES:
+                await context.write(self._status(request.service))
         await context.abort(grpc.StatusCode.UNAVAILABLE, "The server was told to end")
 
-    async def end(self) -> None:
-        """Tells every watcher that nothing is served any more, and lets it go."""
-        telling = asyncio.ensure_future(self.enter_graceful_shutdown())
-        await asyncio.wait({telling}, timeout=_TELL_SECONDS)  # a watcher that does not read holds it up
-        telling.cancel()
-        self._ended.set()
+    def _status(self, name: str) -> HealthCheckResponse:
+        if name not in _NAMES:
+            return HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
+        ended = self._ended.is_set()
+        return HealthCheckResponse(
+            status=HealthCheckResponse.NOT_SERVING if ended else HealthCheckResponse.SERVING,
+        )

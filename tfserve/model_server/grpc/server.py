@@ -81,11 +81,11 @@ class GrpcServer:
             from tfserve.model_server.grpc.health import HealthService
 
             health = HealthService()
-            await health.add_to(self._server)
+            health.add_to(self._server)
         await self._server.start()
         await stop.wait()
         if health:
-            await health.end()
+            health.end()
         await self._server.stop(DRAIN_SECONDS)
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
