@@ -12,14 +12,20 @@ class TfserveError(Exception):
         message: one sentence that says what is wrong.
         hint: one sentence, or a few lines, that say what to do about it.
         details: lines shown between the two as they are, such as the end of a server's log.
+        doctor: whether ``tfserve doctor`` looks at the cause, so that the hint ends in it; None for what is usual for
+            this kind of error.
     """
 
     exit_code: ClassVar[int] = 1
+    doctor_knows: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str | None = None, details: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: str | None = None, doctor: bool | None = None
+    ) -> None:
         super().__init__(message)
+        look = "To look at the whole machine: tfserve doctor"
         self.message = message
-        self.hint = hint
+        self.hint = "\n".join(filter(None, (hint, look))) if doctor or (doctor is None and self.doctor_knows) else hint
         self.details = details
 
 
@@ -39,6 +45,7 @@ class EngineUnavailableError(TfserveError):
     """No engine to run a server on: Docker is not reachable, or the local runtime is not installed."""
 
     exit_code = 4
+    doctor_knows = True
 
 
 class ImageError(TfserveError):
@@ -75,6 +82,7 @@ class GpuError(TfserveError):
     """A GPU was asked for and cannot be used."""
 
     exit_code = 9
+    doctor_knows = True
 
 
 class NoSuchServerError(TfserveError):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from tfserve.errors import UsageError
 
-__all__ = ["ImageReference", "serving_image"]
+__all__ = ["ImageReference", "platform_of", "serving_image"]
 
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
 GRPC_PORT = 8500
 REST_PORT = 8501
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
 
 # https://pkg.go.dev/github.com/distribution/reference
@@ -75,3 +76,8 @@ def serving_image(
         wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
         chosen = "-".join([chosen, *(part for part in wanted if part not in chosen.split("-"))])
     return ImageReference(reference.repository, chosen)
+
+
+def platform_of(machine: str) -> str:
+    """The platform of images for a CPU that a kernel calls `machine`: ``linux/arm64`` for ``aarch64``."""
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"

@@ -118,7 +118,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
             directories,
             _choose_ports(spec, None, set(), progress),
             engine=EngineFacts(),
-            gpu=bool(spec.gpu),
+            gpu=bool(spec.wants_gpu),
             user=reader_of(directories),
         )
     return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)

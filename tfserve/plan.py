@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from tfserve import __version__, images, labels
 from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.saved_model import Layout, ModelDirectory
 from tfserve.spec import ServeSpec
 
@@ -65,11 +66,29 @@ class EngineFacts:
         rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
         selinux: whether it labels containers, which keeps them from files that are not labelled for them.
         runtimes: the names of its OCI runtimes.
+        devices: what it offers to containers by name (CDI), such as ``nvidia.com/gpu=0``; older ones do not say.
+        architecture: its CPU, as its kernel names it: ``x86_64``, ``aarch64``.
+        desktop: whether it is Docker Desktop's, in a virtual machine.
+        host: the machine it is on; None for this one.
     """
 
     rootless: bool = False
     selinux: bool = False
     runtimes: frozenset[str] = frozenset({"runc"})
+    devices: frozenset[str] = frozenset()
+    architecture: str = "x86_64"
+    desktop: bool = False
+    host: str | None = None
+
+    @property
+    def platform(self) -> str:
+        """The platform of its images: ``linux/amd64``, ``linux/arm64``."""
+        return images.platform_of(self.architecture)
+
+    @property
+    def offers_gpus(self) -> bool:
+        """Whether it says that it can give a container NVIDIA GPUs; one that does not, may still take a request."""
+        return NVIDIA_RUNTIME in self.runtimes or any(name.startswith("nvidia.com/gpu") for name in self.devices)
 
 
 @dataclass(frozen=True)
@@ -110,7 +129,7 @@ class LaunchPlan:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
-        gpus: Docker's ``--gpus``; None for no device request.
+        gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
     """
 
     name: str
@@ -167,12 +186,18 @@ def container_plan(
     (model,) = spec.models
     (directory,) = directories
     _check_links(directory)
+    runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
+    gpus = spec.gpus or GpuRequest()
     environment = {
         "MODEL_NAME": model.name,
         "MODEL_BASE_PATH": images.MODEL_ROOT,
+        **(
+            {"NVIDIA_VISIBLE_DEVICES": gpus.visible, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"} if runtime else {}
+        ),
+        **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
         **spec.environment,
     }
-    registered = NVIDIA_RUNTIME in engine.runtimes
+    fraction = spec.gpu_memory_fraction if gpu else None
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
@@ -180,7 +205,7 @@ def container_plan(
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
-        command=spec.server_flags,
+        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *spec.server_flags),
         gpu=gpu,
         labels=_labels(spec, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
@@ -193,8 +218,8 @@ def container_plan(
         cpus=spec.cpus,
         restart=spec.restart,
         remove=spec.remove,
-        runtime=NVIDIA_RUNTIME if gpu and registered else None,
-        gpus="all" if gpu and not registered else None,
+        runtime=runtime,
+        gpus=gpus.option if gpu and not runtime else None,
     )
 
 
@@ -269,6 +294,11 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
+def _for_runtime(gpus: GpuRequest) -> dict[str, str]:
+    """How the nvidia runtime is told which GPUs; https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/."""
+    return {"NVIDIA_VISIBLE_DEVICES": gpus.visible, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+
+
 def _mount(directory: ModelDirectory, target: str) -> Mount:
     if directory.layout is Layout.BASE_PATH:
         return Mount(str(directory.path), target)
@@ -314,8 +344,9 @@ def _refuse_container_options(spec: ServeSpec) -> None:
             f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
             hint="Leave it out, or use --engine docker.",
         )
-    if spec.gpu:
+    if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint="Use --engine docker for a GPU, or leave --gpu out.",
+            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
+            doctor=False,
         )

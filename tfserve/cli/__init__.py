@@ -96,6 +96,12 @@ _COMMANDS = {
         "Show what is in a SavedModel.",
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
     ),
+    "doctor": _Command(
+        "doctor",
+        "doctor",
+        "Say what of this machine is ready, and what to do about the rest.",
+        ("tfserve doctor", "tfserve doctor --json"),
+    ),
 }
 _TAKES_NEGATIVE_NUMBERS = ("predict",)
 

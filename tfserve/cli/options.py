@@ -8,11 +8,14 @@ import typer
 
 from tfserve.defaults import EngineChoice
 
-__all__ = ["EngineOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
+__all__ = ["EngineOption", "GpuOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
 
 EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
+]
+GpuOption = Annotated[
+    bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 OptionalName = Annotated[

@@ -69,6 +69,13 @@ class Output:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             _print(line if number else typer.style(line, bold=True))
 
+    def finding(self, verdict: str, colour: str, name: str, detail: str, hint: str | None) -> None:
+        """Prints what a look found: one line, and under it what to do about it."""
+        margin = " " * 6
+        _print(f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(detail)}")
+        for line in printable_lines(hint or "").splitlines():
+            _print(f"{margin}{typer.style(line, bold=True)}")
+
     def notice(self, text: str) -> None:
         """Tells something in passing, on stderr."""
         typer.echo(printable_lines(text), err=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.options import EngineOption, GpuOption, JsonOption
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 from tfserve.errors import TfserveError
@@ -32,9 +32,18 @@ def run(
         str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
     ] = None,
     engine: EngineOption = "auto",
-    gpu: Annotated[
-        bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+    gpu: GpuOption = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option("--gpus", metavar="all|N|0,2|UUID", help="Which GPUs: N of them, or these; device=0 for one."),
     ] = None,
+    gpu_memory_fraction: Annotated[
+        float | None,
+        typer.Option("--gpu-memory-fraction", metavar="F", help="Take this share of each GPU's memory, such as 0.3."),
+    ] = None,
+    gpu_memory_growth: Annotated[
+        bool, typer.Option("--gpu-memory-growth", help="Take a GPU's memory bit by bit, as it is needed.")
+    ] = False,
     rest_port: Annotated[
         str | None, typer.Option("--rest-port", metavar="PORT", help="Host port of REST: 8501, 0 for any, or none.")
     ] = None,
@@ -88,6 +97,7 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
+    from tfserve.gpu_request import GpuRequest
     from tfserve.saved_model import find_model
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
@@ -112,6 +122,9 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
+        gpus=None if gpus is None else GpuRequest.parse(gpus),
+        gpu_memory_fraction=gpu_memory_fraction,
+        gpu_memory_growth=gpu_memory_growth,
         server_flags=specs.parse_server_flags(server_flags or ()),
     )
     if dry_run:

@@ -7,14 +7,16 @@ from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_client import connect, is_configured, remote_host
-from tfserve.engines.docker_images import find_image, pull_image
-from tfserve.errors import EngineUnavailableError, GpuError, ImageError, UsageError
-from tfserve.images import ImageReference, serving_image
-from tfserve.plan import NVIDIA_RUNTIME
+from tfserve.engines.docker_images import find_image, no_such_platform, pull_image
+from tfserve.errors import EngineUnavailableError, ImageError, UsageError
+from tfserve.gpu import Look
+from tfserve.gpu_request import GpuRequest
+from tfserve.images import OFFICIAL_PLATFORM, ImageReference, serving_image
+from tfserve.plan import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
 
-__all__ = ["choose_engine", "ensure_image", "uses_gpu"]
+__all__ = ["choose_engine", "ensure_image"]
 
 
 def choose_engine(
@@ -39,8 +41,8 @@ def choose_engine(
     from tfserve.engines.local import LocalEngine
 
     if choice == "local":
-        return LocalEngine(), bool(spec.gpu)
-    only_docker = choice == "docker" or bool(spec.container_options() or spec.gpu)
+        return LocalEngine(), bool(spec.wants_gpu)
+    only_docker = choice == "docker" or bool(spec.container_options() or spec.wants_gpu)
     try:
         return _docker(spec, pull, progress, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
@@ -60,6 +62,7 @@ def choose_engine(
 def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sought: bool) -> tuple[Engine, bool]:
     if not sought:
         raise EngineUnavailableError("There is no Docker here.")
+    look = None if spec.wants_gpu is False else Look()  # it goes on while the engine is asked
     client = connect()
     host = remote_host(client)
     if host is not None and spec.host == HOST:
@@ -68,52 +71,53 @@ def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sou
             hint="Publish on its network with --host 0.0.0.0, if everybody there may use the server.",
         )
     engine = DockerEngine(client)
-    gpu = uses_gpu(spec.gpu, engine.facts.runtimes, here=host is None)
-    if pull is not None:
-        ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
+    gpu = look is not None and _uses_gpu(spec, engine.facts, look, progress)
+    ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
     return engine, gpu
 
 
-def uses_gpu(asked: bool | None, runtimes: frozenset[str], *, here: bool) -> bool:
-    """Decides whether a container gets a GPU.
+def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progress) -> bool:
+    from tfserve.cuda import cuda_of
+    from tfserve.engines.gpu_choice import uses_gpu
+    from tfserve.gpu_links import GpuNeeds
+    from tfserve.system import this_system
 
-    Args:
-        asked: True to require one, False to refuse one, None to take one when the engine can give it.
-        runtimes: the engine's OCI runtimes.
-        here: whether the engine is on this machine; NVML says nothing of another's GPUs, so that one is trusted.
-
-    Raises:
-        GpuError: one is required and this machine has none.
-    """
-    if asked is False or (asked is None and NVIDIA_RUNTIME not in runtimes):
-        return False
-    if not here:
-        return True
-    from tfserve.gpu import find_gpus
-
-    found = bool(find_gpus())
-    if asked and not found:
-        raise GpuError(
-            "No NVIDIA GPU is usable here: NVML, the driver's library, finds none.",
-            hint="See what the driver says: nvidia-smi. Serve on the CPU without --gpu.",
-        )
-    return found
+    cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
+    needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
+    return uses_gpu(spec.wants_gpu, needs, engine, look.facts, this_system(), progress)
 
 
 def ensure_image(
-    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy, progress: Progress
+    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy | None, progress: Progress
 ) -> None:
-    """Sees to it that the engine has an image.
+    """Sees to it that the engine has an image, and says so when that image has to be emulated.
+
+    Args:
+        engine: the engine.
+        reference: the image.
+        platform: the platform asked for; None for the engine's own.
+        pull: when to pull it; None to do without.
+        progress: told of a pull.
 
     Raises:
-        ImageError: it cannot be had, or is missing and must not be pulled.
+        ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
     """
-    if pull != "always" and find_image(engine.client, reference, platform) is not None:
-        return
-    if pull == "never":
-        raise ImageError(
-            f"The engine has no image {reference}, and --pull never forbids to pull it.",
-            hint="Leave --pull never out.",
+    own = engine.facts.platform
+    image = None if pull == "always" else find_image(engine.client, reference, platform)
+    if image is None:
+        if platform is None and reference.is_official and own != OFFICIAL_PLATFORM:
+            raise no_such_platform(reference, own)
+        if pull == "never":
+            raise ImageError(
+                f"The engine has no image {reference}, and --pull never forbids to pull it.",
+                hint="Leave --pull never out.",
+            )
+        if pull is not None:
+            with progress.pulling(str(reference)) as on_progress:
+                image = pull_image(engine.client, reference, platform, on_progress=on_progress)
+    wanted = image.platform if image is not None else platform or own
+    if not wanted.startswith(own):
+        progress.notice(
+            f"{wanted} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
+            "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
         )
-    with progress.pulling(str(reference)) as on_progress:
-        pull_image(engine.client, reference, platform, on_progress=on_progress)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from math import ceil
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfserve import labels
 from tfserve.defaults import HOST
-from tfserve.engines.base import EngineName, Exit, Server, name_taken, ports_taken
+from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError, UsageError
+from tfserve.engines.docker_refusals import launch_errors
+from tfserve.errors import NotReadyError
 from tfserve.images import GRPC_PORT, REST_PORT
 from tfserve.ports import reachable
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerEngine", "engine_facts"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
@@ -45,23 +45,20 @@ class DockerEngine:
         self.client = client
 
     @property
+    def host(self) -> str | None:
+        """The machine it is on; None for this one."""
+        return remote_host(self.client)
+
+    @property
     def shares_ports(self) -> bool:
         """Whether it publishes on this machine; see `Engine.shares_ports`."""
-        return remote_host(self.client) is None
+        return self.host is None
 
     @cached_property
     def facts(self) -> EngineFacts:
         """What a plan has to know of this engine."""
-        from tfserve.plan import EngineFacts
-
         with docker_errors():
-            info = self.client.info()
-        security = info.get("SecurityOptions") or []
-        return EngineFacts(
-            rootless=any("rootless" in option for option in security),
-            selinux=any("selinux" in option for option in security),
-            runtimes=frozenset(info.get("Runtimes") or {}),
-        )
+            return engine_facts(self.client.info(), self.host)
 
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
@@ -82,7 +79,7 @@ class DockerEngine:
     def launch(self, plan: LaunchPlan) -> Server:
         """Creates and starts the container of `plan`; see `Engine.launch`."""
         with docker_errors():
-            with _launch_errors(plan):
+            with launch_errors(plan, self.host):
                 container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
             try:
                 return self._start(container, plan)
@@ -164,7 +161,7 @@ class DockerEngine:
                 self.client.start(aside.container_id)
 
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
-        with _launch_errors(server):
+        with launch_errors(server, self.host):
             self.client.start(container)
         found = self._list({"id": container})
         if not found:
@@ -211,6 +208,22 @@ class DockerEngine:
         return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
 
 
+def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
+    """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
+    from tfserve.plan import EngineFacts
+
+    security = info.get("SecurityOptions") or []
+    return EngineFacts(
+        rootless=any("rootless" in option for option in security),
+        selinux=any("selinux" in option for option in security),
+        runtimes=frozenset(info.get("Runtimes") or {}),
+        devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
+        architecture=str(info.get("Architecture") or "x86_64"),
+        desktop=info.get("OperatingSystem") == "Docker Desktop",
+        host=host,
+    )
+
+
 def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
     from docker.types import DeviceRequest, Mount
 
@@ -227,7 +240,7 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
         restart_policy={"Name": restart, "MaximumRetryCount": int(times or 0)},
         auto_remove=plan.remove,
         runtime=plan.runtime,
-        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if plan.gpus == "all" else None,
+        device_requests=None if plan.gpus is None else [DeviceRequest(capabilities=[["gpu"]], **_devices(plan.gpus))],
     )
     return {
         "image": plan.image,
@@ -243,42 +256,11 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
-    """Turns the engine's refusals to create or start a container into errors that name the cause."""
-    import docker.errors
-
-    try:
-        yield
-    except docker.errors.APIError as error:
-        text = explanation(error)
-        lowered = text.lower()
-        if "is already in use by container" in lowered:
-            raise name_taken(server.name) from error
-        if "port is already allocated" in lowered or "address already in use" in lowered:
-            raise ports_taken(text, started_before=isinstance(server, Server)) from error
-        if "range of cpus is from" in lowered:
-            raise UsageError(
-                f"The engine does not have that many CPUs: {text}.", hint="Give --cpus a number within that range."
-            ) from error
-        if isinstance(error, docker.errors.ImageNotFound):
-            raise ImageError(
-                f"The engine has no image {server.image}.", hint="Pull it first: tfserve pull", details=text
-            ) from error
-        if "bind source path does not exist" in lowered or "mounts denied" in lowered:
-            raise SavedModelError(
-                "The Docker Engine does not see the model's directory.",
-                hint="On another machine the model has to be there too; in Docker Desktop, share the directory "
-                "(Settings, Resources, File sharing).",
-                details=text,
-            ) from error
-        if "could not select device driver" in lowered or "unknown runtime" in lowered or "runtime name" in lowered:
-            raise GpuError(
-                "The Docker Engine cannot give a container a GPU.",
-                hint="Install the NVIDIA Container Toolkit and restart the engine, or serve on the CPU with --no-gpu.",
-                details=text,
-            ) from error
-        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
+def _devices(gpus: str) -> dict[str, Any]:
+    """What Docker's ``--gpus`` makes of its value; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
+    if gpus.startswith("device="):
+        return {"device_ids": gpus.removeprefix("device=").split(",")}
+    return {"count": -1 if gpus == "all" else int(gpus)}
 
 
 def _server(data: dict[str, Any]) -> Server:

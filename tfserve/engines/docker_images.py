@@ -14,7 +14,7 @@ from tfserve.progress import LayerProgress
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "find_image", "pull_image"]
+__all__ = ["Image", "find_image", "no_such_platform", "pull_image"]
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,21 @@ def _report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None])
         on_progress(LayerProgress(str(event["id"]), status, detail.get("current"), detail.get("total")))
 
 
+def no_such_platform(reference: ImageReference, platform: str, details: str | None = None) -> ImageError:
+    """The error for an image that is not made for a platform."""
+    return ImageError(
+        f"There is no {reference} for {platform}.",
+        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
+        "or serve without an image: --engine local",
+        details=details,
+        doctor=True,
+    )
+
+
 def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
     lowered = text.lower()
     if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
-        return ImageError(
-            f"There is no {reference} for {platform or 'the platform of this engine'}.",
-            hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
-            "or serve without an image: --engine local",
-            details=text,
-        )
+        return no_such_platform(reference, platform or "the platform of this engine", text)
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
@@ -125,9 +131,11 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str) -> I
             f"The engine's disk is full: {reference} was not pulled.",
             hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
             details=text,
+            doctor=True,
         )
     return ImageError(
         f"{reference} could not be pulled.",
         hint="Check the engine's network and proxy. Without a network, docker load brings an image from a file.",
         details=text,
+        doctor=True,
     )
