@@ -1,4 +1,4 @@
-"""Makes the SavedModel of TensorFlow Serving's guide, ``half_plus_two``, and ``half_plus_two_gpu``: ``y = 0.5 * x + 2``.
+"""Makes the SavedModels of TensorFlow Serving's guide, ``half_plus_two`` and the one for a GPU: ``y = 0.5 * x + 2``.
 
 It has the names, signatures and method names of the model the guide takes from TensorFlow Serving's test data
 (``saved_model_half_plus_two.py`` there), so that every request of the guide gives the guide's answers:

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -131,6 +132,27 @@ def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
     run = _Tfserve({**os.environ, **private, "DOCKER_HOST": engine.host, "DOCKER_CONFIG": docker_config}, tmp_path)
     yield run
     leftovers.end_processes(f"XDG_STATE_HOME={state}")
+
+
+class StartEngine(Protocol):
+    """Starts a second engine, with settings of its own; it is gone when the tests of the module are done."""
+
+    def __call__(self, options: Mapping[str, object] | None = None, path: str = "") -> Dockerd: ...
+
+
+@pytest.fixture(scope="module")
+def start_engine(engine: bring_up.Engine) -> Iterator[StartEngine]:
+    if engine.mirror is None:
+        _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
+    mirror = engine.mirror
+    with ExitStack() as started:
+
+        def start(options: Mapping[str, object] | None = None, path: str = "") -> Dockerd:
+            one = throwaway.start(bring_up.STATE, bring_up.RUN, mirror, options, path)
+            started.callback(throwaway.remove, one)
+            return one
+
+        yield start
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ class Dockerd:
     run: Path
     socket: Path
     options: Mapping[str, object] = field(default_factory=dict)
+    path: str = ""  # where else it looks for programs, before its PATH
 
     @property
     def host(self) -> str:
@@ -60,7 +61,8 @@ class Dockerd:
             **self.options,
         }
         self._config.write_text(json.dumps(options, indent=2) + "\n")
-        self.program.start(["dockerd", f"--config-file={self._config}"])
+        path = os.pathsep.join(filter(None, (self.path, os.environ["PATH"])))
+        self.program.start(["dockerd", f"--config-file={self._config}"], {**os.environ, "PATH": path})
         self.program.wait_until(lambda: answers(self.host), 60)
 
     def uses_mirror(self, mirror: str) -> bool:

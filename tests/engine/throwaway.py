@@ -10,17 +10,23 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from . import debian
 from .dockerd import Dockerd
 
 
-def start(state: Path, run: Path, mirror: str) -> Dockerd:
-    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end."""
+def start(state: Path, run: Path, mirror: str, options: Mapping[str, object] | None = None, path: str = "") -> Dockerd:
+    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end.
+
+    `options` are more of its settings, and in `path` it looks for programs first.
+    """
     remove_abandoned(state, run)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     engine = _engine(state, run, name)
+    engine = replace(engine, options={**engine.options, **(options or {})}, path=path)
     try:
         debian.run(["ip", "link", "add", _bridge(name), "type", "bridge"])
         debian.run(["ip", "address", "add", f"{_free_network()}.1/24", "dev", _bridge(name)])

@@ -7,11 +7,11 @@ from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_client import connect, is_configured, remote_host
-from tfserve.engines.docker_images import find_image, no_such_platform, pull_image
+from tfserve.engines.docker_images import check_published, find_image, pull_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu import Look
 from tfserve.gpu_request import GpuRequest
-from tfserve.images import OFFICIAL_PLATFORM, ImageReference, serving_image
+from tfserve.images import ImageReference, serving_image
 from tfserve.plan import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
@@ -105,8 +105,7 @@ def ensure_image(
     own = engine.facts.platform
     image = None if pull == "always" else find_image(engine.client, reference, platform)
     if image is None:
-        if platform is None and reference.is_official and own != OFFICIAL_PLATFORM:
-            raise no_such_platform(reference, own)
+        check_published(reference, platform or own)
         if pull == "never":
             raise ImageError(
                 f"The engine has no image {reference}, and --pull never forbids to pull it.",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.errors import ImageError
-from tfserve.images import ImageReference
+from tfserve.images import OFFICIAL_PLATFORM, ImageReference
 from tfserve.progress import LayerProgress
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "find_image", "no_such_platform", "pull_image"]
+__all__ = ["Image", "check_published", "find_image", "pull_image"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,17 @@ def _report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None])
         on_progress(LayerProgress(str(event["id"]), status, detail.get("current"), detail.get("total")))
 
 
-def no_such_platform(reference: ImageReference, platform: str, details: str | None = None) -> ImageError:
+def check_published(reference: ImageReference, platform: str) -> None:
+    """Refuses an official image for a platform that TensorFlow publishes none for, before anybody asks a registry.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if reference.is_official and platform != OFFICIAL_PLATFORM:
+        raise _no_such_platform(reference, platform)
+
+
+def _no_such_platform(reference: ImageReference, platform: str, details: str | None = None) -> ImageError:
     """The error for an image that is not made for a platform."""
     return ImageError(
         f"There is no {reference} for {platform}.",
@@ -107,7 +117,7 @@ def no_such_platform(reference: ImageReference, platform: str, details: str | No
 def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
     lowered = text.lower()
     if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
-        return no_such_platform(reference, platform or "the platform of this engine", text)
+        return _no_such_platform(reference, platform or "the platform of this engine", text)
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
