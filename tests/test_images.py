@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.images import serving_image
+from tfserve.images import platform_of, runs_natively, serving_image
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -59,3 +59,19 @@ def test_any_other_text_is_refused_or_taken_as_it_is(text: str) -> None:
     except UsageError:
         return
     assert str(reference) in (text, f"{text}:latest")
+
+
+@pytest.mark.parametrize(
+    ("machine", "platform", "natively"),
+    [
+        ("x86_64", "linux/amd64", True),
+        ("x86_64", "linux/386", True),
+        ("x86_64", "linux/arm64", False),
+        ("aarch64", "linux/arm64/v8", True),
+        ("aarch64", "linux/arm/v7", True),
+        ("aarch64", "linux/amd64", False),
+        ("s390x", "linux/s390x", True),
+    ],
+)
+def test_platforms(machine: str, platform: str, natively: bool) -> None:
+    assert runs_natively(platform, platform_of(machine)) is natively

@@ -22,10 +22,11 @@ _FATAL = re.compile(
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause in one sentence, and what to do about it."""
+    """A cause in one sentence, what to do about it, and whether ``tfserve doctor`` looks at it."""
 
     cause: str
     hint: str
+    doctor: bool = False
 
 
 def is_fatal(line: str) -> bool:
@@ -76,7 +77,8 @@ _PINNED = "Cannot assign a device for operation"
 _GIVEN_BUT_NOT_SEEN = Diagnosis(
     "The model needs a GPU, and TensorFlow sees none, though the container was given one.",
     "Look for CUDA in the log above, and see whether any container sees it: docker run --rm --gpus all "
-    "tensorflow/serving:latest-gpu nvidia-smi\nTo look at the whole machine: tfserve doctor",
+    "tensorflow/serving:latest-gpu nvidia-smi",
+    doctor=True,
 )
 
 # The first that fits is taken, so what explains more stands before what explains less.
@@ -101,6 +103,7 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
             "The server was built for another CPU: it ran into an illegal instruction.",
             "The official images need AVX on amd64, which QEMU emulates from 7.2 on. Build an image for this CPU, or "
             "serve without one: --engine local",
+            doctor=True,
         ),
     ),
     (
@@ -110,21 +113,23 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
             # https://docs.docker.com/build/building/multi-platform/#install-qemu-manually
             "Serve without it: --engine local\nOr emulate its platform: docker run --privileged --rm tonistiigi/binfmt "
             "--install all",
+            doctor=True,
         ),
     ),
     (
         _says(_PINNED),
         Diagnosis(
             "The model needs a GPU: an operation is pinned to a device that the server does not have.",
-            "Serve it with --gpu on a machine with an NVIDIA GPU, or export it again without device placement.\n"
-            "To look at the whole machine: tfserve doctor",
+            "Serve it with --gpu on a machine with an NVIDIA GPU, or export it again without device placement.",
+            doctor=True,
         ),
     ),
     (
         _says("CUDA driver version is insufficient", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"),
         Diagnosis(
             "The NVIDIA driver is too old for the CUDA of the image.",
-            "Take an older image (--tag), or install a newer driver.\nTo look at the whole machine: tfserve doctor",
+            "Take an older image (--tag), or install a newer driver.",
+            doctor=True,
         ),
     ),
     (

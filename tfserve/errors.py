@@ -12,8 +12,8 @@ class TfserveError(Exception):
         message: one sentence that says what is wrong.
         hint: one sentence, or a few lines, that say what to do about it.
         details: lines shown between the two as they are, such as the end of a server's log.
-        doctor: whether ``tfserve doctor`` looks at the cause, so that the hint ends in it; None for what is usual for
-            this kind of error.
+        doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
+            for this kind of error.
     """
 
     exit_code: ClassVar[int] = 1
@@ -23,10 +23,10 @@ class TfserveError(Exception):
         self, message: str, *, hint: str | None = None, details: str | None = None, doctor: bool | None = None
     ) -> None:
         super().__init__(message)
-        look = "To look at the whole machine: tfserve doctor"
         self.message = message
-        self.hint = "\n".join(filter(None, (hint, look))) if doctor or (doctor is None and self.doctor_knows) else hint
+        self.hint = hint
         self.details = details
+        self.doctor = self.doctor_knows if doctor is None else doctor
 
 
 class UsageError(TfserveError):

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,15 +97,14 @@ class Look:
     def __init__(self, seconds: float = LOOK_SECONDS) -> None:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
-        self._failure = _why_not_loadable()
-        self._process = None if self._failure else _ask_nvml()
+        self._process = _ask_nvml() if _is_installed() else None
 
     def facts(self) -> GpuFacts:
         """Returns what was found; waits for it, but no longer than it may take."""
         programs = frozenset(name for name in TOOLKIT if shutil.which(name, path=_path_of_root()))
         cards = _cards()
         if self._process is None:
-            return GpuFacts(failure=self._failure, cards=cards, programs=programs)
+            return GpuFacts(failure="no library", cards=cards, programs=programs)
         try:
             output, _ = self._process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -118,6 +118,8 @@ class Look:
             return GpuFacts(failure="crashes", details=details, cards=cards, programs=programs)
         if "error" in said:
             failure = _FAILURES.get(said["error"], "fails")
+            if failure == "no library" and _is_foreign():
+                failure = "wrong architecture"
             return GpuFacts(failure=failure, details=said["text"], cards=cards, programs=programs)
         return GpuFacts(
             gpus=tuple(_gpu(data) for data in said["gpus"]),
@@ -142,28 +144,26 @@ def _ask_nvml() -> subprocess.Popen[bytes]:
     )
 
 
-def _why_not_loadable() -> Failure | None:
-    """Why the driver's library cannot be loaded; None when it can be. Loading it does not touch the driver."""
-    if sys.platform == "win32":
-        return None  # its place there is known to nvidia-ml-py alone
-    import ctypes
-
+def _is_installed() -> bool:
+    """Whether the driver's library is anywhere; when it is not, there is no need to ask it."""
+    if sys.platform != "linux":
+        return sys.platform == "win32"
     try:
-        ctypes.CDLL(LIBRARY)
-    except OSError as error:
-        # For a library of 32 bits the loader says so; one for another CPU it passes over, as if it was not there.
-        return "wrong architecture" if "wrong ELF class" in str(error) or _is_foreign() else "no library"
-    return None
+        known = Path("/etc/ld.so.cache").read_bytes()
+    except OSError:  # as in musl's world
+        known = b""
+    return LIBRARY.encode() in known or any(path.exists() for path in _places())
 
 
 def _is_foreign() -> bool:
-    """Whether there is a library, for another CPU than this one."""
-    directories = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_SYSTEM_LIBRARIES]
-    return any(
-        _machine_of(Path(directory, LIBRARY)) not in (None, _ELF_MACHINES.get(platform.machine()))
-        for directory in directories
-        if directory
-    )
+    """Whether there is a library, for another CPU than this one; the loader passes over it, as if it was not there."""
+    return any(_machine_of(path) not in (None, _ELF_MACHINES.get(platform.machine())) for path in _places())
+
+
+def _places() -> Iterator[Path]:
+    for directory in (*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_SYSTEM_LIBRARIES):
+        if directory:
+            yield Path(directory, LIBRARY)
 
 
 def _machine_of(library: Path) -> int | None:

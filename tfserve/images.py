@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from tfserve.errors import UsageError
 
-__all__ = ["ImageReference", "platform_of", "serving_image"]
+__all__ = ["ImageReference", "platform_of", "runs_natively", "serving_image"]
 
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
 GRPC_PORT = 8500
 REST_PORT = 8501
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
 
 # https://pkg.go.dev/github.com/distribution/reference
@@ -81,3 +82,9 @@ def serving_image(
 def platform_of(machine: str) -> str:
     """The platform of images for a CPU that a kernel calls `machine`: ``linux/arm64`` for ``aarch64``."""
     return f"linux/{_ARCHITECTURES.get(machine, machine)}"
+
+
+def runs_natively(platform: str, engine: str) -> bool:
+    """Whether an engine of the platform `engine` runs images for `platform`, such as ``linux/arm64/v8``, by itself."""
+    wanted = "/".join(platform.split("/")[:2])  # without the variant
+    return wanted in (engine, _ALSO_NATIVE.get(engine))

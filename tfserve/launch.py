@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from tfserve import ports
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, Server, name_taken
-from tfserve.engines.choice import choose_engine
+from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
@@ -86,10 +86,11 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
+    look = begin_look(spec, options.engine)
     directories = _look_at_models(spec)
     if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
-    engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
+    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
     with _place_of(spec.name, options.replace, progress):
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
 
@@ -106,9 +107,10 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
 
 def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
     """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
+    look = begin_look(spec, choice)
     directories = _look_at_models(spec)
     try:
-        engine, gpu = choose_engine(spec, choice, None, progress)
+        engine, gpu = choose_engine(spec, choice, None, progress, look)
     except EngineUnavailableError as error:
         if choice != "docker":
             raise

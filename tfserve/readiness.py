@@ -144,6 +144,7 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError |
         f"{what} {diagnosis.cause}" if diagnosis else what,
         hint=diagnosis.hint if diagnosis else "The end of its log is above; --keep-failed keeps the server for a look.",
         details=_last_lines(watch),
+        doctor=bool(diagnosis and diagnosis.doctor),
     )
 
 

@@ -30,7 +30,8 @@ def test_required() -> None:
         with pytest.raises(GpuError, match=words) as caught:
             decide(True, engine, gpus)
         assert caught.value.exit_code == 9
-        assert str(caught.value.hint).endswith("tfserve doctor")
+        assert caught.value.hint
+        assert caught.value.doctor
 
 
 def test_refused() -> None:

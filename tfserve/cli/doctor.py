@@ -26,6 +26,7 @@ def doctor(
 ) -> None:
     """Say what of this machine is ready, and what to do about the rest. Ends with 0 when something here can serve."""
     from tfserve.doctor import examine
+    from tfserve.engines.local_runtime import INSTALL
 
     output = Output(json_wanted=json)
     checks, serving = examine(timeout)
@@ -38,7 +39,9 @@ def doctor(
         names = {"docker": "on Docker", "local": "as local processes"}
         if serving:
             output.text(f"\nThis machine can serve: {' and '.join(names[engine] for engine in serving)}.")
-        else:
-            output.text("\nNothing on this machine can serve yet.")
     if not serving:
-        raise typer.Exit(EngineUnavailableError.exit_code)
+        raise EngineUnavailableError(
+            "Nothing on this machine can serve yet.",
+            hint="One of the two ways is enough: Docker, or " + INSTALL,
+            doctor=False,
+        )

@@ -19,6 +19,8 @@ from tfserve.progress import LayerProgress
 
 __all__ = ["Output"]
 
+_DOCTOR = "To look at the whole machine: tfserve doctor"
+
 
 class Output:
     """What a command says. It is also the `Progress` that long work reports to.
@@ -85,8 +87,9 @@ class Output:
         typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
         if error.details:
             typer.echo("\n".join(f"  {line}" for line in printable_lines(error.details).splitlines()), err=True)
-        if error.hint:
-            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(error.hint)}", err=True)
+        hint = "\n".join(filter(None, (error.hint, _DOCTOR if error.doctor else None)))
+        if hint:
+            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(hint)}", err=True)
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:

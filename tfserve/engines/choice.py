@@ -6,21 +6,26 @@ from tfserve.defaults import HOST, EngineChoice, PullPolicy
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_client import connect, is_configured, remote_host
+from tfserve.engines.docker_client import connect, how_to_start, is_configured, remote_host
 from tfserve.engines.docker_images import check_published, find_image, pull_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu import Look
 from tfserve.gpu_request import GpuRequest
-from tfserve.images import ImageReference, serving_image
+from tfserve.images import ImageReference, runs_natively, serving_image
 from tfserve.plan import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
 
-__all__ = ["choose_engine", "ensure_image"]
+__all__ = ["begin_look", "choose_engine", "ensure_image"]
+
+
+def begin_look(spec: ServeSpec, choice: EngineChoice) -> Look | None:
+    """Begins to look at the GPUs, if `choose_engine` may have to know of them, while others do something else."""
+    return Look() if choice != "local" and spec.wants_gpu is not False and is_configured() else None
 
 
 def choose_engine(
-    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress
+    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, look: Look | None = None
 ) -> tuple[Engine, bool]:
     """Chooses the engine for `spec`, and gets it ready: with Docker, the image is there afterwards.
 
@@ -29,6 +34,7 @@ def choose_engine(
         choice: which engine was asked for.
         pull: when to pull the image; None to do without one.
         progress: told which engine it is when nobody asked for it by name.
+        look: the look at the GPUs, when it has begun.
 
     Returns:
         The engine, and whether the server is to use a GPU.
@@ -44,25 +50,25 @@ def choose_engine(
         return LocalEngine(), bool(spec.wants_gpu)
     only_docker = choice == "docker" or bool(spec.container_options() or spec.wants_gpu)
     try:
-        return _docker(spec, pull, progress, sought=only_docker or is_configured())
+        return _docker(spec, pull, progress, look, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
         if only_docker:
             raise
         if not local_runtime.is_installed():
             raise type(error)(
                 f"{error.message} Nor is the local engine installed.",
-                hint="Start Docker (https://docs.docker.com/engine/install/), or serve without it: "
-                + local_runtime.how_to_serve(),
+                hint=how_to_start(),
                 details=error.details,
             ) from None
         progress.notice(f"{error.message} Serving with the local engine instead.")
         return LocalEngine(), False
 
 
-def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sought: bool) -> tuple[Engine, bool]:
+def _docker(
+    spec: ServeSpec, pull: PullPolicy | None, progress: Progress, look: Look | None, *, sought: bool
+) -> tuple[Engine, bool]:
     if not sought:
         raise EngineUnavailableError("There is no Docker here.")
-    look = None if spec.wants_gpu is False else Look()  # it goes on while the engine is asked
     client = connect()
     host = remote_host(client)
     if host is not None and spec.host == HOST:
@@ -71,7 +77,7 @@ def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sou
             hint="Publish on its network with --host 0.0.0.0, if everybody there may use the server.",
         )
     engine = DockerEngine(client)
-    gpu = look is not None and _uses_gpu(spec, engine.facts, look, progress)
+    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, look or Look(), progress)
     ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
     return engine, gpu
 
@@ -103,7 +109,9 @@ def ensure_image(
         ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
     """
     own = engine.facts.platform
-    image = None if pull == "always" else find_image(engine.client, reference, platform)
+    # One of TensorFlow's that is there for emulation is taken when that is asked for, and not by itself.
+    wanted = platform or (own if reference.is_official else None)
+    image = None if pull == "always" else find_image(engine.client, reference, wanted)
     if image is None:
         check_published(reference, platform or own)
         if pull == "never":
@@ -114,9 +122,9 @@ def ensure_image(
         if pull is not None:
             with progress.pulling(str(reference)) as on_progress:
                 image = pull_image(engine.client, reference, platform, on_progress=on_progress)
-    wanted = image.platform if image is not None else platform or own
-    if not wanted.startswith(own):
+    chosen = image.platform if image is not None else platform or own
+    if not runs_natively(chosen, own):
         progress.notice(
-            f"{wanted} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
+            f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
             "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
         )

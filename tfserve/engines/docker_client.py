@@ -17,11 +17,19 @@ from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveErr
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["connect", "docker_errors", "endpoint", "explanation", "is_configured", "reason", "remote_host"]
+__all__ = [
+    "connect",
+    "docker_errors",
+    "endpoint",
+    "explanation",
+    "how_to_start",
+    "is_configured",
+    "reason",
+    "remote_host",
+]
 
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
-_INSTALL = "Install Docker Engine (https://docs.docker.com/engine/install/) and start it"
 
 
 def is_configured() -> bool:
@@ -59,6 +67,17 @@ def connect() -> APIClient:
         return client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
         raise _unreachable(where, error) from error
+
+
+def how_to_start() -> str:
+    """What to do on this machine where no engine answers."""
+    from tfserve.system import this_system
+
+    system = this_system()
+    return (
+        f"Start Docker: {system.start_docker}   (to install it: {system.docker_page})\n"
+        f"Or serve without it: {how_to_serve()}"
+    )
 
 
 @contextmanager
@@ -139,7 +158,7 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         f"No Docker Engine answers at {where}.",
-        hint=f"{_INSTALL}, or serve without: {how_to_serve()}",
+        hint=how_to_start(),
         details=why,
     )
 

@@ -56,5 +56,5 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
                 details=text,
             ) from error
         if diagnosis := recognise([text], None):  # such as a program for another CPU
-            raise NotReadyError(diagnosis.cause, hint=diagnosis.hint, details=text) from error
+            raise NotReadyError(diagnosis.cause, hint=diagnosis.hint, details=text, doctor=diagnosis.doctor) from error
         raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
