@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tfserve.cuda import cuda_of
+from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK, GpuNeeds, broken_link, chosen_gpus
 from tfserve.gpu_request import GpuRequest
 from tfserve.images import serving_image
-from tfserve.plan import EngineFacts
 from tfserve.system import System
 
 GIB = 2**30

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve import __version__, plan
+from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.gpu_request import GpuRequest
-from tfserve.plan import Binary, EngineFacts, HostPorts, LaunchPlan, Mount, PublishedPort
+from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 

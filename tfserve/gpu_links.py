@@ -13,8 +13,8 @@ from tfserve.gpu_request import GpuRequest
 
 if TYPE_CHECKING:
     from tfserve.cuda import Cuda
+    from tfserve.engine_facts import EngineFacts
     from tfserve.gpu import Gpu, GpuFacts
-    from tfserve.plan import EngineFacts
     from tfserve.system import System
 
 __all__ = [

@@ -12,13 +12,14 @@ from datetime import datetime, timezone
 
 from tfserve import ports
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
+from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
-from tfserve.plan import EngineFacts, HostPorts, LaunchPlan, container_plan
+from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model

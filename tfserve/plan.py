@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tfserve import __version__, images, labels
+from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.saved_model import Layout, ModelDirectory
@@ -19,7 +20,6 @@ from tfserve.spec import ServeSpec
 
 __all__ = [
     "Binary",
-    "EngineFacts",
     "HostPorts",
     "LaunchPlan",
     "Mount",
@@ -28,7 +28,6 @@ __all__ = [
     "process_plan",
 ]
 
-NVIDIA_RUNTIME = "nvidia"
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
@@ -56,39 +55,6 @@ class HostPorts:
 
     rest: int | None
     grpc: int | None
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What is true of a Docker Engine.
-
-    Attributes:
-        rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
-        selinux: whether it labels containers, which keeps them from files that are not labelled for them.
-        runtimes: the names of its OCI runtimes.
-        devices: what it offers to containers by name (CDI), such as ``nvidia.com/gpu=0``; older ones do not say.
-        architecture: its CPU, as its kernel names it: ``x86_64``, ``aarch64``.
-        desktop: whether it is Docker Desktop's, in a virtual machine.
-        host: the machine it is on; None for this one.
-    """
-
-    rootless: bool = False
-    selinux: bool = False
-    runtimes: frozenset[str] = frozenset({"runc"})
-    devices: frozenset[str] = frozenset()
-    architecture: str = "x86_64"
-    desktop: bool = False
-    host: str | None = None
-
-    @property
-    def platform(self) -> str:
-        """The platform of its images: ``linux/amd64``, ``linux/arm64``."""
-        return images.platform_of(self.architecture)
-
-    @property
-    def offers_gpus(self) -> bool:
-        """Whether it says that it can give a container NVIDIA GPUs; one that does not, may still take a request."""
-        return NVIDIA_RUNTIME in self.runtimes or any(name.startswith("nvidia.com/gpu") for name in self.devices)
 
 
 @dataclass(frozen=True)

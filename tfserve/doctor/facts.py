@@ -20,7 +20,7 @@ from tfserve.ports import is_free
 from tfserve.system import System, this_system
 
 if TYPE_CHECKING:
-    from tfserve.plan import EngineFacts
+    from tfserve.engine_facts import EngineFacts
 
 __all__ = ["EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory", "ask_engine", "gather"]
 

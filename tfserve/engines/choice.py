@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
+from tfserve.engine_facts import EngineFacts
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
@@ -12,7 +13,6 @@ from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu import Look
 from tfserve.gpu_request import GpuRequest
 from tfserve.images import ImageReference, runs_natively, serving_image
-from tfserve.plan import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
 

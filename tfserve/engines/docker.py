@@ -22,7 +22,8 @@ from tfserve.ports import reachable
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.plan import EngineFacts, HostPorts, LaunchPlan
+    from tfserve.engine_facts import EngineFacts
+    from tfserve.plan import HostPorts, LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
@@ -210,7 +211,7 @@ class DockerEngine:
 
 def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
     """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
-    from tfserve.plan import EngineFacts
+    from tfserve.engine_facts import EngineFacts
 
     security = info.get("SecurityOptions") or []
     return EngineFacts(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError
 from tfserve.gpu import GpuFacts
 from tfserve.gpu_links import GpuNeeds, broken_link, chosen_gpus
-from tfserve.plan import EngineFacts
 from tfserve.progress import Progress
 from tfserve.system import System
 
