@@ -240,6 +240,15 @@ def test_each_broken_link_is_named(
     assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
+@pytest.mark.skipif(real_gpu(), reason="there is a GPU here")
+@pytest.mark.parametrize("command", [("run", HALF_PLUS_TWO, *PORTS), ("demo",)])
+def test_a_machine_without_a_gpu(command: tuple[str | Path, ...], tfserve: Tfserve) -> None:
+    ran = tfserve(*command, "--gpu")
+    assert ran.returncode == 9, ran.stderr
+    assert "GPU" in ran.stderr
+    assert ran.stderr.rstrip().endswith("tfserve doctor")
+
+
 @pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
 def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path, tfserve: Tfserve) -> None:
     foreign = {"LD_LIBRARY_PATH": str(for_another_cpu(nvml, tmp_path))}
