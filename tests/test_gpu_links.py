@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
         devices("0"),
         DEBIAN,
         "is partitioned (MIG): a server gets one of its 2 instances",
-        "--gpus MIG-a\n     or: --gpus MIG-b",
+        "--gpus MIG-a or --gpus MIG-b or --gpus device=1",
     ),
     "MIG without instances": (
         replace(GOOD, gpus=(replace(SLICED, slices=()),)),

@@ -87,7 +87,7 @@ def desktop_link(engine: EngineFacts, system: System) -> BrokenLink | None:
 
 def driver_link(gpus: GpuFacts, system: System) -> BrokenLink | None:
     """Whether the driver is there, and answers."""
-    said = f" NVML says: {gpus.details}." if gpus.details else ""
+    said = f" NVML says: {gpus.details.rstrip('.')}." if gpus.details else ""
     reload = "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   (or: sudo reboot)"
     if gpus.failure == "no library" and not gpus.cards and not system.wsl:
         return BrokenLink(
@@ -182,9 +182,13 @@ def partition_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:
             f"Make one: sudo nvidia-smi mig -i {gpu.index} -cgi 0 -C   or end that mode: "
             f"sudo nvidia-smi -i {gpu.index} -mig 0",
         )
+    names = [
+        *gpu.slices,
+        *(f"device={other.index}" for other in chosen_gpus(gpus, GpuRequest()) if not other.partitioned),
+    ]
     return BrokenLink(
         f"GPU {gpu.index} ({gpu.name}) is partitioned (MIG): a server gets one of its {len(gpu.slices)} instances.",
-        f"Name it: --gpus {gpu.slices[0]}" + "".join(f"\n     or: --gpus {other}" for other in gpu.slices[1:]),
+        f"Name it, or a whole GPU: {' or '.join(f'--gpus {name}' for name in names)}",
     )
 
 

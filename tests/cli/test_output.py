@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Served
 from tfserve.cli.output import Output
-from tfserve.errors import TfserveError, UsageError
+from tfserve.errors import GpuError, TfserveError, UsageError
 from tfserve.progress import LayerProgress
 
 Captured = pytest.CaptureFixture[str]
@@ -39,6 +39,13 @@ def test_an_error(capsys: Captured) -> None:
     assert capsys.readouterr() == ("", "Error: What is wrong.\n  one\n  two\\x1b[2J\nHint: What to do.\n")
     Output().error(TfserveError("What is wrong."))
     assert capsys.readouterr() == ("", "Error: What is wrong.\n")
+    Output().error(GpuError("What is wrong.", hint="What to do."))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "Hint: What to do.",
+        "To look at the whole machine: tfserve doctor",
+    ]
+    Output().error(TfserveError("What is wrong.", doctor=True))
+    assert capsys.readouterr().err.endswith("Hint: To look at the whole machine: tfserve doctor\n")
 
 
 def test_a_table_in_a_pipe_is_aligned(capsys: Captured) -> None:
