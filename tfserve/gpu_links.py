@@ -172,10 +172,10 @@ def cuda_link(gpus: GpuFacts, cuda: Cuda | None, system: System) -> BrokenLink |
 
 def partition_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:
     """Whether a partitioned GPU (MIG) was asked for as a whole, which nobody can have."""
-    whole = [gpu for gpu in chosen_gpus(gpus, request) if gpu.partitioned and not _asks_for_slice(gpu, request)]
-    if not whole:
+    asked = [gpu for gpu in chosen_gpus(gpus, request) if gpu.partitioned and not _asks_for_slice(gpu, request)]
+    if not asked:
         return None
-    gpu = whole[0]
+    gpu = asked[0]
     if not gpu.slices:
         return BrokenLink(
             f"GPU {gpu.index} ({gpu.name}) is in MIG mode and has no instances: nobody can use it.",

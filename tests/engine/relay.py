@@ -1,4 +1,4 @@
-"""The engine, but as on another machine: a relay before its socket that rewrites what it says of its CPU.
+"""The engine, but as on another machine: a relay before its socket, at another address or with another CPU.
 
 There is no arm64 here. All but that one word of `docker info` is the engine's own.
 """
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+ANOTHER_HOST = "127.0.0.2"  # which is this machine, but not by the names it goes by
+
 _INFO = re.compile(rb"GET (/v[\d.]+)?/info ")
 
 
@@ -23,20 +25,35 @@ def with_architecture(architecture: str, engine: str, directory: Path) -> Iterat
     path = directory / "relay.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        listener.listen(64)
-        threading.Thread(target=_accept, args=(listener, engine, architecture), daemon=True).start()
-        yield f"unix://{path}"
-        listener.shutdown(socket.SHUT_RDWR)
+        with _relayed(listener, engine, architecture):
+            yield f"unix://{path}"
 
 
-def _accept(listener: socket.socket, engine: str, architecture: str) -> None:
+@contextmanager
+def on_another_host(engine: str) -> Iterator[str]:
+    """The address of a relay to `engine`, a UNIX socket, on `ANOTHER_HOST`."""
+    with socket.socket() as listener:
+        listener.bind((ANOTHER_HOST, 0))
+        with _relayed(listener, engine, None):
+            yield f"tcp://{ANOTHER_HOST}:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _relayed(listener: socket.socket, engine: str, architecture: str | None) -> Iterator[None]:
+    listener.listen(64)
+    threading.Thread(target=_accept, args=(listener, engine, architecture), daemon=True).start()
+    yield
+    listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, engine: str, architecture: str | None) -> None:
     with suppress(OSError):  # it was closed
         while True:
             client, _ = listener.accept()
             threading.Thread(target=_serve, args=(client, engine, architecture), daemon=True).start()
 
 
-def _serve(client: socket.socket, engine: str, architecture: str) -> None:
+def _serve(client: socket.socket, engine: str, architecture: str | None) -> None:
     """Relays one request, after which the connection ends, so that each next one comes by here too."""
     with client, socket.socket(socket.AF_UNIX) as upstream, suppress(OSError):
         request = b""
@@ -48,7 +65,7 @@ def _serve(client: socket.socket, engine: str, architecture: str) -> None:
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
         upstream.connect(engine.removeprefix("unix://"))
         upstream.sendall(b"\r\n".join([*lines, b"Connection: close", b"", body]))
-        if _INFO.match(request):
+        if architecture is not None and _INFO.match(request):
             client.sendall(_rewritten(upstream, architecture))
             return
         threading.Thread(target=_copy, args=(client, upstream), daemon=True).start()

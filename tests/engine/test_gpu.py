@@ -21,6 +21,8 @@ from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_
 from tfserve.ports import any_free_port
 from tfserve.system import this_system
 
+from . import relay
+from .bring_up import Engine
 from .conftest import StartEngine, Tfserve
 from .dockerd import Dockerd
 from .test_dry_run import comparable
@@ -265,3 +267,29 @@ def test_a_broken_link_is_no_obstacle_when_nobody_asked(nvml: Path, tfserve: Tfs
     assert "nvidia" not in ran.stdout
     assert ran.stderr.startswith("Serving on the CPU. The NVIDIA driver in the kernel")
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_the_engine_of_another_machine_is_asked_and_trusted(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
+    with relay.on_another_host(with_runtime.dockerd.host) as host:
+        line = ("run", HALF_PLUS_TWO, "--host", "0.0.0.0", "--dry-run")
+        ran = tfserve(*line, "--engine", "docker", "--gpus", "7,8", env={"DOCKER_HOST": host})
+        by_itself = tfserve(*line, env={"DOCKER_HOST": host})
+    assert ran.returncode == 0, ran.stderr
+    assert "--env=NVIDIA_VISIBLE_DEVICES=7,8" in ran.stdout
+    assert "--runtime=nvidia" in by_itself.stdout
+    assert f"Using the GPUs of {relay.ANOTHER_HOST}: its Docker Engine offers them." in by_itself.stderr
+
+
+def test_what_another_machine_lacks_is_mended_there(
+    engine: Engine, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: Any
+) -> None:
+    name = unique_name()
+    with relay.on_another_host(engine.host) as host:
+        arguments = ("run", HALF_PLUS_TWO, "--name", name, "--gpu", "--host", "0.0.0.0", *PORTS)
+        ran = tfserve(*arguments, env={"DOCKER_HOST": host})
+        looked = tfserve("doctor", env={"DOCKER_HOST": host})
+    assert ran.returncode == 9, ran.stderr
+    assert f"On {relay.ANOTHER_HOST}, if it has Debian or Ubuntu:" in ran.stderr
+    assert not docker_client.api.containers(all=True, filters={"name": name})
+    assert f"on {relay.ANOTHER_HOST} at tcp://" in looked.stdout
+    assert f"{relay.ANOTHER_HOST} pulls by itself" in looked.stdout
