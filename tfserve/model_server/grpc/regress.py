@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfserve.model_server.grpc.model_spec import asked_model, fill_model_spec
-from tfserve.model_server.grpc.request import read_message
+from tfserve.model_server.grpc.messages import asked_model, fill_model_spec, model_spec, read_message
 from tfserve.model_server.inference.examples import examples_call, find_signature, serialized_examples
 from tfserve.model_server.inference.regression import read_regressions, regression_outputs
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.tensors import Array
-from tfserve.model_server.status import invalid_argument
 from tfserve.protos.apis_pb2 import RegressionRequest, RegressionResponse, RegressionResult
 
 
@@ -33,9 +31,7 @@ class GrpcRegress(InferenceRequest):
 
     def __init__(self, body: bytes, timeout_ms: int) -> None:
         self._message = read_message(RegressionRequest, body)
-        if not self._message.HasField("model_spec"):
-            raise invalid_argument("Missing ModelSpec")
-        self.model = asked_model(self._message.model_spec)
+        self.model = asked_model(model_spec(self._message))
         self.size = len(body)
         self.timeout_ms = timeout_ms
 

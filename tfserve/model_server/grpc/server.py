@@ -135,10 +135,10 @@ def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, A
 def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], InferenceRequest]) -> Answer:
     """Returns the answer of a method of inference; the deadline of the client ends the run."""
 
-    async def answer(body: bytes, context: Any) -> bytes:
+    def answer(body: bytes, context: Any) -> Awaitable[bytes]:
         seconds: float | None = context.time_remaining()
         timeout_ms = 0 if seconds is None or seconds > _MAX_TIMEOUT_SECONDS else max(1, int(seconds * 1000))
-        return await dispatcher.answer(make_request(body, timeout_ms))
+        return dispatcher.answer(make_request(body, timeout_ms))
 
     return answer
 

@@ -124,7 +124,7 @@ class Servable(ABC):
                 DEADLINE_EXCEEDED for a run past the time limit.
         """
         found = self.signature(signature)
-        fast = found.is_fast and sum(array.nbytes for array in arrays.values()) <= FAST_INPUT_BYTES
+        fast = found.is_fast and sum([array.nbytes for array in arrays.values()]) <= FAST_INPUT_BYTES
         wanted = found.outputs if outputs is None else outputs
         start = time.perf_counter()
         try:
