@@ -10,9 +10,9 @@ from tfserve.model_server.inference.examples import examples_call, find_signatur
 from tfserve.model_server.inference.regression import read_regressions, regression_outputs
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import Servable
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import invalid_argument
 from tfserve.protos.apis_pb2 import RegressionRequest, RegressionResponse, RegressionResult
+from tfserve.protos.dtypes import Array
 
 
 class GrpcRegress(InferenceRequest):
