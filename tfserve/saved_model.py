@@ -29,6 +29,7 @@ __all__ = [
     "TensorSpec",
     "check_version",
     "find_model",
+    "public_signatures",
     "read_signatures",
 ]
 

@@ -68,6 +68,28 @@ def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
     assert predictions(served.tfserve("predict", "--data", "-", "--json", stdin=body)) == answer
 
 
+def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
+    lines, table = tmp_path / "a.jsonl", tmp_path / "a.csv"
+    lines.write_text("1.0\n2.0\n")
+    table.write_text("x\n1\n2\n")
+    for file in (lines, table):
+        answer = served.tfserve("predict", "--data", file, "--signature", "serving_default", "--json")
+        assert predictions(answer) == {"predictions": [2.5, 3.0]}
+    table.write_text("z\n1\n")
+    assert_told(served.tfserve("predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
+    assert_told(served.tfserve("predict", "--data", lines, "--format", "row"), 2, "excludes --format")
+
+
+def test_grpc(served: Served, tfserve: Program) -> None:
+    ask = ("predict", "half_plus_two", "1", "2", "5", "--json", "--api", "grpc")
+    assert predictions(served.tfserve(*ask)) == {"predictions": [2.5, 3.0, 4.5]}
+    assert predictions(tfserve(*ask, "--url", served.said["grpc_address"])) == {"predictions": [2.5, 3.0, 4.5]}
+    assert_told(served.tfserve(*ask, "--version", "7"), 8, "7")
+    assert_told(served.tfserve(*ask, "--curl"), 2, "curl asks over REST")
+    assert_told(tfserve(*ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
+    assert served.tfserve.json("metadata", "--api", "grpc")["model_spec"]["version"] == "1"
+
+
 def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -> None:
     url = served.said["rest_url"]
     done = tfserve("predict", "half_plus_two", "1", "--url", url, "--json")
