@@ -9,10 +9,16 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.cli.conftest import Served
+from tests.cli.conftest import Served, in_process
 from tests.program import assert_told
 
 REGRESS = ("regress", "half_plus_two", "--signature", "regress_x_to_y")
+
+
+def said(served: Served, *arguments: str | Path) -> object:
+    done = in_process(served.tfserve, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_the_answer_is_the_servers_own(served: Served) -> None:
@@ -26,7 +32,7 @@ def test_the_answer_is_the_servers_own(served: Served) -> None:
 
 
 def test_for_people(served: Served) -> None:
-    done = served.tfserve(*REGRESS, "x=1.0", "x=-2.0")
+    done = in_process(served.tfserve, *REGRESS, "x=1.0", "x=-2.0")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split() for line in done.stdout.splitlines()] == [["x", "value"], ["1.0", "2.5"], ["-2.0", "1.0"]]
 
@@ -44,7 +50,7 @@ def test_for_people(served: Served) -> None:
 )
 def test_ways_to_ask(served: Served, arguments: tuple[str, ...]) -> None:
     signature = () if arguments[0] == "--data" else ("--signature", "regress_x_to_y")
-    assert served.tfserve.json("regress", *signature, *arguments) == {"results": [2.5]}
+    assert said(served, "regress", *signature, *arguments) == {"results": [2.5]}
 
 
 def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
@@ -52,12 +58,12 @@ def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
     lines.write_text('{"x": 1.0}\n{"x": [2.0]}\n')
     table.write_text("x\n1.0\n2.0\n")
     for file in (lines, table):
-        assert served.tfserve.json(*REGRESS, "--data", file) == {"results": [2.5, 3.0]}
-    assert_told(served.tfserve(*REGRESS, "--data", table, "x=1"), 2, "all examples, and excludes values")
+        assert said(served, *REGRESS, "--data", file) == {"results": [2.5, 3.0]}
+    assert_told(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "all examples, and excludes values")
 
 
 def test_curl(served: Served) -> None:
-    words = shlex.split(served.tfserve("classify", "x=1.0", "--curl").stdout)
+    words = shlex.split(in_process(served.tfserve, "classify", "x=1.0", "--curl").stdout)
     assert words[-1].endswith("/v1/models/half_plus_two:classify")
     assert json.loads(next(word for word in words if word.startswith("{")))["examples"] == [{"x": 1.0}]
 
@@ -78,4 +84,4 @@ def test_curl(served: Served) -> None:
     ],
 )
 def test_bad_requests(served: Served, arguments: tuple[str, ...], code: int, words: str) -> None:
-    assert_told(served.tfserve(*arguments), code, words)
+    assert_told(in_process(served.tfserve, *arguments), code, words)
