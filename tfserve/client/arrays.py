@@ -98,10 +98,13 @@ def _numbers(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
     """Returns `value` as an array of `dtype`, if no number changes but by rounding."""
     try:
         array = np.asarray(value)
+        if dtype.kind in "iu" and array.dtype.kind in "fO" and not isinstance(value, np.ndarray):
+            array = _integers(value, array)
     except (ValueError, TypeError, OverflowError):
         raise UsageError(f"{printable(name)} is not rectangular: lists of one level differ in length.") from None
     if not _fits_kind(array, dtype):
-        raise UsageError(f"{printable(name)} holds {array.dtype}, which is not {dtype}.")
+        held = {"U": "text", "S": "bytes", "O": "objects"}.get(array.dtype.kind, array.dtype)
+        raise UsageError(f"{printable(name)} holds {held}, which is not {dtype}.")
     with np.errstate(all="ignore"):
         converted = array.astype(dtype)
         if dtype.kind in "iu":
@@ -111,6 +114,14 @@ def _numbers(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
     if changed:
         raise UsageError(f"{printable(name)} holds numbers out of the range of {dtype}.")
     return converted
+
+
+def _integers(value: Any, array: Array) -> Array:
+    """Returns `array`, made of `value`, exactly: NumPy makes floats or objects of integers from 2^63 on."""
+    exact: Array = np.asarray(value, np.object_)
+    if not all(type(item) is int and -(2**63) <= item < 2**64 for item in exact.ravel()):
+        return array
+    return exact.astype(np.int64 if min(exact.ravel(), default=0) < 0 else np.uint64)
 
 
 def _fits_kind(array: Array, dtype: np.dtype[Any]) -> bool:

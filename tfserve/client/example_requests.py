@@ -7,6 +7,7 @@ which kind: a whole number is an int64, one with a point a float, everything els
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ __all__ = [
     "choose_example_signature",
     "explain_examples",
     "looks_typed",
+    "plain_example",
     "read_context",
     "read_examples",
     "read_words",
@@ -122,6 +124,31 @@ def read_examples(source: str) -> list[Example] | ExamplesRequest:
         return examples
     request = read_request(source)
     return ExamplesRequest(request.body, request.signature_name)
+
+
+def plain_example(example: Mapping[str, Any]) -> Example:
+    """Returns an example of a program, which may hold NumPy's numbers and arrays and bytes, as JSON carries it.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if not isinstance(example, Mapping):
+        raise UsageError(f"{shown(example)} is not an example: a dict of features by name.")
+    return {str(name): _plain(value, str(name)) for name, value in example.items()}
+
+
+def _plain(value: Any, name: str) -> Value:
+    if hasattr(value, "tolist"):  # NumPy's
+        value = value.ravel().tolist() if value.ndim else value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, name) for item in value]
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode("ascii")}
+    if not isinstance(value, (int, float, str)):
+        raise UsageError(
+            f"The feature {printable(name)} holds {shown(value)}.", hint="It takes int, float, bool, str and bytes."
+        )
+    return value
 
 
 def choose_example_signature(
