@@ -22,6 +22,11 @@ class TfserveError(Exception):
         self.hint = hint
         self.details = details
 
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
+        """What Python from 3.11 on shows under the message in a traceback."""
+        return [*([self.details] if self.details else ()), *([f"Hint: {self.hint}"] if self.hint else ())]
+
 
 class UsageError(TfserveError):
     """A bad option, argument or configuration file."""

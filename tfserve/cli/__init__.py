@@ -84,8 +84,26 @@ _COMMANDS = {
         "Ask a server to predict.",
         ("tfserve predict half_plus_two 1 2 5", "tfserve predict my_model --input age=31 --input name=Ada --json"),
     ),
+    "classify": _Command(
+        "classify",
+        "classify",
+        "Ask a server to classify examples.",
+        (
+            "tfserve classify half_plus_two x=1.0 x=2.0",
+            "tfserve classify my_model --data examples.csv --context country=FI --json",
+        ),
+    ),
+    "regress": _Command(
+        "classify",
+        "regress",
+        "Ask a server for a value for each example.",
+        (
+            "tfserve regress half_plus_two x=1.0 --signature regress_x_to_y",
+            'tfserve regress my_model \'{"age": 31.0, "name": "Ada"}\'',
+        ),
+    ),
     "metadata": _Command(
-        "predict",
+        "metadata",
         "metadata",
         "Show the signatures a server has.",
         ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
@@ -97,7 +115,7 @@ _COMMANDS = {
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
     ),
 }
-_TAKES_NEGATIVE_NUMBERS = ("predict",)
+_TAKES_NEGATIVE_NUMBERS = ("predict", "classify", "regress")
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tfserve.model_server.runtime.tensor_protos import to_array, to_proto_content, to_proto_fields
 from tfserve.protos.apis_pb2 import PredictRequest
 from tfserve.protos.saved_model_pb2 import DataType, TensorProto
+from tfserve.protos.tensors import to_array, to_proto_content, to_proto_fields
 
 from .client import Client, Failure, predict_request
 from .conftest import GrpcProcess

@@ -14,9 +14,9 @@ from grpc_health.v1 import health_pb2
 from tests.program import eventually
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.server import channel_arguments
-from tfserve.model_server.runtime.tensor_protos import to_array, to_proto_fields
 from tfserve.model_server.status import StatusError
 from tfserve.protos.saved_model_pb2 import TensorProto
+from tfserve.protos.tensors import to_array, to_proto_fields
 
 from .client import Client, predict_request
 from .conftest import GrpcProcess

@@ -6,8 +6,8 @@ from tfserve.model_server.grpc.examples_request import GrpcExamplesRequest
 from tfserve.model_server.inference.regression import read_regressions, regression_outputs
 from tfserve.model_server.inference.request import Outputs
 from tfserve.model_server.runtime.servable import Signature
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.protos.apis_pb2 import RegressionRequest, RegressionResponse, RegressionResult
+from tfserve.protos.dtypes import Array
 
 
 class GrpcRegress(GrpcExamplesRequest[RegressionResponse]):
