@@ -24,6 +24,7 @@ _REFERENCE = re.compile(
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
+_HUB = "docker.io"
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
@@ -39,9 +40,34 @@ class ImageReference:
         return f"{self.repository}{f':{self.tag}' if self.tag else ''}{self.digest or ''}"
 
     @property
+    def registry(self) -> str:
+        """The registry that has it, as ``host`` or ``host:port``."""
+        return self._registry_and_path[0]
+
+    @property
+    def path(self) -> str:
+        """The repository's name within that registry."""
+        return self._registry_and_path[1]
+
+    @property
+    def _registry_and_path(self) -> tuple[str, str]:
+        first, slash, rest = self.repository.partition("/")
+        # As Docker tells a host from a user of Docker Hub.
+        if slash and (first == "localhost" or any(sign in first for sign in ".:") or first != first.lower()):
+            registry, path = first, rest
+        else:
+            registry, path = _HUB, self.repository
+        return registry, f"library/{path}" if registry == _HUB and "/" not in path else path
+
+    @property
+    def qualified(self) -> str:
+        """The whole name, with the registry that Docker takes when none is named."""
+        return str(ImageReference(f"{self.registry}/{self.path}", self.tag, self.digest))
+
+    @property
     def is_official(self) -> bool:
         """Whether this is one of TensorFlow's own images."""
-        return self.repository in (OFFICIAL_REPOSITORY, f"docker.io/{OFFICIAL_REPOSITORY}")
+        return self._registry_and_path == (_HUB, OFFICIAL_REPOSITORY)
 
 
 def serving_image(

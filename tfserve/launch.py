@@ -110,7 +110,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
     try:
         engine, gpu = choose_engine(spec, choice, None, progress)
     except EngineUnavailableError as error:
-        if choice != "docker":
+        if choice != "docker" or not spec.models:
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
         return container_plan(

@@ -15,6 +15,7 @@ from tfserve import cli
 
 COMMANDS = ["demo", "pull", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
 COMMANDS += ["predict", "metadata", "inspect"]
+COMMANDS += ["package"]
 
 
 def test_version(tfserve: Program) -> None:

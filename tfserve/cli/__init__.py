@@ -96,6 +96,15 @@ _COMMANDS = {
         "Show what is in a SavedModel.",
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
     ),
+    "package": _Command(
+        "package",
+        "package",
+        "Make a serving image with models inside.",
+        (
+            "tfserve package ./my_model --image me/my_model:1",
+            "tfserve package ./a ./b --image registry.example.com/models:2 --gpu --push",
+        ),
+    ),
 }
 _TAKES_NEGATIVE_NUMBERS = ("predict",)
 

@@ -17,7 +17,7 @@ from tfserve.errors import TfserveError
 from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
 
-__all__ = ["Output"]
+__all__ = ["Output", "size_text"]
 
 
 class Output:
@@ -96,14 +96,44 @@ class Output:
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
         """Shows a pull: one bar a layer on a terminal, one line elsewhere."""
+        with self._layers(f"Pulling {image}") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def pushing(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
+        """Shows a push, as `pulling` does a pull."""
+        with self._layers(f"Pushing {image}") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def copying(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Shows a copy: a bar on a terminal, one line elsewhere."""
         if not sys.stderr.isatty():
-            self.notice(f"Pulling {image}")
+            self.notice(f"{what} ({size_text(total)})")
+            yield lambda done: None
+            return
+        from tfserve.cli.bars import copy_bar
+
+        with copy_bar(what, total) as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def _layers(self, what: str) -> Iterator[Callable[[LayerProgress], None]]:
+        if not sys.stderr.isatty():
+            self.notice(what)
             yield lambda layer: None
             return
-        from tfserve.cli.pull_bars import pull_bars
+        from tfserve.cli.bars import layer_bars
 
-        with pull_bars(image) as on_progress:
+        with layer_bars(what) as on_progress:
             yield on_progress
+
+
+def size_text(size: int) -> str:
+    """Writes a number of bytes for people: ``1,234 MB``, ``1.2 MB``, ``12 kB``."""
+    if size >= 1e6:
+        return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
+    return f"{size / 1e3:.{0 if size >= 1e4 else 1}f} kB"
 
 
 def _print(line: str | bytes) -> None:

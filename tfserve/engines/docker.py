@@ -70,6 +70,7 @@ class DockerEngine:
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
+        packaged = () if spec.models else self._packaged(spec)
         return container_plan(
             spec,
             directories,
@@ -77,6 +78,7 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            packaged=packaged,
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -162,6 +164,27 @@ class DockerEngine:
             self.client.rename(aside.container_id, labels.container_name(original.name))
             if original.running:
                 self.client.start(aside.container_id)
+
+    def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
+        """The names of the models inside the image of `spec`."""
+        from tfserve.engines.docker_images import find_image
+        from tfserve.images import serving_image
+        from tfserve.own_image import packaged_models
+
+        reference = serving_image(spec.image, spec.tag)
+        image = find_image(self.client, reference, spec.platform)
+        if image is None:
+            raise ImageError(
+                f"The engine has no image {reference}, so nobody can say which models are inside.",
+                hint=f"Pull it first: tfserve pull {reference}",
+            )
+        models = packaged_models(image.labels)
+        if not models:
+            raise UsageError(
+                f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
+                hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
+            )
+        return tuple(model.name for model in models)
 
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
         with _launch_errors(server):
