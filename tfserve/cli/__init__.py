@@ -40,6 +40,12 @@ _COMMANDS = {
     "pull": _Command(
         "pull", "pull", "Pull the official serving image.", ("tfserve pull", "tfserve pull --tag 2.19.1 --gpu")
     ),
+    "images": _Command(
+        "images",
+        "images",
+        "List the serving images on this engine.",
+        ("tfserve images", "tfserve images --remote"),
+    ),
     "run": _Command(
         "run",
         "run",

@@ -17,7 +17,7 @@ from tfserve.errors import TfserveError
 from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
 
-__all__ = ["Output", "size_text"]
+__all__ = ["Output", "age_text", "size_text"]
 
 
 class Output:
@@ -134,6 +134,15 @@ def size_text(size: int) -> str:
     if size >= 1e6:
         return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
     return f"{size / 1e3:.{0 if size >= 1e4 else 1}f} kB"
+
+
+def age_text(seconds: float) -> str:
+    """Writes how long something has been for people: ``5 minutes``, ``3 hours``, ``12 days``."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a minute"
 
 
 def _print(line: str | bytes) -> None:
