@@ -18,6 +18,7 @@ OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tens
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
+SOURCE_ROOT = "/tensorflow-serving"  # where the development images have TensorFlow Serving's sources
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
 
 # https://pkg.go.dev/github.com/distribution/reference

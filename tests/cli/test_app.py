@@ -15,7 +15,7 @@ from tfserve import cli
 
 COMMANDS = ["demo", "pull", "images", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
 COMMANDS += ["predict", "metadata", "inspect"]
-COMMANDS += ["package"]
+COMMANDS += ["package", "devel"]
 
 
 def test_version(tfserve: Program) -> None:

@@ -111,6 +111,12 @@ _COMMANDS = {
             "tfserve package ./a ./b --image registry.example.com/models:2 --gpu --push",
         ),
     ),
+    "devel": _Command(
+        "devel",
+        "devel",
+        "Work in a development container.",
+        ("tfserve devel --source ./serving", "tfserve devel -- bazel version"),
+    ),
 }
 _TAKES_NEGATIVE_NUMBERS = ("predict",)
 
@@ -197,6 +203,8 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
+        except typer.Exit:  # with the exit code of another program
+            raise
         except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as interrupt:

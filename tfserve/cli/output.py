@@ -54,6 +54,13 @@ class Output:
         """Prints a server's answer on stdout, byte for byte, with a line end behind it if it has none."""
         _print(body)
 
+    def raw(self, data: bytes, *, to_stderr: bool = False) -> None:
+        """Passes on what another program writes, byte for byte and at once."""
+        if to_stderr:
+            typer.echo(data, nl=False, err=True)
+        else:
+            _print(data, nl=False)
+
     def line(self, line: str, *, to_stderr: bool = False) -> None:
         """Prints one line of a log at once."""
         if to_stderr:
@@ -145,15 +152,15 @@ def age_text(seconds: float) -> str:
     return "less than a minute"
 
 
-def _print(line: str | bytes) -> None:
-    """Writes one line on stdout, at once.
+def _print(line: str | bytes, *, nl: bool = True) -> None:
+    """Writes on stdout, at once, with a line end behind it if it has none, or without one.
 
     Raises:
         BrokenPipeError: whoever read it has gone.
         TfserveError: it cannot be written for another reason, such as a full disk.
     """
     try:
-        typer.echo(line, nl=not (isinstance(line, bytes) and line.endswith(b"\n")))
+        typer.echo(line, nl=nl and not (isinstance(line, bytes) and line.endswith(b"\n")))
     except BrokenPipeError:
         raise
     except OSError as error:

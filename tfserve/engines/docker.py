@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerEngine", "container_arguments", "launch_errors"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
@@ -84,8 +84,8 @@ class DockerEngine:
     def launch(self, plan: LaunchPlan) -> Server:
         """Creates and starts the container of `plan`; see `Engine.launch`."""
         with docker_errors():
-            with _launch_errors(plan):
-                container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
+            with launch_errors(plan):
+                container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
             try:
                 return self._start(container, plan)
             except BaseException:
@@ -187,7 +187,7 @@ class DockerEngine:
         return tuple(model.name for model in models)
 
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
-        with _launch_errors(server):
+        with launch_errors(server):
             self.client.start(container)
         found = self._list({"id": container})
         if not found:
@@ -234,7 +234,8 @@ class DockerEngine:
         return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
 
 
-def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
     from docker.types import DeviceRequest, Mount
 
     restart, _, times = (plan.restart or "no").partition(":")
@@ -267,7 +268,7 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
 
 
 @contextmanager
-def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
+def launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
     """Turns the engine's refusals to create or start a container into errors that name the cause."""
     import docker.errors
 
