@@ -88,6 +88,18 @@ class NoSuchServerError(TfserveError):
     exit_code = 10
 
 
+class CommandRefusedError(TfserveError):
+    """A command that the development container has, and that is no program."""
+
+    exit_code = 126
+
+
+class CommandNotFoundError(TfserveError):
+    """A command that the development container does not have."""
+
+    exit_code = 127
+
+
 class InterruptError(TfserveError):
     """The user pressed Ctrl-C, or the process was told to end."""
 

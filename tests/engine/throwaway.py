@@ -16,11 +16,14 @@ from . import debian
 from .dockerd import Dockerd
 
 
-def start(state: Path, run: Path, mirror: str) -> Dockerd:
-    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end."""
+def start(state: Path, run: Path, mirror: str, *, disk: str | None = None) -> Dockerd:
+    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end.
+
+    With `disk`, such as 48m, all that it stores is on a file system of that size, in memory.
+    """
     remove_abandoned(state, run)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
-    engine = _engine(state, run, name)
+    engine = _engine(state, run, name, disk)
     try:
         debian.run(["ip", "link", "add", _bridge(name), "type", "bridge"])
         debian.run(["ip", "address", "add", f"{_free_network()}.1/24", "dev", _bridge(name)])
@@ -45,9 +48,9 @@ def remove_abandoned(state: Path, run: Path) -> None:
             remove(_engine(state, run, directory.name))
 
 
-def _engine(state: Path, run: Path, name: str) -> Dockerd:
+def _engine(state: Path, run: Path, name: str, disk: str | None = None) -> Dockerd:
     options = {"bridge": _bridge(name), "iptables": False, "ip-forward": False}
-    return Dockerd(state / "throwaway" / name, run / name, run / name / "docker.sock", options)
+    return Dockerd(state / "throwaway" / name, run / name, run / name / "docker.sock", options, disk)
 
 
 def _bridge(name: str) -> str:

@@ -40,6 +40,12 @@ _COMMANDS = {
     "pull": _Command(
         "pull", "pull", "Pull the official serving image.", ("tfserve pull", "tfserve pull --tag 2.19.1 --gpu")
     ),
+    "images": _Command(
+        "images",
+        "images",
+        "List the serving images on this engine.",
+        ("tfserve images", "tfserve images --remote"),
+    ),
     "run": _Command(
         "run",
         "run",
@@ -113,6 +119,21 @@ _COMMANDS = {
         "inspect",
         "Show what is in a SavedModel.",
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
+    ),
+    "package": _Command(
+        "package",
+        "package",
+        "Make a serving image with models inside.",
+        (
+            "tfserve package ./my_model --image me/my_model:1",
+            "tfserve package ./a ./b --image registry.example.com/models:2 --gpu --push",
+        ),
+    ),
+    "devel": _Command(
+        "devel",
+        "devel",
+        "Work in a development container.",
+        ("tfserve devel --source ./serving", "tfserve devel -- bazel version"),
     ),
 }
 _TAKES_NEGATIVE_NUMBERS = ("predict", "classify", "regress")
@@ -200,6 +221,8 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
+        except typer.Exit:  # with the exit code of another program
+            raise
         except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as interrupt:

@@ -39,6 +39,8 @@ def pull(
     check_platform(platform)
     reference = serving_image(image, tag, gpu=gpu, devel=devel)
     begin = monotonic()
+    if (gpu or devel) and not reference.is_official:
+        output.notice(f"--gpu and --devel choose among the official tags alone: {reference} is pulled as it is named.")
     with output.pulling(str(reference)) as on_progress:
         pulled = pull_image(connect(), reference, platform, on_progress=on_progress)
     data = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerEngine", "container_arguments", "launch_errors"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
@@ -70,6 +70,7 @@ class DockerEngine:
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
+        packaged = () if spec.models else self._packaged(spec)
         return container_plan(
             spec,
             directories,
@@ -77,13 +78,14 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            packaged=packaged,
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
         """Creates and starts the container of `plan`; see `Engine.launch`."""
         with docker_errors():
-            with _launch_errors(plan):
-                container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
+            with launch_errors(plan):
+                container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
             try:
                 return self._start(container, plan)
             except BaseException:
@@ -163,8 +165,29 @@ class DockerEngine:
             if original.running:
                 self.client.start(aside.container_id)
 
+    def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
+        """The names of the models inside the image of `spec`."""
+        from tfserve.engines.docker_images import find_image
+        from tfserve.images import serving_image
+        from tfserve.own_image import packaged_models
+
+        reference = serving_image(spec.image, spec.tag)
+        image = find_image(self.client, reference, spec.platform)
+        if image is None:
+            raise ImageError(
+                f"The engine has no image {reference}, so nobody can say which models are inside.",
+                hint=f"Pull it first: tfserve pull {reference}",
+            )
+        models = packaged_models(image.labels)
+        if not models:
+            raise UsageError(
+                f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
+                hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
+            )
+        return tuple(model.name for model in models)
+
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
-        with _launch_errors(server):
+        with launch_errors(server):
             self.client.start(container)
         found = self._list({"id": container})
         if not found:
@@ -211,7 +234,8 @@ class DockerEngine:
         return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
 
 
-def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
     from docker.types import DeviceRequest, Mount
 
     restart, _, times = (plan.restart or "no").partition(":")
@@ -244,7 +268,7 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
 
 
 @contextmanager
-def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
+def launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
     """Turns the engine's refusals to create or start a container into errors that name the cause."""
     import docker.errors
 
