@@ -263,3 +263,17 @@ def test_a_plan_without_one_of_its_parts(name: str) -> None:
     except ValueError:
         return
     assert getattr(made, name) == default or made.labels == {}
+
+
+def test_a_container_with_the_models_inside() -> None:
+    asked = spec(models=(), image="me/m:1", server_flags=("--enable_batching",), environment={"A": "1"})
+    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
+    assert (made.models, made.mounts, made.image) == (("a", "b"), (), "me/m:1")
+    assert (made.environment, made.command) == ({"A": "1"}, ("--enable_batching",))  # the image knows the rest
+    assert made.labels["tfserve.models"] == '["a", "b"]'
+    assert json.loads(made.labels["tfserve.spec"])["image"] == "me/m:1"
+
+
+def test_a_process_has_no_models_inside() -> None:
+    with pytest.raises(UsageError, match="--image"):
+        plan.process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))

@@ -28,6 +28,11 @@ class TfserveError(Exception):
         self.details = details
         self.doctor = self.doctor_knows if doctor is None else doctor
 
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
+        """What Python from 3.11 on shows under the message in a traceback."""
+        return [*([self.details] if self.details else ()), *([f"Hint: {self.hint}"] if self.hint else ())]
+
 
 class UsageError(TfserveError):
     """A bad option, argument or configuration file."""
@@ -89,6 +94,18 @@ class NoSuchServerError(TfserveError):
     """No server of that name."""
 
     exit_code = 10
+
+
+class CommandRefusedError(TfserveError):
+    """A command that the development container has, and that is no program."""
+
+    exit_code = 126
+
+
+class CommandNotFoundError(TfserveError):
+    """A command that the development container does not have."""
+
+    exit_code = 127
 
 
 class InterruptError(TfserveError):

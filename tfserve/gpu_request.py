@@ -54,8 +54,13 @@ class GpuRequest:
         return "all" if self.count is None else str(self.count)
 
     @property
-    def visible(self) -> str:
-        """The value of ``NVIDIA_VISIBLE_DEVICES``, by which the nvidia runtime is told the same."""
-        if self.devices:
-            return ",".join(self.devices)
-        return "all" if self.count is None else ",".join(map(str, range(self.count)))
+    def environment(self) -> dict[str, str]:
+        """The variables by which the nvidia runtime is told the same, and that it is for computing.
+
+        Source: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
+        """
+        first = "all" if self.count is None else ",".join(map(str, range(self.count)))
+        return {
+            "NVIDIA_VISIBLE_DEVICES": ",".join(self.devices) or first,
+            "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        }

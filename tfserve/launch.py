@@ -26,7 +26,7 @@ from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_m
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
-__all__ = ["LaunchOptions", "Launched", "launch", "make_plan", "restart"]
+__all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 
 _ATTEMPTS = 4
 _TAGS_FLAG = "--saved_model_tags="
@@ -113,7 +113,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
     try:
         engine, gpu = choose_engine(spec, choice, None, progress, look)
     except EngineUnavailableError as error:
-        if choice != "docker":
+        if choice != "docker" or not spec.models:
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
         return container_plan(
@@ -185,12 +185,12 @@ def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progr
             f"{spec.host} is not an address of this machine.",
             hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
         )
-    rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
+    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
     others = taken | ({rest_port} if rest_port else set())
-    return HostPorts(rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
+    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
 
 
-def _choose_port(
+def choose_port(
     api: str, request: PortRequest, host: str, shared: bool, taken: set[int], progress: Progress
 ) -> int | None:
     """Decides on the host port of one API; `shared` says whether it is one of this machine."""

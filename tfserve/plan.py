@@ -16,7 +16,7 @@ from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.saved_model import Layout, ModelDirectory
-from tfserve.spec import ServeSpec
+from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = [
     "Binary",
@@ -134,6 +134,7 @@ def container_plan(
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
+    packaged: tuple[str, ...] = (),
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
@@ -144,36 +145,38 @@ def container_plan(
         engine: what is true of the engine.
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
+        packaged: the names of the models inside the image, when `spec` has none.
 
     Raises:
         UsageError: the image's name is wrong.
         SavedModelError: a model cannot be mounted whole.
     """
-    (model,) = spec.models
-    (directory,) = directories
-    _check_links(directory)
+    for directory in directories:
+        _check_links(directory)
+    models = tuple(model.name for model in spec.models) or packaged
     runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
     gpus = spec.gpus or GpuRequest()
+    fraction = spec.gpu_memory_fraction if gpu else None
     environment = {
-        "MODEL_NAME": model.name,
-        "MODEL_BASE_PATH": images.MODEL_ROOT,
-        **(
-            {"NVIDIA_VISIBLE_DEVICES": gpus.visible, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"} if runtime else {}
-        ),
+        # What is inside an image, that itself knows how to serve.
+        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models else {}),
+        **(gpus.environment if runtime else {}),
         **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
         **spec.environment,
     }
-    fraction = spec.gpu_memory_fraction if gpu else None
     return LaunchPlan(
         name=spec.name,
-        models=(model.name,),
-        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"),),
+        models=models,
+        mounts=tuple(
+            _mount(directory, f"{images.MODEL_ROOT}/{model.name}")
+            for model, directory in zip(spec.models, directories, strict=True)
+        ),
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
         command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *spec.server_flags),
         gpu=gpu,
-        labels=_labels(spec, directories, gpu=gpu),
+        labels=_labels(spec, models, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -210,9 +213,9 @@ def process_plan(
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
         GpuError: `spec` asks for a GPU.
     """
+    _refuse_container_options(spec)
     (model,) = spec.models
     (directory,) = directories
-    _refuse_container_options(spec)
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
@@ -235,7 +238,7 @@ def process_plan(
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
         environment=dict(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
-        labels=_labels(spec, directories, gpu=False),
+        labels=_labels(spec, (model.name,), directories, gpu=False),
         remove=spec.remove,
     )
 
@@ -260,11 +263,6 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
-def _for_runtime(gpus: GpuRequest) -> dict[str, str]:
-    """How the nvidia runtime is told which GPUs; https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/."""
-    return {"NVIDIA_VISIBLE_DEVICES": gpus.visible, "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
-
-
 def _mount(directory: ModelDirectory, target: str) -> Mount:
     if directory.layout is Layout.BASE_PATH:
         return Mount(str(directory.path), target)
@@ -277,17 +275,19 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool) -> dict[str, str]:
-    models = tuple(
+def _labels(
+    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], *, gpu: bool
+) -> dict[str, str]:
+    found = tuple(
         replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
     )
     # Values of the environment may be secrets, and anybody on the engine can read a label.
-    written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
-    default = asdict(ServeSpec(name=spec.name, models=models))
+    written = asdict(replace(spec, models=found, environment=dict.fromkeys(spec.environment, "")))
+    default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {
         labels.NAME: spec.name,
-        labels.MODELS: json.dumps([model.name for model in spec.models]),
+        labels.MODELS: json.dumps(models),
         labels.GPU: json.dumps(gpu),
         labels.SPEC: json.dumps(asked, default=str),
         labels.VERSION: __version__,

@@ -85,7 +85,7 @@ class ServeSpec:
 
     Attributes:
         name: the server's name.
-        models: what it serves.
+        models: what it serves; none for the models that are inside `image`.
         image: the repository, with or without a tag; None for ``tensorflow/serving``.
         tag: the tag; None for the one in `image`, or ``latest``.
         platform: ``linux/amd64`` and the like; None for the engine's own.
@@ -128,6 +128,11 @@ class ServeSpec:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
         check_platform(self.platform)
+        if not self.models and self.image is None:
+            raise UsageError(
+                "There is no model to serve: neither a MODEL_DIR nor an --image with a model inside.",
+                hint="Give one: tfserve run ./my_model, or tfserve run --image REPO:TAG",
+            )
         if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",

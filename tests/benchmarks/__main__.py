@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import command_line, docker_run, gpu, many_rows, memory, model_server, throughput
+from tests.benchmarks import command_line, docker_run, gpu, many_rows, memory, model_server, python_api, throughput
 from tests.benchmarks.load import MissingToolError
 from tests.benchmarks.pairs import Effort, Row
 
 PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "commands": command_line.rows,
+    "python": python_api.rows,
     "start": model_server.rows,
     "docker": docker_run.rows,
     "gpu": gpu.rows,

@@ -30,7 +30,14 @@ def test_all_else_goes_to_stderr(capsys: Captured) -> None:
         on_wait("Waiting for it")
     with output.pulling("tensorflow/serving:latest") as on_progress:
         on_progress(LayerProgress("abc", "Downloading", 1, 2))
-    expected = "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\n"
+    with output.pushing("me/m:1") as on_progress:
+        on_progress(LayerProgress("abc", "Pushing", 1, 2))
+    with output.copying("Copying m", 1_500_000) as on_copied:
+        on_copied(1)
+    expected = (
+        "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\nPushing me/m:1\n"
+        "Copying m (1.5 MB)\n"
+    )
     assert capsys.readouterr() == ("", expected)
 
 

@@ -6,9 +6,24 @@ from typing import Annotated
 
 import typer
 
-from tfserve.defaults import EngineChoice
+from tfserve.defaults import Api, EngineChoice
 
-__all__ = ["EngineOption", "GpuOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
+__all__ = [
+    "ApiOption",
+    "CurlOption",
+    "EngineOption",
+    "GpuOption",
+    "JsonOption",
+    "LabelOption",
+    "OptionalName",
+    "OptionalNames",
+    "SignatureOption",
+    "TimeOption",
+    "TimeoutOption",
+    "UrlOption",
+    "VersionOption",
+    "WaitOption",
+]
 
 EngineOption = Annotated[
     EngineChoice,
@@ -31,3 +46,15 @@ WaitOption = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0 for not at all."),
 ]
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="A server that tfserve did not start: http://HOST:PORT.")
+]
+ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve[local].")]
+VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
+SignatureOption = Annotated[
+    str | None, typer.Option("--signature", "-s", help="The signature to call.  [default: serving_default]")
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for the answer.")]
+CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl line, and ask nothing.")]

@@ -11,15 +11,19 @@ import typer
 from tfserve.cli.options import EngineOption, GpuOption, JsonOption
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, UsageError
 
 __all__ = ["run"]
 
 
 def run(
     model_dir: Annotated[
-        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL_DIR]",
+            help="A directory of versions, one version, or a SavedModel; none for an --image with one inside.",
+        ),
+    ] = None,
     server_flags: Annotated[
         list[str] | None,
         typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
@@ -98,18 +102,30 @@ def run(
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
     from tfserve.gpu_request import GpuRequest
+    from tfserve.images import serving_image
     from tfserve.saved_model import find_model
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
+    if model_dir is not None and str(model_dir).startswith("--"):  # what stands behind a lone -- is a server's flag
+        server_flags, model_dir = [str(model_dir), *(server_flags or ())], None
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
-    model = next((given for given in (model_name, name) if given is not None), None)
-    if model is None:
-        model = find_model(model_dir).default_name
+    models: tuple[ModelSpec, ...] = ()
+    if model_dir is not None:
+        model = next((given for given in (model_name, name) if given is not None), None)
+        if model is None:
+            model = find_model(model_dir).default_name
+        models = (ModelSpec(model_dir, model),)
+    elif model_name is not None:
+        raise UsageError(
+            "The model inside an image has the name that it was packaged with.",
+            hint="Leave --model-name out; --name names the server.",
+        )
+    default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
     spec = ServeSpec(
-        name=model if name is None else name,
-        models=(ModelSpec(model_dir, model),),
+        name=default if name is None else name,
+        models=models,
         image=image,
         tag=tag,
         platform=platform,

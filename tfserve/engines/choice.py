@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines import local_runtime
@@ -16,7 +18,10 @@ from tfserve.images import ImageReference, runs_natively, serving_image
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
 
-__all__ = ["begin_look", "choose_engine", "ensure_image"]
+if TYPE_CHECKING:
+    from tfserve.cuda import Cuda
+
+__all__ = ["begin_look", "choose_engine", "ensure_image", "require_gpus"]
 
 
 def begin_look(spec: ServeSpec, choice: EngineChoice) -> Look | None:
@@ -91,6 +96,19 @@ def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progre
     cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
     needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
     return uses_gpu(spec.wants_gpu, needs, engine, look.facts, this_system(), progress)
+
+
+def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> None:
+    """Sees to it that a container of `engine` can use the GPUs, all of them, for an image with this CUDA.
+
+    Raises:
+        GpuError: it cannot.
+    """
+    from tfserve.engines.gpu_choice import uses_gpu
+    from tfserve.gpu_links import GpuNeeds
+    from tfserve.system import this_system
+
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)
 
 
 def ensure_image(

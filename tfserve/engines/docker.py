@@ -15,7 +15,7 @@ from tfserve.defaults import HOST
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import launch_errors
-from tfserve.errors import NotReadyError
+from tfserve.errors import ImageError, NotReadyError, UsageError
 from tfserve.images import GRPC_PORT, REST_PORT
 from tfserve.ports import reachable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine", "engine_facts"]
+__all__ = ["DockerEngine", "container_arguments", "engine_facts"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
@@ -68,6 +68,7 @@ class DockerEngine:
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
+        packaged = () if spec.models else self._packaged(spec)
         return container_plan(
             spec,
             directories,
@@ -75,13 +76,14 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            packaged=packaged,
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
         """Creates and starts the container of `plan`; see `Engine.launch`."""
         with docker_errors():
             with launch_errors(plan, self.host):
-                container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
+                container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
             try:
                 return self._start(container, plan)
             except BaseException:
@@ -161,6 +163,27 @@ class DockerEngine:
             if original.running:
                 self.client.start(aside.container_id)
 
+    def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
+        """The names of the models inside the image of `spec`."""
+        from tfserve.engines.docker_images import find_image
+        from tfserve.images import serving_image
+        from tfserve.own_image import packaged_models
+
+        reference = serving_image(spec.image, spec.tag)
+        image = find_image(self.client, reference, spec.platform)
+        if image is None:
+            raise ImageError(
+                f"The engine has no image {reference}, so nobody can say which models are inside.",
+                hint=f"Pull it first: tfserve pull {reference}",
+            )
+        models = packaged_models(image.labels)
+        if not models:
+            raise UsageError(
+                f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
+                hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
+            )
+        return tuple(model.name for model in models)
+
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
         with launch_errors(server, self.host):
             self.client.start(container)
@@ -225,7 +248,8 @@ def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
     )
 
 
-def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
     from docker.types import DeviceRequest, Mount
 
     restart, _, times = (plan.restart or "no").partition(":")

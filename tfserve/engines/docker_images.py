@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors, explanation
@@ -14,18 +14,32 @@ from tfserve.progress import LayerProgress
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "check_published", "find_image", "pull_image"]
+__all__ = ["Image", "check_published", "disk_full", "find_image", "pull_image", "report"]
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image on the engine: its name, id, repository digests, size in bytes and platform."""
+    """An image on the engine.
+
+    Attributes:
+        name: what it was asked for by.
+        id: the digest of its configuration.
+        digests: its names by digest, ``repository@sha256:…``; none if it was never in a registry.
+        size: in bytes.
+        platform: ``linux/amd64`` and the like.
+        labels: what it says of itself.
+        entrypoint: what its containers run.
+        command: what they give to that.
+    """
 
     name: str
     id: str
     digests: tuple[str, ...]
     size: int
     platform: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
@@ -41,7 +55,17 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
     actual = f"{data['Os']}/{data['Architecture']}"
     if platform is not None and platform not in (actual, actual + variant):
         return None
-    return Image(str(reference), data["Id"], tuple(data.get("RepoDigests") or ()), data["Size"], actual + variant)
+    config = data.get("Config") or {}
+    return Image(
+        name=str(reference),
+        id=data["Id"],
+        digests=tuple(data.get("RepoDigests") or ()),
+        size=data["Size"],
+        platform=actual + variant,
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+    )
 
 
 def pull_image(
@@ -72,7 +96,7 @@ def pull_image(
             for event in events:
                 if "error" in event:
                     raise _pull_error(reference, platform, str(event["error"]))
-                _report(event, on_progress)
+                report(event, on_progress)
         except docker.errors.APIError as error:
             raise _pull_error(reference, platform, explanation(error)) from error
     image = find_image(client, reference, platform)
@@ -86,7 +110,8 @@ def pull_image(
     return image
 
 
-def _report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+    """Passes what the engine says of a layer on, if this is of one."""
     status = str(event.get("status", ""))
     if "id" in event and not status.startswith("Pulling from"):
         detail = event.get("progressDetail") or {}
@@ -114,6 +139,16 @@ def _no_such_platform(reference: ImageReference, platform: str, details: str | N
     )
 
 
+def disk_full(what: str, text: str) -> ImageError:
+    """The error for a disk of the engine's that is full; `what` was not done, and `text` is what the engine says."""
+    return ImageError(
+        f"The engine's disk is full: {what}.",
+        hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
+        details=text,
+        doctor=True,
+    )
+
+
 def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
     lowered = text.lower()
     if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
@@ -137,12 +172,7 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str) -> I
             details=text,
         )
     if "no space left" in lowered:
-        return ImageError(
-            f"The engine's disk is full: {reference} was not pulled.",
-            hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
-            details=text,
-            doctor=True,
-        )
+        return disk_full(f"{reference} was not pulled", text)
     return ImageError(
         f"{reference} could not be pulled.",
         hint="Check the engine's network and proxy. Without a network, docker load brings an image from a file.",

@@ -109,7 +109,7 @@ def test_the_path_is_taken_as_configured(half_plus_two: Path, tmp_path: Path) ->
         assert process.get("/metadata").json()["model_spec"]["name"] == "m"
 
 
-@pytest.mark.parametrize("config", ["", "prometheus_config { enable: false }"])
+@pytest.mark.parametrize("config", ["# none", "prometheus_config { enable: false }"])
 def test_no_page_unless_enabled(half_plus_two: Path, tmp_path: Path, config: str) -> None:
     with start(tmp_path, half_plus_two, config) as process:
         process.wait_until_ready()

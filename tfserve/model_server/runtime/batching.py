@@ -27,8 +27,8 @@ from tfserve.model_server.runtime.batching_options import (
     thread_options,
 )
 from tfserve.model_server.runtime.servable import Servable, Signature
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.server_config_pb2 import BatchingParameters
 
 _Outcome = dict[str, Array] | StatusError

@@ -1,4 +1,4 @@
-"""The progress bars of a pull: one for each layer, on a terminal."""
+"""The progress bars of images on their way, on a terminal: one for each layer, or one for the model that is copied."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.text import Text
 
 from tfserve.progress import LayerProgress
 
-_DONE = ("Pull complete", "Already exists")
-_MEASURED = ("Downloading", "Extracting")
+_DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
+_MEASURED = ("Downloading", "Extracting", "Pushing")
 
 
 @contextmanager
-def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
+def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     """Draws the bars while the block runs, and gives the function that moves them."""
     console = Console(stderr=True)
-    console.print(Text(f"Pulling {image}"))
+    console.print(Text(what))
     progress = Progress(
         TextColumn("{task.fields[layer]}", markup=False),
         TextColumn("{task.description}", markup=False),
@@ -44,3 +44,18 @@ def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
 
     with progress:
         yield move
+
+
+@contextmanager
+def copy_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Draws one bar while the block runs, and gives the function that moves it."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+    )
+    task = progress.add_task(what, total=total)
+    with progress:
+        yield lambda done: progress.update(task, completed=done)
