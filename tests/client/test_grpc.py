@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from tfserve.errors import RequestError, UsageError
 from tfserve.protos import apis_pb2 as apis
 from tfserve.status import look_at
 
-from .conftest import ROOT, Addresses, free_port
+from .conftest import Addresses, free_port
 from .strange_server import answering, resetting, stalling
 
 
@@ -212,20 +211,19 @@ def test_no_address(address: str) -> None:
         connect(address, api="grpc")
 
 
-def test_without_grpc_installed() -> None:
-    program = """
-import sys
-sys.modules["grpc"] = None
-from tfserve.client.connection import connect
-from tfserve.errors import UsageError
-try:
-    connect("h:1", api="grpc")
-except UsageError as error:
-    assert "pip install 'tfserve[local]'" in error.hint, error.hint
-else:
-    raise AssertionError
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "grpc", "numpy":
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(UsageError, match="gRPC is not installed") as caught:
+                connect("h:1", api="grpc")
+        assert "pip install 'tfserve[local]'" in str(caught.value.hint)
+
+
+def test_more_than_a_message_holds(client: GrpcClient) -> None:
+    x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that take no memory
+    with pytest.raises(UsageError, match=r"these inputs have 2\.0 GiB"):
+        client.predict_arrays("half_plus_two", {"x": x}, None, "s")  # type: ignore[arg-type]
 
 
 def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:

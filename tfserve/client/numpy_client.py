@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
@@ -57,9 +58,14 @@ class Client:
         model: the model that is meant where a method is not told another.
         api: which API is there; gRPC needs the extra ``tfserve[local]``.
         timeout: how long a request may take at most, in seconds; it may be set at any time.
+
+    Raises:
+        UsageError: `url` or `timeout` cannot be used, or NumPy or gRPC is not installed.
     """
 
     def __init__(self, url: str, *, model: str | None = None, api: Api = "rest", timeout: float = 60.0) -> None:
+        if find_spec("numpy") is None:
+            raise UsageError("NumPy is not installed here.", hint="Install it: pip install numpy")
         self.model = model
         self._connection: Connection = connect(url, api=api, timeout=timeout)
         self._known: dict[_Asked, ModelMetadata] = {}
@@ -280,7 +286,12 @@ class Client:
         signature: str | None,
         asked: _Asked,
     ) -> list[Any]:
-        from tfserve.client.example_requests import build_examples, choose_example_signature, plain_example
+        from tfserve.client.example_requests import (
+            build_examples,
+            choose_example_signature,
+            explain_examples,
+            plain_example,
+        )
 
         name = choose_example_signature(self._signatures(asked), verb, signature)[0]
         request = build_examples(
@@ -288,7 +299,10 @@ class Client:
             signature_name=name,
             context=plain_example(context or {}),
         )
-        answer = self._connection.ask(verb, asked.model, request.body, version=asked.version, label=asked.label)
+        try:
+            answer = self._connection.ask(verb, asked.model, request.body, version=asked.version, label=asked.label)
+        except RequestError as error:
+            raise explain_examples(error, request) from None
         results = answer.document.get("results")
         if not isinstance(results, list):
             raise _no_answer(verb)
