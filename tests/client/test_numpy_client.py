@@ -12,8 +12,9 @@ import pytest
 
 from tests.model_server.grpc.conftest import GrpcProcess
 from tests.program import Copy
+from tfserve.client.example_answers import Class
 from tfserve.client.failures import RefusedError, TimedOutError
-from tfserve.client.numpy_client import Class, Client
+from tfserve.client.numpy_client import Client
 from tfserve.defaults import Api
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.saved_model_pb2 import SavedModel
@@ -119,7 +120,7 @@ def test_timeout(api: Api) -> None:
         assert client.timeout == 0.2
 
 
-@pytest.mark.parametrize("results", ["5", "[[1]]", '[["a"]]', "{}"])
+@pytest.mark.parametrize("results", ["5", "[[1]]", '[["a"]]', '"ab"'])
 def test_answers_that_are_none(results: str) -> None:
     metadata = '{"signature_def": {"signature_def": {"serving_default": {}}}}'
     with answering_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as strange:

@@ -123,9 +123,11 @@ class GrpcClient:
         """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name; read-only.
 
         Raises:
+            StaleSignatureError: the model has another signature by now.
             RequestError: as `RestClient.ask`.
-            UsageError: both `version` and `label`.
+            UsageError: both `version` and `label`, or more than a message holds.
         """
+        from tfserve.client.json_arrays import StaleSignatureError
         from tfserve.protos.tensors import MalformedTensorError, to_array, to_proto_content
 
         size = sum(array.nbytes for array in arrays.values())
@@ -135,8 +137,10 @@ class GrpcClient:
         for name, array in arrays.items():
             request.inputs[name].MergeFromString(to_proto_content(array))
         response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
+        if response.outputs.keys() != signature.outputs.keys():
+            raise StaleSignatureError("The server answers with other outputs than its signature has.")
         try:
-            return {name: to_array(response.outputs[name]) for name in sorted(response.outputs)}
+            return {name: to_array(response.outputs[name]) for name in signature.outputs}
         except MalformedTensorError as error:
             raise malformed(self.url, f"a tensor is damaged: {error}") from None
 

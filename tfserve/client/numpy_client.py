@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
 from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.example_answers import Class, read_classes, read_values
 from tfserve.client.failures import RefusedError, shown_url
 from tfserve.client.rest import check_timeout
 from tfserve.defaults import Api
@@ -20,16 +21,9 @@ if TYPE_CHECKING:
     from tfserve.client.example_requests import ExampleVerb
 
 
-__all__ = ["Class", "Client"]
+__all__ = ["Client"]
 
 _C = TypeVar("_C", bound="Client")
-
-
-class Class(NamedTuple):
-    """One class of an example; the label is empty, or the score 0, where the model gives none."""
-
-    label: str
-    score: float
 
 
 class _Asked(NamedTuple):
@@ -183,11 +177,8 @@ class Client:
         Returns:
             The classes of each example, in the model's order.
         """
-        results = self._ask_examples("classify", examples, context, signature, self._asked(model, version, label))
-        try:
-            return [[Class(name, float(score)) for name, score in row] for row in results]
-        except (TypeError, ValueError):
-            raise _no_answer("classify") from None
+        asked = self._asked(model, version, label)
+        return read_classes(self._ask_examples("classify", examples, context, signature, asked))
 
     def regress(
         self,
@@ -207,16 +198,8 @@ class Client:
         Returns:
             The values, float32 of shape ``(len(examples),)``.
         """
-        import numpy as np
-
-        results = self._ask_examples("regress", examples, context, signature, self._asked(model, version, label))
-        try:
-            values = np.array(results, np.float32)
-        except (TypeError, ValueError):
-            raise _no_answer("regress") from None
-        if values.shape != (len(examples),):
-            raise _no_answer("regress")
-        return values
+        asked = self._asked(model, version, label)
+        return read_values(self._ask_examples("regress", examples, context, signature, asked), len(examples))
 
     def metadata(
         self, *, model: str | None = None, version: int | None = None, label: str | None = None
@@ -285,7 +268,7 @@ class Client:
         context: Mapping[str, Any] | None,
         signature: str | None,
         asked: _Asked,
-    ) -> list[Any]:
+    ) -> Mapping[str, Any]:
         from tfserve.client.example_requests import (
             build_examples,
             choose_example_signature,
@@ -300,13 +283,11 @@ class Client:
             context=plain_example(context or {}),
         )
         try:
-            answer = self._connection.ask(verb, asked.model, request.body, version=asked.version, label=asked.label)
+            return self._connection.ask(
+                verb, asked.model, request.body, version=asked.version, label=asked.label
+            ).document
         except RequestError as error:
             raise explain_examples(error, request) from None
-        results = answer.document.get("results")
-        if not isinstance(results, list):
-            raise _no_answer(verb)
-        return results
 
 
 def _may_be_stale(error: TfserveError) -> bool:
@@ -315,7 +296,3 @@ def _may_be_stale(error: TfserveError) -> bool:
 
     refused = isinstance(error, RefusedError) and error.status == 400
     return refused or isinstance(error, (UsageError, StaleSignatureError))
-
-
-def _no_answer(verb: ExampleVerb) -> RequestError:
-    return RequestError(f"The answer is not one that TensorFlow Serving gives to {verb}.")
