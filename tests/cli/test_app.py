@@ -15,7 +15,7 @@ from tfserve import cli
 
 COMMANDS = ["demo", "pull", "images", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
 COMMANDS += ["predict", "metadata", "inspect"]
-COMMANDS += ["package", "devel"]
+COMMANDS += ["package", "devel", "build"]
 
 
 def test_version(tfserve: Program) -> None:
