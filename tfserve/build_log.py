@@ -60,7 +60,7 @@ class BuildLog:
                 yield line
 
     def _note(self, text: str) -> str:
-        """Notes what the engine says itself, and returns what of it is to be shown; the output of a command as it is."""
+        """Notes what the engine says itself, and returns what is to be shown of it; of a command's output, all."""
         if self.running is not None:
             # Everything else is what runs there, and may look like anything.
             if not text.startswith(_OVER + self.running):
