@@ -216,8 +216,7 @@ def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progre
         wait_until_ready(engine, server, seconds=options.wait_seconds, on_wait=on_wait)
         if not options.smoke_test:
             return None
-        if server.rest_url is not None:
-            on_wait("Asking it once")
+        on_wait("Asking it once")
         return smoke_test(server, options.smoke_request, progress)
 
 

@@ -75,7 +75,7 @@ def test_curl(served: Served) -> None:
         (("classify", "1.0"), 2, "a feature needs its name"),
         (("classify", "half_plus_tow", "x=1.0"), 10, "Did you mean half_plus_two?"),
         (("classify", "x=1"), 8, "1.0"),
-        (("classify", "y=1.0", "--api", "grpc"), 8, "x"),
+        (("classify", "X=1.0", "--api", "grpc"), 8, "Is 'X' meant to be that?"),
         (("classify", "x=1.0", "--label", "stable"), 8, "stable"),
         (("classify", "--data", '{"examples": []}', "--context", "x=1.0"), 2, "excludes --context"),
         (("classify", "x=1.0", "--contxt", "y=1"), 2, "There is no option --contxt"),

@@ -129,6 +129,7 @@ def test_rows() -> None:
     assert {name: value.tolist() for name, value in inputs.items()} == {"a": [1, 2], "b": [b"x", b"\xff"]}
     assert tell_outputs(inputs, "row") == {"predictions": [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]}
     assert tell_outputs({"a": inputs["a"]}, "row") == {"predictions": [1, 2]}
+    assert tell_outputs({"a": np.array([0.5], np.float16)}, "row") == {"predictions": [0.5]}
     with pytest.raises(RequestError, match="no rows"):
         tell_outputs({"a": np.zeros(2), "b": np.zeros(3)}, "row")
 

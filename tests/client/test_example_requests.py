@@ -105,11 +105,27 @@ def test_choice_of_the_signature() -> None:
     assert caught.value.hint == "Did you mean --signature a?"
 
 
-def test_explanations() -> None:
-    refused = RefusedError("no", status=400, reason="no", hint="old")
-    assert "1.0" in str(explain_examples(refused).hint)
-    other = timed_out("http://h", 1)
-    assert explain_examples(other) is other
+@pytest.mark.parametrize(
+    ("reason", "features", "hint"),
+    [
+        ("Feature: agge (data type: float) is required but", ["age"], "'agge', float. Is 'age' meant to be that?"),
+        ("Feature: \x1b (data type: int64) is required but", ["age"], r"the feature '\\x1b', int64."),
+        ("Key: x.  Data types don't match.", ["x"], "one with a point (1.0) a float"),
+        ("something else", ["x"], "old"),
+    ],
+)
+def test_explanations(reason: str, features: list[str], hint: str) -> None:
+    refused = RefusedError("no", status=400, reason=reason, hint="old")
+    request = build_examples([dict.fromkeys(features, 1)])
+    assert hint in str(explain_examples(refused, request).hint)
+
+
+def test_other_errors_are_not_explained() -> None:
+    for error in (
+        timed_out("http://h", 1),
+        RefusedError("no", status=404, reason="Feature: x (data type: y) is required"),
+    ):
+        assert explain_examples(error, build_examples([{}])) is error
 
 
 @pytest.mark.parametrize(("word", "typed"), [("x=1", True), ('{"a": 1}', True), ("1", True), ("my_model-1.0", False)])

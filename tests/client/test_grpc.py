@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -17,15 +16,19 @@ import pytest
 from tfserve.client.connection import connect
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
 from tfserve.client.grpc import GrpcClient
+from tfserve.client.json_arrays import StaleSignatureError
 from tfserve.client.rest import RestClient
 from tfserve.engines.base import Server
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos import apis_pb2 as apis
+from tfserve.saved_model import Signature, TensorSpec
 from tfserve.status import look_at
 
-from .conftest import ROOT, Addresses, free_port
+from .conftest import Addresses, free_port
 from .strange_server import answering, resetting, stalling
+
+ECHO = Signature("tensorflow/serving/predict", {}, {"x": TensorSpec("DT_DOUBLE", None)})
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +121,7 @@ def test_tensors_travel_as_content() -> None:
 
     with service(answer) as address, GrpcClient(address) as client:
         x = np.array([[1.5], [2.5]], np.float64)
-        y = client.predict_arrays("m", {"x": x}, None, "s", label="l")["x"]  # type: ignore[arg-type]
+        y = client.predict_arrays("m", {"x": x}, ECHO, "s", label="l")["x"]
     assert asked[0].inputs["x"].tensor_content == x.tobytes()
     assert (asked[0].model_spec.name, asked[0].model_spec.version_label) == ("m", "l")
     np.testing.assert_array_equal(y, x)
@@ -132,7 +135,12 @@ def test_answers_that_are_none(answer: bytes) -> None:
         GrpcClient(address) as client,
         pytest.raises(RequestError, match="did not answer as TensorFlow Serving does"),
     ):
-        client.predict_arrays("m", {}, None, "s")  # type: ignore[arg-type]
+        client.predict_arrays("m", {}, ECHO, "s")
+
+
+def test_other_outputs_than_the_signature_has() -> None:
+    with service(lambda *_: b"") as address, GrpcClient(address) as client, pytest.raises(StaleSignatureError):
+        client.predict_arrays("m", {}, ECHO, "s")
 
 
 def test_a_full_queue_is_a_refusal() -> None:
@@ -141,7 +149,7 @@ def test_a_full_queue_is_a_refusal() -> None:
         raise AssertionError
 
     with service(answer) as address, GrpcClient(address) as client, pytest.raises(RefusedError) as caught:
-        client.predict_arrays("m", {}, None, "s")  # type: ignore[arg-type]
+        client.predict_arrays("m", {}, ECHO, "s")
     assert caught.value.status == 503
     assert r"queue is \x1b[31mfull" in caught.value.message
 
@@ -212,20 +220,19 @@ def test_no_address(address: str) -> None:
         connect(address, api="grpc")
 
 
-def test_without_grpc_installed() -> None:
-    program = """
-import sys
-sys.modules["grpc"] = None
-from tfserve.client.connection import connect
-from tfserve.errors import UsageError
-try:
-    connect("h:1", api="grpc")
-except UsageError as error:
-    assert "pip install 'tfserve[local]'" in error.hint, error.hint
-else:
-    raise AssertionError
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "grpc", "numpy":
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(UsageError, match="gRPC is not installed") as caught:
+                connect("h:1", api="grpc")
+        assert "pip install 'tfserve[local]'" in str(caught.value.hint)
+
+
+def test_more_than_a_message_holds(client: GrpcClient) -> None:
+    x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that take no memory
+    with pytest.raises(UsageError, match=r"these inputs have 2\.0 GiB"):
+        client.predict_arrays("half_plus_two", {"x": x}, ECHO, "s")
 
 
 def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,14 @@ import pytest
 
 from tests.model_server.grpc.conftest import GrpcProcess
 from tests.program import Copy
+from tfserve.client.example_answers import Class
 from tfserve.client.failures import RefusedError, TimedOutError
-from tfserve.client.numpy_client import Class, Client
+from tfserve.client.numpy_client import Client
 from tfserve.defaults import Api
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.saved_model_pb2 import SavedModel
 
-from .conftest import Addresses
+from .conftest import ROOT, Addresses
 from .strange_server import answering_json, stalling
 
 
@@ -77,6 +80,24 @@ def test_which_model_and_version(client: Client) -> None:
     assert caught.value.hint == "Did you mean --signature serving_default?"
 
 
+def test_without_numpy(server_url: str) -> None:
+    program = f"""
+import sys
+sys.modules["numpy"] = None
+from tfserve.cli import build_app
+from tfserve.client.numpy_client import Client
+from tfserve.errors import UsageError
+try:
+    Client("h:1")
+except UsageError as error:
+    assert error.hint == "Install it: pip install numpy"
+for words in ("predict half_plus_two 1", "regress half_plus_two x=1.0 -s regress_x_to_y"):
+    build_app(words.split())([*words.split(), "--url", {server_url!r}], standalone_mode=False)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["x", "y", "1", "2.5", "x", "value", "1.0", "2.5"]
+
+
 def test_no_model() -> None:
     with pytest.raises(UsageError, match="which model"):
         Client("http://127.0.0.1:1").status()
@@ -99,22 +120,25 @@ def test_timeout(api: Api) -> None:
         assert client.timeout == 0.2
 
 
-@pytest.mark.parametrize("results", ["5", "[[1]]", '[["a"]]', "{}"])
+@pytest.mark.parametrize("results", ["5", "[[1]]", '[["a"]]', '"ab"'])
 def test_answers_that_are_none(results: str) -> None:
-    body = (
-        f'{{"results": {results}, "metadata": {{"signature_def": {{"signature_def": {{"serving_default": {{}}}}}}}}}}'
-    )
-    with answering_json(body.encode()) as strange:
-        client = Client(strange.url, model="m")
-        with pytest.raises(RequestError, match="gives to classify"):
-            client.classify([{}])
-        with pytest.raises(RequestError, match="gives to regress"):
-            client.regress([{}])
+    metadata = '{"signature_def": {"signature_def": {"serving_default": {}}}}'
+    with answering_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as strange:
+        for verb in "classify", "regress":
+            with Client(strange.url, model="m") as client, pytest.raises(RequestError, match=f"gives to {verb}"):
+                client.metadata()
+                client.close()  # as the server does
+                getattr(client, verb)([{}])
 
 
-def test_another_version_may_have_another_signature(copied: Copy, tmp_path: Path) -> None:
-    model = copied("changing")
-    flags = ("--file_system_poll_wait_seconds=1",)
+def test_versions_labels_and_signatures_that_change(copied: Copy, tmp_path: Path) -> None:
+    model, config = copied("changing"), tmp_path / "models.config"
+    config.write_text(f"""model_config_list {{ config {{
+        name: "m" base_path: "{model}" model_platform: "tensorflow"
+        model_version_policy {{ all {{}} }} version_labels {{ key: "stable" value: 1 }}
+    }} }}""")
+    labels = "--allow_version_labels_for_unavailable_models=true"
+    flags = (f"--model_config_file={config}", "--file_system_poll_wait_seconds=1", labels)
     with GrpcProcess(tmp_path / "log", model, *flags) as process:
         process.wait_until_ready()
         addresses: tuple[tuple[str, Api], ...] = (
@@ -123,14 +147,16 @@ def test_another_version_may_have_another_signature(copied: Copy, tmp_path: Path
         )
         clients = [Client(address, model="m", api=api) for address, api in addresses]
         for client in clients:
-            assert client.predict([1.0])[0] == 2.5
+            assert client.predict({"x": [1.0]})["y"] == [2.5]
         rename_tensors(model)
-        process.wait_for(lambda: clients[0].status()[0].version == 2 and clients[0].status()[-1].state == "END")
+        process.wait_for(lambda: [found.state for found in clients[0].status()] == ["AVAILABLE", "AVAILABLE"])
         for client in clients:
-            assert client.predict([1.0])[0] == 2.5
-            assert list(client.metadata().signatures["serving_default"].inputs) == ["number"]
+            assert client.predict([1.0]) == [2.5]  # the newest, whose signature is not the one that was known
+            assert client.predict({"number": [1.0]})["half"] == [2.5]
             with pytest.raises(UsageError, match="no input 'x'"):
                 client.predict({"x": [1.0]})
+            assert client.predict({"x": [1.0]}, version=1)["y"] == client.predict({"x": [1.0]}, label="stable")["y"]
+            assert client.metadata(label="stable").version == 1
             client.close()
 
 

@@ -135,6 +135,15 @@ _COMMANDS = {
         "Work in a development container.",
         ("tfserve devel --source ./serving", "tfserve devel -- bazel version"),
     ),
+    "build": _Command(
+        "build",
+        "build",
+        "Build a serving image from source.",
+        (
+            "tfserve build --source ./serving --image me/serving:1",
+            "tfserve build --source ./serving --image me/serving:1 --build-option=--copt=-march=native --ram 2048",
+        ),
+    ),
     "doctor": _Command(
         "doctor",
         "doctor",

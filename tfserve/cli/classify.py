@@ -109,7 +109,7 @@ def _command(verb: ExampleVerb, summary: str) -> Callable[..., None]:
             try:
                 response = client.ask(verb, target.model, request.body, version=version, label=label)
             except RequestError as error:
-                raise example_requests.explain_examples(error) from None
+                raise example_requests.explain_examples(error, request) from None
         show_answer(output, response, lambda: tabulate_results(verb, response.document, request=request.body))
 
     command.__doc__ = summary

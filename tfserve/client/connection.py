@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.rest import InferenceResponse, RestClient, Verb
 from tfserve.defaults import Api
+from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from tfserve.protos.dtypes import Array
     from tfserve.saved_model import Signature
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Connection", "connect", "grpc_is_installed"]
 
 
 class Connection(Protocol):
@@ -84,6 +86,15 @@ def connect(address: str, *, api: Api = "rest", timeout: float = 60.0) -> Connec
     """
     if api == "rest":
         return RestClient(address, timeout=timeout)
+    if not grpc_is_installed():
+        raise UsageError(
+            "gRPC is not installed here.", hint="Install it: pip install 'tfserve[local]'. Or ask over REST."
+        )
     from tfserve.client.grpc import GrpcClient
 
     return GrpcClient(address, timeout=timeout)
+
+
+def grpc_is_installed() -> bool:
+    """Returns whether servers can be asked over gRPC, with NumPy for the tensors."""
+    return all(find_spec(name) is not None for name in ("grpc", "numpy"))

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tfserve.client.failures import RefusedError
 from tfserve.client.formats import DEFAULT_SIGNATURE
+from tfserve.client.json_document import read_json
 from tfserve.client.payload import read_request
 from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_lines
-from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
+from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature, most_like
 from tfserve.client.values import Value, guess_value, looks_like_value, shown
 from tfserve.errors import RequestError, UsageError
 from tfserve.printable import printable
@@ -40,6 +42,8 @@ __all__ = [
 ExampleVerb = Literal["classify", "regress"]
 Example = Mapping[str, Value]
 
+# As the operation ParseExample says it.
+_MISSING_FEATURE = re.compile(r"Feature: (.{1,200}?) \(data type: (\w+)\) is required")
 _FORM = "Write an example as x=1.5, or as JSON: '{\"x\": 1.5}'"
 
 
@@ -172,16 +176,25 @@ def choose_example_signature(
     return fitting[0], signatures[fitting[0]]
 
 
-def explain_examples(error: RequestError) -> RequestError:
-    """Returns `error` with what is most often wrong with examples, if it is the server's refusal of a request (400)."""
-    if not isinstance(error, RefusedError) or error.status != 400:
+def explain_examples(error: RequestError, request: ExamplesRequest) -> RequestError:
+    """Returns `error` with what to change in `request`, if the server refused it (400) for its features."""
+    if not isinstance(error, RefusedError) or error.status != 400 or error.reason is None:
         return error
-    return RefusedError(
-        error.message,
-        status=error.status,
-        reason=error.reason,
-        hint='A whole number is an int64, one with a point (1.0) a float, and a number in quotes ("1") bytes.',
-    )
+    if missing := _MISSING_FEATURE.search(error.reason):
+        near = most_like(missing[1], _feature_names(request))
+        hint = f"The model needs the feature {printable(missing[1])!r}, {missing[2]}."
+        if near:
+            hint += f" Is {printable(near)!r} meant to be that?"
+    elif "types don't match" in error.reason:
+        hint = 'A whole number is an int64, one with a point (1.0) a float, and a number in quotes ("1") bytes.'
+    else:
+        return error
+    return RefusedError(error.message, status=error.status, reason=error.reason, hint=hint)
+
+
+def _feature_names(request: ExamplesRequest) -> set[str]:
+    examples = read_json(request.body).get("examples")
+    return {name for example in examples if isinstance(example, dict) for name in example}
 
 
 def _pairs(words: Sequence[str]) -> dict[str, list[Value]]:

@@ -23,12 +23,12 @@ from tfserve.defaults import Api
 from tfserve.errors import UsageError
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
-from tfserve.protos.saved_model_pb2 import TensorProto
 from tfserve.saved_model import Signature, public_signatures
 
 __all__ = ["GrpcClient"]
 
 _M = TypeVar("_M", bound=Message)
+_MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, less a megabyte for what is around the tensors
 _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
 
@@ -43,18 +43,12 @@ class GrpcClient:
         timeout: how long a whole request may take at most, in seconds.
 
     Raises:
-        UsageError: `address` or `timeout` cannot be used, or gRPC is not installed.
+        UsageError: `address` or `timeout` cannot be used.
     """
 
     api: Api = "grpc"
 
     def __init__(self, address: str, *, timeout: float = 60.0) -> None:
-        try:
-            import grpc  # noqa: F401
-        except ImportError:
-            raise UsageError(
-                "gRPC is not installed here.", hint="Install it: pip install 'tfserve[local]'. Or ask over REST."
-            ) from None
         check_timeout(timeout)
         self.url = base_url(address)
         self.timeout = timeout
@@ -129,17 +123,24 @@ class GrpcClient:
         """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name; read-only.
 
         Raises:
+            StaleSignatureError: the model has another signature by now.
             RequestError: as `RestClient.ask`.
-            UsageError: both `version` and `label`.
+            UsageError: both `version` and `label`, or more than a message holds.
         """
+        from tfserve.client.json_arrays import StaleSignatureError
         from tfserve.protos.tensors import MalformedTensorError, to_array, to_proto_content
 
+        size = sum(array.nbytes for array in arrays.values())
+        if size > _MAX_TENSOR_BYTES:
+            raise UsageError(f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.")
         request = apis.PredictRequest(model_spec=_model_spec(model, signature_name, version, label))
         for name, array in arrays.items():
-            request.inputs[name].CopyFrom(TensorProto.FromString(to_proto_content(array)))
+            request.inputs[name].MergeFromString(to_proto_content(array))
         response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
+        if response.outputs.keys() != signature.outputs.keys():
+            raise StaleSignatureError("The server answers with other outputs than its signature has.")
         try:
-            return {name: to_array(response.outputs[name]) for name in sorted(response.outputs)}
+            return {name: to_array(response.outputs[name]) for name in signature.outputs}
         except MalformedTensorError as error:
             raise malformed(self.url, f"a tensor is damaged: {error}") from None
 

@@ -91,7 +91,7 @@ def tell_outputs(arrays: Mapping[str, Array], format_: Format) -> dict[str, Any]
     Raises:
         RequestError: in the row format, they have no common number of instances.
     """
-    told = {name: _told(array, _text) for name, array in arrays.items()}
+    told = {name: _told(_widened(array), _text) for name, array in arrays.items()}
     only = next(iter(told.values())) if len(told) == 1 else None
     if format_ == "column":
         return {"outputs": told if only is None else only}
@@ -116,6 +116,11 @@ def _told(array: Array, text: Callable[[bytes], Value]) -> Value:
     for position, item in enumerate(array.ravel().tolist()):
         flat[position] = text(item)
     return flat.reshape(array.shape).tolist()
+
+
+def _widened(array: Array) -> Array:
+    """Returns an array of half precision, which REST does not carry, as float32."""
+    return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
 def _base64(content: bytes) -> Value:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
 from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.example_answers import Class, read_classes, read_values
 from tfserve.client.failures import RefusedError, shown_url
 from tfserve.client.rest import check_timeout
 from tfserve.defaults import Api
@@ -19,16 +21,9 @@ if TYPE_CHECKING:
     from tfserve.client.example_requests import ExampleVerb
 
 
-__all__ = ["Class", "Client"]
+__all__ = ["Client"]
 
 _C = TypeVar("_C", bound="Client")
-
-
-class Class(NamedTuple):
-    """One class of an example; the label is empty, or the score 0, where the model gives none."""
-
-    label: str
-    score: float
 
 
 class _Asked(NamedTuple):
@@ -57,9 +52,14 @@ class Client:
         model: the model that is meant where a method is not told another.
         api: which API is there; gRPC needs the extra ``tfserve[local]``.
         timeout: how long a request may take at most, in seconds; it may be set at any time.
+
+    Raises:
+        UsageError: `url` or `timeout` cannot be used, or NumPy or gRPC is not installed.
     """
 
     def __init__(self, url: str, *, model: str | None = None, api: Api = "rest", timeout: float = 60.0) -> None:
+        if find_spec("numpy") is None:
+            raise UsageError("NumPy is not installed here.", hint="Install it: pip install numpy")
         self.model = model
         self._connection: Connection = connect(url, api=api, timeout=timeout)
         self._known: dict[_Asked, ModelMetadata] = {}
@@ -177,11 +177,8 @@ class Client:
         Returns:
             The classes of each example, in the model's order.
         """
-        results = self._ask_examples("classify", examples, context, signature, self._asked(model, version, label))
-        try:
-            return [[Class(name, float(score)) for name, score in row] for row in results]
-        except (TypeError, ValueError):
-            raise _no_answer("classify") from None
+        asked = self._asked(model, version, label)
+        return read_classes(self._ask_examples("classify", examples, context, signature, asked))
 
     def regress(
         self,
@@ -201,16 +198,8 @@ class Client:
         Returns:
             The values, float32 of shape ``(len(examples),)``.
         """
-        import numpy as np
-
-        results = self._ask_examples("regress", examples, context, signature, self._asked(model, version, label))
-        try:
-            values = np.array(results, np.float32)
-        except (TypeError, ValueError):
-            raise _no_answer("regress") from None
-        if values.shape != (len(examples),):
-            raise _no_answer("regress")
-        return values
+        asked = self._asked(model, version, label)
+        return read_values(self._ask_examples("regress", examples, context, signature, asked), len(examples))
 
     def metadata(
         self, *, model: str | None = None, version: int | None = None, label: str | None = None
@@ -279,8 +268,13 @@ class Client:
         context: Mapping[str, Any] | None,
         signature: str | None,
         asked: _Asked,
-    ) -> list[Any]:
-        from tfserve.client.example_requests import build_examples, choose_example_signature, plain_example
+    ) -> Mapping[str, Any]:
+        from tfserve.client.example_requests import (
+            build_examples,
+            choose_example_signature,
+            explain_examples,
+            plain_example,
+        )
 
         name = choose_example_signature(self._signatures(asked), verb, signature)[0]
         request = build_examples(
@@ -288,11 +282,12 @@ class Client:
             signature_name=name,
             context=plain_example(context or {}),
         )
-        answer = self._connection.ask(verb, asked.model, request.body, version=asked.version, label=asked.label)
-        results = answer.document.get("results")
-        if not isinstance(results, list):
-            raise _no_answer(verb)
-        return results
+        try:
+            return self._connection.ask(
+                verb, asked.model, request.body, version=asked.version, label=asked.label
+            ).document
+        except RequestError as error:
+            raise explain_examples(error, request) from None
 
 
 def _may_be_stale(error: TfserveError) -> bool:
@@ -301,7 +296,3 @@ def _may_be_stale(error: TfserveError) -> bool:
 
     refused = isinstance(error, RefusedError) and error.status == 400
     return refused or isinstance(error, (UsageError, StaleSignatureError))
-
-
-def _no_answer(verb: ExampleVerb) -> RequestError:
-    return RequestError(f"The answer is not one that TensorFlow Serving gives to {verb}.")

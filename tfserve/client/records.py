@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import PurePath
 from typing import Any
@@ -51,6 +49,9 @@ def read_csv(source: str) -> list[dict[str, str]]:
     Raises:
         UsageError: it cannot be read, has no lines below the first, or one with another number of cells.
     """
+    import csv
+    import io
+
     rows = []
     try:
         lines = csv.reader(io.StringIO(_text(source), newline=""), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tfserve.client.examples import describe_inputs
 from tfserve.client.formats import DEFAULT_SIGNATURE
@@ -11,7 +11,14 @@ from tfserve.errors import UsageError
 from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
-__all__ = ["EXAMPLE_METHODS", "choose_signature", "example_signature_error", "is_example_signature", "nearest"]
+__all__ = [
+    "EXAMPLE_METHODS",
+    "choose_signature",
+    "example_signature_error",
+    "is_example_signature",
+    "most_like",
+    "nearest",
+]
 
 EXAMPLE_METHODS = {"tensorflow/serving/classify": "classify", "tensorflow/serving/regress": "regress"}
 
@@ -45,9 +52,15 @@ def is_example_signature(signature: Signature) -> bool:
 
 def nearest(name: str, known: Mapping[str, object], option: str = "") -> str | None:
     """Returns a hint with the name of `known` that is most like a mistyped one, behind `option`; None if none is."""
+    found = most_like(name, known)
+    return None if found is None else f"Did you mean {option}{printable(found)}?"
+
+
+def most_like(name: str, known: Iterable[str]) -> str | None:
+    """Returns the one of `known` that is most like `name`, whatever their case; None if none is like it."""
     lowered = {key.lower(): key for key in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return f"Did you mean {option}{printable(lowered[close[0]])}?" if close else None
+    return lowered[close[0]] if close else None
 
 
 def example_signature_error(name: str, signature: Signature, signatures: Mapping[str, Signature]) -> UsageError:

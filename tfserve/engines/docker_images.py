@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tfserve.progress import LayerProgress
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "check_published", "disk_full", "find_image", "pull_image", "report"]
+__all__ = ["Image", "check_published", "disk_full", "find_image", "name_image", "pull_image", "report"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,20 @@ def pull_image(
             hint=f"See what the docker command says: docker pull {reference}",
         )
     return image
+
+
+def name_image(client: APIClient, image: str, reference: ImageReference) -> None:
+    """Gives an image a name. One that had it, and has no other and is not used, is removed."""
+    import docker.errors
+
+    try:
+        before = client.inspect_image(str(reference))
+    except docker.errors.ImageNotFound:
+        before = {"Id": image}
+    client.tag(image, reference.repository, reference.tag)
+    if before["Id"] != image and len(before["RepoTags"]) == 1:
+        with suppress(docker.errors.APIError):  # it is used
+            client.remove_image(before["Id"])
 
 
 def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.engines.docker_images import disk_full
+from tfserve.engines.docker_images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError
 from tfserve.images import ImageReference
 from tfserve.interrupts import held
@@ -19,7 +19,7 @@ from tfserve.interrupts import held
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["ImagePlan", "make_image", "name_image"]
+__all__ = ["ImagePlan", "make_image"]
 
 
 @dataclass(frozen=True)
@@ -84,20 +84,6 @@ def make_image(
                     client.remove_container(container, force=True, v=True)
                 if image is not None:
                     client.remove_image(image, noprune=True)
-
-
-def name_image(client: APIClient, image: str, reference: ImageReference) -> None:
-    """Gives an image a name. One that had it, and has no other and is not used, is removed."""
-    import docker.errors
-
-    try:
-        before = client.inspect_image(str(reference))
-    except docker.errors.ImageNotFound:
-        before = {"Id": image}
-    client.tag(image, reference.repository, reference.tag)
-    if before["Id"] != image and len(before["RepoTags"]) == 1:
-        with suppress(docker.errors.APIError):  # it is used
-            client.remove_image(before["Id"])
 
 
 @contextmanager

@@ -207,19 +207,3 @@ def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path) -> 
 def refuses(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def test_many_clients_and_half_open_ones(zoo_process: GrpcProcess) -> None:
-    idle = [socket.create_connection(("127.0.0.1", zoo_process.grpc_port)) for _ in range(100)]
-    for index, connection in enumerate(idle):
-        if index % 2:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if index % 3 else b"GET / HTTP/1.1\r\n\r\n")
-    x = TensorProto.FromString(to_proto_fields(np.array([1, 2], np.float32)))
-    clients = [zoo_process.client() for _ in range(60)]
-    with ThreadPoolExecutor(60) as threads:
-        answers = threads.map(lambda client: client.predict(predict_request("zoo", x=x)), clients)
-        assert {tuple(to_array(answer.outputs["y"]).tolist()) for answer in answers} == {(2.0, 4.0)}
-    for client in clients:
-        client.channel.close()
-    for connection in idle:
-        connection.close()
