@@ -72,6 +72,7 @@ def test_an_array_that_fits_is_not_copied() -> None:
         ([[1], [2, 3]], "DT_FLOAT", None, "not rectangular"),
         ([["a"], ["b", "c"]], "DT_STRING", None, "neither str nor bytes"),
         ([1], "DT_STRING", None, "x holds 1, which is neither"),
+        (["\ud800"], "DT_STRING", None, "not valid Unicode"),
         ([1], "DT_RESOURCE", None, "NumPy has no arrays of DT_RESOURCE"),
         ([1], "DT_99", None, "NumPy has no arrays of DT_99"),
         ([1, 2], "DT_FLOAT", (-1, 2), r"x has the shape \(2,\), but the input takes \(-1, 2\)"),

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tfserve.client.example_protos import input_of
 from tfserve.client.example_requests import (
     ExamplesRequest,
     build_examples,
@@ -131,3 +135,33 @@ def test_other_errors_are_not_explained() -> None:
 @pytest.mark.parametrize(("word", "typed"), [("x=1", True), ('{"a": 1}', True), ("1", True), ("my_model-1.0", False)])
 def test_names_and_examples(word: str, typed: bool) -> None:
     assert looks_typed(word) is typed
+
+
+TEXT = st.text(st.sampled_from('a{["\ud800\udcff\x1bü'), max_size=3)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT | st.just("b64"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(max_size=8) | st.from_regex(r"[a-c]=.{0,6}") | JSON.map(json.dumps), max_size=3))
+def test_anything_may_be_typed(words: list[str]) -> None:
+    with suppress(UsageError):
+        assert build_examples(read_words(words), context=read_context(words[:1])).body
+
+
+@settings(max_examples=60)
+@given(JSON, JSON)
+def test_any_document_may_be_sent_over_grpc(examples: object, context: object) -> None:
+    with suppress(UsageError):
+        input_of({"examples": [examples], "context": context}).SerializeToString()
+
+
+def test_too_deep() -> None:
+    word = '{"x": ' + "[" * 950 + "]" * 950 + "}"
+    with suppress(UsageError):
+        build_examples(read_words([word]))
+    with pytest.raises(UsageError, match="not a JSON object"):
+        read_words([word.replace("[", "[" * 200)])

@@ -86,10 +86,19 @@ def test_unknown_models_versions_and_labels(client: GrpcClient) -> None:
         client.metadata("half_plus_two", version=1, label="stable")
 
 
+@pytest.mark.parametrize("name", ["", "..", "\udcff"])
+def test_names_that_are_none(client: GrpcClient, name: str) -> None:
+    with pytest.raises(UsageError):
+        client.status(name)
+
+
 @pytest.mark.parametrize(
     ("verb", "body"),
     [
         ("predict", b"{"),
+        ("predict", b'{"signature_name": 5, "instances": [1]}'),
+        ("classify", b'{"signature_name": 5, "examples": [{}]}'),
+        ("classify", b'{"signature_name": "\\ud800", "examples": [{}]}'),
         ("predict", b"[]"),
         ("predict", b"{}"),
         ("predict", b'{"instances": ["a"]}'),

@@ -21,7 +21,7 @@ from tfserve.protos.dtypes import Array, NoNumpyDtypeError, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
 from tfserve.saved_model import Signature, TensorSpec
 
-__all__ = ["bytes_array", "dtype_of", "input_arrays"]
+__all__ = ["bytes_array", "dtype_of", "encoded_text", "input_arrays"]
 
 
 def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
@@ -77,11 +77,24 @@ def bytes_array(value: Any, name: str) -> Array:
     array = np.asarray(value, np.object_)  # never without the dtype: NumPy's own takes trailing zeros off
     encoded: Array = np.empty(array.size, np.object_)
     for position, item in enumerate(array.ravel().tolist()):
-        content = item.encode("utf-8", "surrogateescape") if isinstance(item, str) else item
-        if not isinstance(content, bytes):
-            raise UsageError(f"{printable(name)} holds {shown(item)}, which is neither str nor bytes.")
-        encoded[position] = content
+        encoded[position] = encoded_text(item, name)
     return encoded.reshape(array.shape)
+
+
+def encoded_text(value: Any, name: str) -> bytes:
+    """Returns str or bytes as bytes, where bytes that are no UTF-8 may be kept as "surrogateescape" keeps them.
+
+    Raises:
+        UsageError: it is neither, or not Unicode; `name` says of what.
+    """
+    if isinstance(value, str):
+        try:
+            return value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"{printable(name)} holds text that is not valid Unicode.") from None
+    if not isinstance(value, bytes):
+        raise UsageError(f"{printable(name)} holds {shown(value)}, which is neither str nor bytes.")
+    return value
 
 
 def _array(value: Any, name: str, spec: TensorSpec) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tfserve.client.arrays import encoded_text
 from tfserve.client.json_arrays import decoded
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
@@ -27,7 +28,7 @@ def input_of(document: Mapping[str, Any]) -> apis.Input:
     if not isinstance(examples, list) or not examples:
         raise UsageError('The request needs "examples", a list with something in it.')
     serialized = [_example(example).SerializeToString() for example in examples]
-    if not document.get("context"):
+    if "context" not in document:
         return apis.Input(example_list=apis.ExampleList(examples=serialized))
     context = _example(document["context"]).SerializeToString()
     return apis.Input(
@@ -53,21 +54,23 @@ def _example(features: Any) -> apis.Example:
     for name, content in features.items():
         values = decoded(content if isinstance(content, list) else [content])
         if values:
-            _fill(example.features.feature[name], values, name)
+            try:
+                feature = example.features.feature[name]
+            except UnicodeEncodeError:
+                raise UsageError(f"{printable(name)!r} is not valid Unicode, as the name of a feature is.") from None
+            _fill(feature, values, name)
     return example
 
 
 def _fill(feature: apis.Feature, values: list[Any], name: str) -> None:
-    mixed = UsageError(f"The feature {printable(name)} has to hold integers, numbers or text, all of one kind.")
-    try:
-        if all(isinstance(value, int) for value in values):
-            feature.int64_list.value.extend(values)
-        elif all(isinstance(value, float) for value in values):
-            feature.float_list.value.extend(values)
-        elif all(isinstance(value, (str, bytes)) for value in values):
-            texts = [value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value for value in values]
-            feature.bytes_list.value.extend(texts)
-        else:
-            raise mixed
-    except ValueError:
-        raise UsageError(f"The feature {printable(name)} holds an integer of more than 64 bits.") from None
+    if all(isinstance(value, int) for value in values):
+        try:
+            feature.int64_list.value.extend(map(int, values))  # a bool is one too
+        except ValueError:
+            raise UsageError(f"The feature {printable(name)} holds an integer of more than 64 bits.") from None
+    elif all(isinstance(value, float) for value in values):
+        feature.float_list.value.extend(values)
+    elif all(isinstance(value, (str, bytes)) for value in values):
+        feature.bytes_list.value.extend(encoded_text(value, name) for value in values)
+    else:
+        raise UsageError(f"The feature {printable(name)} has to hold integers, numbers or text, all of one kind.")

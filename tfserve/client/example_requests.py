@@ -63,12 +63,19 @@ class ExamplesRequest:
 def build_examples(
     examples: Sequence[Example], *, signature_name: str = DEFAULT_SIGNATURE, context: Example | None = None
 ) -> ExamplesRequest:
-    """Returns the request for `examples`; each has the features of `context` besides its own."""
+    """Returns the request for `examples`; each has the features of `context` besides its own.
+
+    Raises:
+        UsageError: they are nested too deeply.
+    """
     document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
     if context:
         document["context"] = context
     document["examples"] = examples
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise UsageError("The examples are nested too deeply.") from None
     return ExamplesRequest(text.encode("utf-8", "surrogatepass"), signature_name)
 
 

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
-from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout
+from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
 from tfserve.client.signature_choice import choose_signature
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
@@ -58,7 +58,7 @@ class GrpcClient:
         """Returns the status of every version of `model` that the server knows; see `RestClient.status`."""
         import grpc
 
-        request = apis.GetModelStatusRequest(model_spec=apis.ModelSpec(name=model))
+        request = apis.GetModelStatusRequest(model_spec=_model_spec(model, "", None, None))
         response = self._call(_MODEL, "GetModelStatus", request, apis.GetModelStatusResponse)
         codes = {code.value[0]: code.name for code in grpc.StatusCode}
         return tuple(
@@ -101,12 +101,14 @@ class GrpcClient:
             UsageError: `body` is not such a request or does not fit the signature; or both `version` and `label`.
         """
         document = _parsed(body)
-        name = document.get("signature_name")
+        name = document.get("signature_name", "")
+        if not isinstance(name, str):
+            raise UsageError('"signature_name" is not a string.')
         begin = time.perf_counter()
         if verb == "predict":
-            answer = self._predict_json(model, document, name or None, version, label)
+            answer = self._predict_json(model, document, name, version, label)
         else:
-            answer = self._ask_examples(verb, document, _model_spec(model, name or "", version, label))
+            answer = self._ask_examples(verb, document, _model_spec(model, name, version, label))
         latency_ms = (time.perf_counter() - begin) * 1e3
         return InferenceResponse(json.dumps(answer).encode(), answer, latency_ms)
 
@@ -159,7 +161,7 @@ class GrpcClient:
         self.close()
 
     def _predict_json(
-        self, model: str, document: Mapping[str, Any], name: str | None, version: int | None, label: str | None
+        self, model: str, document: Mapping[str, Any], name: str, version: int | None, label: str | None
     ) -> dict[str, Any]:
         from tfserve.client.formats import DEFAULT_SIGNATURE
         from tfserve.client.json_arrays import read_inputs, tell_outputs
@@ -216,13 +218,20 @@ def _open(url: str) -> Any:
 
 
 def _model_spec(model: str, signature_name: str, version: int | None, label: str | None) -> apis.ModelSpec:
-    if version is not None and label is not None:
-        raise UsageError("A version and a label exclude each other.", hint="Give --version or --label.")
-    spec = apis.ModelSpec(name=model, signature_name=signature_name)
-    if version is not None:
-        spec.version.value = version
-    if label is not None:
-        spec.version_label = label
+    """Returns which model is meant.
+
+    Raises:
+        UsageError: as `model_path`, or a name is not Unicode.
+    """
+    model_path(model, version=version, label=label)
+    try:
+        spec = apis.ModelSpec(name=model, signature_name=signature_name)
+        if version is not None:
+            spec.version.value = version
+        if label is not None:
+            spec.version_label = label
+    except UnicodeEncodeError:
+        raise UsageError("A name is not valid Unicode, which gRPC needs.") from None
     return spec
 
 

@@ -129,7 +129,10 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
     """
     if is_json_lines(source):
         lines = read_json_lines(source)
-        content = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
+        try:
+            content = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError:
+            raise UsageError(f"{shown(source)} is nested too deeply.") from None
         asked = signature_name or DEFAULT_SIGNATURE
         return PredictRequest(encode_request(asked, "row", content), "row", asked, len(lines))
     inline = source.lstrip().startswith(("{", "["))
