@@ -14,10 +14,10 @@ import grpc
 import numpy as np
 import pytest
 import requests
-from tfserve.model_server.runtime.tensor_protos import to_array, to_proto_fields
 
 from tfserve.protos.apis_pb2 import PredictResponse
 from tfserve.protos.saved_model_pb2 import TensorProto
+from tfserve.protos.tensors import to_array, to_proto_fields
 
 from .grpc import frames
 from .grpc.client import predict_request

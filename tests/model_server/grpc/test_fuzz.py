@@ -11,11 +11,11 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tfserve.model_server.runtime.tensor_protos import to_proto_content
 
 from tests.model_server.test_several_models import entry, write
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.saved_model_pb2 import TensorProto
+from tfserve.protos.tensors import to_proto_content
 
 from .client import Client, predict_request
 from .conftest import GrpcProcess
