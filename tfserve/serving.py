@@ -34,7 +34,8 @@ __all__ = ["RunningServer", "serve"]
 class RunningServer(Client):
     """A server that `serve` started, and a `Client` of its model.
 
-    It is removed at the end of the ``with`` block, by `close`, or at the latest when the program ends.
+    It is removed at the end of the ``with`` block, by `close`, or at the latest when the program ends. A program that
+    is killed leaves it behind: ``tfserve ps`` shows it, and ``tfserve rm --force`` removes it.
 
     Attributes:
         name: the server's name, by which ``tfserve logs NAME`` and the like find it.
