@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -19,7 +21,8 @@ from tfserve.saved_model import ModelDirectory
 
 __all__ = ["Entry", "ModelArchive", "layout"]
 
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**19
+_PIECES_AT_MOST = 8  # in memory
 _READ_HINT = "Read permission is needed on every file of the model, and a link has to lead to something."
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
@@ -63,17 +66,24 @@ class ModelArchive:
         return {model: f"sha256:{found.hexdigest()}" for model, found in self._hashes.items()}
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yields the tar, piece by piece."""
+        """Yields the tar, piece by piece. While one is on its way, a thread digests it."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            yield from self._pieces(pool)
+
+    def _pieces(self, pool: ThreadPoolExecutor) -> Iterator[bytes]:
         done = 0
+        digested: deque[Future[None]] = deque()
         for entry in self._entries:
             yield _header(entry)
             found = self._hashes.get(entry.model) if entry.model is not None else None
             if found is not None and entry.content is not None:
                 path = entry.name.partition(f"/{entry.model}/")[2]
-                found.update(b"%s\0%d\0" % (os.fsencode(path), entry.size))
-            for piece in _pieces(entry):
+                pool.submit(found.update, b"%s\0%d\0" % (os.fsencode(path), entry.size))
+            for piece in _content(entry):
                 if found is not None:
-                    found.update(piece)
+                    digested.append(pool.submit(found.update, piece))
+                    if len(digested) > _PIECES_AT_MOST:
+                        digested.popleft().result()
                     done += len(piece)
                     self._on_progress(done)
                 yield piece
@@ -143,7 +153,7 @@ def _header(entry: Entry) -> bytes:
     return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def _pieces(entry: Entry) -> Iterator[bytes]:
+def _content(entry: Entry) -> Iterator[bytes]:
     if isinstance(entry.content, bytes):
         yield entry.content
     elif entry.content is not None:

@@ -83,7 +83,7 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
     pushed = None
     if push:
         with progress.pushing(str(spec.image)) as on_layer:
-            pushed = push_image(client, spec.image, on_progress=on_layer)
+            pushed = push_image(client, spec.image, on_progress=on_layer) or None
     image = find_image(client, spec.image)
     if image is None:
         raise ImageError(f"{spec.image} was made, and is gone.", hint="Somebody removed it. Make it again.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+from contextlib import suppress
 
 import pytest
 
@@ -75,3 +76,24 @@ def test_a_table_on_a_terminal_is_drawn(served: Served) -> None:
     os.close(controller)
     assert "\x1b[1m" in shown
     assert served.said["rest_url"] in shown
+
+
+def test_bars_on_a_terminal() -> None:
+    controller, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stderr, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", stderr)
+        patch.setenv("COLUMNS", "120")
+        patch.setenv("TERM", "xterm")
+        with Output().copying("Copying [m] into me/m:1", 2000) as on_copied:
+            on_copied(1000)
+            on_copied(2000)
+        with Output().pushing("me/m:1") as on_progress:
+            on_progress(LayerProgress("abc", "Pushing", 1, 2))
+            on_progress(LayerProgress("abc", "Pushed", None, None))
+    shown = ""
+    with suppress(OSError):  # which is how the end of a terminal is told
+        while piece := os.read(controller, 4096):
+            shown += piece.decode(errors="replace")
+    os.close(controller)
+    for words in ("Copying [m] into me/m:1, and storing it", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
+        assert words in shown

@@ -85,6 +85,9 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--smoke-test", "{"], 2, "JSON"),
         (["{model}", "--", "--enable_bacthing=true"], 2, "Did you mean --enable_batching?"),
         (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
+        (["--", "--enable_batching=true"], 2, "There is no model to serve"),
+        (["--image", "me/m:1"], 2, "knows no --image"),
+        (["--image", "me/m:1", "--model-name", "b"], 2, "the name that it was packaged with"),
         (["{model}", "--", "--saved_model_tags=tpu"], 3, "tagged tpu"),
     ],
 )

@@ -57,5 +57,9 @@ def copy_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         console=Console(stderr=True),
     )
     task = progress.add_task(what, total=total)
+
+    def move(done: int) -> None:
+        progress.update(task, completed=done, description=what if done < total else f"{what}, and storing it")
+
     with progress:
-        yield lambda done: progress.update(task, completed=done)
+        yield move

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_client import docker_errors
 from tfserve.engines.docker_images import Image, find_image
-from tfserve.images import ImageReference, Kind, kind_of, serving_image
+from tfserve.images import ImageReference, Kind, kind_of
 from tfserve.own_image import PackagedModel, packaged_models
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[Li
         found = client.images()
     for data in found:
         for name in data.get("RepoTags") or ():
-            if name == "<none>:<none>":
-                continue
-            reference = serving_image(name)
+            repository_name, _, tag = name.rpartition(":")
+            reference = ImageReference(repository_name, tag)
             kind = kind_of(reference, data.get("Labels") or {})
-            if kind is None or (repository is not None and reference.repository != repository.repository):
+            if kind is None or repository_name == "<none>":
+                continue
+            if repository is not None and repository_name != repository.repository:
                 continue
             image = find_image(client, reference)
             if image is not None:  # else somebody has just removed it
