@@ -63,6 +63,8 @@ def package(
         labels=parse_labels(label or ()),
         force=force,
     )
+    if gpu and not spec.base.is_official:
+        output.notice(f"--gpu chooses among the official tags alone: {spec.base} is taken as it is named.")
     made = make(DockerEngine(connect()), spec, output, push=push)
     reference = str(spec.image)
     data = {
