@@ -18,10 +18,11 @@ from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
+from tfserve.model_source import find_source
 from tfserve.plan import EngineFacts, HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
@@ -86,7 +87,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
-    directories = _look_at_models(spec)
+    directories = _look_at_models(spec, progress)
     if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
@@ -106,7 +107,7 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
 
 def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
     """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
-    directories = _look_at_models(spec)
+    directories = _look_at_models(spec, progress)
     try:
         engine, gpu = choose_engine(spec, choice, None, progress)
     except EngineUnavailableError as error:
@@ -124,12 +125,12 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
     return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
 
 
-def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
+def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
     # As for the server, the last of several flags holds.
     given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
     tags = frozenset((given or [SERVE_TAG])[-1].split(","))
-    directories = tuple(find_model(model.path) for model in spec.models)
+    directories = tuple(find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models)
     for directory in directories:
         check_version(directory.newest, tags=tags)
     return directories

@@ -287,6 +287,7 @@ def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool
     )
     # Values of the environment may be secrets, and anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
+    written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=models))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {

@@ -35,6 +35,10 @@ class Progress(Protocol):
         """A pull begins; it gives a function that takes each step of each layer."""
         ...
 
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """A copy of `total` bytes, or of nobody knows how many, begins; it gives a function that takes those done."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -49,3 +53,7 @@ class Silent:
     def pulling(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
         """See `Progress.pulling`."""
         return nullcontext(lambda layer: None)
+
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """See `Progress.copying`."""
+        return nullcontext(lambda done: None)

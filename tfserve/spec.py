@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
+from tfserve.model_url import Url
 from tfserve.server_flags import SERVER_FLAGS_BY_NAME
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
@@ -67,10 +68,17 @@ class PortRequest:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to serve: where it is on the host, and the name that clients use for it."""
+    """A model to serve.
 
-    path: Path
+    Attributes:
+        path: where it is: a directory or an archive of this machine, or the address of an archive.
+        name: the name that clients use for it.
+        sha256: the digest that the archive has to have; None for any, and for a directory.
+    """
+
+    path: Path | Url
     name: str
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the name."""

@@ -30,7 +30,10 @@ def test_all_else_goes_to_stderr(capsys: Captured) -> None:
         on_wait("Waiting for it")
     with output.pulling("tensorflow/serving:latest") as on_progress:
         on_progress(LayerProgress("abc", "Downloading", 1, 2))
+    with output.copying("Unpacking a\x1b", 1234567) as on_copied, output.copying("Downloading b", None):
+        on_copied(1)
     expected = "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\n"
+    expected += "Unpacking a\\x1b (1.2 MB)\nDownloading b\n"
     assert capsys.readouterr() == ("", expected)
 
 

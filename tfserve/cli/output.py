@@ -17,7 +17,7 @@ from tfserve.errors import TfserveError
 from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
 
-__all__ = ["Output"]
+__all__ = ["Output", "size_text"]
 
 
 class Output:
@@ -104,6 +104,25 @@ class Output:
 
         with pull_bars(image) as on_progress:
             yield on_progress
+
+    @contextmanager
+    def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Shows a copy: a bar on a terminal, one line elsewhere."""
+        if not sys.stderr.isatty():
+            self.notice(what if total is None else f"{what} ({size_text(total)})")
+            yield lambda done: None
+            return
+        from tfserve.cli.pull_bars import copy_bar
+
+        with copy_bar(what, total) as on_progress:
+            yield on_progress
+
+
+def size_text(size: int) -> str:
+    """Writes a number of bytes for people: ``1,234 MB``, ``1.2 MB``, ``12 kB``."""
+    if size >= 1e6:
+        return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
+    return f"{size / 1e3:.{0 if size >= 1e4 else 1}f} kB"
 
 
 def _print(line: str | bytes) -> None:

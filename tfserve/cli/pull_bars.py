@@ -1,4 +1,4 @@
-"""The progress bars of a pull: one for each layer, on a terminal."""
+"""The progress bars of a pull, one for each layer, and of a copy; on a terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
+from tfserve.printable import printable
 from tfserve.progress import LayerProgress
 
 _DONE = ("Pull complete", "Already exists")
@@ -44,3 +45,18 @@ def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
 
     with progress:
         yield move
+
+
+@contextmanager
+def copy_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draws one bar while the block runs, and gives the function that moves it."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+    )
+    task = progress.add_task(printable(what), total=total)
+    with progress:
+        yield lambda done: progress.update(task, completed=done)

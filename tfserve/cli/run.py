@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.options import EngineOption, JsonOption, ModelArgument, Sha256Option
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 from tfserve.errors import TfserveError
@@ -17,9 +16,7 @@ __all__ = ["run"]
 
 
 def run(
-    model_dir: Annotated[
-        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
-    ],
+    model_dir: ModelArgument,
     server_flags: Annotated[
         list[str] | None,
         typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
@@ -31,6 +28,7 @@ def run(
     model_name: Annotated[
         str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
     ] = None,
+    sha256: Sha256Option = None,
     engine: EngineOption = "auto",
     gpu: Annotated[
         bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
@@ -88,18 +86,20 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
-    from tfserve.saved_model import find_model
+    from tfserve.model_source import source_name
+    from tfserve.model_url import parse_source
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
+    source = parse_source(model_dir)
     model = next((given for given in (model_name, name) if given is not None), None)
     if model is None:
-        model = find_model(model_dir).default_name
+        model = source_name(source)
     spec = ServeSpec(
         name=model if name is None else name,
-        models=(ModelSpec(model_dir, model),),
+        models=(ModelSpec(source, model, sha256),),
         image=image,
         tag=tag,
         platform=platform,

@@ -297,6 +297,7 @@ def _server(data: dict[str, Any]) -> Server:
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
         removes_itself=_label(written, labels.SPEC, dict).get("remove") is True,
+        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
     )
 
 

@@ -197,6 +197,7 @@ class LocalEngine:
             pid=record.pid if alive else None,
             exit=None if alive else self._exit(record),
             removes_itself=plan.remove,
+            mounts=tuple(mount.source for mount in plan.mounts),
         )
 
     def _damaged(self, directory: ServerDirectory) -> Server | None:
