@@ -21,6 +21,7 @@ from tfserve.model_source import find_source, source_name
 from tfserve.model_url import Url
 from tfserve.progress import Silent
 from tfserve.saved_model import Layout, read_signatures
+from tfserve.spec import ModelSpec
 
 
 class Told(Silent):
@@ -378,3 +379,11 @@ def test_whoever_waits_is_told(archive: Path) -> None:
     waiting.join(30)
     assert told.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
     assert len(cached_models()) == 1
+
+
+def test_a_bucket_is_for_servers() -> None:
+    assert source_name(Url("s3://bucket/a/m")) == "m"
+    with pytest.raises(UsageError, match="s3://bucket/m is in a bucket, which only a server reads"):
+        find_source(Url("s3://bucket/m"))
+    with pytest.raises(UsageError, match="has no digest"):
+        ModelSpec(Url("s3://bucket/m"), "m", "0" * 64)

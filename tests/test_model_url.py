@@ -34,6 +34,9 @@ def test_an_address_shows_no_secrets() -> None:
         ("https://www.kaggle.com/api/v1/models/google/mobilenet-v2/tensorFlow2/tiny/2/download", "tiny"),
         ("https://h/7", "7"),
         ("https://h/", ""),
+        ("s3://bucket/models/resnet/", "resnet"),
+        ("gs://bucket/models/resnet/3", "resnet"),
+        ("gs://my-bucket", "my-bucket"),
     ],
 )
 def test_the_name_of_a_model(text: str, name: str) -> None:
@@ -48,6 +51,10 @@ def test_the_name_of_a_model(text: str, name: str) -> None:
         ("ftp://h/m.tgz", "ftp://"),
         ("hdfs://h/m", "hdfs://"),
         ("file:///m.tgz", "file://"),
+        ("s3://", "names no bucket"),
+        ("s3:///m", "names no bucket"),
+        ("s3://KEY:s3cret@bucket/m", "names no bucket"),
+        ("gs://bucket/m?s3cret", "names no bucket"),
         ("https:///m.tgz", "names no host"),
         ("https://h:port/m.tgz", "names no host"),
         ("https://[::1/m.tgz", "names no host"),
@@ -57,6 +64,7 @@ def test_other_addresses(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_source(text)
     assert words in caught.value.message
+    assert "s3cret" not in f"{caught.value}{caught.value.hint}"
     assert caught.value.hint
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from tfserve.archive_limits import Limits
 from tfserve.download import UnreachableError, download
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.model_cache import CachedModel, Draft, cache_errors, cache_root, find_cached
@@ -14,7 +15,7 @@ from tfserve.origins import find_origin, note_origin
 from tfserve.printable import printable
 from tfserve.progress import Progress
 from tfserve.saved_model import find_model
-from tfserve.unpacking import Limits, Unpacked, unpack
+from tfserve.unpacking import Unpacked, unpack
 
 __all__ = ["base_path_in", "unpacked_download", "unpacked_file"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from tfserve.archive_limits import SIZE_VARIABLE
 from tfserve.errors import SavedModelError
 from tfserve.model_cache import cache_errors
 from tfserve.model_url import Url
@@ -136,7 +137,7 @@ def _refuse_unsafe(response: Response, **_: Any) -> None:
 def _too_large(url: Url, limit: int) -> SavedModelError:
     return SavedModelError(
         f"{url.shown} has more than the {limit:,} bytes that an archive may have.",
-        hint="If the model needs that much, allow it: export TFSERVE_ARCHIVE_MAX_GIB=500",
+        hint=f"If the model needs that much, allow it: export {SIZE_VARIABLE}=500",
     )
 
 

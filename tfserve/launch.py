@@ -5,12 +5,14 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve import ports
+from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, Server, name_taken
 from tfserve.engines.choice import choose_engine
@@ -114,15 +116,20 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
         if choice != "docker":
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
-        return container_plan(
+        plan = container_plan(
             spec,
             directories,
             _choose_ports(spec, None, set(), progress),
             engine=EngineFacts(),
             gpu=bool(spec.gpu),
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
         )
-    return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    else:
+        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
+        progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
+    return plan
 
 
 def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
@@ -130,7 +137,9 @@ def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory
     # As for the server, the last of several flags holds.
     given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
     tags = frozenset((given or [SERVE_TAG])[-1].split(","))
-    directories = tuple(find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models)
+    directories = tuple(
+        find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models if not model.in_bucket
+    )
     for directory in directories:
         check_version(directory.newest, tags=tags)
     return directories

@@ -53,6 +53,11 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
         return find_model(source)
     from tfserve.archives import base_path_in, unpacked_download, unpacked_file
 
+    if isinstance(source, Url) and source.in_bucket:
+        raise UsageError(
+            f"{source.shown} is in a bucket, which only a server reads.",
+            hint=f"Serve it: tfserve run {source.shown}. Or copy it to this machine first.",
+        )
     wanted = None if sha256 is None else sha256.lower()
     told = progress or Silent()
     if isinstance(source, Url):

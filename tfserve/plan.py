@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tfserve import __version__, images, labels
+from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.saved_model import Layout, ModelDirectory
 from tfserve.spec import ServeSpec
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 NVIDIA_RUNTIME = "nvidia"
+_NO_CREDENTIALS = Credentials()
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
@@ -96,6 +98,7 @@ class LaunchPlan:
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
+        secrets: more of them, whose values are shown and written nowhere.
         command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
         gpu: whether it uses a GPU.
         labels: what tfserve has to know to find the server again.
@@ -120,6 +123,7 @@ class LaunchPlan:
     grpc: PublishedPort | None
     environment: Mapping[str, str]
     command: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     gpu: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
@@ -149,38 +153,47 @@ def container_plan(
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
+    credentials: Credentials = _NO_CREDENTIALS,
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where to publish it.
         engine: what is true of the engine.
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
+        credentials: what it needs to read those in buckets.
 
     Raises:
         UsageError: the image's name is wrong.
         SavedModelError: a model cannot be mounted whole.
     """
     (model,) = spec.models
-    (directory,) = directories
-    _check_links(directory)
+    for directory in directories:
+        _check_links(directory)
+    files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
     environment = {
         "MODEL_NAME": model.name,
         "MODEL_BASE_PATH": images.MODEL_ROOT,
-        **spec.environment,
+        **{name: _secret_file(name) for name in files},
+        **_plain(spec.environment),
     }
     registered = NVIDIA_RUNTIME in engine.runtimes
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
-        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"),),
+        mounts=(
+            *(_mount(directory, f"{images.MODEL_ROOT}/{model.name}") for directory in directories),
+            *(Mount(str(path), _secret_file(name)) for name, path in files.items()),
+        ),
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
-        command=spec.server_flags,
+        secrets={**credentials.variables, **_secret(spec.environment)},
+        # What the image makes of the variables stands before it, and the last one holds.
+        command=((f"--model_base_path={model.path}",) if model.in_bucket else ()) + spec.server_flags,
         gpu=gpu,
         labels=_labels(spec, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
@@ -210,7 +223,7 @@ def process_plan(
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where it listens; each a port or None.
         binary: the program to run.
         root: the directory under which the engine links the models, as ``/models`` is in a container.
@@ -220,13 +233,17 @@ def process_plan(
         GpuError: `spec` asks for a GPU.
     """
     (model,) = spec.models
-    (directory,) = directories
     _refuse_container_options(spec)
+    if model.in_bucket and not binary.official:
+        raise UsageError(
+            f"tfserve's own model server reads models from disks alone, and {model.path} is in a bucket.",
+            hint="Serve it with --engine docker, or copy it to this machine first.",
+        )
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
-    base_path = str(root / model.name)
+    base_path = str(model.path) if model.in_bucket else str(root / model.name)
     flags = [
         f"--port={ports.grpc or 0}",
         f"--rest_api_port={ports.rest or 0}",
@@ -239,10 +256,11 @@ def process_plan(
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
-        mounts=(_mount(directory, base_path),),
+        mounts=tuple(_mount(directory, base_path) for directory in directories),
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
-        environment=dict(spec.environment),
+        environment=_plain(spec.environment),
+        secrets=_secret(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
         labels=_labels(spec, directories, gpu=False),
         remove=spec.remove,
@@ -250,8 +268,10 @@ def process_plan(
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """Writes a plan as one JSON document."""
-    return json.dumps(asdict(plan))
+    """Writes a plan, without its secrets, as one JSON document."""
+    data = asdict(plan)
+    del data["secrets"]
+    return json.dumps(data)
 
 
 def from_json(text: str) -> LaunchPlan:
@@ -277,14 +297,25 @@ def _mount(directory: ModelDirectory, target: str) -> Mount:
     return Mount(str(version.path), str(PurePosixPath(target) / name))
 
 
+def _secret_file(variable: str) -> str:
+    return f"/run/secrets/{variable.lower()}"
+
+
+def _secret(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name in SECRET_VARIABLES}
+
+
+def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in SECRET_VARIABLES}
+
+
 def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
 def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool) -> dict[str, str]:
-    models = tuple(
-        replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
-    )
+    found = iter(directories)
+    models = tuple(model if model.in_bucket else replace(model, path=next(found).path) for model in spec.models)
     # Values of the environment may be secrets, and anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]

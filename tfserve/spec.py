@@ -71,7 +71,8 @@ class ModelSpec:
     """A model to serve.
 
     Attributes:
-        path: where it is: a directory or an archive of this machine, or the address of an archive.
+        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
+            bucket, of which nothing is known until a server has read it.
         name: the name that clients use for it.
         sha256: the digest that the archive has to have; None for any, and for a directory.
     """
@@ -83,6 +84,13 @@ class ModelSpec:
     def __post_init__(self) -> None:
         """Checks the name."""
         check_name(self.name, kind="model", option="--model-name")
+        if self.sha256 is not None and self.in_bucket:
+            raise UsageError("What is in a bucket is no archive, and has no digest.", hint="Leave --sha256 out.")
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether the server itself reads it from a bucket."""
+        return isinstance(self.path, Url) and self.path.in_bucket
 
 
 @dataclass(frozen=True)

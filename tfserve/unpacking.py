@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import os
 import stat
 import tarfile
 import zipfile
@@ -19,17 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.archive_limits import ENTRIES_VARIABLE, GIB, SIZE_VARIABLE, Limits
+from tfserve.errors import SavedModelError
 from tfserve.printable import printable
 
-__all__ = ["Limits", "Unpacked", "unpack"]
+__all__ = ["Unpacked", "unpack"]
 
 _CHUNK_BYTES = 2**20
 _MAX_DEPTH = 32
 _MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, and a table of them, in one piece
-_GIB = 2**30
-_BYTES_VARIABLE = "TFSERVE_ARCHIVE_MAX_GIB"
-_ENTRIES_VARIABLE = "TFSERVE_ARCHIVE_MAX_ENTRIES"
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _DAMAGED = (
     tarfile.TarError,
@@ -41,39 +38,6 @@ _DAMAGED = (
     RuntimeError,  # headers nested without end, and what Python's zipfile does not know
 )
 _HINT = "Download or copy it again, and compare its size and digest with the original."
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may come out of an archive.
-
-    Attributes:
-        size: bytes of all its files.
-        entries: its files and directories.
-        ratio: how many times as large as the archive it may be, once there is more than 1 GiB; None for any.
-    """
-
-    size: int = 64 * _GIB
-    entries: int = 100_000
-    ratio: int | None = 100
-
-    @classmethod
-    def configured(cls) -> Limits:
-        """The limits that the environment sets: ``TFSERVE_ARCHIVE_MAX_GIB`` and ``TFSERVE_ARCHIVE_MAX_ENTRIES``.
-
-        Raises:
-            UsageError: one of them is not a number.
-        """
-        gibibytes, entries = _number(_BYTES_VARIABLE), _number(_ENTRIES_VARIABLE)
-        return cls(
-            size=cls.size if gibibytes is None else int(gibibytes * _GIB),
-            entries=cls.entries if entries is None else int(entries),
-            ratio=cls.ratio if gibibytes is None else None,  # whoever sets it knows what is in there
-        )
-
-    def size_of(self, archive: Path) -> int:
-        """How many bytes may come out of `archive`."""
-        return self.size if self.ratio is None else min(self.size, max(_GIB, self.ratio * archive.stat().st_size))
 
 
 @dataclass
@@ -168,8 +132,8 @@ class _Unpacking:
 
     def too_large(self) -> SavedModelError:
         return self.refuse(
-            f"more than {self.size / _GIB:.3g} GiB come out of it",
-            f"If that is what the model needs, allow it: export {_BYTES_VARIABLE}=500",
+            f"more than {self.size / GIB:.3g} GiB come out of it",
+            f"If that is what the model needs, allow it: export {SIZE_VARIABLE}=500",
         )
 
     @contextmanager
@@ -179,7 +143,7 @@ class _Unpacking:
         if self.made > self.entries:
             raise self.refuse(
                 f"it has more than {self.entries} files and directories",
-                f"If that is what the model needs, allow it: export {_ENTRIES_VARIABLE}=1000000",
+                f"If that is what the model needs, allow it: export {ENTRIES_VARIABLE}=1000000",
             )
         named = printable(name, limit=200)
         parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -268,16 +232,3 @@ def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[i
                     unpacking.file(member.filename, member.file_size, content)
             packed += member.compress_size
             on_progress(packed)
-
-
-def _number(variable: str) -> float | None:
-    text = os.environ.get(variable)
-    if not text:
-        return None
-    try:
-        number = float(text)
-        if 0 < number < 2**40:
-            return number
-    except ValueError:
-        pass
-    raise UsageError(f"{variable}={text!r} is not a number.", hint=f"Give one above 0, such as {variable}=100000.")

@@ -29,7 +29,7 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL_DIR",
         help="A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), "
-        "here or at an https:// address.",
+        "here or at an https:// address; or a base path in a bucket (s3://, gs://).",
     ),
 ]
 OptionalName = Annotated[

@@ -67,6 +67,7 @@ class DockerEngine:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
+        from tfserve.bucket_credentials import find_credentials
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
@@ -77,6 +78,7 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -233,7 +235,7 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
         "image": plan.image,
         "command": list(plan.command) or None,
         "name": plan.container_name,
-        "environment": dict(plan.environment),
+        "environment": {**plan.environment, **plan.secrets},
         "ports": [port.server_port for port in published],
         "labels": dict(plan.labels),
         "user": plan.user,
