@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.nvidia import stand_in
 from tests.program import Plan, Program
 from tfserve.engines.local import LocalEngine
 from tfserve.plan import LaunchPlan
@@ -103,6 +104,12 @@ def python_plan() -> Plan:
         return dataclasses.replace(plain, **changes)
 
     return plan
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a library that stands for NVIDIA's driver."""
+    return stand_in.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import told
 from tests.file_server import FileServer, file_server
 from tests.packing import model_files, tar_bytes, zip_bytes
 from tfserve.errors import SavedModelError, TfserveError, UsageError
@@ -24,15 +25,12 @@ from tfserve.saved_model import Layout, read_signatures
 from tfserve.spec import ModelSpec
 
 
-class Told(Silent):
-    """Remembers what it is told."""
+class Told(told.Told):
+    """Remembers what it is told, also of copies."""
 
     def __init__(self) -> None:
-        self.notices: list[str] = []
+        super().__init__()
         self.copies: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
 
     def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         self.copies.append(what)
@@ -100,13 +98,13 @@ def test_layouts(tmp_path: Path, half_plus_two: Path, suffix: str, prefix: str, 
 
 
 def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
-    told = Told()
-    first = find_source(archive, progress=told)
-    assert told.copies == [f"Unpacking {archive}"]
+    listener = Told()
+    first = find_source(archive, progress=listener)
+    assert listener.copies == [f"Unpacking {archive}"]
     moved = archive.rename(archive.with_name("other.tgz"))
-    second = find_source(moved, progress=told)
+    second = find_source(moved, progress=listener)
     assert (second.path, second.default_name) == (first.path, "other")
-    assert len(told.copies) == 1
+    assert len(listener.copies) == 1
     (model,) = cached_models()
     assert (model.digest, model.source) == (bytes_of(moved), str(archive))
     assert model.files == sum(path.is_file() for path in model.path.rglob("*"))
@@ -116,9 +114,9 @@ def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
 
 
 def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -> None:
-    told, found = Told(), []
+    listener, found = Told(), []
     threads = [
-        threading.Thread(target=lambda: found.append(find_source(archive, progress=told).path)) for _ in range(8)
+        threading.Thread(target=lambda: found.append(find_source(archive, progress=listener).path)) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -126,7 +124,7 @@ def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -
         thread.join(30)
     assert len(found) == 8
     assert len(set(found)) == 1
-    assert len(told.copies) == 1
+    assert len(listener.copies) == 1
     assert left(cache) == []
 
 
@@ -250,14 +248,14 @@ def test_a_cache_that_cannot_be_written(archive: Path, read_only: Path, monkeypa
 
 
 def test_download(web: FileServer, cache: Path) -> None:
-    told = Told()
+    listener = Told()
     url = Url(f"{web.url}/my_model.tgz?token=s3cret")
-    found = find_source(url, progress=told)
+    found = find_source(url, progress=listener)
     assert (found.default_name, found.layout) == ("my_model", Layout.BASE_PATH)
-    assert told.copies == [f"Downloading {web.url}/my_model.tgz", f"Unpacking {web.url}/my_model.tgz"]
-    assert find_source(url, progress=told).path == found.path
+    assert listener.copies == [f"Downloading {web.url}/my_model.tgz", f"Unpacking {web.url}/my_model.tgz"]
+    assert find_source(url, progress=listener).path == found.path
     assert [status for _, _, status in web.asked] == [200, 304]
-    assert len(told.copies) == 2
+    assert len(listener.copies) == 2
     assert left(cache) == [".urls"]
     written = b"".join(path.read_bytes() + path.name.encode() for path in cache.rglob("*.json"))
     assert b"s3cret" not in written
@@ -293,11 +291,11 @@ def test_nobody_is_asked_for_what_a_digest_names(web: FileServer) -> None:
 def test_without_a_network_the_last_one_is_taken(web: FileServer, cache: Path) -> None:
     url = Url(f"{web.url}/my_model.tgz")
     found = find_source(url)
-    told = Told()
+    listener = Told()
     web.files["/my_model.tgz"] += b" "
     web.cut = 0
-    assert find_source(url, progress=told).path == found.path
-    assert "Taking what was there on" in told.notices[0]
+    assert find_source(url, progress=listener).path == found.path
+    assert "Taking what was there on" in listener.notices[0]
     assert left(cache) == [".urls"]
 
 
@@ -370,14 +368,14 @@ def test_names(archive: Path, half_plus_two: Path) -> None:
 
 
 def test_whoever_waits_is_told(archive: Path) -> None:
-    told = Told()
+    listener = Told()
     with Draft.begin(bytes_of(archive)):
-        waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": told})
+        waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": listener})
         waiting.start()
-        while not told.notices:
+        while not listener.notices:
             waiting.join(0.001)
     waiting.join(30)
-    assert told.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
+    assert listener.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
     assert len(cached_models()) == 1
 
 

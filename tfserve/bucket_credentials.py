@@ -5,7 +5,6 @@ Their values go to the server's process and nowhere else: to no label, no file, 
 
 from __future__ import annotations
 
-import configparser
 import os
 import shlex
 from collections.abc import Iterable, Mapping
@@ -104,6 +103,8 @@ def _profile(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read(path: str) -> dict[str, dict[str, str]]:
+    import configparser
+
     file = Path(os.path.expanduser(path))  # noqa: PTH111 - Path would raise where there is no home
     parser = configparser.RawConfigParser(strict=False, default_section="")
     try:

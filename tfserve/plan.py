@@ -13,13 +13,14 @@ from pathlib import Path, PurePosixPath
 
 from tfserve import __version__, images, labels
 from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
+from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.saved_model import Layout, ModelDirectory
-from tfserve.spec import ServeSpec
+from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = [
     "Binary",
-    "EngineFacts",
     "HostPorts",
     "LaunchPlan",
     "Mount",
@@ -28,7 +29,6 @@ __all__ = [
     "process_plan",
 ]
 
-NVIDIA_RUNTIME = "nvidia"
 _NO_CREDENTIALS = Credentials()
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
@@ -57,21 +57,6 @@ class HostPorts:
 
     rest: int | None
     grpc: int | None
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What is true of a Docker Engine.
-
-    Attributes:
-        rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
-        selinux: whether it labels containers, which keeps them from files that are not labelled for them.
-        runtimes: the names of its OCI runtimes.
-    """
-
-    rootless: bool = False
-    selinux: bool = False
-    runtimes: frozenset[str] = frozenset({"runc"})
 
 
 @dataclass(frozen=True)
@@ -113,7 +98,7 @@ class LaunchPlan:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
-        gpus: Docker's ``--gpus``; None for no device request.
+        gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
     """
 
     name: str
@@ -154,6 +139,7 @@ def container_plan(
     gpu: bool = False,
     user: tuple[int, int] | None = None,
     credentials: Credentials = _NO_CREDENTIALS,
+    packaged: tuple[str, ...] = (),
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
@@ -165,37 +151,46 @@ def container_plan(
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
         credentials: what it needs to read those in buckets.
+        packaged: the names of the models inside the image, when `spec` has none.
 
     Raises:
         UsageError: the image's name is wrong.
         SavedModelError: a model cannot be mounted whole.
     """
-    (model,) = spec.models
     for directory in directories:
         _check_links(directory)
+    models = tuple(model.name for model in spec.models) or packaged
+    runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
+    gpus = spec.gpus or GpuRequest()
+    fraction = spec.gpu_memory_fraction if gpu else None
     files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
     environment = {
-        "MODEL_NAME": model.name,
-        "MODEL_BASE_PATH": images.MODEL_ROOT,
+        # What is inside an image, that itself knows how to serve.
+        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models else {}),
+        **(gpus.environment if runtime else {}),
+        **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
         **{name: _secret_file(name) for name in files},
         **_plain(spec.environment),
     }
-    registered = NVIDIA_RUNTIME in engine.runtimes
     return LaunchPlan(
         name=spec.name,
-        models=(model.name,),
+        models=models,
         mounts=(
-            *(_mount(directory, f"{images.MODEL_ROOT}/{model.name}") for directory in directories),
+            *_mounts(spec, directories, images.MODEL_ROOT),
             *(Mount(str(path), _secret_file(name)) for name, path in files.items()),
         ),
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
         secrets={**credentials.variables, **_secret(spec.environment)},
-        # What the image makes of the variables stands before it, and the last one holds.
-        command=((f"--model_base_path={model.path}",) if model.in_bucket else ()) + spec.server_flags,
+        command=(
+            # What the image makes of the variables stands before it, and the last one holds.
+            *(f"--model_base_path={model.path}" for model in spec.models if model.in_bucket),
+            *([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()),
+            *spec.server_flags,
+        ),
         gpu=gpu,
-        labels=_labels(spec, directories, gpu=gpu),
+        labels=_labels(spec, models, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -206,8 +201,8 @@ def container_plan(
         cpus=spec.cpus,
         restart=spec.restart,
         remove=spec.remove,
-        runtime=NVIDIA_RUNTIME if gpu and registered else None,
-        gpus="all" if gpu and not registered else None,
+        runtime=runtime,
+        gpus=gpus.option if gpu and not runtime else None,
     )
 
 
@@ -232,8 +227,8 @@ def process_plan(
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
         GpuError: `spec` asks for a GPU.
     """
-    (model,) = spec.models
     _refuse_container_options(spec)
+    (model,) = spec.models
     if model.in_bucket and not binary.official:
         raise UsageError(
             f"tfserve's own model server reads models from disks alone, and {model.path} is in a bucket.",
@@ -256,13 +251,13 @@ def process_plan(
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
-        mounts=tuple(_mount(directory, base_path) for directory in directories),
+        mounts=_mounts(spec, directories, str(root)),
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
         environment=_plain(spec.environment),
         secrets=_secret(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
-        labels=_labels(spec, directories, gpu=False),
+        labels=_labels(spec, (model.name,), directories, gpu=False),
         remove=spec.remove,
     )
 
@@ -289,6 +284,11 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
+def _mounts(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> tuple[Mount, ...]:
+    here = [model.name for model in spec.models if not model.in_bucket]
+    return tuple(_mount(found, f"{root}/{name}") for name, found in zip(here, directories, strict=True))
+
+
 def _mount(directory: ModelDirectory, target: str) -> Mount:
     if directory.layout is Layout.BASE_PATH:
         return Mount(str(directory.path), target)
@@ -313,17 +313,19 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool) -> dict[str, str]:
-    found = iter(directories)
-    models = tuple(model if model.in_bucket else replace(model, path=next(found).path) for model in spec.models)
+def _labels(
+    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], *, gpu: bool
+) -> dict[str, str]:
+    paths = (directory.path for directory in directories)
+    found = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
     # Values of the environment may be secrets, and anybody on the engine can read a label.
-    written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
+    written = asdict(replace(spec, models=found, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
-    default = asdict(ServeSpec(name=spec.name, models=models))
+    default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {
         labels.NAME: spec.name,
-        labels.MODELS: json.dumps([model.name for model in spec.models]),
+        labels.MODELS: json.dumps(models),
         labels.GPU: json.dumps(gpu),
         labels.SPEC: json.dumps(asked, default=str),
         labels.VERSION: __version__,
@@ -346,8 +348,9 @@ def _refuse_container_options(spec: ServeSpec) -> None:
             f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
             hint="Leave it out, or use --engine docker.",
         )
-    if spec.gpu:
+    if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint="Use --engine docker for a GPU, or leave --gpu out.",
+            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
+            doctor=False,
         )

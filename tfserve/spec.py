@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.model_url import Url
 from tfserve.server_flags import SERVER_FLAGS_BY_NAME
 
@@ -36,6 +37,7 @@ _SET_BY_TFSERVE = {
     "bind_address": "--host",
 }
 _PORT = re.compile(r"[0-9]{1,5}")
+_FRACTION_FLAG = "--per_process_gpu_memory_fraction="
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class ServeSpec:
 
     Attributes:
         name: the server's name.
-        models: what it serves.
+        models: what it serves; none for the models that are inside `image`.
         image: the repository, with or without a tag; None for ``tensorflow/serving``.
         tag: the tag; None for the one in `image`, or ``latest``.
         platform: ``linux/amd64`` and the like; None for the engine's own.
@@ -112,6 +114,10 @@ class ServeSpec:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         gpu: True to require a GPU, False to refuse one, None to take one when there is one.
+        gpus: which GPUs; None for all. To name them is to require them, as it is to say how much memory they lend:
+        gpu_memory_fraction: the share of each GPU's memory that the server takes at its start, above 0 and up to 1;
+            None lets TensorFlow take nearly all.
+        gpu_memory_growth: whether it begins with little memory and takes more as it needs it.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
     """
 
@@ -129,12 +135,20 @@ class ServeSpec:
     restart: str | None = None
     remove: bool = False
     gpu: bool | None = None
+    gpus: GpuRequest | None = None
+    gpu_memory_fraction: float | None = None
+    gpu_memory_growth: bool = False
     server_flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
         check_platform(self.platform)
+        if not self.models and self.image is None:
+            raise UsageError(
+                "There is no model to serve: neither a MODEL_DIR nor an --image with a model inside.",
+                hint="Give one: tfserve run ./my_model, or tfserve run --image REPO:TAG",
+            )
         if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",
@@ -157,6 +171,35 @@ class ServeSpec:
                 "With neither REST nor gRPC published nobody could ask the server.",
                 hint="Leave one of --rest-port none and --grpc-port none out.",
             )
+        self._check_gpu()
+
+    def _check_gpu(self) -> None:
+        options = self._gpu_options()
+        if self.gpu is False and options:
+            raise UsageError(f"--no-gpu and {options[0]} contradict each other.", hint="Leave one of them out.")
+        fraction = self.gpu_memory_fraction
+        if fraction is not None and not 0 < fraction <= 1:
+            raise UsageError(
+                f"{fraction:g} is not a share of a GPU's memory.", hint="Give more than 0 and at most 1, such as 0.3."
+            )
+        if fraction is not None and any(flag.startswith(_FRACTION_FLAG) for flag in self.server_flags):
+            raise UsageError(
+                f"--gpu-memory-fraction and {_FRACTION_FLAG.rstrip('=')} are the same, and both were given.",
+                hint="Leave one of them out.",
+            )
+
+    @property
+    def wants_gpu(self) -> bool | None:
+        """`gpu`, where an option that only makes sense with a GPU requires one."""
+        return True if self._gpu_options() else self.gpu
+
+    def _gpu_options(self) -> list[str]:
+        given = {
+            "--gpus": self.gpus is not None,
+            "--gpu-memory-fraction": self.gpu_memory_fraction is not None,
+            "--gpu-memory-growth": self.gpu_memory_growth,
+        }
+        return [option for option, value in given.items() if value]
 
     def container_options(self) -> list[str]:
         """The options that were given and that only a container knows."""

@@ -13,8 +13,8 @@ import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
 
-COMMANDS = ["demo", "pull", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
-COMMANDS += ["predict", "metadata", "inspect", "cache"]
+COMMANDS = ["demo", "pull", "images", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
+COMMANDS += ["predict", "classify", "regress", "metadata", "inspect", "cache", "package", "devel", "build", "doctor"]
 
 
 def test_version(tfserve: Program) -> None:

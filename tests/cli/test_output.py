@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Served
 from tfserve.cli.output import Output
-from tfserve.errors import TfserveError, UsageError
+from tfserve.errors import GpuError, TfserveError, UsageError
 from tfserve.progress import LayerProgress
 
 Captured = pytest.CaptureFixture[str]
@@ -30,10 +30,16 @@ def test_all_else_goes_to_stderr(capsys: Captured) -> None:
         on_wait("Waiting for it")
     with output.pulling("tensorflow/serving:latest") as on_progress:
         on_progress(LayerProgress("abc", "Downloading", 1, 2))
-    with output.copying("Unpacking a\x1b", 1234567) as on_copied, output.copying("Downloading b", None):
+    with output.pushing("me/m:1") as on_progress:
+        on_progress(LayerProgress("abc", "Pushing", 1, 2))
+    with output.copying("Copying m", 1_500_000) as on_copied:
         on_copied(1)
-    expected = "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\n"
-    expected += "Unpacking a\\x1b (1.2 MB)\nDownloading b\n"
+    with output.copying("Downloading m\x1b", None):
+        pass
+    expected = (
+        "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\nPushing me/m:1\n"
+        "Copying m (1.5 MB)\nDownloading m\\x1b\n"
+    )
     assert capsys.readouterr() == ("", expected)
 
 
@@ -42,6 +48,13 @@ def test_an_error(capsys: Captured) -> None:
     assert capsys.readouterr() == ("", "Error: What is wrong.\n  one\n  two\\x1b[2J\nHint: What to do.\n")
     Output().error(TfserveError("What is wrong."))
     assert capsys.readouterr() == ("", "Error: What is wrong.\n")
+    Output().error(GpuError("What is wrong.", hint="What to do."))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "Hint: What to do.",
+        "To look at the whole machine: tfserve doctor",
+    ]
+    Output().error(TfserveError("What is wrong.", doctor=True))
+    assert capsys.readouterr().err.endswith("Hint: To look at the whole machine: tfserve doctor\n")
 
 
 def test_a_table_in_a_pipe_is_aligned(capsys: Captured) -> None:

@@ -6,16 +6,25 @@ from typing import Annotated
 
 import typer
 
-from tfserve.defaults import EngineChoice
+from tfserve.defaults import Api, EngineChoice
 
 __all__ = [
+    "ApiOption",
+    "CurlOption",
     "EngineOption",
+    "GpuOption",
     "JsonOption",
+    "LabelOption",
     "ModelArgument",
+    "OptionalModel",
     "OptionalName",
     "OptionalNames",
     "Sha256Option",
+    "SignatureOption",
     "TimeOption",
+    "TimeoutOption",
+    "UrlOption",
+    "VersionOption",
     "WaitOption",
 ]
 
@@ -23,13 +32,20 @@ EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
 ]
+GpuOption = Annotated[
+    bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-ModelArgument = Annotated[
-    str,
+_MODEL_HELP = (
+    "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), here or "
+    "at an https:// address"
+)
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL_DIR", help=f"{_MODEL_HELP}.")]
+OptionalModel = Annotated[
+    str | None,
     typer.Argument(
-        metavar="MODEL_DIR",
-        help="A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), "
-        "here or at an https:// address; or a base path in a bucket (s3://, gs://).",
+        metavar="[MODEL_DIR]",
+        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with one inside.",
     ),
 ]
 OptionalName = Annotated[
@@ -48,3 +64,15 @@ WaitOption = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0 for not at all."),
 ]
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="A server that tfserve did not start: http://HOST:PORT.")
+]
+ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve[local].")]
+VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
+SignatureOption = Annotated[
+    str | None, typer.Option("--signature", "-s", help="The signature to call.  [default: serving_default]")
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for the answer.")]
+CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl line, and ask nothing.")]

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption, ModelArgument, Sha256Option
+from tfserve.cli.options import EngineOption, GpuOption, JsonOption, OptionalModel, Sha256Option
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, UsageError
 
 __all__ = ["run"]
 
 
 def run(
-    model_dir: ModelArgument,
+    model_dir: OptionalModel = None,
     server_flags: Annotated[
         list[str] | None,
         typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
@@ -30,9 +30,18 @@ def run(
     ] = None,
     sha256: Sha256Option = None,
     engine: EngineOption = "auto",
-    gpu: Annotated[
-        bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+    gpu: GpuOption = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option("--gpus", metavar="all|N|0,2|UUID", help="Which GPUs: N of them, or these; device=0 for one."),
     ] = None,
+    gpu_memory_fraction: Annotated[
+        float | None,
+        typer.Option("--gpu-memory-fraction", metavar="F", help="Take this share of each GPU's memory, such as 0.3."),
+    ] = None,
+    gpu_memory_growth: Annotated[
+        bool, typer.Option("--gpu-memory-growth", help="Take a GPU's memory bit by bit, as it is needed.")
+    ] = False,
     rest_port: Annotated[
         str | None, typer.Option("--rest-port", metavar="PORT", help="Host port of REST: 8501, 0 for any, or none.")
     ] = None,
@@ -86,20 +95,33 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
+    from tfserve.gpu_request import GpuRequest
+    from tfserve.images import serving_image
     from tfserve.model_source import source_name
     from tfserve.model_url import parse_source
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
+    if model_dir is not None and model_dir.startswith("--"):  # what stands behind a lone -- is a server's flag
+        server_flags, model_dir = [model_dir, *(server_flags or ())], None
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
-    source = parse_source(model_dir)
-    model = next((given for given in (model_name, name) if given is not None), None)
-    if model is None:
-        model = source_name(source)
+    models: tuple[ModelSpec, ...] = ()
+    if model_dir is not None:
+        source = parse_source(model_dir)
+        model = next((given for given in (model_name, name) if given is not None), None)
+        if model is None:
+            model = source_name(source)
+        models = (ModelSpec(source, model, sha256),)
+    elif model_name is not None:
+        raise UsageError(
+            "The model inside an image has the name that it was packaged with.",
+            hint="Leave --model-name out; --name names the server.",
+        )
+    default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
     spec = ServeSpec(
-        name=model if name is None else name,
-        models=(ModelSpec(source, model, sha256),),
+        name=default if name is None else name,
+        models=models,
         image=image,
         tag=tag,
         platform=platform,
@@ -112,6 +134,9 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
+        gpus=None if gpus is None else GpuRequest.parse(gpus),
+        gpu_memory_fraction=gpu_memory_fraction,
+        gpu_memory_growth=gpu_memory_growth,
         server_flags=specs.parse_server_flags(server_flags or ()),
     )
     if dry_run:

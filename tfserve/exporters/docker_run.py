@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from tfserve.exporters.shell import shell_line
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
@@ -36,7 +37,7 @@ def docker_run(plan: LaunchPlan) -> str:
         "--cpus": None if plan.cpus is None else f"{plan.cpus:g}",
         "--restart": plan.restart,
         "--runtime": plan.runtime,
-        "--gpus": plan.gpus,
+        "--gpus": None if plan.gpus is None else _csv([plan.gpus]),
     }
     options += [f"{option}={value}" for option, value in optional.items() if value is not None]
     options += ["--rm"] if plan.remove else []
@@ -49,9 +50,12 @@ def _published(port: PublishedPort) -> str:
 
 
 def _mount(mount: Mount) -> str:
-    # docker reads the value as one line of CSV; https://docs.docker.com/engine/storage/bind-mounts/
-    line = io.StringIO()
     fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
-    fields += ["readonly"] if mount.read_only else []
+    return _csv([*fields, *(["readonly"] if mount.read_only else ())])
+
+
+def _csv(fields: Sequence[str]) -> str:
+    """What docker reads as one line of CSV; https://docs.docker.com/engine/storage/bind-mounts/."""
+    line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(fields)  # what is in the terminator is quoted in a field
     return line.getvalue().removesuffix("\r\n")

@@ -82,12 +82,13 @@ def _serve(options: Options) -> int:
     models = _models(options)
     _check(options)
     metrics_path = _metrics_path(options)
+    manager = _manager(models, options)
     c_api.library()
     import uvloop
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, _manager(models, options), metrics_path))
+        return loop.run_until_complete(_load_and_serve(options, manager, metrics_path))
     finally:
         loop.close()
 

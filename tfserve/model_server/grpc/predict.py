@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from tfserve.model_server.grpc.messages import answered_by, asked_model, model_spec, read_message
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
-from tfserve.model_server.runtime.tensor_protos import MalformedTensorError, ToProto, to_array, to_proto_fields
-from tfserve.model_server.runtime.tensors import Array, dtype_name
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
+from tfserve.protos.dtypes import Array, dtype_name
+from tfserve.protos.tensors import MalformedTensorError, ToProto, to_array, to_proto_fields
 from tfserve.protos.wire import length_delimited
 
 # Tags of PredictResponse, and of an entry of its map of outputs; all are length-delimited.

@@ -26,9 +26,9 @@ from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
-from tfserve.model_server.runtime.tensor_protos import to_proto_content, to_proto_fields
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.ports import in_url, is_free
+from tfserve.protos.tensors import to_proto_content, to_proto_fields
 
 Answer = Callable[[bytes, Any], Awaitable[bytes]]
 

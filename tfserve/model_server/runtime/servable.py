@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from asyncio import Future
 from collections.abc import Mapping
 
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.saved_model_pb2 import SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"

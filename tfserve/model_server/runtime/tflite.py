@@ -16,8 +16,8 @@ import numpy as np
 
 from tfserve.model_server import log
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef
 
 MODEL_FILE = "model.tflite"

@@ -1,4 +1,4 @@
-"""The progress bars of a pull, one for each layer, and of a copy; on a terminal."""
+"""The progress bars of images and models on their way, on a terminal: one for each layer, or one for a copy."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rich.text import Text
 from tfserve.printable import printable
 from tfserve.progress import LayerProgress
 
-_DONE = ("Pull complete", "Already exists")
-_MEASURED = ("Downloading", "Extracting")
+_DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
+_MEASURED = ("Downloading", "Extracting", "Pushing")
 
 
 @contextmanager
-def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
+def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     """Draws the bars while the block runs, and gives the function that moves them."""
     console = Console(stderr=True)
-    console.print(Text(f"Pulling {image}"))
+    console.print(Text(what))
     progress = Progress(
         TextColumn("{task.fields[layer]}", markup=False),
         TextColumn("{task.description}", markup=False),

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfserve.model_server.runtime.tensors import DT_STRING, MAX_RANK, Array, data_type, numpy_dtype
-from tfserve.model_server.status import StatusError
+from tfserve.protos.dtypes import DT_STRING, MAX_RANK, Array, NoNumpyDtypeError, data_type, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType, TensorProto, TensorShapeProto
 from tfserve.protos.wire import length_delimited, varint
 
@@ -84,8 +83,8 @@ def to_array(proto: TensorProto) -> Array:
     dtype: int = proto.dtype
     try:
         target = numpy_dtype(dtype)
-    except StatusError as failure:
-        raise MalformedTensorError(failure.message) from None
+    except NoNumpyDtypeError as error:
+        raise MalformedTensorError(str(error)) from None
     shape = _shape_of(proto.tensor_shape)
     size = math.prod(shape)
     content: bytes = proto.tensor_content
