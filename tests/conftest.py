@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +49,32 @@ def unloadable(copied: Callable[[str], Path]) -> Path:
     variables = model / "1" / "variables" / "variables.data-00000-of-00001"
     variables.write_bytes(variables.read_bytes()[:5])
     return model
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 256 kB; only root can make one."""
+    yield from _mounted(tmp_path / "small", "size=256k")
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A directory that cannot be written, not even by root."""
+    path = tmp_path / "read-only"
+    if os.geteuid() == 0:
+        yield from _mounted(path, "ro")
+        return
+    path.mkdir(mode=0o500)
+    yield path
+
+
+def _mounted(path: Path, options: str) -> Iterator[Path]:
+    path.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", path], check=True)
 
 
 @pytest.fixture

@@ -62,6 +62,22 @@ def test_lines_of_a_good_start(line: str) -> None:
         ("failed to allocate 1.00GiB: CUDA_ERROR_OUT_OF_MEMORY: out of memory", Exit(1), "ran out", "nvidia-smi"),
         (NO_VERSIONS, None, "no version", "tfserve inspect"),
         (NO_BASE_PATH, None, "does not see the model's directory", "shared"),
+        (
+            PREFIX
+            + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path s3://b/m "
+            "for servable m with error UNIMPLEMENTED: File system scheme 's3' not implemented (file: 's3://b/m')",
+            None,
+            "built without that file system",
+            "--tag 2.6.2",
+        ),
+        (
+            PREFIX
+            + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path gs://b/m "
+            "for servable m with error PERMISSION_DENIED: Error executing an HTTP request: HTTP response code 403",
+            None,
+            "The bucket does not let",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
         (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "may not read", "read permission"),
         (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "--tag"),
         (FAILED + "OUT_OF_RANGE: Read less bytes.", None, "of the model 'm' cannot be loaded: OUT_OF_RANGE", "inspect"),

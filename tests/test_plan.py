@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve import __version__, plan
+from tfserve.bucket_credentials import Credentials
 from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.exporters import command_line
 from tfserve.gpu_request import GpuRequest
+from tfserve.model_url import Url
 from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
@@ -277,3 +280,52 @@ def test_a_container_with_the_models_inside() -> None:
 def test_a_process_has_no_models_inside() -> None:
     with pytest.raises(UsageError, match="--image"):
         plan.process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))
+
+
+def in_bucket(url: str, **changes: Any) -> ServeSpec:
+    return spec(models=(ModelSpec(Url(url), "m"),), **changes)
+
+
+def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
+    credentials = Credentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
+    asked = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
+    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
+    assert made.mounts == ()
+    assert made.command == ("--model_base_path=s3://b/models/m", "--enable_batching=true")
+    assert made.environment == {"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models", "A": "b"}
+    assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
+    assert json.loads(made.labels["tfserve.spec"])["models"] == [{"path": "s3://b/models/m", "name": "m"}]
+
+
+def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
+    variable = "GOOGLE_APPLICATION_CREDENTIALS"
+    facts: dict[str, Any] = {
+        "engine": EngineFacts(),
+        "credentials": Credentials({}, {variable: Path("/home/a/k.json")}),
+    }
+    made = plan.container_plan(in_bucket("gs://b/m"), [], HostPorts(1, 2), **facts)
+    assert made.mounts == (Mount("/home/a/k.json", f"/run/secrets/{variable.lower()}"),)
+    assert made.environment[variable] == made.mounts[0].target
+    own = in_bucket("gs://b/m", environment={variable: "/in/the/image.json"})
+    made = plan.container_plan(own, [], HostPorts(1, 2), **facts)
+    assert (made.mounts, made.environment[variable]) == ((), "/in/the/image.json")
+
+
+def test_secrets_are_written_nowhere() -> None:
+    asked = spec(environment={"AWS_SECRET_ACCESS_KEY": "s3cret", "A": "b"})
+    for made in (container(asked=asked), process(asked)):
+        assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
+        assert "AWS_SECRET_ACCESS_KEY" not in made.environment
+        assert made.environment["A"] == "b"
+        assert "s3cret" not in plan.to_json(made) + repr(made) + command_line(made)
+        assert plan.from_json(plan.to_json(made)) == replace(made, secrets={})
+    assert " --env=AWS_SECRET_ACCESS_KEY " in command_line(container(asked=asked))
+
+
+def test_a_bucket_and_a_local_process() -> None:
+    facts: dict[str, Any] = {"ports": HostPorts(8501, 8500), "root": Path("/state/prod/models")}
+    made = plan.process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
+    assert made.mounts == ()
+    assert "--model_base_path=gs://b/m" in made.command
+    with pytest.raises(UsageError, match="reads models from disks alone, and gs://b/m is in a bucket"):
+        plan.process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)

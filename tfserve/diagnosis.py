@@ -148,6 +148,21 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
         ),
     ),
     (
+        _says("File system scheme"),
+        Diagnosis(
+            "The server cannot read such an address: its TensorFlow was built without that file system.",
+            "TensorFlow Serving's images read gs://, but s3:// only up to 2.6 (--tag 2.6.2). Or copy the model to this "
+            "machine, and serve the copy.",
+        ),
+    ),
+    (
+        _says("HTTP response code 401", "HTTP response code 403"),
+        Diagnosis(
+            "The bucket does not let the server read the model.",
+            "Name credentials that may read it: export GOOGLE_APPLICATION_CREDENTIALS=/path/key.json",
+        ),
+    ),
+    (
         _says("No versions of servable"),
         Diagnosis(
             "The server sees no version of the model under its base path.",

@@ -5,12 +5,14 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve import ports
+from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, name_taken
@@ -19,10 +21,11 @@ from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
+from tfserve.model_source import find_source
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
@@ -88,7 +91,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
     look = begin_look(spec, options.engine)
-    directories = _look_at_models(spec)
+    directories = _look_at_models(spec, progress)
     if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
@@ -109,30 +112,37 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
 def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
     """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
     look = begin_look(spec, choice)
-    directories = _look_at_models(spec)
+    directories = _look_at_models(spec, progress)
     try:
         engine, gpu = choose_engine(spec, choice, None, progress, look)
     except EngineUnavailableError as error:
         if choice != "docker" or not spec.models:
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
-        return container_plan(
+        plan = container_plan(
             spec,
             directories,
             _choose_ports(spec, None, set(), progress),
             engine=EngineFacts(),
             gpu=bool(spec.wants_gpu),
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
         )
-    return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    else:
+        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
+        progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
+    return plan
 
 
-def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
+def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
     # As for the server, the last of several flags holds.
     given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
     tags = frozenset((given or [SERVE_TAG])[-1].split(","))
-    directories = tuple(find_model(model.path) for model in spec.models)
+    directories = tuple(
+        find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models if not model.in_bucket
+    )
     for directory in directories:
         check_version(directory.newest, tags=tags)
     return directories

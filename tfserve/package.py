@@ -15,9 +15,10 @@ from tfserve.engines.docker_push import push_image
 from tfserve.errors import ImageError, NameTakenError, UsageError
 from tfserve.images import MODEL_ROOT, ImageReference
 from tfserve.model_archive import ModelArchive, layout
+from tfserve.model_source import find_source
 from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
 from tfserve.progress import Progress
-from tfserve.saved_model import check_version, find_model
+from tfserve.saved_model import check_version
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -50,7 +51,7 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
         ImageError: the base image cannot be had, or the image not be made or pushed.
     """
     client = engine.client
-    directories = {model.name: find_model(model.path) for model in spec.models}
+    directories = {model.name: find_source(model.path, progress=progress) for model in spec.models}
     for directory in directories.values():
         check_version(directory.newest)
     entries = layout(MODEL_ROOT, directories, spec.files)

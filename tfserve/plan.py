@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tfserve import __version__, images, labels
+from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.gpu_request import GpuRequest
@@ -28,6 +29,7 @@ __all__ = [
     "process_plan",
 ]
 
+_NO_CREDENTIALS = Credentials()
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
@@ -81,6 +83,7 @@ class LaunchPlan:
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
+        secrets: more of them, whose values are shown and written nowhere.
         command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
         gpu: whether it uses a GPU.
         labels: what tfserve has to know to find the server again.
@@ -105,6 +108,7 @@ class LaunchPlan:
     grpc: PublishedPort | None
     environment: Mapping[str, str]
     command: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     gpu: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
@@ -134,17 +138,19 @@ def container_plan(
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
+    credentials: Credentials = _NO_CREDENTIALS,
     packaged: tuple[str, ...] = (),
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where to publish it.
         engine: what is true of the engine.
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
+        credentials: what it needs to read those in buckets.
         packaged: the names of the models inside the image, when `spec` has none.
 
     Raises:
@@ -157,24 +163,32 @@ def container_plan(
     runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
     gpus = spec.gpus or GpuRequest()
     fraction = spec.gpu_memory_fraction if gpu else None
+    files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
     environment = {
         # What is inside an image, that itself knows how to serve.
         **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models else {}),
         **(gpus.environment if runtime else {}),
         **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
-        **spec.environment,
+        **{name: _secret_file(name) for name in files},
+        **_plain(spec.environment),
     }
     return LaunchPlan(
         name=spec.name,
         models=models,
-        mounts=tuple(
-            _mount(directory, f"{images.MODEL_ROOT}/{model.name}")
-            for model, directory in zip(spec.models, directories, strict=True)
+        mounts=(
+            *_mounts(spec, directories, images.MODEL_ROOT),
+            *(Mount(str(path), _secret_file(name)) for name, path in files.items()),
         ),
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
-        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *spec.server_flags),
+        secrets={**credentials.variables, **_secret(spec.environment)},
+        command=(
+            # What the image makes of the variables stands before it, and the last one holds.
+            *(f"--model_base_path={model.path}" for model in spec.models if model.in_bucket),
+            *([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()),
+            *spec.server_flags,
+        ),
         gpu=gpu,
         labels=_labels(spec, models, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
@@ -204,7 +218,7 @@ def process_plan(
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where it listens; each a port or None.
         binary: the program to run.
         root: the directory under which the engine links the models, as ``/models`` is in a container.
@@ -215,12 +229,16 @@ def process_plan(
     """
     _refuse_container_options(spec)
     (model,) = spec.models
-    (directory,) = directories
+    if model.in_bucket and not binary.official:
+        raise UsageError(
+            f"tfserve's own model server reads models from disks alone, and {model.path} is in a bucket.",
+            hint="Serve it with --engine docker, or copy it to this machine first.",
+        )
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
-    base_path = str(root / model.name)
+    base_path = str(model.path) if model.in_bucket else str(root / model.name)
     flags = [
         f"--port={ports.grpc or 0}",
         f"--rest_api_port={ports.rest or 0}",
@@ -233,10 +251,11 @@ def process_plan(
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
-        mounts=(_mount(directory, base_path),),
+        mounts=_mounts(spec, directories, str(root)),
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
-        environment=dict(spec.environment),
+        environment=_plain(spec.environment),
+        secrets=_secret(spec.environment),
         command=(*binary.argv, *flags, *spec.server_flags),
         labels=_labels(spec, (model.name,), directories, gpu=False),
         remove=spec.remove,
@@ -244,8 +263,10 @@ def process_plan(
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """Writes a plan as one JSON document."""
-    return json.dumps(asdict(plan))
+    """Writes a plan, without its secrets, as one JSON document."""
+    data = asdict(plan)
+    del data["secrets"]
+    return json.dumps(data)
 
 
 def from_json(text: str) -> LaunchPlan:
@@ -263,12 +284,29 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
+def _mounts(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> tuple[Mount, ...]:
+    here = [model.name for model in spec.models if not model.in_bucket]
+    return tuple(_mount(found, f"{root}/{name}") for name, found in zip(here, directories, strict=True))
+
+
 def _mount(directory: ModelDirectory, target: str) -> Mount:
     if directory.layout is Layout.BASE_PATH:
         return Mount(str(directory.path), target)
     version = directory.newest
     name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
     return Mount(str(version.path), str(PurePosixPath(target) / name))
+
+
+def _secret_file(variable: str) -> str:
+    return f"/run/secrets/{variable.lower()}"
+
+
+def _secret(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name in SECRET_VARIABLES}
+
+
+def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in SECRET_VARIABLES}
 
 
 def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
@@ -278,11 +316,11 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
 def _labels(
     spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], *, gpu: bool
 ) -> dict[str, str]:
-    found = tuple(
-        replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
-    )
+    paths = (directory.path for directory in directories)
+    found = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
     # Values of the environment may be secrets, and anybody on the engine can read a label.
     written = asdict(replace(spec, models=found, environment=dict.fromkeys(spec.environment, "")))
+    written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {

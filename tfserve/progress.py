@@ -39,8 +39,8 @@ class Progress(Protocol):
         """A push begins; as `pulling`."""
         ...
 
-    def copying(self, what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """A copy of `total` bytes begins; it gives a function that takes how many are copied so far."""
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """A copy of `total` bytes (None: unknown) begins; it gives a function that takes how many are copied so far."""
         ...
 
 
@@ -62,6 +62,6 @@ class Silent:
         """See `Progress.pushing`."""
         return nullcontext(lambda layer: None)
 
-    def copying(self, what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """See `Progress.copying`."""
         return nullcontext(lambda done: None)

@@ -37,7 +37,7 @@ SERVE_TAG = "serve"
 _MAX_VERSION = 2**63 - 1
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-_ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz")
+_ARCHIVE_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,9 @@ def _not_a_directory(path: Path) -> SavedModelError:
             hint=f"Give its directory: {shlex.quote(str(path.parent))}",
         )
     if suffix in _ARCHIVE_SUFFIXES:
-        return SavedModelError(f"{name!r} is an archive.", hint="Unpack it, and give the directory that it holds.")
+        return SavedModelError(
+            f"{name!r} is packed in a way that tfserve does not unpack.", hint="Pack it as .tar.gz, .tar or .zip."
+        )
     return SavedModelError(
         f"{name!r} is a file; a model is a directory.",
         hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",

@@ -7,7 +7,6 @@ import os
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from tfserve.client.numpy_client import Client
 from tfserve.client.rest import check_timeout
@@ -17,8 +16,9 @@ from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.interrupts import held
 from tfserve.launch import LaunchOptions, launch
+from tfserve.model_source import source_name
+from tfserve.model_url import parse_source
 from tfserve.progress import Progress, Silent
-from tfserve.saved_model import find_model
 from tfserve.spec import (
     ModelSpec,
     PortRequest,
@@ -88,6 +88,7 @@ def serve(
     *,
     name: str | None = None,
     model_name: str | None = None,
+    sha256: str | None = None,
     engine: EngineChoice = "auto",
     gpu: bool | None = None,
     gpus: str | None = None,
@@ -121,9 +122,11 @@ def serve(
     By default it takes nothing that another server could want: its name is new, and its ports are free ones.
 
     Args:
-        model: a directory of versions, one version, or a SavedModel.
+        model: a directory of versions, one version, or a SavedModel; an archive of one, or its ``https://`` address; or
+            a base path in a bucket (``s3://``, ``gs://``).
         name: the server's name; None for the model's with something unique behind it.
         model_name: the model's name; None for the directory's.
+        sha256: the digest that the archive has to have; None for any.
         engine: what runs it; ``auto`` takes Docker where there is one, else a local process.
         gpu: True to require a GPU, False to refuse one, None to take one when there is one.
         gpus: which GPUs: ``"all"``, a number of them, indices such as ``"0,2"`` or ``"device=0"``, or UUIDs.
@@ -154,11 +157,11 @@ def serve(
     check_timeout(timeout)
     if (rest_port if api == "rest" else grpc_port) is None:
         raise UsageError(f"A server that does not publish {api} cannot be asked over it.", hint="Choose the other api.")
-    path = Path(model)
-    served_name = find_model(path).default_name if model_name is None else model_name
+    source = parse_source(os.fspath(model))
+    served_name = source_name(source) if model_name is None else model_name
     spec = ServeSpec(
         name=f"{served_name[:100]}-{uuid.uuid4().hex[:8]}" if name is None else name,
-        models=(ModelSpec(path, served_name),),
+        models=(ModelSpec(source, served_name, sha256),),
         image=image,
         tag=tag,
         platform=platform,

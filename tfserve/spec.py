@@ -16,6 +16,7 @@ from pathlib import Path
 from tfserve import defaults
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
+from tfserve.model_url import Url
 from tfserve.server_flags import SERVER_FLAGS_BY_NAME
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
@@ -69,14 +70,29 @@ class PortRequest:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to serve: where it is on the host, and the name that clients use for it."""
+    """A model to serve.
 
-    path: Path
+    Attributes:
+        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
+            bucket, of which nothing is known until a server has read it.
+        name: the name that clients use for it.
+        sha256: the digest that the archive has to have; None for any, and for a directory.
+    """
+
+    path: Path | Url
     name: str
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the name."""
         check_name(self.name, kind="model", option="--model-name")
+        if self.sha256 is not None and self.in_bucket:
+            raise UsageError("What is in a bucket is no archive, and has no digest.", hint="Leave --sha256 out.")
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether the server itself reads it from a bucket."""
+        return isinstance(self.path, Url) and self.path.in_bucket
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.program import Program, assert_told
 from tfserve import cli
 
 COMMANDS = ["demo", "pull", "images", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
-COMMANDS += ["predict", "classify", "regress", "metadata", "inspect", "package", "devel", "build", "doctor"]
+COMMANDS += ["predict", "classify", "regress", "metadata", "inspect", "cache", "package", "devel", "build", "doctor"]
 
 
 def test_version(tfserve: Program) -> None:

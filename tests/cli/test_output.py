@@ -35,9 +35,11 @@ def test_all_else_goes_to_stderr(capsys: Captured) -> None:
         on_progress(LayerProgress("abc", "Pushing", 1, 2))
     with output.copying("Copying m", 1_500_000) as on_copied:
         on_copied(1)
+    with output.copying("Downloading m\x1b", None):
+        pass
     expected = (
         "by the way \\x1b\na line \\x1b\nWaiting for it\nPulling tensorflow/serving:latest\nPushing me/m:1\n"
-        "Copying m (1.5 MB)\n"
+        "Copying m (1.5 MB)\nDownloading m\\x1b\n"
     )
     assert capsys.readouterr() == ("", expected)
 

@@ -175,6 +175,24 @@ def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: 
     assert json.loads(as_json.stdout) == {"command": done.stdout.rstrip("\n")}
 
 
+def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
+    (tfserve.home / ".aws").mkdir()
+    (tfserve.home / ".aws" / "credentials").write_text("[default]\naws_access_key_id=A\naws_secret_access_key=s3cret\n")
+    done = tfserve("run", "s3://bucket/models/m", "--engine", "docker", "--rest-port", "0", "--dry-run", AWS_REGION="x")
+    assert done.returncode == 0, done.stderr
+    words = shlex.split(done.stdout)
+    assert {"--env=AWS_ACCESS_KEY_ID", "--env=AWS_SECRET_ACCESS_KEY", "--env=AWS_REGION"} < set(words)
+    assert words[-2:] == ["tensorflow/serving:latest", "--model_base_path=s3://bucket/models/m"]
+    assert "s3cret" not in done.stdout + done.stderr
+    assert "takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY from the shell's environment" in done.stderr
+
+
+def test_a_bucket_without_docker(tfserve: Program) -> None:
+    done = tfserve("run", "gs://bucket/m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0")
+    assert_told(done, 2, "gs://bucket/m is in a bucket", "--engine docker")
+    assert tfserve.left() == []
+
+
 def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> None:
     model = copied("it's a $(touch pwned) ä")
     done = tfserve("run", model, "--name", "m", *LOCAL, "--dry-run")

@@ -176,3 +176,19 @@ def test_an_engine_that_does_not_answer(tfserve: Tfserve, tmp_path: Path) -> Non
         ran = tfserve(*arguments, env=environment)
         assert ran.returncode == 4, ran.stderr
         assert "Hint:" in ran.stderr
+
+
+def test_a_bucket_that_the_server_cannot_read(
+    tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+) -> None:
+    name, keys = unique_name(), {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}
+    ran = tfserve("run", "s3://bucket/models/m", "--name", name, *PORTS, "--keep-failed", env=keys)
+    assert ran.returncode == 7, ran.stderr
+    assert "File system scheme 's3' not implemented (file: 's3://bucket/models/m')" in ran.stderr
+    assert "built without that file system" in ran.stderr
+    found = docker_client.api.inspect_container(f"tfserve-{name}")
+    assert {f"{key}={value}" for key, value in keys.items()} < set(found["Config"]["Env"])
+    assert found["Mounts"] == []
+    elsewhere = f"{found['Config']['Labels']}{found['Config']['Cmd']}{tfserve('logs', name).stdout}{ran.stderr}"
+    assert "s3://bucket/models/m" in elsewhere
+    assert "s3cret" not in elsewhere

@@ -120,6 +120,12 @@ _COMMANDS = {
         "Show what is in a SavedModel.",
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
     ),
+    "cache": _Command(
+        "cache",
+        "cache",
+        "List or clear the models unpacked from archives.",
+        ("tfserve cache", "tfserve cache clear 3f9a61"),
+    ),
     "package": _Command(
         "package",
         "package",

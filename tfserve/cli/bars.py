@@ -1,4 +1,4 @@
-"""The progress bars of images on their way, on a terminal: one for each layer, or one for the model that is copied."""
+"""The progress bars of images and models on their way, on a terminal: one for each layer, or one for a copy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
+from tfserve.printable import printable
 from tfserve.progress import LayerProgress
 
 _DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
@@ -47,7 +48,7 @@ def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
 
 
 @contextmanager
-def copy_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def copy_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Draws one bar while the block runs, and gives the function that moves it."""
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -56,10 +57,12 @@ def copy_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn(),
         console=Console(stderr=True),
     )
+    what = printable(what)
     task = progress.add_task(what, total=total)
 
     def move(done: int) -> None:
-        progress.update(task, completed=done, description=what if done < total else f"{what}, and storing it")
+        stored = total is not None and done >= total
+        progress.update(task, completed=done, description=f"{what}, and storing it" if stored else what)
 
     with progress:
         yield move

@@ -15,8 +15,11 @@ __all__ = [
     "GpuOption",
     "JsonOption",
     "LabelOption",
+    "ModelArgument",
+    "OptionalModel",
     "OptionalName",
     "OptionalNames",
+    "Sha256Option",
     "SignatureOption",
     "TimeOption",
     "TimeoutOption",
@@ -33,11 +36,26 @@ GpuOption = Annotated[
     bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+_MODEL_HELP = (
+    "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), here or "
+    "at an https:// address"
+)
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL_DIR", help=f"{_MODEL_HELP}.")]
+OptionalModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL_DIR]",
+        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with one inside.",
+    ),
+]
 OptionalName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The server; not needed when there is only one.")
 ]
 OptionalNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="The servers; not needed when there is only one.")
+]
+Sha256Option = Annotated[
+    str | None, typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the archive has to have.")
 ]
 TimeOption = Annotated[
     float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")

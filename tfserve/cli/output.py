@@ -123,10 +123,10 @@ class Output:
             yield on_progress
 
     @contextmanager
-    def copying(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Shows a copy: a bar on a terminal, one line elsewhere."""
         if not sys.stderr.isatty():
-            self.notice(f"{what} ({size_text(total)})")
+            self.notice(what if total is None else f"{what} ({size_text(total)})")
             yield lambda done: None
             return
         from tfserve.cli.bars import copy_bar

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,8 +14,10 @@ __all__ = ["package"]
 
 def package(
     model_dirs: Annotated[
-        list[Path],
-        typer.Argument(metavar="MODEL_DIR...", help="Directories of versions, single versions, or SavedModels."),
+        list[str],
+        typer.Argument(
+            metavar="MODEL_DIR...", help="Directories of versions, single versions, SavedModels, or archives of them."
+        ),
     ],
     *,
     image: Annotated[str, typer.Option("--image", metavar="REPO:TAG", help="The name of the image to make.")],
@@ -43,9 +44,10 @@ def package(
     from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
     from tfserve.images import serving_image
+    from tfserve.model_source import source_name
+    from tfserve.model_url import parse_source
     from tfserve.own_image import PackageSpec, parse_labels
     from tfserve.package import package as make
-    from tfserve.saved_model import find_model
     from tfserve.spec import ModelSpec
 
     output = Output(json_wanted=json)
@@ -54,9 +56,10 @@ def package(
             f"There are {len(model_dirs)} models and {len(name)} names.",
             hint="Give one --name for each model, or none.",
         )
-    names = name or [find_model(directory).default_name for directory in model_dirs]
+    sources = [parse_source(directory) for directory in model_dirs]
+    names = name or [source_name(source) for source in sources]
     spec = PackageSpec(
-        models=tuple(ModelSpec(directory, given) for directory, given in zip(model_dirs, names, strict=True)),
+        models=tuple(ModelSpec(source, given) for source, given in zip(sources, names, strict=True)),
         image=serving_image(image),
         base=serving_image(base, gpu=gpu),
         platform=platform,

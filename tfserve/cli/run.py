@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, GpuOption, JsonOption
+from tfserve.cli.options import EngineOption, GpuOption, JsonOption, OptionalModel, Sha256Option
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 from tfserve.errors import TfserveError, UsageError
@@ -17,13 +16,7 @@ __all__ = ["run"]
 
 
 def run(
-    model_dir: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[MODEL_DIR]",
-            help="A directory of versions, one version, or a SavedModel; none for an --image with one inside.",
-        ),
-    ] = None,
+    model_dir: OptionalModel = None,
     server_flags: Annotated[
         list[str] | None,
         typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
@@ -35,6 +28,7 @@ def run(
     model_name: Annotated[
         str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
     ] = None,
+    sha256: Sha256Option = None,
     engine: EngineOption = "auto",
     gpu: GpuOption = None,
     gpus: Annotated[
@@ -103,20 +97,22 @@ def run(
     from tfserve.cli.launched import show_launched
     from tfserve.gpu_request import GpuRequest
     from tfserve.images import serving_image
-    from tfserve.saved_model import find_model
+    from tfserve.model_source import source_name
+    from tfserve.model_url import parse_source
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
-    if model_dir is not None and str(model_dir).startswith("--"):  # what stands behind a lone -- is a server's flag
-        server_flags, model_dir = [str(model_dir), *(server_flags or ())], None
+    if model_dir is not None and model_dir.startswith("--"):  # what stands behind a lone -- is a server's flag
+        server_flags, model_dir = [model_dir, *(server_flags or ())], None
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
     models: tuple[ModelSpec, ...] = ()
     if model_dir is not None:
+        source = parse_source(model_dir)
         model = next((given for given in (model_name, name) if given is not None), None)
         if model is None:
-            model = find_model(model_dir).default_name
-        models = (ModelSpec(model_dir, model),)
+            model = source_name(source)
+        models = (ModelSpec(source, model, sha256),)
     elif model_name is not None:
         raise UsageError(
             "The model inside an image has the name that it was packaged with.",

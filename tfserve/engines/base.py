@@ -50,6 +50,7 @@ class Server:
         gpu: whether it uses a GPU.
         exit: how it ended; None while it runs.
         removes_itself: whether it is removed when it stops (``run --rm``).
+        mounts: the paths of its engine's machine that it sees.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Server:
     gpu: bool = False
     exit: Exit | None = None
     removes_itself: bool = False
+    mounts: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

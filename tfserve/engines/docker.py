@@ -65,6 +65,7 @@ class DockerEngine:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
+        from tfserve.bucket_credentials import find_credentials
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
@@ -76,6 +77,7 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
             packaged=packaged,
         )
 
@@ -271,7 +273,7 @@ def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
         "image": plan.image,
         "command": list(plan.command) or None,
         "name": plan.container_name,
-        "environment": dict(plan.environment),
+        "environment": {**plan.environment, **plan.secrets},
         "ports": [port.server_port for port in published],
         "labels": dict(plan.labels),
         "user": plan.user,
@@ -304,6 +306,7 @@ def _server(data: dict[str, Any]) -> Server:
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
         removes_itself=_label(written, labels.SPEC, dict).get("remove") is True,
+        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
     )
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ class LocalEngine:
         """Starts the process of `plan`; see `Engine.launch`."""
         directory = local_state.create(plan)
         try:
-            return self._spawn(directory)
+            return self._spawn(directory, plan.secrets)
         except BaseException:
             directory.remove()
             raise
@@ -140,7 +140,8 @@ class LocalEngine:
         if original.running:
             self._spawn(directory)
 
-    def _spawn(self, directory: ServerDirectory) -> Server:
+    def _spawn(self, directory: ServerDirectory, secrets: Mapping[str, str] | None = None) -> Server:
+        """Starts the process; `secrets` are not in its record, so that a later start takes those of its environment."""
         record = directory.read()
         if record is None:
             raise NotReadyError(f"The record of the server {directory.path.name!r} cannot be read.")
@@ -159,7 +160,7 @@ class LocalEngine:
                     stdout=log,
                     stderr=log,
                     cwd=directory.path,
-                    env={**os.environ, **record.plan.environment},
+                    env={**os.environ, **record.plan.environment, **(secrets or {})},
                     pass_fds=[lock],
                     start_new_session=True,
                 )
@@ -197,6 +198,7 @@ class LocalEngine:
             pid=record.pid if alive else None,
             exit=None if alive else self._exit(record),
             removes_itself=plan.remove,
+            mounts=tuple(mount.source for mount in plan.mounts),
         )
 
     def _damaged(self, directory: ServerDirectory) -> Server | None:

@@ -25,6 +25,7 @@ def docker_run(plan: LaunchPlan) -> str:
         *(f"--publish={_published(port)}" for port in (plan.grpc, plan.rest) if port),
         *(f"--mount={_mount(mount)}" for mount in plan.mounts),
         *(f"--env={name}={value}" for name, value in plan.environment.items()),
+        *(f"--env={name}" for name in plan.secrets),  # docker takes the value from its own environment
         *(["--init"] if plan.init else []),
         *(f"--cap-drop={capability}" for capability in plan.dropped_capabilities),
         *(f"--security-opt={option}" for option in plan.security_options),
