@@ -211,3 +211,20 @@ def test_a_plan_without_one_of_its_parts(name: str) -> None:
     except ValueError:
         return
     assert getattr(made, name) == default or made.labels == {}
+
+
+def test_files_that_flags_name_are_mounted() -> None:
+    flags = ("--batching_parameters_file=/a/b c", "--enable_batching", "--ssl_config_file=/x", "--ssl_config_file=/y")
+    made = container(asked=spec(server_flags=flags))
+    assert made.mounts[1:] == (
+        Mount("/a/b c", "/etc/tfserve/batching_parameters_file"),
+        Mount("/y", "/etc/tfserve/ssl_config_file"),
+    )
+    assert made.command == (
+        "--enable_batching",
+        "--batching_parameters_file=/etc/tfserve/batching_parameters_file",
+        "--ssl_config_file=/etc/tfserve/ssl_config_file",
+    )
+    local = process(spec(server_flags=flags))
+    assert local.command[-4:] == flags
+    assert len(local.mounts) == 1

@@ -14,6 +14,7 @@ OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tens
 GRPC_PORT = 8500
 REST_PORT = 8501
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
+CONFIG_ROOT = "/etc/tfserve"  # where a container sees the text files that flags name
 
 # https://pkg.go.dev/github.com/distribution/reference
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"

@@ -22,13 +22,13 @@ from tfserve.plan import EngineFacts, HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
+from tfserve.server_flags import check_flag_files, flag_value
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 
 __all__ = ["LaunchOptions", "Launched", "launch", "make_plan", "restart"]
 
 _ATTEMPTS = 4
-_TAGS_FLAG = "--saved_model_tags="
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
 
 def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
-    # As for the server, the last of several flags holds.
-    given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
-    tags = frozenset((given or [SERVE_TAG])[-1].split(","))
+    given = flag_value(spec.server_flags, "saved_model_tags")
+    tags = frozenset((SERVE_TAG if given is None else given).split(","))
+    check_flag_files(spec.server_flags)
     directories = tuple(find_model(model.path) for model in spec.models)
     for directory in directories:
         check_version(directory.newest, tags=tags)

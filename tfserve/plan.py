@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from tfserve import __version__, images, labels
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.saved_model import Layout, ModelDirectory
+from tfserve.server_flags import flag_files
 from tfserve.spec import ServeSpec
 
 __all__ = [
@@ -33,7 +34,7 @@ _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 @dataclass(frozen=True)
 class Mount:
-    """A directory of the host (`source`) that the server sees as `target`."""
+    """A directory or file of the host (`source`) that the server sees as `target`."""
 
     source: str
     target: str
@@ -172,15 +173,16 @@ def container_plan(
         "MODEL_BASE_PATH": images.MODEL_ROOT,
         **spec.environment,
     }
+    flags, file_mounts = _mounted_files(spec.server_flags)
     registered = NVIDIA_RUNTIME in engine.runtimes
     return LaunchPlan(
         name=spec.name,
         models=(model.name,),
-        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"),),
+        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"), *file_mounts),
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
-        command=spec.server_flags,
+        command=flags,
         gpu=gpu,
         labels=_labels(spec, directories, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
@@ -275,6 +277,14 @@ def _mount(directory: ModelDirectory, target: str) -> Mount:
     version = directory.newest
     name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
     return Mount(str(version.path), str(PurePosixPath(target) / name))
+
+
+def _mounted_files(flags: Sequence[str]) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
+    """Returns `flags` as a container understands them, and the mounts of the files that they name."""
+    inside = {name: f"{images.CONFIG_ROOT}/{name}" for name, _ in flag_files(flags)}
+    kept = [flag for flag in flags if flag[2:].partition("=")[0] not in inside]
+    mounts = tuple(Mount(str(path), inside[name]) for name, path in flag_files(flags))
+    return (*kept, *(f"--{name}={target}" for name, target in inside.items())), mounts
 
 
 def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:

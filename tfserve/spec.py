@@ -6,16 +6,14 @@ the two together.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
-from tfserve.server_flags import SERVER_FLAGS_BY_NAME
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
 
@@ -27,13 +25,6 @@ _SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
 _MEMORY_LIMIT = 2**63
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
-_SET_BY_TFSERVE = {
-    "port": "--grpc-port",
-    "rest_api_port": "--rest-port",
-    "model_name": "--name or --model-name",
-    "model_base_path": "MODEL_DIR",
-    "bind_address": "--host",
-}
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -238,35 +229,3 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
             value = inherited[name]
         environment[name] = value
     return environment
-
-
-def parse_server_flags(flags: Sequence[str]) -> tuple[str, ...]:
-    """Checks what stands after ``--`` against the flags of ``tensorflow_model_server``.
-
-    The official server prints its usage for an unknown flag and starts all the same, so a typing error would go
-    unnoticed until it matters.
-
-    Raises:
-        UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
-    """
-    for flag in flags:
-        if not flag.startswith("--"):
-            raise UsageError(
-                f"{flag!r} is not a server flag.",
-                hint="Server flags stand after a lone --, as --name=value: tfserve run DIR -- --enable_batching=true",
-            )
-        name, separator, value = flag[2:].partition("=")
-        if name in _SET_BY_TFSERVE:
-            raise UsageError(
-                f"--{name} is set by tfserve.", hint=f"Use {_SET_BY_TFSERVE[name]} of tfserve run instead."
-            )
-        known = SERVER_FLAGS_BY_NAME.get(name)
-        if known is None:
-            near = difflib.get_close_matches(name, SERVER_FLAGS_BY_NAME, n=1)
-            hint = f"Did you mean --{near[0]}?" if near else "tfserve-model-server --help lists them all."
-            raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
-        if not separator and known.type != "bool":
-            raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")
-        if separator and known.parse(value) is None:
-            raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
-    return tuple(flags)

@@ -14,7 +14,7 @@ from tests.program import Program, assert_told
 from tfserve import cli
 
 COMMANDS = ["demo", "pull", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
-COMMANDS += ["predict", "metadata", "inspect"]
+COMMANDS += ["predict", "metadata", "flags", "inspect"]
 
 
 def test_version(tfserve: Program) -> None:

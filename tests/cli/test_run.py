@@ -82,6 +82,7 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--", "--enable_bacthing=true"], 2, "Did you mean --enable_batching?"),
         (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
         (["{model}", "--", "--saved_model_tags=tpu"], 3, "tagged tpu"),
+        (["{model}", "--", "--ssl_config_file=no/such"], 2, "no/such', which --ssl_config_file names, is not there"),
     ],
 )
 def test_bad_input(tfserve: Program, half_plus_two: Path, arguments: list[str], code: int, words: str) -> None:
@@ -317,3 +318,11 @@ def test_two_at_the_same_moment_on_the_default_port(tfserve: Program, half_plus_
     assert len({server["rest_url"] for server in said}) == 2
     assert len({server["pid"] for server in said}) == 2
     assert tfserve("rm", "--force", "one", "two").returncode == 0
+
+
+def test_a_file_that_a_flag_names(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    (tmp_path / "a b.txt").write_text("prometheus_config { enable: true }")
+    flag = f"--monitoring_config_file={os.path.relpath(tmp_path / 'a b.txt')}"
+    done = tfserve("run", half_plus_two, *LOCAL, "--json", "--", flag)
+    with urlopen(f"{json.loads(done.stdout)['rest_url']}/monitoring/prometheus/metrics", timeout=10) as page:
+        assert b"# TYPE" in page.read()

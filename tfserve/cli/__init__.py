@@ -90,6 +90,12 @@ _COMMANDS = {
         "Show the signatures a server has.",
         ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
     ),
+    "flags": _Command(
+        "flags",
+        "flags",
+        "List the flags of tensorflow_model_server.",
+        ("tfserve flags", "tfserve flags batching"),
+    ),
     "inspect": _Command(
         "inspect",
         "inspect",

@@ -89,6 +89,7 @@ def run(
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
     from tfserve.saved_model import find_model
+    from tfserve.server_flags import parse_server_flags
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
@@ -112,7 +113,7 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
-        server_flags=specs.parse_server_flags(server_flags or ()),
+        server_flags=parse_server_flags(server_flags or (), Path()),
     )
     if dry_run:
         from tfserve.exporters import command_line
