@@ -14,6 +14,7 @@ from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.plan import Binary, EngineFacts, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.version_policy import VersionPolicy
 
 OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)
 OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True)
@@ -30,7 +31,7 @@ def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, 
 
 
 def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
-    settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod/models"), **facts}
+    settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod"), **facts}
     return plan.process_plan(asked or spec(), [directory], **settings)
 
 
@@ -139,9 +140,9 @@ def test_the_plan_of_a_process() -> None:
         "tfserve.model_server",
         "--port=0",
         "--rest_api_port=8501",
+        "--bind_address=127.0.0.2",
         "--model_name=m",
         "--model_base_path=/state/prod/models/m",
-        "--bind_address=127.0.0.2",
         "--enable_batching",
     )
     assert made.mounts == (Mount("/data/m", "/state/prod/models/m"),)
@@ -210,7 +211,7 @@ def test_a_plan_without_one_of_its_parts(name: str) -> None:
         made = plan.from_json(json.dumps(data))
     except ValueError:
         return
-    assert getattr(made, name) == default or made.labels == {}
+    assert getattr(made, name) in (default, {})
 
 
 def test_files_that_flags_name_are_mounted() -> None:
@@ -228,3 +229,80 @@ def test_files_that_flags_name_are_mounted() -> None:
     local = process(spec(server_flags=flags))
     assert local.command[-4:] == flags
     assert len(local.mounts) == 1
+
+
+TWO = (ModelSpec(Path("/data/m"), "a", VersionPolicy(2), {"stable": 3}), ModelSpec(Path("/data/m/3"), "b"))
+DIRECTORIES = [BASE, ModelDirectory(Path("/data/m/3"), Layout.VERSION, (ModelVersion(3, Path("/data/m/3")),), "m")]
+CONFIG = """\
+model_config_list {
+  config {
+    name: "a"
+    base_path: "/models/a"
+    model_platform: "tensorflow"
+    model_version_policy {
+      latest {
+        num_versions: 2
+      }
+    }
+    version_labels {
+      key: "stable"
+      value: 3
+    }
+  }
+  config {
+    name: "b"
+    base_path: "/models/b"
+    model_platform: "tensorflow"
+  }
+}
+"""
+LABELS = "--allow_version_labels_for_unavailable_models=true"
+
+
+def test_several_models_in_a_container() -> None:
+    asked = spec(models=TWO, server_flags=("--enable_batching",))
+    made = plan.container_plan(asked, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
+    assert made.models == ("a", "b")
+    assert made.mounts == (Mount("/data/m", "/models/a"), Mount("/data/m/3", "/models/b/3"))
+    assert made.files == {"/models.config": CONFIG}
+    assert made.command == ("--model_config_file=/models.config", LABELS, "--enable_batching")
+    assert made.environment == {}
+    assert made.labels["tfserve.config"] == "/models.config"
+    assert json.loads(made.labels["tfserve.spec"])["models"] == [
+        {"path": "/data/m", "name": "a", "versions": {"latest": 2, "specific": []}, "labels": {"stable": 3}},
+        {"path": "/data/m/3", "name": "b"},
+    ]
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+def test_several_models_in_a_process() -> None:
+    made = plan.process_plan(spec(models=TWO), DIRECTORIES, HostPorts(1, 2), binary=OWN, root=Path("/state/prod"))
+    assert made.mounts == (
+        Mount("/data/m", "/state/prod/models/a"),
+        Mount("/data/m/3", "/state/prod/models/b/3"),
+    )
+    assert made.files == {"/state/prod/models.config": CONFIG.replace("/models/", "/state/prod/models/")}
+    assert made.command[-2:] == ("--model_config_file=/state/prod/models.config", LABELS)
+
+
+def test_one_model_that_may_change_has_a_config_too() -> None:
+    for changes in ({"versions": VersionPolicy()}, {"labels": {"stable": 3}}):
+        made = container(asked=spec(models=(replace(spec().models[0], **changes),)))
+        assert 'name: "m"' in made.files["/models.config"]
+
+
+def test_a_users_own_config_is_mounted_and_never_rewritten() -> None:
+    models = (ModelSpec(Path("/data/link"), "m", VersionPolicy(None)),)
+    asked = spec(models=models, config=Path("/home/models.config"))
+    made = container(asked=asked)
+    assert made.mounts == (
+        Mount("/home/models.config", "/etc/tfserve/models.config"),
+        Mount("/data/m", "/data/link"),  # where the file says it is
+    )
+    assert made.command == ("--model_config_file=/etc/tfserve/models.config", LABELS)
+    assert made.files == {}
+    local = process(asked)
+    assert (local.mounts, local.files) == ((), {})
+    assert local.command[-2] == "--model_config_file=/home/models.config"
+    with pytest.raises(SavedModelError, match="is one version"):
+        container(DIRECTORIES[1], asked)

@@ -24,7 +24,8 @@ from tfserve.readiness import wait_until_ready
 from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
 from tfserve.server_flags import check_flag_files, flag_value
 from tfserve.smoke_test import SmokeTest, smoke_test
-from tfserve.spec import PortRequest, ServeSpec
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.version_policy import VersionPolicy, check_labels
 
 __all__ = ["LaunchOptions", "Launched", "launch", "make_plan", "restart"]
 
@@ -130,9 +131,24 @@ def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
     tags = frozenset((SERVE_TAG if given is None else given).split(","))
     check_flag_files(spec.server_flags)
     directories = tuple(find_model(model.path) for model in spec.models)
-    for directory in directories:
-        check_version(directory.newest, tags=tags)
+    for model, directory in zip(spec.models, directories, strict=True):
+        _check_versions(model, directory, tags)
     return directories
+
+
+def _check_versions(model: ModelSpec, directory: ModelDirectory, tags: frozenset[str]) -> None:
+    there = [version.number for version in directory.versions]
+    policy = model.versions or VersionPolicy()
+    served = policy.served(there)
+    if missing := sorted(set(policy.specific).difference(there)):
+        raise UsageError(
+            f"The model {model.name!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
+            hint="Serve others: --versions latest, all, or their numbers.",
+        )
+    check_labels(model.name, model.labels, served)
+    for version in directory.versions:
+        if version.number in served:
+            check_version(version, tags=tags)
 
 
 def _launch_on_free_ports(

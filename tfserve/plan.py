@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tfserve import __version__, images, labels
 from tfserve.errors import GpuError, SavedModelError, UsageError
-from tfserve.saved_model import Layout, ModelDirectory
-from tfserve.server_flags import flag_files
+from tfserve.mounts import Mount, Sight, container_sight, process_sight
+from tfserve.saved_model import ModelDirectory
 from tfserve.spec import ServeSpec
 
 __all__ = [
@@ -30,15 +30,6 @@ __all__ = [
 
 NVIDIA_RUNTIME = "nvidia"
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A directory or file of the host (`source`) that the server sees as `target`."""
-
-    source: str
-    target: str
-    read_only: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,7 @@ class LaunchPlan:
         name: the server's name.
         models: the names of its models.
         mounts: what it sees of the host.
+        files: text files that it sees as its own: path -> content.
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
@@ -121,6 +113,7 @@ class LaunchPlan:
     grpc: PublishedPort | None
     environment: Mapping[str, str]
     command: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
@@ -165,26 +158,22 @@ def container_plan(
         UsageError: the image's name is wrong.
         SavedModelError: a model cannot be mounted whole.
     """
-    (model,) = spec.models
-    (directory,) = directories
-    _check_links(directory)
-    environment = {
-        "MODEL_NAME": model.name,
-        "MODEL_BASE_PATH": images.MODEL_ROOT,
-        **spec.environment,
-    }
-    flags, file_mounts = _mounted_files(spec.server_flags)
+    for directory in directories:
+        _check_links(directory)
+    sight = container_sight(spec, directories)
+    named = {"MODEL_NAME": spec.models[0].name, "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.fixed else {}
     registered = NVIDIA_RUNTIME in engine.runtimes
     return LaunchPlan(
         name=spec.name,
-        models=(model.name,),
-        mounts=(_mount(directory, f"{images.MODEL_ROOT}/{model.name}"), *file_mounts),
+        models=tuple(model.name for model in spec.models),
+        mounts=sight.mounts,
+        files=sight.files,
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
-        environment=environment,
-        command=flags,
+        environment={**named, **spec.environment},
+        command=sight.flags,
         gpu=gpu,
-        labels=_labels(spec, directories, gpu=gpu),
+        labels=_labels(spec, directories, sight, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -215,38 +204,32 @@ def process_plan(
         directories: the models of `spec`, in its order.
         ports: where it listens; each a port or None.
         binary: the program to run.
-        root: the directory under which the engine links the models, as ``/models`` is in a container.
+        root: the server's own directory, in which the engine links the models, as ``/models`` is in a container.
 
     Raises:
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
         GpuError: `spec` asks for a GPU.
     """
-    (model,) = spec.models
-    (directory,) = directories
     _refuse_container_options(spec)
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
-    base_path = str(root / model.name)
-    flags = [
-        f"--port={ports.grpc or 0}",
-        f"--rest_api_port={ports.rest or 0}",
-        f"--model_name={model.name}",
-        f"--model_base_path={base_path}",
-    ]
+    sight = process_sight(spec, directories, str(root))
+    flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]
     if not binary.official:
         flags.append(f"--bind_address={spec.host}")
     host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - what the official server does, said to the user
     return LaunchPlan(
         name=spec.name,
-        models=(model.name,),
-        mounts=(_mount(directory, base_path),),
+        models=tuple(model.name for model in spec.models),
+        mounts=sight.mounts,
+        files=sight.files,
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
         environment=dict(spec.environment),
-        command=(*binary.argv, *flags, *spec.server_flags),
-        labels=_labels(spec, directories, gpu=False),
+        command=(*binary.argv, *flags, *sight.flags),
+        labels=_labels(spec, directories, sight, gpu=False),
         remove=spec.remove,
     )
 
@@ -271,32 +254,17 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
-def _mount(directory: ModelDirectory, target: str) -> Mount:
-    if directory.layout is Layout.BASE_PATH:
-        return Mount(str(directory.path), target)
-    version = directory.newest
-    name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
-    return Mount(str(version.path), str(PurePosixPath(target) / name))
-
-
-def _mounted_files(flags: Sequence[str]) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
-    """Returns `flags` as a container understands them, and the mounts of the files that they name."""
-    inside = {name: f"{images.CONFIG_ROOT}/{name}" for name, _ in flag_files(flags)}
-    kept = [flag for flag in flags if flag[2:].partition("=")[0] not in inside]
-    mounts = tuple(Mount(str(path), inside[name]) for name, path in flag_files(flags))
-    return (*kept, *(f"--{name}={target}" for name, target in inside.items())), mounts
-
-
 def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool) -> dict[str, str]:
+def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool) -> dict[str, str]:
     models = tuple(
         replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
     )
     # Values of the environment may be secrets, and anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
+    written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=models))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return {
@@ -305,6 +273,7 @@ def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], *, gpu: bool
         labels.GPU: json.dumps(gpu),
         labels.SPEC: json.dumps(asked, default=str),
         labels.VERSION: __version__,
+        **({labels.CONFIG: next(iter(sight.files))} if sight.files else {}),
     }
 
 

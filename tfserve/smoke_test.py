@@ -32,31 +32,39 @@ class SmokeTest:
 
 
 def smoke_test(server: Server, request: bytes | None, progress: Progress) -> SmokeTest | None:
-    """Sends one predict request to the first model of `server`.
+    """Sends one predict request to each model of `server`.
 
     Args:
         server: a server that is ready.
-        request: the body to send; None for the smallest that the model's signature allows.
+        request: the body to send to the first model; None for the smallest that the model's signature allows.
         progress: told when there is nothing to ask.
 
     Returns:
-        What came back; None where nothing can be asked: REST is not published, or no signature is for predict.
+        What came back from the first model; None where nothing can be asked: REST is not published, or no signature is
+        for predict.
 
     Raises:
         NotReadyError: the server refused or failed the request, or answered with something that is no answer.
     """
+    if server.rest_url is None:
+        progress.notice("No smoke test: REST is not published.")
+        return None
+    first = _ask(server, server.rest_url, server.models[0], request, progress)
+    for model in server.models[1:]:
+        _ask(server, server.rest_url, model, None, progress)
+    return first
+
+
+def _ask(server: Server, url: str, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
     from tfserve.client.rest import RestClient
     from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
 
-    if server.rest_url is None:
-        progress.notice("No smoke test: REST is not published.")
-        return None
-    model = server.models[0]
+    of_model = f" of {model}" if len(server.models) > 1 else ""
     text_was_invented = False
     try:
-        with RestClient(server.rest_url, timeout=_TIMEOUT_SECONDS) as client:
+        with RestClient(url, timeout=_TIMEOUT_SECONDS) as client:
             if request is None:
                 name, signature = smoke_signature(client.metadata(model).signatures)
                 request = smallest_request(signature, name).body
@@ -66,16 +74,18 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
         try:
             return SmokeTest(strict_json(response.document), response.latency_ms)
         except ValueError as error:
-            raise malformed(server.rest_url, f"its answer is {error}") from None
+            raise malformed(url, f"its answer is {error}") from None
     except NothingToAskError as error:
-        progress.notice(f"No smoke test: {error.message}")
+        progress.notice(f"No smoke test{of_model}: {error.message}")
         return None
     except RequestError as error:
         if text_was_invented and isinstance(error, RefusedError) and error.status == 400:
-            progress.notice("No smoke test: the model refuses an empty string. Try it with --smoke-test FILE.")
+            progress.notice(
+                f"No smoke test{of_model}: the model refuses an empty string. Try it with --smoke-test FILE."
+            )
             return None
         raise NotReadyError(
-            f"{server.name!r} is up, but failed its smoke test. {error.message}",
+            f"{server.name!r} is up, but failed its smoke test{of_model}. {error.message}",
             hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
             details=error.details,
         ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
+from tfserve.version_policy import VersionPolicy
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
 
@@ -58,10 +59,19 @@ class PortRequest:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to serve: where it is on the host, and the name that clients use for it."""
+    """A model to serve.
+
+    Attributes:
+        path: where it is on the host.
+        name: the name that clients use for it.
+        versions: which of its versions; None for the newest.
+        labels: names for versions -> their numbers.
+    """
 
     path: Path
     name: str
+    versions: VersionPolicy | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the name."""
@@ -75,6 +85,7 @@ class ServeSpec:
     Attributes:
         name: the server's name.
         models: what it serves.
+        config: the user's own ``models.config``, which says what `models` says; None for one of tfserve's, or none.
         image: the repository, with or without a tag; None for ``tensorflow/serving``.
         tag: the tag; None for the one in `image`, or ``latest``.
         platform: ``linux/amd64`` and the like; None for the engine's own.
@@ -92,6 +103,7 @@ class ServeSpec:
 
     name: str
     models: tuple[ModelSpec, ...]
+    config: Path | None = None
     image: str | None = None
     tag: str | None = None
     platform: str | None = None
@@ -109,6 +121,12 @@ class ServeSpec:
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
+        names = [model.name for model in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(
+                    f"There are two models {name!r}.", hint=f"Name one of them otherwise: PATH={name}_2, for example."
+                )
         check_platform(self.platform)
         if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
@@ -132,6 +150,11 @@ class ServeSpec:
                 "With neither REST nor gRPC published nobody could ask the server.",
                 hint="Leave one of --rest-port none and --grpc-port none out.",
             )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it serves the newest version of one model, which takes no ``models.config``."""
+        return self.config is None and [(m.versions, dict(m.labels)) for m in self.models] == [(None, {})]
 
     def container_options(self) -> list[str]:
         """The options that were given and that only a container knows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,14 +31,14 @@ def find_target(name: str | None, *, url: str | None = None, engine: EngineChoic
     """Finds the model to ask.
 
     Args:
-        name: the name of a server, whose first model is meant, or of a model; None for the only running server.
+        name: the name of a server of one model, or of a model, or ``SERVER/MODEL``; None for the only running server.
         url: the address of a server that tfserve did not start; then `name` is the model's.
         engine: where to look for servers.
 
     Raises:
         NoSuchServerError: there is none, or it is stopped.
         RequestError: it has no REST API.
-        UsageError: several servers come into question; or `url` without `name`.
+        UsageError: several servers or models come into question; or `url` without `name`.
     """
     if url is None:
         return _target(_find(name, engine), name)
@@ -76,7 +77,10 @@ def split_words(
 
 
 def _find(name: str | None, engine: EngineChoice) -> Server:
-    return find_server(name, engine, by_model=True, among=lambda server: server.running)[1]
+    server, separator, _ = (name or "").partition("/")  # which no name has in it
+    return find_server(
+        server if separator else name, engine, by_model=not separator, among=lambda server: server.running
+    )[1]
 
 
 def _target(server: Server, name: str | None) -> Target:
@@ -84,4 +88,23 @@ def _target(server: Server, name: str | None) -> Target:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
     if server.rest_url is None:
         raise RequestError(f"{server.name!r} has no REST API.", hint="It was started with --rest-port none.")
-    return Target(server.rest_url, name if name in server.models else server.models[0])
+    return Target(server.rest_url, _model(server, name))
+
+
+def _model(server: Server, name: str | None) -> str:
+    """Which model of `server` is meant by the name that was given."""
+    _, separator, model = (name or "").partition("/")
+    if separator and model not in server.models:
+        near = difflib.get_close_matches(model, server.models, n=1)
+        hint = f"Did you mean {server.name}/{near[0]}?" if near else f"It has: {', '.join(server.models)}."
+        raise UsageError(f"{server.name!r} has no model {model!r}.", hint=hint)
+    if separator:
+        return model
+    if name in server.models:
+        return str(name)
+    if len(server.models) > 1:
+        raise UsageError(
+            f"{server.name!r} serves several models: {', '.join(server.models)}.",
+            hint=f"Name one: {server.models[0]}, or {server.name}/{server.models[0]}",
+        )
+    return server.models[0]

@@ -13,7 +13,7 @@ import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
 
-COMMANDS = ["demo", "pull", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
+COMMANDS = ["demo", "pull", "run", "ps", "status", "models", "logs", "stop", "start", "restart", "rm"]
 COMMANDS += ["predict", "metadata", "flags", "inspect"]
 
 

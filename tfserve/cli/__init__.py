@@ -43,15 +43,21 @@ _COMMANDS = {
     "run": _Command(
         "run",
         "run",
-        "Serve a SavedModel: start, wait until ready, try.",
+        "Serve SavedModels: start, wait until ready, try.",
         (
             "tfserve run ./my_model",
-            "tfserve run ./my_model --name prod --rest-port 9000 --memory 2g -- --enable_batching=true",
+            "tfserve run ./a ./b=other --versions a:latest=2 --label a:canary=2 -- --enable_batching=true",
         ),
     ),
     "ps": _Command("servers", "ps", "List the servers, running and stopped.", ("tfserve ps", "tfserve ps --json")),
     "status": _Command(
         "servers", "status", "Show how one server does.", ("tfserve status my_model", "tfserve status my_model --json")
+    ),
+    "models": _Command(
+        "models",
+        "models",
+        "Show or change what a server serves.",
+        ("tfserve models prod", "tfserve models prod label my_model canary=2"),
     ),
     "logs": _Command(
         "logs",

@@ -8,13 +8,34 @@ import typer
 
 from tfserve.defaults import EngineChoice
 
-__all__ = ["EngineOption", "JsonOption", "OptionalName", "OptionalNames", "TimeOption", "WaitOption"]
+__all__ = [
+    "EngineOption",
+    "JsonOption",
+    "LabelsOption",
+    "OptionalName",
+    "OptionalNames",
+    "TimeOption",
+    "VersionsOption",
+    "WaitOption",
+]
 
 EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+LabelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="[MODEL:]LABEL=VERSION", help="A name for a version; repeatable."),
+]
+VersionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--versions",
+        metavar="[MODEL:]VERSIONS",
+        help="Which versions: latest, latest=2, all, or 1,3; repeatable.  [default: latest]",
+    ),
+]
 OptionalName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The server; not needed when there is only one.")
 ]

@@ -1,36 +1,47 @@
-"""``tfserve run``: one model, one server, ready and tried."""
+"""``tfserve run``: one server, of one model or several, ready and tried."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, VersionsOption
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, UsageError
+
+if TYPE_CHECKING:
+    from tfserve.spec import ModelSpec
 
 __all__ = ["run"]
 
 
 def run(
-    model_dir: Annotated[
-        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
-    ],
-    server_flags: Annotated[
+    words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
+        typer.Argument(
+            metavar="MODEL_DIR[=NAME]... [-- SERVER_FLAGS]",
+            help="Directories of versions, single versions, or SavedModels; after --, flags for "
+            "tensorflow_model_server as --name=value (tfserve flags).",
+        ),
     ] = None,
     *,
     name: Annotated[
-        str | None, typer.Option("--name", help="The server's and the model's name.  [default: the directory's]")
+        str | None, typer.Option("--name", help="The server's and the only model's name.  [default: the directory's]")
     ] = None,
     model_name: Annotated[
         str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="A models.config of your own, which names the models."),
+    ] = None,
+    versions: VersionsOption = None,
+    label: LabelsOption = None,
     engine: EngineOption = "auto",
     gpu: Annotated[
         bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
@@ -84,23 +95,22 @@ def run(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Serve a SavedModel: start, wait until ready, try. The trial is one predict request."""
+    """Serve SavedModels: start, wait until ready, try. The trial is one predict request to each."""
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
-    from tfserve.saved_model import find_model
     from tfserve.server_flags import parse_server_flags
-    from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+    from tfserve.spec import PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
-    model = next((given for given in (model_name, name) if given is not None), None)
-    if model is None:
-        model = find_model(model_dir).default_name
+    paths, server_flags = _split(words or [])
+    models = _models(paths, config, model_name, name, versions, label)
     spec = ServeSpec(
-        name=model if name is None else name,
-        models=(ModelSpec(model_dir, model),),
+        name=models[0].name if name is None else name,
+        models=models,
+        config=None if config is None else config.absolute(),
         image=image,
         tag=tag,
         platform=platform,
@@ -113,7 +123,7 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
-        server_flags=parse_server_flags(server_flags or (), Path()),
+        server_flags=parse_server_flags(server_flags, Path()),
     )
     if dry_run:
         from tfserve.exporters import command_line
@@ -140,6 +150,38 @@ def run(
     except TfserveError:  # nobody has learned of the server
         launched.engine.remove(launched.server)
         raise
+
+
+def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Splits what was typed into models, and flags for the server, which stand behind them."""
+    first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+    return words[:first], words[first:]
+
+
+def _models(
+    paths: Sequence[str],
+    config: Path | None,
+    model_name: str | None,
+    name: str | None,
+    versions: list[str] | None,
+    labels: list[str] | None,
+) -> tuple[ModelSpec, ...]:
+    """Reads which models to serve: those named on the command line, or in the user's own configuration."""
+    from tfserve.model_arguments import parse_models
+    from tfserve.models_config import read_models_config
+
+    if config is not None:
+        options = {"MODEL_DIR": paths, "--model-name": model_name, "--versions": versions, "--label": labels}
+        if beside := [option for option, value in options.items() if value]:
+            raise UsageError(
+                f"--config names the models, their versions and labels, and excludes {', '.join(beside)}.",
+                hint="Write it into that file, or leave --config out.",
+            )
+        return read_models_config(config)
+    if not paths:
+        raise UsageError("There is no model to serve.", hint="Name one: tfserve run MODEL_DIR, or --config FILE")
+    only = name if model_name is None and len(paths) == 1 else model_name
+    return parse_models(paths, name=only, versions=versions or (), labels=labels or ())
 
 
 def _request(source: str) -> bytes:
