@@ -306,3 +306,26 @@ def test_a_users_own_config_is_mounted_and_never_rewritten() -> None:
     assert local.command[-2] == "--model_config_file=/home/models.config"
     with pytest.raises(SavedModelError, match="is one version"):
         container(DIRECTORIES[1], asked)
+
+
+def test_blocks_become_files() -> None:
+    asked = spec(batching={"max_batch_size": 8}, monitoring="/metrics")
+    made = container(asked=asked)
+    assert made.files == {
+        "/batching_parameters.config": "max_batch_size { value: 8 }\n",
+        "/monitoring.config": 'prometheus_config { enable: true path: "/metrics" }\n',
+    }
+    assert made.command == (
+        "--enable_batching=true",
+        "--batching_parameters_file=/batching_parameters.config",
+        "--monitoring_config_file=/monitoring.config",
+    )
+    assert "tfserve.config" not in made.labels
+    assert made.environment["MODEL_NAME"] == "m"
+    local = process(asked)
+    assert set(local.files) == {"/state/prod/batching_parameters.config", "/state/prod/monitoring.config"}
+    assert "--batching_parameters_file=/state/prod/batching_parameters.config" in local.command
+    alone = container(asked=spec(batching={}))
+    assert (alone.command, alone.files) == (("--enable_batching=true",), {})
+    with pytest.raises(UsageError, match="--monitoring sets the server flag --monitoring_config_file"):
+        spec(monitoring="/", server_flags=("--monitoring_config_file=/x",))

@@ -34,7 +34,6 @@ def complaint(file: Path, flag: str = "batching_parameters_file") -> UsageError:
 @pytest.mark.parametrize(
     "flag",
     [
-        "--enable_batching",
         "--enable_batching=true",
         "--enable_batching=false",
         "--num_load_threads=-1",
@@ -91,6 +90,12 @@ def test_every_server_flag_takes_its_default() -> None:
             assert parse_server_flags([f"--{flag.name}={value}"])
 
 
+def test_each_flag_is_there_once_and_has_a_value() -> None:
+    given = ["--enable_batching", "--num_load_threads=1", "--enable_batching=false", "--num_load_threads=2"]
+    assert parse_server_flags(given) == ("--enable_batching=false", "--num_load_threads=2")
+    assert parse_server_flags(["--enable_batching"]) == ("--enable_batching=true",)
+
+
 def test_the_last_of_several_values_holds() -> None:
     flags = ["--saved_model_tags=a", "--enable_batching", "--saved_model_tags=b=c"]
     assert flag_value(flags, "saved_model_tags") == "b=c"
@@ -99,7 +104,12 @@ def test_the_last_of_several_values_holds() -> None:
 
 def test_paths_of_files_start_where_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    given = ["--ssl_config_file=a/b", "--monitoring_config_file=/c", "--batching_parameters_file=", "--enable_batching"]
+    given = [
+        "--ssl_config_file=a/b",
+        "--monitoring_config_file=/c",
+        "--batching_parameters_file=",
+        "--mixed_precision=",
+    ]
     assert parse_server_flags(given, Path("/d")) == ("--ssl_config_file=/d/a/b", *given[1:])
     flags = parse_server_flags(given, Path())
     assert list(flag_files(flags)) == [

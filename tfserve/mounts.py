@@ -13,11 +13,14 @@ from tfserve import images
 from tfserve.errors import SavedModelError
 from tfserve.saved_model import Layout, ModelDirectory
 from tfserve.server_flags import flag_files
+from tfserve.serving_files import batching_text, monitoring_text
 from tfserve.spec import ServeSpec
 
 __all__ = ["MODELS_CONFIG", "Mount", "Sight", "container_sight", "model_mount", "process_sight"]
 
 MODELS_CONFIG = "models.config"
+_BATCHING_FILE = "batching_parameters.config"
+_MONITORING_FILE = "monitoring.config"
 # Labels are checked by tfserve; the server would refuse them all at its start, when no version is loaded yet.
 _LABELS_FLAG = "--allow_version_labels_for_unavailable_models=true"
 
@@ -39,50 +42,53 @@ class Sight:
         mounts: of the host.
         flags: what tells it of its models, and those of the user, with paths as the server sees them.
         files: text files of its own: path -> content.
+        config: which of these files is its ``models.config``; None for none of them.
     """
 
     mounts: tuple[Mount, ...]
     flags: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
+    config: str | None = None
 
 
 def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Sight:
     """What a container sees; of one model at its newest version it learns by the image's variables."""
     inside = {name: f"{images.CONFIG_ROOT}/{name}" for name, _ in flag_files(spec.server_flags)}
-    files = tuple(Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags))
-    flags = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
-    flags += [f"--{name}={target}" for name, target in inside.items()]
+    mounts = [Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags)]
+    given = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
+    given += [f"--{name}={target}" for name, target in inside.items()]
+    block_flags, files = _blocks(spec, "")  # in a directory that every image has
+    flags = (*block_flags, *given)
+    models = zip(spec.models, directories, strict=True)
     if spec.config is not None:
         _check_layouts(spec, directories)
         config = f"{images.CONFIG_ROOT}/{MODELS_CONFIG}"
-        pairs = zip(spec.models, directories, strict=True)
-        mounts = (Mount(str(spec.config), config), *(Mount(str(found.path), str(model.path)) for model, found in pairs))
-        return Sight((*mounts, *files), (*_config_flags(config), *flags))
-    mounts = tuple(
-        model_mount(found, f"{images.MODEL_ROOT}/{model.name}")
-        for model, found in zip(spec.models, directories, strict=True)
-    )
+        own = [Mount(str(spec.config), config), *(Mount(str(found.path), str(model.path)) for model, found in models)]
+        return Sight((*own, *mounts), (*_config_flags(config), *flags), files)
+    named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
     if spec.fixed:
-        return Sight((*mounts, *files), tuple(flags))
-    config = f"/{MODELS_CONFIG}"  # in a directory that every image has
-    return Sight((*mounts, *files), (*_config_flags(config), *flags), {config: _config(spec, images.MODEL_ROOT)})
+        return Sight((*named, *mounts), flags, files)
+    config = f"/{MODELS_CONFIG}"
+    files = {config: _config(spec, images.MODEL_ROOT), **files}
+    return Sight((*named, *mounts), (*_config_flags(config), *flags), files, config)
 
 
 def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> Sight:
     """What a process sees, which has a directory of its own at `root`; the models are linked below it."""
+    block_flags, files = _blocks(spec, root)
+    flags = (*block_flags, *spec.server_flags)
     if spec.config is not None:
         _check_layouts(spec, directories)
-        return Sight((), (*_config_flags(str(spec.config)), *spec.server_flags))
+        return Sight((), (*_config_flags(str(spec.config)), *flags), files)
     models = f"{root}/models"
     mounts = tuple(
         model_mount(found, f"{models}/{model.name}") for model, found in zip(spec.models, directories, strict=True)
     )
     if spec.fixed:
         (model,) = spec.models
-        named = (f"--model_name={model.name}", f"--model_base_path={models}/{model.name}")
-        return Sight(mounts, (*named, *spec.server_flags))
+        return Sight(mounts, (f"--model_name={model.name}", f"--model_base_path={models}/{model.name}", *flags), files)
     config = f"{root}/{MODELS_CONFIG}"
-    return Sight(mounts, (*_config_flags(config), *spec.server_flags), {config: _config(spec, models)})
+    return Sight(mounts, (*_config_flags(config), *flags), {config: _config(spec, models), **files}, config)
 
 
 def model_mount(directory: ModelDirectory, target: str) -> Mount:
@@ -100,6 +106,21 @@ def _config(spec: ServeSpec, root: str) -> str:
     return to_text(
         ServedModel(model.name, f"{root}/{model.name}", model.versions or NEWEST, model.labels) for model in spec.models
     )
+
+
+def _blocks(spec: ServeSpec, root: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The flags and files, below `root`, of what `spec` says of batching and monitoring."""
+    flags: list[str] = []
+    files: dict[str, str] = {}
+    if spec.batching is not None:
+        flags.append("--enable_batching=true")
+        if spec.batching:
+            files[f"{root}/{_BATCHING_FILE}"] = batching_text(spec.batching)
+            flags.append(f"--batching_parameters_file={root}/{_BATCHING_FILE}")
+    if spec.monitoring is not None:
+        files[f"{root}/{_MONITORING_FILE}"] = monitoring_text(spec.monitoring)
+        flags.append(f"--monitoring_config_file={root}/{_MONITORING_FILE}")
+    return tuple(flags), files
 
 
 def _config_flags(config: str) -> tuple[str, str]:

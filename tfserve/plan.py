@@ -26,6 +26,7 @@ __all__ = [
     "PublishedPort",
     "container_plan",
     "process_plan",
+    "spec_json",
 ]
 
 NVIDIA_RUNTIME = "nvidia"
@@ -258,22 +259,27 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool) -> dict[str, str]:
+def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> str:
+    """What of a spec is not a default, as JSON; the values of its environment, which may be secrets, left out."""
     models = tuple(
         replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
     )
-    # Values of the environment may be secrets, and anybody on the engine can read a label.
+    # Anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=models))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
+    return json.dumps(asked, default=str)
+
+
+def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool) -> dict[str, str]:
     return {
         labels.NAME: spec.name,
         labels.MODELS: json.dumps([model.name for model in spec.models]),
         labels.GPU: json.dumps(gpu),
-        labels.SPEC: json.dumps(asked, default=str),
+        labels.SPEC: spec_json(spec, directories),
         labels.VERSION: __version__,
-        **({labels.CONFIG: next(iter(sight.files))} if sight.files else {}),
+        **({labels.CONFIG: sight.config} if sight.config else {}),
     }
 
 

@@ -51,12 +51,13 @@ def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> t
         directory: where the paths of text files start; None to leave them as they are.
 
     Returns:
-        The flags, with absolute paths of text files.
+        The flags, each once and with its value, the last one, and with absolute paths of text files.
 
     Raises:
         UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
     """
-    return tuple(_checked(flag, directory) for flag in flags)
+    checked = [_checked(flag, directory) for flag in flags]
+    return tuple({flag.partition("=")[0]: flag for flag in checked}.values())
 
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:
@@ -153,4 +154,4 @@ def _checked(flag: str, directory: Path | None) -> str:
         raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
     if known.file and value and directory is not None:
         return f"--{name}={(directory / value).absolute()}"
-    return flag
+    return flag if separator else f"{flag}=true"

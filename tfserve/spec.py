@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
+from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
@@ -26,6 +27,11 @@ _SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
 _MEMORY_LIMIT = 2**63
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
+_BLOCKS = {
+    "enable_batching": "batching",
+    "batching_parameters_file": "batching",
+    "monitoring_config_file": "monitoring",
+}
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -98,6 +104,8 @@ class ServeSpec:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         gpu: True to require a GPU, False to refuse one, None to take one when there is one.
+        batching: ``BatchingParameters``, for requests to be run together; None for one by one.
+        monitoring: the URL path of a page of Prometheus metrics; None for none.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
     """
 
@@ -116,6 +124,8 @@ class ServeSpec:
     restart: str | None = None
     remove: bool = False
     gpu: bool | None = None
+    batching: Mapping[str, BatchingValue] | None = None
+    monitoring: str | None = None
     server_flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -140,6 +150,11 @@ class ServeSpec:
             )
         if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
             raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
+        for flag in self.server_flags:
+            flag_name = flag[2:].partition("=")[0]
+            block = _BLOCKS.get(flag_name)
+            if block and getattr(self, block) is not None:
+                raise UsageError(f"--{block} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
         requested = (self.rest_port.number, self.grpc_port.number)
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(

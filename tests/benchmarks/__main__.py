@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import command_line, docker_run, many_rows, memory, model_server, throughput
+from tests.benchmarks import command_line, docker_run, many_rows, memory, model_server, throughput, up
 from tests.benchmarks.load import MissingToolError
 from tests.benchmarks.pairs import Effort, Row
 
 PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "commands": command_line.rows,
+    "up": up.rows,
     "start": model_server.rows,
     "docker": docker_run.rows,
     "rest": throughput.rest_rows,

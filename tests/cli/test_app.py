@@ -13,7 +13,24 @@ import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
 
-COMMANDS = ["demo", "pull", "run", "ps", "status", "models", "logs", "stop", "start", "restart", "rm"]
+COMMANDS = [
+    "demo",
+    "pull",
+    "run",
+    "up",
+    "down",
+    "config",
+    "init",
+    "schema",
+    "ps",
+    "status",
+    "models",
+    "logs",
+    "stop",
+    "start",
+    "restart",
+    "rm",
+]
 COMMANDS += ["predict", "metadata", "flags", "inspect"]
 
 

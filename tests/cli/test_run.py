@@ -160,7 +160,7 @@ def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: 
     assert done.returncode == 0
     words = shlex.split(done.stdout)
     assert words[:3] == ["docker", "run", "--detach"]
-    assert words[-2:] == ["tensorflow/serving:latest", "--enable_batching"]
+    assert words[-2:] == ["tensorflow/serving:latest", "--enable_batching=true"]
     assert "--publish=127.0.0.1:9001:8501" in words
     assert "--env=A=$(id)" in words
     assert f"--mount=type=bind,source={half_plus_two},target=/models/half_plus_two,readonly" in words

@@ -49,6 +49,27 @@ _COMMANDS = {
             "tfserve run ./a ./b=other --versions a:latest=2 --label a:canary=2 -- --enable_batching=true",
         ),
     ),
+    "up": _Command(
+        "up", "up", "Start the servers of a YAML file.", ("tfserve up", "tfserve up -f servers.yaml prod --dry-run")
+    ),
+    "down": _Command(
+        "up", "down", "Stop and remove the servers of a YAML file.", ("tfserve down", "tfserve down prod --time 30")
+    ),
+    "config": _Command(
+        "config",
+        "config",
+        "Show what a YAML file comes to.",
+        ("tfserve config", "tfserve config -f servers.yaml --json"),
+    ),
+    "init": _Command(
+        "config", "init", "Begin a YAML file.", ("tfserve init ./my_model", "tfserve init ./my_model -f servers.yaml")
+    ),
+    "schema": _Command(
+        "config",
+        "schema",
+        "Print the JSON Schema of the YAML file.",
+        ("tfserve schema", "tfserve schema > tfserve.schema.json"),
+    ),
     "ps": _Command("servers", "ps", "List the servers, running and stopped.", ("tfserve ps", "tfserve ps --json")),
     "status": _Command(
         "servers", "status", "Show how one server does.", ("tfserve status my_model", "tfserve status my_model --json")

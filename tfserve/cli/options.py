@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from tfserve.defaults import EngineChoice
 
 __all__ = [
     "EngineOption",
+    "FileOption",
     "JsonOption",
     "LabelsOption",
     "OptionalName",
@@ -22,6 +24,9 @@ __all__ = [
 EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", metavar="FILE", help="The YAML file.  [default: tfserve.yaml]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 LabelsOption = Annotated[

@@ -15,7 +15,8 @@ from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolic
 from tfserve.errors import TfserveError, UsageError
 
 if TYPE_CHECKING:
-    from tfserve.spec import ModelSpec
+    from tfserve.launch_options import LaunchOptions
+    from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = ["run"]
 
@@ -73,6 +74,14 @@ def run(
         str | None,
         typer.Option("--restart", metavar="POLICY", help="no, always, unless-stopped or on-failure[:TIMES]."),
     ] = None,
+    batching: Annotated[
+        list[str] | None,
+        typer.Option("--batching", metavar="on|KEY=VALUE", help="Run requests together, such as max_batch_size=64."),
+    ] = None,
+    monitoring: Annotated[
+        str | None,
+        typer.Option("--monitoring", metavar="on|PATH", help="A page of Prometheus metrics on the REST port."),
+    ] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Show the log, and stop the server on Ctrl-C.")
     ] = False,
@@ -90,6 +99,9 @@ def run(
         typer.Option("--smoke-test", metavar="FILE|JSON", help="The request to try it with, instead of a small one."),
     ] = None,
     no_smoke_test: Annotated[bool, typer.Option("--no-smoke-test", help="Do not try it.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Also write it down as YAML, for tfserve up -f FILE.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the equivalent docker run line, and start nothing.")
     ] = False,
@@ -99,7 +111,9 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
+    from tfserve.launch_options import LaunchOptions
     from tfserve.server_flags import parse_server_flags
+    from tfserve.serving_files import parse_batching, parse_monitoring
     from tfserve.spec import PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
@@ -123,14 +137,11 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
+        batching=None if not batching else parse_batching(batching),
+        monitoring=None if monitoring is None else parse_monitoring(monitoring),
         server_flags=parse_server_flags(server_flags, Path()),
     )
-    if dry_run:
-        from tfserve.exporters import command_line
-
-        output.shell_line(command_line(launching.make_plan(spec, engine, output)))
-        return
-    options = launching.LaunchOptions(
+    options = LaunchOptions(
         engine=engine,
         pull=pull,
         wait_seconds=wait,
@@ -139,6 +150,13 @@ def run(
         replace=replace,
         keep_failed=keep_failed,
     )
+    if save is not None:
+        _save(save, spec, options)
+    if dry_run:
+        from tfserve.exporters import command_line
+
+        output.shell_line(command_line(launching.make_plan(spec, engine, output)))
+        return
     launched = launching.launch(spec, options, output)
     if foreground:
         from tfserve.cli.foreground import stay
@@ -182,6 +200,14 @@ def _models(
         raise UsageError("There is no model to serve.", hint="Name one: tfserve run MODEL_DIR, or --config FILE")
     only = name if model_name is None and len(paths) == 1 else model_name
     return parse_models(paths, name=only, versions=versions or (), labels=labels or ())
+
+
+def _save(file: Path, spec: ServeSpec, options: LaunchOptions) -> None:
+    """Writes a server down as YAML; for the user's eyes only when there are variables, which may be secrets."""
+    from tfserve.cli.config import write_new
+    from tfserve.config.servers import Configured, write_servers
+
+    write_new(file, write_servers([Configured(spec, options)]), secret=bool(spec.environment))
 
 
 def _request(source: str) -> bytes:

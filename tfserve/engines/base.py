@@ -171,6 +171,10 @@ class Engine(Protocol):
         """Whether the server sees a directory at `path`."""
         ...
 
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Returns the variables that the server runs with, or some more."""
+        ...
+
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Stops a server and frees its name, so that another can take its place.
 

@@ -173,6 +173,12 @@ class DockerEngine:
         """Asks the engine for it; see `Engine.sees`."""
         return docker_files.exists(self.client, str(server.container_id), path)
 
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Asks the engine for them; see `Engine.environment`."""
+        with docker_errors():
+            assignments = self.client.inspect_container(server.container_id)["Config"]["Env"] or ()
+        return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
+
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Renames and stops the container; see `Engine.set_aside`."""
         with docker_errors():

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -144,7 +144,9 @@ class LocalEngine:
             draft = Path(f"{server.config}.{os.getpid()}")
             draft.write_text(config, encoding="utf-8")
             draft.replace(server.config)
-            plan = dataclasses.replace(record.plan, models=tuple(models), files={server.config: config})
+            plan = dataclasses.replace(
+                record.plan, models=tuple(models), files={**record.plan.files, server.config: config}
+            )
             directory.write(dataclasses.replace(record, plan=plan))
 
     def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
@@ -161,6 +163,11 @@ class LocalEngine:
     def sees(self, server: Server, path: str) -> bool:
         """Looks; see `Engine.sees`."""
         return Path(path).exists()
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Reads them from the record; see `Engine.environment`."""
+        record = local_state.directory_of(server.name).read()
+        return record.plan.environment if record else {}
 
     def set_aside(self, server: Server, *, grace: float) -> Server:
         """Stops the process and moves its directory away; see `Engine.set_aside`."""

@@ -1,0 +1,5 @@
+"""YAML files of servers, and the specs they stand for.
+
+From the outside in: `servers` (a file <-> specs), `schema` (what an editor checks it by) and `template` (a first file);
+`fields` (every field a server has, once); `document` (YAML with lines and limits) and `interpolation` (``${VAR}``).
+"""
