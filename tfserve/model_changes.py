@@ -10,52 +10,26 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NotReadyError, RequestError, TfserveError, UsageError
 from tfserve.interrupts import held
+from tfserve.model_states import version_statuses
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.saved_model import ModelVersion, check_version, find_model
 from tfserve.version_policy import VersionPolicy, check_labels
 
 if TYPE_CHECKING:
-    from tfserve.client.documents import VersionStatus
     from tfserve.spec import ModelSpec
 
-__all__ = ["ModelState", "add", "label", "model_states", "pin", "remove", "rollback"]
+__all__ = ["add", "label", "pin", "remove", "rollback"]
 
 _POLL_SECONDS = 0.05
 
 Models = tuple[ServedModel, ...]
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """A model that a server serves, with the state of each version that the server knows."""
-
-    model: ServedModel
-    versions: tuple[VersionStatus, ...]
-
-    def labels_of(self, version: int) -> list[str]:
-        """The labels of a version."""
-        return [label for label, number in self.model.labels.items() if number == version]
-
-
-def model_states(engine: Engine, server: Server) -> list[ModelState]:
-    """Returns what a server serves, and how that does.
-
-    A model of which the server tells nothing has no versions.
-    """
-    states = []
-    for model in _models_of(engine, server):
-        versions: tuple[VersionStatus, ...] = ()
-        with suppress(RequestError, UsageError):
-            versions = _statuses(server, model.name)
-        states.append(ModelState(model, versions))
-    return states
 
 
 def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: float) -> None:
@@ -154,7 +128,7 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
     """
     model = _find(_changeable(engine, server), name)
     newest = max(_available(server, model), default=0)
-    older = {status.version for status in _statuses(server, model.name) if status.version < newest}
+    older = {status.version for status in version_statuses(server, model.name) if status.version < newest}
     for spec in server.spec.get("models", ()):
         if isinstance(spec, dict) and spec.get("name") == model.name:
             older.update(version.number for version in _versions_of(spec.get("path")) if version.number < newest)
@@ -166,21 +140,6 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
         )
     pin(engine, server, model.name, VersionPolicy(1, (there[-1],)), seconds=seconds)
     return there[-1]
-
-
-def _models_of(engine: Engine, server: Server) -> Models:
-    """The models of a server, by its configuration, or by what it was started with."""
-    config = engine.models_config(server)
-    if config is not None:
-        return served_models(config)
-    written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}
-    models = []
-    for name in server.models:
-        spec = written.get(name, {})
-        versions = spec.get("versions") or {}
-        policy = VersionPolicy(versions.get("latest", 1), tuple(versions.get("specific", ())))
-        models.append(ServedModel(name, str(spec.get("path", "")), policy, spec.get("labels") or {}))
-    return tuple(models)
 
 
 def _changeable(engine: Engine, server: Server) -> Models:
@@ -280,19 +239,8 @@ def _versions_of(path: object) -> tuple[ModelVersion, ...]:
     return ()
 
 
-def _statuses(server: Server, name: str) -> tuple[VersionStatus, ...]:
-    from tfserve.client.rest import poll_status
-
-    if server.rest_url is None:
-        raise UsageError(
-            f"{server.name!r} has no REST API, which would tell its versions.",
-            hint="Start it without --rest-port none.",
-        )
-    return tuple(poll_status(server.rest_url, name))
-
-
 def _available(server: Server, model: ServedModel) -> list[int]:
-    return sorted(s.version for s in _statuses(server, model.name) if s.state == "AVAILABLE")
+    return sorted(s.version for s in version_statuses(server, model.name) if s.state == "AVAILABLE")
 
 
 def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float, watch: Callable[[], None]) -> None:
@@ -303,7 +251,7 @@ def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float
     """
     deadline = time.monotonic() + seconds
     while versions and server.rest_url is not None:
-        statuses = _statuses(server, name)
+        statuses = version_statuses(server, name)
         if {s.version for s in statuses if s.state in ("AVAILABLE", "UNLOADING")} == set(versions):
             return
         if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
     from tfserve.engines.base import Engine, Server
-    from tfserve.model_changes import ModelState
+    from tfserve.model_states import ModelState
 
 __all__ = ["models"]
 
@@ -48,7 +48,7 @@ def models(
     add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION...; pin MODEL latest|all|1,3; rollback MODEL
     """
     from tfserve.engines.lookup import find_server
-    from tfserve.model_changes import model_states
+    from tfserve.model_states import model_states
 
     output = Output(json_wanted=json)
     if action != "add" and (versions or label):

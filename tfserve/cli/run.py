@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -150,14 +151,13 @@ def run(
         replace=replace,
         keep_failed=keep_failed,
     )
-    if save is not None:
-        _save(save, spec, options)
-    if dry_run:
-        from tfserve.exporters import command_line
+    with _saved(save, spec, options):
+        if dry_run:
+            from tfserve.exporters import command_line
 
-        output.shell_line(command_line(launching.make_plan(spec, engine, output)))
-        return
-    launched = launching.launch(spec, options, output)
+            output.shell_line(command_line(launching.make_plan(spec, engine, output)))
+            return
+        launched = launching.launch(spec, options, output)
     if foreground:
         from tfserve.cli.foreground import stay
 
@@ -202,12 +202,22 @@ def _models(
     return parse_models(paths, name=only, versions=versions or (), labels=labels or ())
 
 
-def _save(file: Path, spec: ServeSpec, options: LaunchOptions) -> None:
-    """Writes a server down as YAML; for the user's eyes only when there are variables, which may be secrets."""
+@contextmanager
+def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterator[None]:
+    """Writes a server down as YAML; when the block fails, the file goes again."""
+    if file is None:
+        yield
+        return
     from tfserve.cli.config import write_new
     from tfserve.config.servers import Configured, write_servers
 
+    # For the user's eyes only when there are variables, which may be secrets.
     write_new(file, write_servers([Configured(spec, options)]), secret=bool(spec.environment))
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _request(source: str) -> bytes:

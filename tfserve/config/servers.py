@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tfserve.config.document import Part, read_document
-from tfserve.config.fields import FIELDS, Context, Field, integer, told
+from tfserve.config.fields import FIELDS, Field
+from tfserve.config.readers import Context, integer, told
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.launch_options import LaunchOptions
 from tfserve.models_config import read_models_config
