@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.asking import keep_asking
 from tests.program import Copy, Program, assert_told
+from tfserve.cli import build_app
 
 PORTS = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
@@ -71,16 +73,15 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
         (["list", "--versions", "all"], 2, ["are for add"]),
     ],
 )
+@pytest.mark.usefixtures("two")
 def test_what_is_wrong(
-    two: dict[str, Any],
-    shared_tfserve: Program,
-    half_plus_two: Path,
-    words: list[str],
-    code: int,
-    told: list[str],
+    shared_tfserve: Program, half_plus_two: Path, words: list[str], code: int, told: list[str]
 ) -> None:
     given = [word.replace("{model}", str(half_plus_two)) for word in words]
-    assert_told(shared_tfserve("models", "prod", *given), code, *told)
+    done = CliRunner(env=shared_tfserve.environment).invoke(build_app(["models"]), ["models", "prod", *given])
+    assert (done.exit_code, done.stdout) == (code, "")
+    for text in ("Error: ", "Hint: ", *told):
+        assert text in done.stderr
 
 
 def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:

@@ -30,9 +30,12 @@ _WORDS = {
 
 def models(
     name: OptionalName = None,
-    action: Annotated[Action, typer.Argument(help="What to do.", show_default=False)] = "list",
+    action: Annotated[
+        Action,
+        typer.Argument(metavar="[ACTION]", help="list, add, remove, label, pin or rollback.", show_default=False),
+    ] = "list",
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD]...", help="A model, and what it takes; see below.")
+        list[str] | None, typer.Argument(metavar="[WORD]...", help="A model, and what it takes; see above.")
     ] = None,
     *,
     versions: VersionsOption = None,
