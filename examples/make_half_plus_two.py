@@ -1,4 +1,4 @@
-"""Makes ``half_plus_two/1``, the SavedModel of TensorFlow Serving's guide: ``y = 0.5 * x + 2``.
+"""Makes the SavedModels of TensorFlow Serving's guide, ``half_plus_two`` and the one for a GPU: ``y = 0.5 * x + 2``.
 
 It has the names, signatures and method names of the model the guide takes from TensorFlow Serving's test data
 (``saved_model_half_plus_two.py`` there), so that every request of the guide gives the guide's answers:
@@ -16,8 +16,11 @@ classify_x_to_y     inputs: tf.Example, string           scores: float, 0.5 x + 
 One shape differs: there `x` is said to be (-1, 1), though the guide feeds it three plain numbers and reads three
 plain numbers back. Here the signature says what the guide does.
 
-Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` (default: ``half_plus_two`` beside this file). The same
-TensorFlow makes the same bytes each time.
+``half_plus_two_gpu`` is the same model for a GPU: its variables and all that is computed from them are pinned to
+``/device:GPU:0``, as in the guide's, so that it is not served where TensorFlow sees no GPU.
+
+Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` makes both in `DIRECTORY` (default: beside this file). The
+same TensorFlow makes the same bytes each time.
 """
 
 from __future__ import annotations
@@ -33,14 +36,19 @@ v1 = tf.compat.v1
 signatures = v1.saved_model.signature_constants
 
 
-def make(base_path: Path, version: int = 1) -> Path:
-    """Writes the model as `version` under `base_path`, in place of what was there, and returns its directory."""
+def make(base_path: Path, version: int = 1, *, device: str | None = None) -> Path:
+    """Writes the model as `version` under `base_path`, in place of what was there, and returns its directory.
+
+    With a `device` the model can only be served where TensorFlow has that one; it can be made anywhere.
+    """
     directory = base_path / str(version)
     shutil.rmtree(directory, ignore_errors=True)
-    with tf.Graph().as_default(), v1.Session() as session:
-        a = v1.Variable(0.5, name="a", use_resource=False)
-        b = v1.Variable(2.0, name="b", use_resource=False)
-        c = v1.Variable(3.0, name="c", use_resource=False)
+    elsewhere = v1.ConfigProto(allow_soft_placement=True)  # to make it where there is no such device
+    with tf.Graph().as_default(), v1.Session(config=elsewhere) as session:
+        with tf.device(device):
+            a = v1.Variable(0.5, name="a", use_resource=False)
+            b = v1.Variable(2.0, name="b", use_resource=False)
+            c = v1.Variable(3.0, name="c", use_resource=False)
         examples = v1.placeholder(tf.string, [None], name="tf_example")
         features = v1.parse_example(
             examples,
@@ -48,10 +56,11 @@ def make(base_path: Path, version: int = 1) -> Path:
         )
         x = v1.placeholder(tf.float32, [None], name="x")
         x2 = tf.identity(features["x2"], name="x2")
-        y = tf.identity(a * x + b, name="y")
-        y_of_example = tf.identity(a * features["x"] + b, name="y_of_example")
-        y2 = tf.identity(a * features["x"] + c, name="y2")
-        y3 = tf.identity(a * x2 + c, name="y3")
+        with tf.device(device):
+            y = tf.identity(a * x + b, name="y")
+            y_of_example = tf.identity(a * features["x"] + b, name="y_of_example")
+            y2 = tf.identity(a * features["x"] + c, name="y2")
+            y3 = tf.identity(a * x2 + c, name="y3")
         session.run(v1.global_variables_initializer())
         builder = v1.saved_model.Builder(str(directory))
         builder.add_meta_graph_and_variables(
@@ -98,4 +107,6 @@ def _sort_maps(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(make(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "half_plus_two"))
+    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    print(make(directory / "half_plus_two"))
+    print(make(directory / "half_plus_two_gpu", device="/device:GPU:0"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.nvidia import stand_in
 from tests.program import Plan, Program
 from tfserve.engines.local import LocalEngine
 from tfserve.plan import LaunchPlan
@@ -49,6 +52,32 @@ def unloadable(copied: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 256 kB; only root can make one."""
+    yield from _mounted(tmp_path / "small", "size=256k")
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A directory that cannot be written, not even by root."""
+    path = tmp_path / "read-only"
+    if os.geteuid() == 0:
+        yield from _mounted(path, "ro")
+        return
+    path.mkdir(mode=0o500)
+    yield path
+
+
+def _mounted(path: Path, options: str) -> Iterator[Path]:
+    path.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state directory of this test's own, for what runs in this process."""
     path = tmp_path / "state"
@@ -75,6 +104,12 @@ def python_plan() -> Plan:
         return dataclasses.replace(plain, **changes)
 
     return plan
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a library that stands for NVIDIA's driver."""
+    return stand_in.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from subprocess import PIPE, CompletedProcess, Popen
 from typing import Any
 
+from tests import forked
 from tfserve.plan import LaunchPlan
 
 __all__ = ["Copy", "Plan", "Program", "assert_told", "eventually"]
@@ -54,7 +55,9 @@ class Program:
         }
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None, **environment: str) -> CompletedProcess[str]:
-        """Runs it to its end; `environment` comes on top of its own."""
+        """Runs it to its end; `environment` comes on top of its own, and makes it load everything anew."""
+        if not environment:
+            return forked.run([str(argument) for argument in arguments], self.environment, stdin)
         return subprocess.run(
             self.command(arguments),
             input=stdin,

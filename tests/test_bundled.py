@@ -14,6 +14,12 @@ def test_half_plus_two_is_here(half_plus_two: Path) -> None:
     assert "serving_default" in read_signatures(find_model(half_plus_two).newest)
 
 
+def test_half_plus_two_for_a_gpu_is_here(half_plus_two: Path) -> None:
+    model = find_model(bundled_model("half_plus_two_gpu")).newest
+    assert read_signatures(model) == read_signatures(find_model(half_plus_two).newest)
+    assert b"/device:GPU:0" in (model.path / "saved_model.pb").read_bytes()
+
+
 def test_another_model_is_not() -> None:
     with pytest.raises(SavedModelError, match="lacks the model 'resnet'") as caught:
         bundled_model("resnet")

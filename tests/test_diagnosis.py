@@ -55,10 +55,29 @@ def test_lines_of_a_good_start(line: str) -> None:
         ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "ran out of memory", "--memory"),
         ("", Exit(132), "illegal instruction", "--engine local"),
         ("Illegal instruction (core dumped)", Exit(1), "illegal instruction", "AVX"),
-        ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", Exit(255), "another platform", "--platform"),
+        ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", Exit(255), "another platform", "binfmt"),
         (FAILED + "INVALID_ARGUMENT: Cannot assign a device for operation a", None, "needs a GPU", "--gpu"),
+        ("CUDA driver version is insufficient for CUDA runtime version", None, "driver is too old", "--tag"),
+        ("no kernel image is available for execution on the device", None, "this kind of GPU", "--no-gpu"),
+        ("failed to allocate 1.00GiB: CUDA_ERROR_OUT_OF_MEMORY: out of memory", Exit(1), "ran out", "nvidia-smi"),
         (NO_VERSIONS, None, "no version", "tfserve inspect"),
         (NO_BASE_PATH, None, "does not see the model's directory", "shared"),
+        (
+            PREFIX
+            + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path s3://b/m "
+            "for servable m with error UNIMPLEMENTED: File system scheme 's3' not implemented (file: 's3://b/m')",
+            None,
+            "built without that file system",
+            "--tag 2.6.2",
+        ),
+        (
+            PREFIX
+            + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path gs://b/m "
+            "for servable m with error PERMISSION_DENIED: Error executing an HTTP request: HTTP response code 403",
+            None,
+            "The bucket does not let",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ),
         (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "may not read", "read permission"),
         (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "--tag"),
         (FAILED + "OUT_OF_RANGE: Read less bytes.", None, "of the model 'm' cannot be loaded: OUT_OF_RANGE", "inspect"),
@@ -69,6 +88,14 @@ def test_causes(line: str, ended: Exit | None, cause: str, hint: str) -> None:
     assert found is not None
     assert cause in found.cause
     assert hint in found.hint
+
+
+def test_a_gpu_that_was_given_but_is_not_seen() -> None:
+    line = FAILED + "Cannot assign a device for operation a"
+    found = recognise([line], None, gpu=True)
+    assert found is not None
+    assert "though the container was given one" in found.cause
+    assert found.doctor
 
 
 def test_what_explains_more_comes_first() -> None:

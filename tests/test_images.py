@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.images import serving_image
+from tfserve.images import kind_of, newest_first, platform_of, runs_natively, serving_image
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -59,3 +59,64 @@ def test_any_other_text_is_refused_or_taken_as_it_is(text: str) -> None:
     except UsageError:
         return
     assert str(reference) in (text, f"{text}:latest")
+
+
+@pytest.mark.parametrize(
+    ("machine", "platform", "natively"),
+    [
+        ("x86_64", "linux/amd64", True),
+        ("x86_64", "linux/386", True),
+        ("x86_64", "linux/arm64", False),
+        ("aarch64", "linux/arm64/v8", True),
+        ("aarch64", "linux/arm/v7", True),
+        ("aarch64", "linux/amd64", False),
+        ("s390x", "linux/s390x", True),
+    ],
+)
+def test_platforms(machine: str, platform: str, natively: bool) -> None:
+    assert runs_natively(platform, platform_of(machine)) is natively
+
+
+@pytest.mark.parametrize(
+    ("image", "registry", "path", "qualified"),
+    [
+        ("m", "docker.io", "library/m", "docker.io/library/m:latest"),
+        ("me/m:1", "docker.io", "me/m", "docker.io/me/m:1"),
+        ("docker.io/me/m", "docker.io", "me/m", "docker.io/me/m:latest"),
+        ("localhost/m", "localhost", "m", "localhost/m:latest"),
+        ("localhost:5000/a/b/c:1", "localhost:5000", "a/b/c", "localhost:5000/a/b/c:1"),
+        ("gcr.io/me/m", "gcr.io", "me/m", "gcr.io/me/m:latest"),
+        ("Host/m", "Host", "m", "Host/m:latest"),
+    ],
+)
+def test_where_an_image_is(image: str, registry: str, path: str, qualified: str) -> None:
+    reference = serving_image(image)
+    assert (reference.registry, reference.path, reference.qualified) == (registry, path, qualified)
+
+
+@pytest.mark.parametrize(
+    ("image", "labels", "kind"),
+    [
+        ("tensorflow/serving", {}, "serving"),
+        ("mirror.example/tensorflow/serving:2.19.1-gpu", {}, "serving-gpu"),
+        ("tensorflow/serving:latest-devel", {}, "devel"),
+        ("tensorflow/serving:2.19.1-devel-gpu", {}, "devel-gpu"),
+        ("me/m", {}, None),
+        ("me/devel", {"tensorflow_serving_github_commit": "abc"}, "serving"),
+        ("me/m:1-devel", {"tensorflow_serving_github_commit": "abc"}, "devel"),
+        ("me/m:1-gpu", {"tfserve.packaged": "{}"}, "packaged"),
+    ],
+)
+def test_what_an_image_is(image: str, labels: dict[str, str], kind: str | None) -> None:
+    assert kind_of(serving_image(image), labels) == kind
+
+
+def test_the_newest_tags_come_first() -> None:
+    ordered = ["latest", "latest-gpu", "2.19.1", "2.19.1-gpu", "2.19.0", "2.19.0-rc0", "2.9.0", "2.9", "2", "1.12.3"]
+    ordered += ["2x", "nightly", "nightly-devel"]
+    assert newest_first(reversed(ordered)) == ordered
+
+
+@given(st.lists(st.text()))
+def test_any_tags_can_be_sorted(tags: list[str]) -> None:
+    assert sorted(newest_first(tags)) == sorted(tags)

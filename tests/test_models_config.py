@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.model_url import Url
 from tfserve.models_config import ServedModel, read_models_config, served_models, to_text
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy
@@ -48,6 +49,8 @@ def test_a_users_own(half_plus_two: Path, tmp_path: Path) -> None:
     expected = (ModelSpec(half_plus_two, "m", VersionPolicy(1, (1, 3)), {"stable": 1}),)
     assert read_models_config(config(tmp_path, entry(half_plus_two, more))) == expected
     assert read_models_config(config(tmp_path, entry(f"file://{half_plus_two}", more))) == expected
+    in_bucket = (ModelSpec(Url("gs://bucket/m"), "m", VersionPolicy()),)
+    assert read_models_config(config(tmp_path, entry("gs://bucket/m"))) == in_bucket
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,8 @@ def test_a_users_own(half_plus_two: Path, tmp_path: Path) -> None:
             "models.config', line 3: the base_path '/no/such' of the model 'm' is not",
         ),
         (entry("x/m"), UsageError, "line 3: the base_path 'x/m' of the model 'm' is not an absolute path"),
-        (entry("s3://a/b"), UsageError, "is not an absolute path"),
+        (entry("https://a/b.zip"), UsageError, "is not an absolute path"),
+        (entry("s3://bucket/m?c"), UsageError, "line 3: The address of the model names no bucket"),
         (entry("/tmp", ""), UsageError, "not one of TensorFlow"),
         (entry("/tmp", 'model_platform: "caffe"'), UsageError, "not one of TensorFlow"),
         (entry("/tmp", name="a/b"), UsageError, "'a/b' is not a model name"),

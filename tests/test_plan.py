@@ -10,14 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve import __version__, plan
+from tfserve.bucket_credentials import Credentials
+from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
-from tfserve.plan import Binary, EngineFacts, HostPorts, LaunchPlan, Mount, PublishedPort
+from tfserve.exporters import command_line
+from tfserve.gpu_request import GpuRequest
+from tfserve.model_url import Url
+from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy
 
 OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)
 OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True)
+WITH_NVIDIA = EngineFacts(runtimes=frozenset({"runc", "nvidia"}))
 BASE = ModelDirectory(Path("/data/m"), Layout.BASE_PATH, (ModelVersion(3, Path("/data/m/3")),), "m")
 
 
@@ -109,13 +115,62 @@ def test_a_version_that_is_a_link_to_the_outside() -> None:
         (EngineFacts(rootless=True), False, {"user": None}),
         (EngineFacts(selinux=True), False, {"security_options": ("no-new-privileges", "label=disable")}),
         (EngineFacts(), True, {"gpu": True, "runtime": None, "gpus": "all", "image": "tensorflow/serving:latest-gpu"}),
-        (EngineFacts(runtimes=frozenset({"runc", "nvidia"})), True, {"runtime": "nvidia", "gpus": None}),
-        (EngineFacts(runtimes=frozenset({"runc", "nvidia"})), False, {"runtime": None, "gpus": None}),
+        (WITH_NVIDIA, True, {"runtime": "nvidia", "gpus": None}),
+        (WITH_NVIDIA, False, {"runtime": None, "gpus": None}),
     ],
 )
 def test_what_is_true_of_the_engine(facts: EngineFacts, gpu: bool, expected: dict[str, object]) -> None:
     made = container(engine=facts, gpu=gpu, user=(1, 2))
     assert {name: getattr(made, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "visible", "option"),
+    [
+        (None, "all", "all"),
+        (GpuRequest(), "all", "all"),
+        (GpuRequest(count=2), "0,1", "2"),
+        (GpuRequest(devices=("0", "2")), "0,2", "device=0,2"),
+        (GpuRequest(devices=("GPU-1",)), "GPU-1", "device=GPU-1"),
+    ],
+)
+def test_which_gpus(request_: GpuRequest | None, visible: str, option: str) -> None:
+    asked = spec(gpus=request_)
+    by_runtime = container(asked=asked, engine=WITH_NVIDIA, gpu=True)
+    assert by_runtime.environment["NVIDIA_VISIBLE_DEVICES"] == visible
+    assert by_runtime.environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    by_request = container(asked=asked, gpu=True)
+    assert by_request.gpus == option
+    assert not any(name.startswith("NVIDIA") for name in by_request.environment)
+    assert not any(name.startswith("NVIDIA") for name in container(engine=WITH_NVIDIA).environment)
+
+
+def test_the_memory_of_a_gpu() -> None:
+    asked = spec(gpu_memory_fraction=0.25, gpu_memory_growth=True, server_flags=("--enable_batching",))
+    made = container(asked=asked, gpu=True)
+    assert made.command == ("--per_process_gpu_memory_fraction=0.25", "--enable_batching")
+    assert made.environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert json.loads(made.labels["tfserve.spec"])["gpu_memory_fraction"] == 0.25
+
+
+def test_a_variable_of_the_user_wins() -> None:
+    asked = spec(environment={"NVIDIA_VISIBLE_DEVICES": "1"})
+    assert container(asked=asked, engine=WITH_NVIDIA, gpu=True).environment["NVIDIA_VISIBLE_DEVICES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("facts", "platform", "offers"),
+    [
+        (EngineFacts(), "linux/amd64", False),
+        (EngineFacts(architecture="aarch64"), "linux/arm64", False),
+        (EngineFacts(architecture="riscv64"), "linux/riscv64", False),
+        (WITH_NVIDIA, "linux/amd64", True),
+        (EngineFacts(devices=frozenset({"nvidia.com/gpu=0"})), "linux/amd64", True),
+        (EngineFacts(devices=frozenset({"example.com/tpu=0"})), "linux/amd64", False),
+    ],
+)
+def test_what_an_engine_offers(facts: EngineFacts, platform: str, offers: bool) -> None:
+    assert (facts.platform, facts.offers_gpus) == (platform, offers)
 
 
 def test_labels_tell_what_was_asked_for_but_no_secret() -> None:
@@ -329,3 +384,83 @@ def test_blocks_become_files() -> None:
     assert (alone.command, alone.files) == (("--enable_batching=true",), {})
     with pytest.raises(UsageError, match="--monitoring sets the server flag --monitoring_config_file"):
         spec(monitoring="/", server_flags=("--monitoring_config_file=/x",))
+
+
+def test_a_container_with_the_models_inside() -> None:
+    asked = spec(models=(), image="me/m:1", server_flags=("--enable_batching",), environment={"A": "1"})
+    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
+    assert (made.models, made.mounts, made.image) == (("a", "b"), (), "me/m:1")
+    assert (made.environment, made.command) == ({"A": "1"}, ("--enable_batching",))  # the image knows the rest
+    assert made.labels["tfserve.models"] == '["a", "b"]'
+    assert json.loads(made.labels["tfserve.spec"])["image"] == "me/m:1"
+
+
+def test_a_process_has_no_models_inside() -> None:
+    with pytest.raises(UsageError, match="--image"):
+        plan.process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))
+
+
+def in_bucket(url: str, **changes: Any) -> ServeSpec:
+    return spec(models=(ModelSpec(Url(url), "m"),), **changes)
+
+
+def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
+    credentials = Credentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
+    asked = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
+    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
+    assert made.mounts == ()
+    assert made.command == ("--model_base_path=s3://b/models/m", "--enable_batching=true")
+    assert made.environment == {"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models", "A": "b"}
+    assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
+    assert json.loads(made.labels["tfserve.spec"])["models"] == [{"path": "s3://b/models/m", "name": "m"}]
+
+
+def test_a_bucket_beside_a_directory() -> None:
+    models = (ModelSpec(Url("s3://bucket/b"), "b", VersionPolicy(None), {"stable": 1}), *spec().models)
+    made = container(asked=spec(models=models))
+    assert made.mounts == (Mount("/data/m", "/models/m"),)
+    assert 'base_path: "s3://bucket/b"' in made.files["/models.config"]
+    assert 'base_path: "/models/m"' in made.files["/models.config"]
+    assert not any(flag.startswith("--model_base_path") for flag in made.command)
+    paths = [model["path"] for model in json.loads(made.labels["tfserve.spec"])["models"]]
+    assert paths == ["s3://bucket/b", "/data/m"]
+    official = process(spec(models=models), binary=OFFICIAL, ports=HostPorts(1, 2))
+    assert 'base_path: "s3://bucket/b"' in official.files["/state/prod/models.config"]
+    with pytest.raises(UsageError, match="s3://bucket/b is in a bucket"):
+        process(spec(models=models))
+    own = container(asked=spec(models=models, config=Path("/home/models.config")))
+    assert own.mounts == (Mount("/home/models.config", "/etc/tfserve/models.config"), Mount("/data/m", "/data/m"))
+
+
+def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
+    variable = "GOOGLE_APPLICATION_CREDENTIALS"
+    facts: dict[str, Any] = {
+        "engine": EngineFacts(),
+        "credentials": Credentials({}, {variable: Path("/home/a/k.json")}),
+    }
+    made = plan.container_plan(in_bucket("gs://b/m"), [], HostPorts(1, 2), **facts)
+    assert made.mounts == (Mount("/home/a/k.json", f"/run/secrets/{variable.lower()}"),)
+    assert made.environment[variable] == made.mounts[0].target
+    own = in_bucket("gs://b/m", environment={variable: "/in/the/image.json"})
+    made = plan.container_plan(own, [], HostPorts(1, 2), **facts)
+    assert (made.mounts, made.environment[variable]) == ((), "/in/the/image.json")
+
+
+def test_secrets_are_written_nowhere() -> None:
+    asked = spec(environment={"AWS_SECRET_ACCESS_KEY": "s3cret", "A": "b"})
+    for made in (container(asked=asked), process(asked)):
+        assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
+        assert "AWS_SECRET_ACCESS_KEY" not in made.environment
+        assert made.environment["A"] == "b"
+        assert "s3cret" not in plan.to_json(made) + repr(made) + command_line(made)
+        assert plan.from_json(plan.to_json(made)) == replace(made, secrets={})
+    assert " --env=AWS_SECRET_ACCESS_KEY " in command_line(container(asked=asked))
+
+
+def test_a_bucket_and_a_local_process() -> None:
+    facts: dict[str, Any] = {"ports": HostPorts(8501, 8500), "root": Path("/state/prod/models")}
+    made = plan.process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
+    assert made.mounts == ()
+    assert "--model_base_path=gs://b/m" in made.command
+    with pytest.raises(UsageError, match="reads models from disks alone, and gs://b/m is in a bucket"):
+        plan.process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)

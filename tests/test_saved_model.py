@@ -168,8 +168,8 @@ def test_other_files(tmp_path: Path, copied: Copy) -> None:
     error = refusal(model / "1" / "saved_model.pb")
     assert "is one file of a SavedModel" in error.message
     assert shlex.split(str(error.hint).partition(": ")[2]) == [str(model / "1")]
-    (tmp_path / "model.tar.gz").touch()
-    assert "is an archive" in refusal(tmp_path / "model.tar.gz").message
+    (tmp_path / "model.tar.xz").touch()
+    assert "does not unpack" in refusal(tmp_path / "model.tar.xz").message
     (tmp_path / "model.txt").touch()
     assert "is a file" in refusal(tmp_path / "model.txt").message
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime, timezone
 
 import pytest
@@ -58,7 +59,8 @@ def test_a_server_that_fails(strange: StrangeServer, words: str) -> None:
     assert "--no-smoke-test" in (caught.value.hint or "")
 
 
-def test_without_rest_there_is_none() -> None:
+def test_neither_rest_nor_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grpc", None)
     assert smoke_test(server_at(None), b"{}", Silent()) is None
 
 

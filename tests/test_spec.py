@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tfserve import spec as specs
 from tfserve.errors import UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
 NASTY = [
@@ -45,6 +46,40 @@ def refusal(function: Callable[..., object], *arguments: object, **options: obje
     assert caught.value.hint
     assert caught.value.message.isprintable()
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, None),
+        ({"gpu": True}, True),
+        ({"gpu": False}, False),
+        ({"gpus": GpuRequest()}, True),
+        ({"gpu_memory_fraction": 0.5}, True),
+        ({"gpu_memory_growth": True}, True),
+    ],
+)
+def test_what_only_makes_sense_with_a_gpu_requires_one(changes: dict[str, Any], wanted: bool | None) -> None:
+    assert spec(**changes).wants_gpu is wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gpu": False, "gpus": GpuRequest()}, "--no-gpu and --gpus contradict"),
+        ({"gpu": False, "gpu_memory_fraction": 0.5}, "--no-gpu and --gpu-memory-fraction contradict"),
+        ({"gpu": False, "gpu_memory_growth": True}, "--no-gpu and --gpu-memory-growth contradict"),
+        ({"gpu_memory_fraction": 0.0}, "0 is not a share"),
+        ({"gpu_memory_fraction": 1.5}, "1.5 is not a share"),
+        ({"gpu_memory_fraction": float("nan")}, "nan is not a share"),
+        (
+            {"gpu_memory_fraction": 0.5, "server_flags": ("--per_process_gpu_memory_fraction=0.2",)},
+            "--gpu-memory-fraction sets the server flag --per_process_gpu_memory_fraction",
+        ),
+    ],
+)
+def test_gpu_options_that_make_no_sense(changes: dict[str, Any], words: str) -> None:
+    assert words in refusal(spec, **changes).message
 
 
 @pytest.mark.parametrize("name", ["a", "A", "0", "half_plus_two", "a.b-c_d", "a" * 128])

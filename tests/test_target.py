@@ -108,3 +108,13 @@ def test_url() -> None:
     assert split_words(["1", "2"], url="host:1") == (Target("host:1", "1"), ("2",))
     with pytest.raises(UsageError, match="the model's name is needed"):
         split_words([], url="host:1")
+
+
+def test_grpc(serve: Serve) -> None:
+    serve(replace(A, models=("m",), grpc_address="a:1"))
+    assert find_target("m", api="grpc") == Target("a:1", "m")
+    assert split_words(["1"], api="grpc") == (Target("a:1", "m"), ("1",))
+    serve(A)
+    with pytest.raises(RequestError, match="has no gRPC API"):
+        find_target(None, api="grpc")
+    assert find_target("m", api="grpc", url="host:1") == Target("host:1", "m")

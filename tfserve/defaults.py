@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["GRPC_PORT", "HOST", "REST_PORT", "STOP_SECONDS", "WAIT_SECONDS", "EngineChoice", "PullPolicy"]
+__all__ = ["GRPC_PORT", "HOST", "REST_PORT", "STOP_SECONDS", "WAIT_SECONDS", "Api", "EngineChoice", "PullPolicy"]
 
+Api = Literal["rest", "grpc"]
 EngineChoice = Literal["auto", "docker", "local"]
 PullPolicy = Literal["missing", "always", "never"]
 

@@ -24,10 +24,11 @@ _LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} fail
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause in one sentence, and what to do about it."""
+    """A cause in one sentence, what to do about it, and whether ``tfserve doctor`` looks at it."""
 
     cause: str
     hint: str
+    doctor: bool = False
 
 
 def is_fatal(line: str) -> bool:
@@ -59,15 +60,18 @@ def load_failure(lines: Iterable[str], model: str | None = None) -> str | None:
     return None
 
 
-def recognise(lines: Iterable[str], ended: Exit | None) -> Diagnosis | None:
+def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False) -> Diagnosis | None:
     """Names the cause of a failed start; None when it is not one of the known ones.
 
     Args:
         lines: the last lines of the server's log.
         ended: how the server ended; None when it still runs.
+        gpu: whether the server was given a GPU.
     """
     text = "\n".join(message(line) for line in lines)
     code = ended.code if ended else None
+    if gpu and _PINNED in text:
+        return _GIVEN_BUT_NOT_SEEN
     for known, diagnosis in _CAUSES:
         if known(text, code, bool(ended and ended.out_of_memory)):
             return diagnosis
@@ -84,6 +88,14 @@ def recognise(lines: Iterable[str], ended: Exit | None) -> Diagnosis | None:
 def _says(*words: str) -> Callable[[str, int | None, bool], bool]:
     return lambda text, code, out_of_memory: any(word in text for word in words)
 
+
+_PINNED = "Cannot assign a device for operation"
+_GIVEN_BUT_NOT_SEEN = Diagnosis(
+    "The model needs a GPU, and TensorFlow sees none, though the container was given one.",
+    "Look for CUDA in the log above, and see whether any container sees it: docker run --rm --gpus all "
+    "tensorflow/serving:latest-gpu nvidia-smi",
+    doctor=True,
+)
 
 # The first that fits is taken, so what explains more stands before what explains less.
 _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] = (
@@ -105,22 +117,65 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
         lambda text, code, out_of_memory: code == 132 or "Illegal instruction" in text,
         Diagnosis(
             "The server was built for another CPU: it ran into an illegal instruction.",
-            "The official images need AVX on amd64, and emulation does not always have it. Build an image for this "
-            "CPU, or serve without one: --engine local",
+            "The official images need AVX on amd64, which QEMU emulates from 7.2 on. Build an image for this CPU, or "
+            "serve without one: --engine local",
+            doctor=True,
         ),
     ),
     (
         lambda text, code, out_of_memory: "exec format error" in text.lower(),
         Diagnosis(
             "The image is for another platform than this machine's (exec format error).",
-            "Emulate it with --platform linux/amd64 and QEMU's binfmt handlers, or serve without it: --engine local",
+            # https://docs.docker.com/build/building/multi-platform/#install-qemu-manually
+            "Serve without it: --engine local\nOr emulate its platform: docker run --privileged --rm tonistiigi/binfmt "
+            "--install all",
+            doctor=True,
         ),
     ),
     (
-        _says("Cannot assign a device for operation"),
+        _says(_PINNED),
         Diagnosis(
             "The model needs a GPU: an operation is pinned to a device that the server does not have.",
             "Serve it with --gpu on a machine with an NVIDIA GPU, or export it again without device placement.",
+            doctor=True,
+        ),
+    ),
+    (
+        _says("CUDA driver version is insufficient", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"),
+        Diagnosis(
+            "The NVIDIA driver is too old for the CUDA of the image.",
+            "Take an older image (--tag), or install a newer driver.",
+            doctor=True,
+        ),
+    ),
+    (
+        _says("no kernel image is available for execution on the device", "CUDA_ERROR_NO_BINARY_FOR_GPU"),
+        Diagnosis(
+            "The image has no code for this kind of GPU: it is too old for the image, or too new.",
+            "Take an image of the GPU's own time (--tag), or serve on the CPU with --no-gpu.",
+        ),
+    ),
+    (
+        _says("CUDA_ERROR_OUT_OF_MEMORY"),
+        Diagnosis(
+            "The GPU's memory ran out.",
+            "See who uses it: nvidia-smi. Take another GPU with --gpus device=1, or less of this one with "
+            "--gpu-memory-fraction.",
+        ),
+    ),
+    (
+        _says("File system scheme"),
+        Diagnosis(
+            "The server cannot read such an address: its TensorFlow was built without that file system.",
+            "TensorFlow Serving's images read gs://, but s3:// only up to 2.6 (--tag 2.6.2). Or copy the model to this "
+            "machine, and serve the copy.",
+        ),
+    ),
+    (
+        _says("HTTP response code 401", "HTTP response code 403"),
+        Diagnosis(
+            "The bucket does not let the server read the model.",
+            "Name credentials that may read it: export GOOGLE_APPLICATION_CREDENTIALS=/path/key.json",
         ),
     ),
     (

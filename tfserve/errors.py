@@ -12,15 +12,26 @@ class TfserveError(Exception):
         message: one sentence that says what is wrong.
         hint: one sentence, or a few lines, that say what to do about it.
         details: lines shown between the two as they are, such as the end of a server's log.
+        doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
+            for this kind of error.
     """
 
     exit_code: ClassVar[int] = 1
+    doctor_knows: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str | None = None, details: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: str | None = None, doctor: bool | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = details
+        self.doctor = self.doctor_knows if doctor is None else doctor
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
+        """What Python from 3.11 on shows under the message in a traceback."""
+        return [*([self.details] if self.details else ()), *([f"Hint: {self.hint}"] if self.hint else ())]
 
 
 class UsageError(TfserveError):
@@ -39,6 +50,7 @@ class EngineUnavailableError(TfserveError):
     """No engine to run a server on: Docker is not reachable, or the local runtime is not installed."""
 
     exit_code = 4
+    doctor_knows = True
 
 
 class ImageError(TfserveError):
@@ -75,12 +87,25 @@ class GpuError(TfserveError):
     """A GPU was asked for and cannot be used."""
 
     exit_code = 9
+    doctor_knows = True
 
 
 class NoSuchServerError(TfserveError):
     """No server of that name."""
 
     exit_code = 10
+
+
+class CommandRefusedError(TfserveError):
+    """A command that the development container has, and that is no program."""
+
+    exit_code = 126
+
+
+class CommandNotFoundError(TfserveError):
+    """A command that the development container does not have."""
+
+    exit_code = 127
 
 
 class InterruptError(TfserveError):

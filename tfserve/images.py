@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from tfserve import labels
 from tfserve.errors import UsageError
 
-__all__ = ["ImageReference", "serving_image"]
+__all__ = [
+    "ImageReference",
+    "is_tag",
+    "kind_of",
+    "newest_first",
+    "platform_of",
+    "runs_natively",
+    "serving_image",
+]
 
+HUB = "docker.io"
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
+SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
+SOURCE_ROOT = "/tensorflow-serving"  # where the development images have TensorFlow Serving's sources
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
 CONFIG_ROOT = "/etc/tfserve"  # where a container sees the text files that flags name
 
@@ -25,7 +41,10 @@ _REFERENCE = re.compile(
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
+_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+
+Kind = Literal["serving", "serving-gpu", "devel", "devel-gpu", "packaged"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +59,34 @@ class ImageReference:
         return f"{self.repository}{f':{self.tag}' if self.tag else ''}{self.digest or ''}"
 
     @property
+    def registry(self) -> str:
+        """The registry that has it, as ``host`` or ``host:port``."""
+        return self._registry_and_path[0]
+
+    @property
+    def path(self) -> str:
+        """The repository's name within that registry."""
+        return self._registry_and_path[1]
+
+    @property
+    def _registry_and_path(self) -> tuple[str, str]:
+        first, slash, rest = self.repository.partition("/")
+        # As Docker tells a host from a user of Docker Hub.
+        if slash and (first == "localhost" or any(sign in first for sign in ".:") or first != first.lower()):
+            registry, path = first, rest
+        else:
+            registry, path = HUB, self.repository
+        return registry, f"library/{path}" if registry == HUB and "/" not in path else path
+
+    @property
+    def qualified(self) -> str:
+        """The whole name, with the registry that Docker takes when none is named."""
+        return str(ImageReference(f"{self.registry}/{self.path}", self.tag, self.digest))
+
+    @property
     def is_official(self) -> bool:
         """Whether this is one of TensorFlow's own images."""
-        return self.repository in (OFFICIAL_REPOSITORY, f"docker.io/{OFFICIAL_REPOSITORY}")
+        return self._registry_and_path == (HUB, OFFICIAL_REPOSITORY)
 
 
 def serving_image(
@@ -76,3 +120,44 @@ def serving_image(
         wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
         chosen = "-".join([chosen, *(part for part in wanted if part not in chosen.split("-"))])
     return ImageReference(reference.repository, chosen)
+
+
+def platform_of(machine: str) -> str:
+    """The platform of images for a CPU that a kernel calls `machine`: ``linux/arm64`` for ``aarch64``."""
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
+
+
+def runs_natively(platform: str, engine: str) -> bool:
+    """Whether an engine of the platform `engine` runs images for `platform`, such as ``linux/arm64/v8``, by itself."""
+    wanted = "/".join(platform.split("/")[:2])  # without the variant
+    return wanted in (engine, _ALSO_NATIVE.get(engine))
+
+
+def is_tag(text: str) -> bool:
+    """Whether Docker takes `text` as a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def kind_of(reference: ImageReference, written: Mapping[str, str]) -> Kind | None:
+    """Says what an image is by its name and its labels; None when it has nothing to do with TensorFlow Serving."""
+    if labels.PACKAGED in written:
+        return "packaged"
+    if not (reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):  # a mirror's, too
+        return None
+    words = (reference.tag or "").split("-")
+    if "devel" in words:
+        return "devel-gpu" if "gpu" in words else "devel"
+    return "serving-gpu" if "gpu" in words else "serving"
+
+
+def newest_first(tags: Iterable[str]) -> list[str]:
+    """Sorts tags: ``latest`` and its kind, then versions from the newest down, then all others."""
+    return sorted(tags, key=_by_age)
+
+
+def _by_age(tag: str) -> tuple[int, tuple[int, ...], bool, str]:
+    version = _VERSION.match(tag)
+    if version is None:
+        return (0 if tag.partition("-")[0] == "latest" else 2, (), False, tag)
+    numbers = tuple(-int(number) for number in version[0].split("."))
+    return (1, (*numbers, 1), "-rc" in tag, tag)  # the 1 puts 2 behind 2.19

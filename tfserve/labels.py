@@ -1,15 +1,17 @@
-"""The labels by which a container says which server it is; the only record there is of it."""
+"""The labels by which a container says which server it is, and an image which models are inside: the only record."""
 
 from __future__ import annotations
 
-__all__ = ["CONFIG", "GPU", "MODELS", "NAME", "SPEC", "VERSION", "container_name"]
+__all__ = ["CONFIG", "GPU", "MODELS", "NAME", "PACKAGED", "PREFIX", "SPEC", "VERSION", "container_name"]
 
+PREFIX = "tfserve."
 NAME = "tfserve.name"
 MODELS = "tfserve.models"
 CONFIG = "tfserve.config"  # where the server sees the models.config that tfserve made for it
 GPU = "tfserve.gpu"
 SPEC = "tfserve.spec"
 VERSION = "tfserve.version"
+PACKAGED = "tfserve.packaged"  # of an image, and so also of every container of it
 
 
 def container_name(server: str) -> str:

@@ -5,30 +5,34 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve import ports
+from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import STOP_SECONDS, EngineChoice
+from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, name_taken
-from tfserve.engines.choice import choose_engine
+from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
-from tfserve.plan import EngineFacts, HostPorts, LaunchPlan, container_plan
+from tfserve.model_source import find_source
+from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version, find_model
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
 from tfserve.server_flags import check_flag_files, flag_value
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy, check_labels
 
-__all__ = ["LaunchOptions", "Launched", "launch", "make_plan", "restart"]
+__all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 
 _ATTEMPTS = 4
 
@@ -49,10 +53,11 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
-    directories = _look_at_models(spec)
+    look = begin_look(spec, options.engine)
+    directories = _look_at_models(spec, progress)
     if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
-    engine, gpu = choose_engine(spec, options.engine, options.pull, progress)
+    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
     with _place_of(spec.name, options.replace, progress):
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
 
@@ -69,31 +74,37 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
 
 def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
     """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
-    directories = _look_at_models(spec)
+    look = begin_look(spec, choice)
+    directories = _look_at_models(spec, progress)
     try:
-        engine, gpu = choose_engine(spec, choice, None, progress)
+        engine, gpu = choose_engine(spec, choice, None, progress, look)
     except EngineUnavailableError as error:
-        if choice != "docker":
+        if choice != "docker" or not spec.models:
             raise
         progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
-        return container_plan(
+        plan = container_plan(
             spec,
             directories,
             _choose_ports(spec, None, set(), progress),
             engine=EngineFacts(),
-            gpu=bool(spec.gpu),
+            gpu=bool(spec.wants_gpu),
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
         )
-    return engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    else:
+        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+    if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
+        progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
+    return plan
 
 
-def _look_at_models(spec: ServeSpec) -> tuple[ModelDirectory, ...]:
+def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
     given = flag_value(spec.server_flags, "saved_model_tags")
     tags = frozenset((SERVE_TAG if given is None else given).split(","))
     check_flag_files(spec.server_flags)
-    directories = tuple(find_model(model.path) for model in spec.models)
-    for model, directory in zip(spec.models, directories, strict=True):
+    directories = tuple(find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models_here)
+    for model, directory in zip(spec.models_here, directories, strict=True):
         _check_versions(model, directory, tags)
     return directories
 
@@ -162,12 +173,12 @@ def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progr
             f"{spec.host} is not an address of this machine.",
             hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
         )
-    rest_port = _choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
+    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
     others = taken | ({rest_port} if rest_port else set())
-    return HostPorts(rest_port, _choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
+    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
 
 
-def _choose_port(
+def choose_port(
     api: str, request: PortRequest, host: str, shared: bool, taken: set[int], progress: Progress
 ) -> int | None:
     """Decides on the host port of one API; `shared` says whether it is one of this machine."""
@@ -203,8 +214,7 @@ def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progre
         wait_until_ready(engine, server, seconds=options.wait_seconds, on_wait=on_wait)
         if not options.smoke_test:
             return None
-        if server.rest_url is not None:
-            on_wait("Asking it once")
+        on_wait("Asking it once")
         return smoke_test(server, options.smoke_request, progress)
 
 

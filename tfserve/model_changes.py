@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NotReadyError, RequestError, TfserveError, UsageError
 from tfserve.interrupts import held
+from tfserve.model_source import find_source
 from tfserve.model_states import version_statuses
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
+from tfserve.progress import Progress
 from tfserve.saved_model import ModelVersion, check_version, find_model
 from tfserve.version_policy import VersionPolicy, check_labels
 
@@ -32,16 +34,22 @@ _POLL_SECONDS = 0.05
 Models = tuple[ServedModel, ...]
 
 
-def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: float) -> None:
+def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress: Progress) -> None:
     """Serves more models.
 
     Raises:
         SavedModelError: one cannot be served.
-        UsageError: the server serves one of that name already, or cannot be changed.
+        UsageError: the server serves one of that name already, or cannot be changed; or one is in a bucket.
         RequestError: the server did not take them over; it serves what it did.
     """
     models = _changeable(engine, server)
-    directories = [find_model(spec.path) for spec in specs]
+    for spec in specs:
+        if spec.in_bucket:
+            raise UsageError(
+                f"{spec.path} is in a bucket, and a server that runs gets no credentials any more.",
+                hint=f"Make it anew with that model too: tfserve run … --name {server.name} --replace",
+            )
+    directories = [find_source(spec.path, sha256=spec.sha256, progress=progress) for spec in specs]
     added = []
     for spec, directory in zip(specs, directories, strict=True):
         if any(model.name == spec.name for model in models):
@@ -108,7 +116,7 @@ def pin(engine: Engine, server: Server, name: str | None, versions: VersionPolic
     models = _changeable(engine, server)
     model = _find(models, name)
     for version in versions.specific:
-        if not engine.sees(server, f"{model.base_path}/{version}"):
+        if not _has(engine, server, model, version):
             raise UsageError(
                 f"There is no version {version} of the model {model.name!r}.",
                 hint=f"tfserve models {server.name} lists those that the server knows.",
@@ -132,7 +140,7 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
     for spec in server.spec.get("models", ()):
         if isinstance(spec, dict) and spec.get("name") == model.name:
             older.update(version.number for version in _versions_of(spec.get("path")) if version.number < newest)
-    there = [version for version in sorted(older) if engine.sees(server, f"{model.base_path}/{version}")]
+    there = [version for version in sorted(older) if _has(engine, server, model, version)]
     if not there:
         raise UsageError(
             f"There is no version of the model {model.name!r} before version {newest}.",
@@ -156,6 +164,11 @@ def _changeable(engine: Engine, server: Server) -> Models:
             hint=f"Change that file, then: tfserve restart {server.name}",
         )
     config = engine.models_config(server)
+    if config is None and not server.spec.get("models"):
+        raise UsageError(
+            f"{server.name!r} serves what is inside its image, and stays at that.",
+            hint="Put the models of another image in its place: tfserve package MODEL_DIR --image REPO:TAG",
+        )
     if config is None:
         raise UsageError(
             f"{server.name!r} was started for the newest version of one model, and stays at that.",
@@ -228,6 +241,11 @@ def _find(models: Models, name: str | None) -> ServedModel:
 
 def _with(models: Models, changed: ServedModel) -> Models:
     return tuple(changed if model.name == changed.name else model for model in models)
+
+
+def _has(engine: Engine, server: Server, model: ServedModel, version: int) -> bool:
+    """Whether a server has the files of a version; what is in a bucket, only its loading tells."""
+    return "://" in model.base_path or engine.sees(server, f"{model.base_path}/{version}")
 
 
 def _versions_of(path: object) -> tuple[ModelVersion, ...]:

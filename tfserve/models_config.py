@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.errors import SavedModelError, UsageError
+from tfserve.model_url import parse_source
 from tfserve.server_flags import parse_config_file, read_config_file
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy
@@ -24,6 +25,7 @@ NEWEST = VersionPolicy()
 PLATFORM = "tensorflow"
 _TENSORFLOW = 1  # model_type, which model_platform has replaced
 _FILE_SCHEME = "file://"
+_BUCKETS = ("s3://", "gs://")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def served_models(text: str) -> tuple[ServedModel, ...]:
 
 
 def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
-    """Reads a user's own ``models.config``; its base paths are directories of this machine.
+    """Reads a user's own ``models.config``; its base paths are directories of this machine, or in buckets.
 
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
@@ -120,20 +122,21 @@ def _spec(entry: ModelConfig, where: str) -> ModelSpec:
             f"{where}: the model {model.name!r} is not one of TensorFlow.",
             hint=f'The server takes model_platform: "{PLATFORM}", and nothing else.',
         )
-    if not base_path.startswith("/"):
+    in_bucket = base_path.startswith(_BUCKETS)
+    if not in_bucket and not base_path.startswith("/"):
         raise UsageError(
             f"{where}: the base_path {model.base_path!r} of the model {model.name!r} is not an absolute path.",
-            hint="The server takes absolute paths alone; tfserve run PATH=NAME … takes relative ones.",
+            hint="The server takes absolute paths, s3:// and gs://; tfserve run PATH=NAME … takes relative paths too.",
         )
-    if not Path(base_path).is_dir():
+    if not in_bucket and not Path(base_path).is_dir():
         raise SavedModelError(
             f"{where}: the base_path {base_path!r} of the model {model.name!r} is not a directory here.",
             hint="Give the directory of this machine that holds the versions; tfserve mounts it at the same path.",
         )
     try:
-        return ModelSpec(Path(base_path), model.name, model.versions, model.labels)
+        return ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
     except UsageError as error:
-        raise UsageError(f"{where}: {error.message}", hint="Choose another name in that file.") from None
+        raise UsageError(f"{where}: {error.message}", hint="Correct it in that file.") from None
 
 
 def _served(entry: ModelConfig) -> ServedModel:

@@ -1,7 +1,8 @@
 """How a server sees the host's models and text files: what is mounted where, and the flags that say so to the server.
 
 A server of one model, at its newest version, is told so by flags or, in the image, by variables. Every other one gets a
-``models.config``: one that tfserve writes, or the user's own, which stays as it is.
+``models.config``: one that tfserve writes, or the user's own, which stays as it is. What is in a bucket is not mounted:
+the server reads it from there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tfserve.errors import SavedModelError
 from tfserve.saved_model import Layout, ModelDirectory
 from tfserve.server_flags import flag_files
 from tfserve.serving_files import batching_text, monitoring_text
-from tfserve.spec import ServeSpec
+from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = ["MODELS_CONFIG", "Mount", "Sight", "container_sight", "model_mount", "process_sight"]
 
@@ -52,14 +53,19 @@ class Sight:
 
 
 def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Sight:
-    """What a container sees; of one model at its newest version it learns by the image's variables."""
+    """What a container sees; of one model at its newest version it learns by the image's variables.
+
+    Args:
+        spec: what was asked for.
+        directories: its models that are here, in its order.
+    """
     inside = {name: f"{images.CONFIG_ROOT}/{name}" for name, _ in flag_files(spec.server_flags)}
     mounts = [Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags)]
     given = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
     given += [f"--{name}={target}" for name, target in inside.items()]
     block_flags, files = _blocks(spec, "")  # in a directory that every image has
     flags = (*block_flags, *given)
-    models = zip(spec.models, directories, strict=True)
+    models = list(zip(spec.models_here, directories, strict=True))
     if spec.config is not None:
         _check_layouts(spec, directories)
         config = f"{images.CONFIG_ROOT}/{MODELS_CONFIG}"
@@ -67,14 +73,22 @@ def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> S
         return Sight((*own, *mounts), (*_config_flags(config), *flags), files)
     named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
     if spec.fixed:
-        return Sight((*named, *mounts), flags, files)
+        # What the image makes of its variables stands before these flags, and the last one holds.
+        base_paths = [f"--model_base_path={model.path}" for model in spec.models if model.in_bucket]
+        return Sight((*named, *mounts), (*base_paths, *flags), files)
     config = f"/{MODELS_CONFIG}"
     files = {config: _config(spec, images.MODEL_ROOT), **files}
     return Sight((*named, *mounts), (*_config_flags(config), *flags), files, config)
 
 
 def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> Sight:
-    """What a process sees, which has a directory of its own at `root`; the models are linked below it."""
+    """What a process sees, which has a directory of its own at `root`; the models are linked below it.
+
+    Args:
+        spec: what was asked for.
+        directories: its models that are here, in its order.
+        root: the absolute path of the server's own directory.
+    """
     block_flags, files = _blocks(spec, root)
     flags = (*block_flags, *spec.server_flags)
     if spec.config is not None:
@@ -82,11 +96,12 @@ def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: 
         return Sight((), (*_config_flags(str(spec.config)), *flags), files)
     models = f"{root}/models"
     mounts = tuple(
-        model_mount(found, f"{models}/{model.name}") for model, found in zip(spec.models, directories, strict=True)
+        model_mount(found, f"{models}/{model.name}") for model, found in zip(spec.models_here, directories, strict=True)
     )
     if spec.fixed:
         (model,) = spec.models
-        return Sight(mounts, (f"--model_name={model.name}", f"--model_base_path={models}/{model.name}", *flags), files)
+        named = (f"--model_name={model.name}", f"--model_base_path={_base_path(model, models)}")
+        return Sight(mounts, (*named, *flags), files)
     config = f"{root}/{MODELS_CONFIG}"
     return Sight(mounts, (*_config_flags(config), *flags), {config: _config(spec, models), **files}, config)
 
@@ -100,11 +115,16 @@ def model_mount(directory: ModelDirectory, target: str) -> Mount:
     return Mount(str(version.path), f"{target}/{name}")
 
 
+def _base_path(model: ModelSpec, root: str) -> str:
+    return str(model.path) if model.in_bucket else f"{root}/{model.name}"
+
+
 def _config(spec: ServeSpec, root: str) -> str:
     from tfserve.models_config import NEWEST, ServedModel, to_text
 
     return to_text(
-        ServedModel(model.name, f"{root}/{model.name}", model.versions or NEWEST, model.labels) for model in spec.models
+        ServedModel(model.name, _base_path(model, root), model.versions or NEWEST, model.labels)
+        for model in spec.models
     )
 
 
@@ -129,7 +149,7 @@ def _config_flags(config: str) -> tuple[str, str]:
 
 def _check_layouts(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> None:
     """Refuses base paths of a user's own configuration that the server could not serve as they are."""
-    for model, directory in zip(spec.models, directories, strict=True):
+    for model, directory in zip(spec.models_here, directories, strict=True):
         if directory.layout is not Layout.BASE_PATH:
             raise SavedModelError(
                 f"The base_path {str(model.path)!r} in {str(spec.config)!r} is {directory.layout.value}.",

@@ -12,14 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tfserve import __version__, images, labels
+from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
+from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.mounts import Mount, Sight, container_sight, process_sight
 from tfserve.saved_model import ModelDirectory
-from tfserve.spec import ServeSpec
+from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = [
     "Binary",
-    "EngineFacts",
     "HostPorts",
     "LaunchPlan",
     "Mount",
@@ -29,7 +31,7 @@ __all__ = [
     "spec_json",
 ]
 
-NVIDIA_RUNTIME = "nvidia"
+_NO_CREDENTIALS = Credentials()
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
@@ -48,21 +50,6 @@ class HostPorts:
 
     rest: int | None
     grpc: int | None
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What is true of a Docker Engine.
-
-    Attributes:
-        rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
-        selinux: whether it labels containers, which keeps them from files that are not labelled for them.
-        runtimes: the names of its OCI runtimes.
-    """
-
-    rootless: bool = False
-    selinux: bool = False
-    runtimes: frozenset[str] = frozenset({"runc"})
 
 
 @dataclass(frozen=True)
@@ -90,6 +77,7 @@ class LaunchPlan:
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
+        secrets: more of them, whose values are shown and written nowhere.
         command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
         gpu: whether it uses a GPU.
         labels: what tfserve has to know to find the server again.
@@ -104,7 +92,7 @@ class LaunchPlan:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
-        gpus: Docker's ``--gpus``; None for no device request.
+        gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
     """
 
     name: str
@@ -114,6 +102,7 @@ class LaunchPlan:
     grpc: PublishedPort | None
     environment: Mapping[str, str]
     command: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -144,16 +133,20 @@ def container_plan(
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
+    credentials: Credentials = _NO_CREDENTIALS,
+    packaged: tuple[str, ...] = (),
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where to publish it.
         engine: what is true of the engine.
         gpu: whether to use a GPU.
         user: the uid and gid that can read the models; None where the engine maps users by itself.
+        credentials: what it needs to read those in buckets.
+        packaged: the names of the models inside the image, when `spec` has none.
 
     Raises:
         UsageError: the image's name is wrong.
@@ -162,19 +155,31 @@ def container_plan(
     for directory in directories:
         _check_links(directory)
     sight = container_sight(spec, directories)
-    named = {"MODEL_NAME": spec.models[0].name, "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.fixed else {}
-    registered = NVIDIA_RUNTIME in engine.runtimes
+    models = tuple(model.name for model in spec.models) or packaged
+    runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
+    gpus = spec.gpus or GpuRequest()
+    fraction = spec.gpu_memory_fraction if gpu else None
+    key_files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
+    environment = {
+        # What is inside an image, that itself knows how to serve.
+        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models and spec.fixed else {}),
+        **(gpus.environment if runtime else {}),
+        **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
+        **{name: _secret_file(name) for name in key_files},
+        **_plain(spec.environment),
+    }
     return LaunchPlan(
         name=spec.name,
-        models=tuple(model.name for model in spec.models),
-        mounts=sight.mounts,
+        models=models,
+        mounts=(*sight.mounts, *(Mount(str(path), _secret_file(name)) for name, path in key_files.items())),
         files=sight.files,
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
-        environment={**named, **spec.environment},
-        command=sight.flags,
+        environment=environment,
+        secrets={**credentials.variables, **_secret(spec.environment)},
+        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
         gpu=gpu,
-        labels=_labels(spec, directories, sight, gpu=gpu),
+        labels=_labels(spec, models, directories, sight, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -185,8 +190,8 @@ def container_plan(
         cpus=spec.cpus,
         restart=spec.restart,
         remove=spec.remove,
-        runtime=NVIDIA_RUNTIME if gpu and registered else None,
-        gpus="all" if gpu and not registered else None,
+        runtime=runtime,
+        gpus=gpus.option if gpu and not runtime else None,
     )
 
 
@@ -202,7 +207,7 @@ def process_plan(
 
     Args:
         spec: what was asked for.
-        directories: the models of `spec`, in its order.
+        directories: the models of `spec` that are on this machine, in its order.
         ports: where it listens; each a port or None.
         binary: the program to run.
         root: the server's own directory, in which the engine links the models, as ``/models`` is in a container.
@@ -212,10 +217,16 @@ def process_plan(
         GpuError: `spec` asks for a GPU.
     """
     _refuse_container_options(spec)
+    if not binary.official and (elsewhere := [model.path for model in spec.models if model.in_bucket]):
+        raise UsageError(
+            f"tfserve's own model server reads models from disks alone, and {elsewhere[0]} is in a bucket.",
+            hint="Serve it with --engine docker, or copy it to this machine first.",
+        )
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
+    models = tuple(model.name for model in spec.models)
     sight = process_sight(spec, directories, str(root))
     flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]
     if not binary.official:
@@ -223,21 +234,24 @@ def process_plan(
     host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - what the official server does, said to the user
     return LaunchPlan(
         name=spec.name,
-        models=tuple(model.name for model in spec.models),
+        models=models,
         mounts=sight.mounts,
         files=sight.files,
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
-        environment=dict(spec.environment),
+        environment=_plain(spec.environment),
+        secrets=_secret(spec.environment),
         command=(*binary.argv, *flags, *sight.flags),
-        labels=_labels(spec, directories, sight, gpu=False),
+        labels=_labels(spec, models, directories, sight, gpu=False),
         remove=spec.remove,
     )
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """Writes a plan as one JSON document."""
-    return json.dumps(asdict(plan))
+    """Writes a plan, without its secrets, as one JSON document."""
+    data = asdict(plan)
+    del data["secrets"]
+    return json.dumps(data)
 
 
 def from_json(text: str) -> LaunchPlan:
@@ -255,27 +269,40 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
+def _secret_file(variable: str) -> str:
+    return f"/run/secrets/{variable.lower()}"
+
+
+def _secret(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name in SECRET_VARIABLES}
+
+
+def _plain(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in SECRET_VARIABLES}
+
+
 def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
 def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> str:
     """What of a spec is not a default, as JSON; the values of its environment, which may be secrets, left out."""
-    models = tuple(
-        replace(model, path=directory.path) for model, directory in zip(spec.models, directories, strict=True)
-    )
+    paths = (directory.path for directory in directories)
+    models = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
     # Anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
-    default = asdict(ServeSpec(name=spec.name, models=models))
+    default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
     return json.dumps(asked, default=str)
 
 
-def _labels(spec: ServeSpec, directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool) -> dict[str, str]:
+def _labels(
+    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool
+) -> dict[str, str]:
     return {
         labels.NAME: spec.name,
-        labels.MODELS: json.dumps([model.name for model in spec.models]),
+        labels.MODELS: json.dumps(models),
         labels.GPU: json.dumps(gpu),
         labels.SPEC: spec_json(spec, directories),
         labels.VERSION: __version__,
@@ -299,8 +326,9 @@ def _refuse_container_options(spec: ServeSpec) -> None:
             f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
             hint="Leave it out, or use --engine docker.",
         )
-    if spec.gpu:
+    if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint="Use --engine docker for a GPU, or leave --gpu out.",
+            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
+            doctor=False,
         )

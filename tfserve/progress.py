@@ -35,6 +35,14 @@ class Progress(Protocol):
         """A pull begins; it gives a function that takes each step of each layer."""
         ...
 
+    def pushing(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
+        """A push begins; as `pulling`."""
+        ...
+
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """A copy of `total` bytes (None: unknown) begins; it gives a function that takes how many are copied so far."""
+        ...
+
 
 class Silent:
     """Tells nobody."""
@@ -49,3 +57,11 @@ class Silent:
     def pulling(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
         """See `Progress.pulling`."""
         return nullcontext(lambda layer: None)
+
+    def pushing(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
+        """See `Progress.pushing`."""
+        return nullcontext(lambda layer: None)
+
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """See `Progress.copying`."""
+        return nullcontext(lambda done: None)

@@ -14,8 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfserve.errors import SavedModelError
+
+if TYPE_CHECKING:
+    from tfserve.protos.saved_model_pb2 import SignatureDef, TensorInfo
 
 __all__ = [
     "Layout",
@@ -25,6 +29,7 @@ __all__ = [
     "TensorSpec",
     "check_version",
     "find_model",
+    "public_signatures",
     "read_signatures",
 ]
 
@@ -32,7 +37,7 @@ SERVE_TAG = "serve"
 _MAX_VERSION = 2**63 - 1
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-_ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz")
+_ARCHIVE_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -159,12 +164,17 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
         SavedModelError: the file cannot be read, is damaged, or holds no meta graph with these tags.
     """
     from tfserve.protos.meta_graphs import read_meta_graphs
-    from tfserve.protos.saved_model_pb2 import DataType, TensorInfo
 
     with _reading(version) as file:
         meta_graphs = {frozenset(found.meta_info_def.tags): found for found in read_meta_graphs(file)}
         _check_tags(file, tags, list(meta_graphs))
         meta_graph = meta_graphs[tags]
+    return public_signatures(meta_graph.signature_def)
+
+
+def public_signatures(definitions: Mapping[str, SignatureDef]) -> dict[str, Signature]:
+    """Returns the signatures that messages define, in alphabetical order, without TensorFlow's own."""
+    from tfserve.protos.saved_model_pb2 import DataType
 
     def tensor_spec(info: TensorInfo) -> TensorSpec:
         shape = info.tensor_shape
@@ -177,7 +187,7 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
 
     return {
         name: Signature(definition.method_name, tensor_specs(definition.inputs), tensor_specs(definition.outputs))
-        for name, definition in sorted(meta_graph.signature_def.items())
+        for name, definition in sorted(definitions.items())
         if not name.startswith("__")  # __saved_model_init_op and its like are TensorFlow's own
     }
 
@@ -248,7 +258,9 @@ def _not_a_directory(path: Path) -> SavedModelError:
             hint=f"Give its directory: {shlex.quote(str(path.parent))}",
         )
     if suffix in _ARCHIVE_SUFFIXES:
-        return SavedModelError(f"{name!r} is an archive.", hint="Unpack it, and give the directory that it holds.")
+        return SavedModelError(
+            f"{name!r} is packed in a way that tfserve does not unpack.", hint="Pack it as .tar.gz, .tar or .zip."
+        )
     return SavedModelError(
         f"{name!r} is a file; a model is a directory.",
         hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",

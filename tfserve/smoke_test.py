@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tfserve.defaults import Api
 from tfserve.engines.base import Server
 from tfserve.errors import NotReadyError, RequestError
 from tfserve.progress import Progress
@@ -40,41 +41,45 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
         progress: told when there is nothing to ask.
 
     Returns:
-        What came back from the first model; None where nothing can be asked: REST is not published, or no signature is
-        for predict.
+        What came back from the first model; None where nothing can be asked: only gRPC is published and it is not
+        installed, or no signature is for predict.
 
     Raises:
         NotReadyError: the server refused or failed the request, or answered with something that is no answer.
     """
-    if server.rest_url is None:
-        progress.notice("No smoke test: REST is not published.")
+    from tfserve.client.connection import grpc_is_installed
+
+    api: Api = "rest" if server.rest_url is not None else "grpc"
+    if api == "grpc" and not grpc_is_installed():
+        progress.notice("No smoke test: REST is not published, and gRPC is not installed here.")
         return None
-    first = _ask(server, server.rest_url, server.models[0], request, progress)
+    first = _ask(server, api, server.models[0], request, progress)
     for model in server.models[1:]:
-        _ask(server, server.rest_url, model, None, progress)
+        _ask(server, api, model, None, progress)
     return first
 
 
-def _ask(server: Server, url: str, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
+def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
+    from tfserve.client.connection import connect
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
-    from tfserve.client.rest import RestClient
     from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
 
+    address = str(server.rest_url if api == "rest" else server.grpc_address)
     of_model = f" of {model}" if len(server.models) > 1 else ""
     text_was_invented = False
     try:
-        with RestClient(url, timeout=_TIMEOUT_SECONDS) as client:
+        with connect(address, api=api, timeout=_TIMEOUT_SECONDS) as client:
             if request is None:
                 name, signature = smoke_signature(client.metadata(model).signatures)
                 request = smallest_request(signature, name).body
                 # A good model may well refuse it: an empty string is no image and no tf.Example.
                 text_was_invented = any(spec.dtype == "DT_STRING" for spec in signature.inputs.values())
-            response = client.predict(model, request)
+            response = client.ask("predict", model, request)
         try:
             return SmokeTest(strict_json(response.document), response.latency_ms)
         except ValueError as error:
-            raise malformed(url, f"its answer is {error}") from None
+            raise malformed(client.url, f"its answer is {error}") from None
     except NothingToAskError as error:
         progress.notice(f"No smoke test{of_model}: {error.message}")
         return None

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.errors import UsageError
+from tfserve.gpu_request import GpuRequest
+from tfserve.model_url import Url
 from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy
 
@@ -27,10 +29,11 @@ _SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
 _MEMORY_LIMIT = 2**63
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
-_BLOCKS = {
+_SAID_BY = {
     "enable_batching": "batching",
     "batching_parameters_file": "batching",
     "monitoring_config_file": "monitoring",
+    "per_process_gpu_memory_fraction": "gpu_memory_fraction",
 }
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -68,20 +71,30 @@ class ModelSpec:
     """A model to serve.
 
     Attributes:
-        path: where it is on the host.
+        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
+            bucket, of which nothing is known until a server has read it.
         name: the name that clients use for it.
         versions: which of its versions; None for the newest.
         labels: names for versions -> their numbers.
+        sha256: the digest that the archive has to have; None for any, and for a directory.
     """
 
-    path: Path
+    path: Path | Url
     name: str
     versions: VersionPolicy | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the name."""
         check_name(self.name, kind="model", option="--model-name")
+        if self.sha256 is not None and self.in_bucket:
+            raise UsageError("What is in a bucket is no archive, and has no digest.", hint="Leave --sha256 out.")
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether the server itself reads it from a bucket."""
+        return isinstance(self.path, Url) and self.path.in_bucket
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class ServeSpec:
 
     Attributes:
         name: the server's name.
-        models: what it serves.
+        models: what it serves; none for the models that are inside `image`.
         config: the user's own ``models.config``, which says what `models` says; None for one of tfserve's, or none.
         image: the repository, with or without a tag; None for ``tensorflow/serving``.
         tag: the tag; None for the one in `image`, or ``latest``.
@@ -104,6 +117,10 @@ class ServeSpec:
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         gpu: True to require a GPU, False to refuse one, None to take one when there is one.
+        gpus: which GPUs; None for all. To name them is to require them, as it is to say how much memory they lend:
+        gpu_memory_fraction: the share of each GPU's memory that the server takes at its start, above 0 and up to 1;
+            None lets TensorFlow take nearly all.
+        gpu_memory_growth: whether it begins with little memory and takes more as it needs it.
         batching: ``BatchingParameters``, for requests to be run together; None for one by one.
         monitoring: the URL path of a page of Prometheus metrics; None for none.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
@@ -124,6 +141,9 @@ class ServeSpec:
     restart: str | None = None
     remove: bool = False
     gpu: bool | None = None
+    gpus: GpuRequest | None = None
+    gpu_memory_fraction: float | None = None
+    gpu_memory_growth: bool = False
     batching: Mapping[str, BatchingValue] | None = None
     monitoring: str | None = None
     server_flags: tuple[str, ...] = ()
@@ -138,6 +158,11 @@ class ServeSpec:
                     f"There are two models {name!r}.", hint=f"Name one of them otherwise: PATH={name}_2, for example."
                 )
         check_platform(self.platform)
+        if not self.models and self.image is None:
+            raise UsageError(
+                "There is no model to serve: neither a MODEL_DIR nor an --image with a model inside.",
+                hint="Give one: tfserve run ./my_model, --config FILE, or tfserve run --image REPO:TAG",
+            )
         if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",
@@ -152,9 +177,10 @@ class ServeSpec:
             raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
         for flag in self.server_flags:
             flag_name = flag[2:].partition("=")[0]
-            block = _BLOCKS.get(flag_name)
-            if block and getattr(self, block) is not None:
-                raise UsageError(f"--{block} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
+            attribute = _SAID_BY.get(flag_name)
+            if attribute and getattr(self, attribute) is not None:
+                option = f"--{attribute.replace('_', '-')}"
+                raise UsageError(f"{option} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
         requested = (self.rest_port.number, self.grpc_port.number)
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
@@ -165,11 +191,41 @@ class ServeSpec:
                 "With neither REST nor gRPC published nobody could ask the server.",
                 hint="Leave one of --rest-port none and --grpc-port none out.",
             )
+        self._check_gpu()
+
+    def _check_gpu(self) -> None:
+        options = self._gpu_options()
+        if self.gpu is False and options:
+            raise UsageError(f"--no-gpu and {options[0]} contradict each other.", hint="Leave one of them out.")
+        fraction = self.gpu_memory_fraction
+        if fraction is not None and not 0 < fraction <= 1:
+            raise UsageError(
+                f"{fraction:g} is not a share of a GPU's memory.", hint="Give more than 0 and at most 1, such as 0.3."
+            )
+
+    @property
+    def wants_gpu(self) -> bool | None:
+        """`gpu`, where an option that only makes sense with a GPU requires one."""
+        return True if self._gpu_options() else self.gpu
+
+    def _gpu_options(self) -> list[str]:
+        given = {
+            "--gpus": self.gpus is not None,
+            "--gpu-memory-fraction": self.gpu_memory_fraction is not None,
+            "--gpu-memory-growth": self.gpu_memory_growth,
+        }
+        return [option for option, value in given.items() if value]
+
+    @property
+    def models_here(self) -> tuple[ModelSpec, ...]:
+        """Those of its models that this machine has a directory of, or gets one: all that are not in buckets."""
+        return tuple(model for model in self.models if not model.in_bucket)
 
     @property
     def fixed(self) -> bool:
-        """Whether it serves the newest version of one model, which takes no ``models.config``."""
-        return self.config is None and [(m.versions, dict(m.labels)) for m in self.models] == [(None, {})]
+        """Whether it needs no ``models.config``: for the newest version of one model, or for what is in its image."""
+        one_by_one = [(model.versions, dict(model.labels)) for model in self.models]
+        return self.config is None and one_by_one in ([], [(None, {})])
 
     def container_options(self) -> list[str]:
         """The options that were given and that only a container knows."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tfserve.engines.base import Engine, Server
-from tfserve.errors import RequestError, TfserveError
+from tfserve.errors import RequestError, TfserveError, UsageError
+
+if TYPE_CHECKING:
+    from tfserve.client.documents import VersionStatus
 
 __all__ = ["Health", "ServerStatus", "look_at", "look_at_all"]
 
@@ -16,6 +19,7 @@ Health = Literal["available", "loading", "failed", "unknown"]
 _LOADING = ("START", "LOADING")
 _AT_ONCE = 8
 _LOG_TAIL = 200
+_GRPC_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,29 @@ def look_at(engine: Engine, server: Server) -> ServerStatus:
     versions: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(server.models, ())
     if server.state != "running":
         return ServerStatus(server, _health_of_stopped(server), versions)
-    if server.rest_url is None:
-        return ServerStatus(server, "unknown", versions)
     from tfserve.client.failures import DroppedError, NotListeningError
-    from tfserve.client.rest import poll_status
 
     try:
         for model in server.models:
-            found = poll_status(server.rest_url, model)
+            found = _poll(server, model)
             versions[model] = tuple((version.version, version.state) for version in found)
     except (NotListeningError, DroppedError):
         # The ports open only when all is loaded, so a server without an answer loads, or fails to.
         return ServerStatus(server, "failed" if _has_failed(engine, server) else "loading", versions)
-    except RequestError:
+    except (RequestError, UsageError):  # or gRPC is the only way to ask, and not installed
         return ServerStatus(server, "unknown", versions)
     return ServerStatus(server, _health_of_versions(versions), versions)
+
+
+def _poll(server: Server, model: str) -> tuple[VersionStatus, ...]:
+    """Asks for the status of a model over REST, or over gRPC where that is all the server publishes."""
+    from tfserve.client.connection import connect
+    from tfserve.client.rest import poll_status
+
+    if server.rest_url is not None or server.grpc_address is None:
+        return poll_status(server.rest_url or "", model)
+    with connect(server.grpc_address, api="grpc", timeout=_GRPC_SECONDS) as client:
+        return client.status(model)
 
 
 def look_at_all(found: Sequence[tuple[Engine, Server]]) -> list[ServerStatus]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tfserve.defaults import EngineChoice
+from tfserve.client.values import looks_like_value
+from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.lookup import find_server
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
@@ -19,36 +20,44 @@ class Target:
     """What a request is for.
 
     Attributes:
-        url: where the server's REST API is.
+        address: where the server's REST API is, or its gRPC API if that is the one to ask.
         model: the name of the model.
     """
 
-    url: str
+    address: str
     model: str
 
 
-def find_target(name: str | None, *, url: str | None = None, engine: EngineChoice = "auto") -> Target:
+def find_target(
+    name: str | None, *, url: str | None = None, api: Api = "rest", engine: EngineChoice = "auto"
+) -> Target:
     """Finds the model to ask.
 
     Args:
         name: the name of a server of one model, or of a model, or ``SERVER/MODEL``; None for the only running server.
         url: the address of a server that tfserve did not start; then `name` is the model's.
+        api: which API to ask.
         engine: where to look for servers.
 
     Raises:
         NoSuchServerError: there is none, or it is stopped.
-        RequestError: it has no REST API.
+        RequestError: it does not publish that API.
         UsageError: several servers or models come into question; or `url` without `name`.
     """
     if url is None:
-        return _target(_find(name, engine), name)
+        return _target(_find(name, engine), name, api)
     if name is None:
         raise UsageError("With --url the model's name is needed.", hint="Give it as the first word, before the values.")
     return Target(url, name)
 
 
 def split_words(
-    words: Sequence[str], *, url: str | None = None, engine: EngineChoice = "auto"
+    words: Sequence[str],
+    *,
+    url: str | None = None,
+    api: Api = "rest",
+    engine: EngineChoice = "auto",
+    is_value: Callable[[str], bool] = looks_like_value,
 ) -> tuple[Target, tuple[str, ...]]:
     """Finds the model to ask; returns it, and the words that are values.
 
@@ -57,23 +66,23 @@ def split_words(
     Args:
         words: a name and values, or values alone.
         url: as in `find_target`.
+        api: as in `find_target`.
         engine: as in `find_target`.
+        is_value: whether a word looks like a value.
 
     Raises:
         TfserveError: as in `find_target`.
     """
-    from tfserve.client.values import looks_like_value
-
     name, values = (words[0], tuple(words[1:])) if words else (None, ())
     if url is not None:
         return find_target(name, url=url), values
     try:
         server = _find(name, engine)
     except NoSuchServerError:
-        if name is None or not looks_like_value(name):
+        if name is None or not is_value(name):
             raise
-        return find_target(None, engine=engine), tuple(words)
-    return _target(server, name), values
+        return find_target(None, api=api, engine=engine), tuple(words)
+    return _target(server, name, api), values
 
 
 def _find(name: str | None, engine: EngineChoice) -> Server:
@@ -83,12 +92,17 @@ def _find(name: str | None, engine: EngineChoice) -> Server:
     )[1]
 
 
-def _target(server: Server, name: str | None) -> Target:
+def _target(server: Server, name: str | None, api: Api) -> Target:
     if not server.running:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
-    if server.rest_url is None:
-        raise RequestError(f"{server.name!r} has no REST API.", hint="It was started with --rest-port none.")
-    return Target(server.rest_url, _model(server, name))
+    address = server.rest_url if api == "rest" else server.grpc_address
+    if address is None:
+        other = "grpc" if api == "rest" else "rest"
+        raise RequestError(
+            f"{server.name!r} has no {'REST' if api == 'rest' else 'gRPC'} API.",
+            hint=f"It was started with --{api}-port none. Ask it with --api {other}.",
+        )
+    return Target(address, _model(server, name))
 
 
 def _model(server: Server, name: str | None) -> str:

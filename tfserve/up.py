@@ -8,19 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from tfserve.bucket_credentials import SECRET_VARIABLES
 from tfserve.config.servers import Configured
 from tfserve.engines.base import Engine, Server
 from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError
 from tfserve.interrupts import end_threads, held, raise_if_ending
 from tfserve.launch import launch, restart
+from tfserve.model_source import find_source
 from tfserve.plan import spec_json
-from tfserve.progress import LayerProgress, Progress
-from tfserve.saved_model import find_model
+from tfserve.progress import LayerProgress, Progress, Silent
+from tfserve.spec import ServeSpec
 
 __all__ = ["Outcome", "Step", "decide", "take_down", "together", "up"]
 
@@ -63,12 +65,12 @@ class Outcome:
     error: TfserveError | None = None
 
 
-def decide(servers: Sequence[Configured]) -> list[Step]:
-    """Compares what a file describes with what is there; changes nothing."""
+def decide(servers: Sequence[Configured], progress: Progress) -> list[Step]:
+    """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
     there: dict[str, list[Found]] = {}
     for engine, server in list_servers().found:
         there.setdefault(server.name, []).append((engine, server))
-    return [_step(configured, there.get(configured.spec.name, [])) for configured in servers]
+    return [_step(configured, there.get(configured.spec.name, []), progress) for configured in servers]
 
 
 def up(steps: Sequence[Step], progress: Progress) -> list[Outcome]:
@@ -108,11 +110,11 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     return [future.result() for future in futures]
 
 
-def _step(configured: Configured, there: Sequence[Found]) -> Step:
+def _step(configured: Configured, there: Sequence[Found], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
         spec = configured.spec
-        wanted = json.loads(spec_json(spec, [find_model(model.path) for model in spec.models]))
+        wanted = _labelled(spec, progress)
         if not there:
             return Step(configured, "create")
         engine, server = next((pair for pair in there if choice in ("auto", pair[0].name)), there[0])
@@ -129,9 +131,21 @@ def _step(configured: Configured, there: Sequence[Found]) -> Step:
     return Step(configured, "leave" if server.running else "start", (engine, server))
 
 
+def _labelled(spec: ServeSpec, progress: Progress) -> dict[str, Any]:
+    """What the label of a server of `spec` would say."""
+    directories = [find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models_here]
+    label: dict[str, Any] = json.loads(spec_json(spec, directories))
+    return label
+
+
 def _has(engine: Engine, server: Server, environment: Mapping[str, str]) -> bool:
-    """Whether a server has these variables; their values are in no label, so the engine is asked."""
-    return environment.items() <= engine.environment(server).items()
+    """Whether a server has these variables; their values are in no label, so the engine is asked.
+
+    The local engine writes down no secrets: of these it is only known that there are some.
+    """
+    known = engine.environment(server)
+    unknown = set(SECRET_VARIABLES).difference(known) if engine.name == "local" else set()
+    return all(known.get(name) == value for name, value in environment.items() if name not in unknown)
 
 
 def _take(step: Step, progress: Progress) -> Outcome:
@@ -153,7 +167,7 @@ def _take(step: Step, progress: Progress) -> Outcome:
         return Outcome(step, error=error)
 
 
-class _Part:
+class _Part(Silent):
     """The progress of one server among several: notices say whose they are, and nothing is drawn."""
 
     def __init__(self, name: str, progress: Progress) -> None:
@@ -161,12 +175,17 @@ class _Part:
         self._progress = progress
 
     def notice(self, text: str) -> None:
+        """See `Progress.notice`."""
         self._progress.notice(f"{self._name}: {text}")
-
-    def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
-        return nullcontext(lambda message: None)
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
+        """See `Progress.pulling`."""
         self.notice(f"Pulling {image}")
         yield lambda layer: raise_if_ending()
+
+    @contextmanager
+    def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """See `Progress.copying`."""
+        self.notice(what)
+        yield lambda done: raise_if_ending()

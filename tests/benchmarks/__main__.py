@@ -1,7 +1,8 @@
 """Prints the tables of speed and memory: ``python -m tests.benchmarks [--only PART …] [--rounds N] [--seconds S]``.
 
-Parts, in the order they run: see `PARTS`. ``docker`` needs a Docker Engine that has ``tensorflow/serving``
-(``python tests/engine/up.py`` brings one up); those that put load on a server need ``wrk`` or ``h2load``.
+Parts, in the order they run: see `PARTS`. ``docker``, ``gpu`` and ``package`` need a Docker Engine that has
+``tensorflow/serving`` (``python tests/engine/up.py`` brings one up); those that put load on a server need ``wrk`` or
+``h2load``.
 """
 
 from __future__ import annotations
@@ -11,15 +12,29 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import command_line, docker_run, many_rows, memory, model_server, throughput, up
+from tests.benchmarks import (
+    command_line,
+    docker_run,
+    gpu,
+    many_rows,
+    memory,
+    model_server,
+    packaging,
+    python_api,
+    throughput,
+    up,
+)
 from tests.benchmarks.load import MissingToolError
 from tests.benchmarks.pairs import Effort, Row
 
 PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "commands": command_line.rows,
     "up": up.rows,
+    "python": python_api.rows,
     "start": model_server.rows,
     "docker": docker_run.rows,
+    "gpu": gpu.rows,
+    "package": packaging.rows,
     "rest": throughput.rest_rows,
     "slow": throughput.slow_rows,
     "floor": many_rows.floor_rows,
@@ -27,6 +42,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "batching": throughput.batching_rows,
     "memory": memory.rows,
 }
+_WITH_ENGINE = ("docker", "gpu", "package")
 
 
 def main() -> None:
@@ -46,7 +62,7 @@ def main() -> None:
     effort = Effort(options.rounds, options.load_rounds, options.seconds)
     missed = 0
     for part, rows in PARTS.items():
-        if part not in options.only or (options.no_engine and part == "docker"):
+        if part not in options.only or (options.no_engine and part in _WITH_ENGINE):
             continue
         try:
             for row in rows(effort):

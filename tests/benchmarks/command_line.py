@@ -25,6 +25,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     with three_servers():
         yield _row([TFSERVE, "ps"], docker, 1.6, rounds, " with 3 servers")
         yield _row([TFSERVE, "predict", "benchmark-1", "1", "2", "5"], docker, 1.6, rounds)
+    yield _row([TFSERVE, "doctor"], docker, 2.0, rounds)
 
 
 def _row(command: list[str], reference: list[str], at_most: float, rounds: int, where: str = "") -> Row:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.kept import kept, made_by
 
 _BENTOML = "bentoml>=1.4,<1.5"
 
 
 def models() -> Path:
     """Returns the directory that ``make_models.py`` filled."""
-    return _made_by_script("make_models.py")
+    return made_by(Path(__file__).with_name("make_models.py"))
 
 
 def conv_models() -> Path:
     """Returns the directory that ``make_conv_model.py`` filled."""
-    return _made_by_script("make_conv_model.py")
+    return made_by(Path(__file__).with_name("make_conv_model.py"))
 
 
 def bentoml() -> Path:
@@ -36,31 +35,7 @@ def bentoml() -> Path:
         packages = next(directory.glob("lib/python*/site-packages"))
         (packages / "tensorflow.pth").write_text(sysconfig.get_paths()["purelib"])
 
-    return _made(f"bentoml {_BENTOML} {sys.version} {sysconfig.get_paths()['purelib']}", make)
-
-
-def _made_by_script(name: str) -> Path:
-    script = Path(__file__).with_name(name)
-
-    def make(directory: Path) -> None:
-        directory.mkdir()
-        made = subprocess.run([sys.executable, script, directory], check=False, capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
-
-    return _made(script.read_text(), make)
-
-
-def _made(recipe: str, make: Callable[[Path], None]) -> Path:
-    """Returns the directory that `make` fills; it is made once for each `recipe`."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfserve-benchmarks"
-    directory = cache / hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    whole = directory / ".whole"
-    if not whole.exists():
-        shutil.rmtree(directory, ignore_errors=True)
-        cache.mkdir(parents=True, exist_ok=True)
-        make(directory)  # in place: an environment cannot be moved
-        whole.touch()
-    return directory
+    return kept(f"bentoml {_BENTOML} {sys.version} {sysconfig.get_paths()['purelib']}", make)
 
 
 @contextmanager

@@ -13,25 +13,9 @@ import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
 
-COMMANDS = [
-    "demo",
-    "pull",
-    "run",
-    "up",
-    "down",
-    "config",
-    "init",
-    "schema",
-    "ps",
-    "status",
-    "models",
-    "logs",
-    "stop",
-    "start",
-    "restart",
-    "rm",
-]
-COMMANDS += ["predict", "metadata", "flags", "inspect"]
+COMMANDS = ["demo", "pull", "images", "run", "up", "down", "config", "init", "schema", "ps", "status", "models", "logs"]
+COMMANDS += ["stop", "start", "restart", "rm", "predict", "classify", "regress", "metadata", "flags", "inspect"]
+COMMANDS += ["cache", "package", "devel", "build", "doctor"]
 
 
 def test_version(tfserve: Program) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.asking import keep_asking
+from tests.packing import model_files, tar_bytes
 from tests.program import Copy, Program, assert_told
 from tfserve.cli import build_app
 
@@ -58,6 +59,7 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
     [
         (["add"], 2, ["add takes PATH"]),
         (["add", "no/such"], 3, ["There is no model"]),
+        (["add", "s3://bucket/c"], 2, ["s3://bucket/c is in a bucket", "--replace"]),
         (["add", "{model}=a"], 2, ["serves a model 'a' already", "PATH=a_2"]),
         (["add", "{model}=c", "--label", "x=2"], 2, ["'x' of the model 'c' is for version 2, which is not served"]),
         (["remove", "bb"], 2, ["no model 'bb'", "Did you mean b?"]),
@@ -89,10 +91,12 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
     shutil.copytree(half_plus_two / "1", a / "2")
     shutil.copytree(half_plus_two / "1", a / "3")
     (a / "3" / "variables" / "variables.data-00000-of-00001").write_bytes(b"")  # cannot be loaded
+    archive = a.with_name("b.tar.gz")
+    archive.write_bytes(tar_bytes(model_files(half_plus_two)))
     served = tfserve.json("run", a, "--versions", "2", "--model-name", "a", "--name", "prod", *PORTS)
     with keep_asking(served["rest_url"], "a") as asked:
         for words in (
-            ("add", f"{half_plus_two}=b", "--label", "only=1"),
+            ("add", f"{archive}=b", "--label", "only=1"),
             ("pin", "a", "1,2"),
             ("label", "a", "canary=2", "stable=1"),
             ("label", "a", "canary="),
@@ -105,6 +109,7 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
                 assert states(tfserve)["a"] == {2: ("AVAILABLE", ["canary"]), 1: ("AVAILABLE", ["stable"])}
         assert states(tfserve)["a"] == {2: ("END", []), 1: ("AVAILABLE", [])}
         assert states(tfserve)["b"] == {1: ("AVAILABLE", ["only"])}
+        assert tfserve.json("cache", "clear")["removed"] == []  # the server needs what came out of the archive
         assert_told(tfserve("models", "prod", "pin", "a", "1,3"), 7, "Version 3 of the model 'a' cannot be loaded")
         assert tfserve("models", "prod", "remove", "b").returncode == 0
     assert asked.failures == []

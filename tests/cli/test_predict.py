@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.cli.conftest import Served
+from tests.cli.conftest import Served, in_process
 from tests.program import Program, assert_told
 
 
@@ -49,7 +49,7 @@ def test_for_people(served: Served) -> None:
     ],
 )
 def test_ways_to_ask(served: Served, arguments: list[str], answer: object) -> None:
-    assert predictions(served.tfserve("predict", *arguments, "--json")) == answer
+    assert predictions(in_process(served.tfserve, "predict", *arguments, "--json")) == answer
 
 
 @pytest.mark.parametrize("value", ["-inf", "-infinity", "-Inf", "-INF", "-Infinity"])
@@ -66,6 +66,31 @@ def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
     answer = {"predictions": [2.5, 3.0, 4.5]}
     assert predictions(served.tfserve("predict", "--data", file, "--json")) == answer
     assert predictions(served.tfserve("predict", "--data", "-", "--json", stdin=body)) == answer
+
+
+def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
+    lines, table = tmp_path / "a.jsonl", tmp_path / "a.csv"
+    lines.write_text("1.0\n2.0\n")
+    table.write_text("x\n1\n2\n")
+    for file in (lines, table):
+        answer = in_process(served.tfserve, "predict", "--data", file, "--signature", "serving_default", "--json")
+        assert predictions(answer) == {"predictions": [2.5, 3.0]}
+    table.write_text("z\n1\n")
+    assert_told(in_process(served.tfserve, "predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
+    assert_told(in_process(served.tfserve, "predict", "--data", lines, "--format", "row"), 2, "excludes --format")
+
+
+def test_grpc(served: Served, tfserve: Program) -> None:
+    ask = ("predict", "half_plus_two", "1", "2", "5", "--json", "--api", "grpc")
+    assert predictions(in_process(served.tfserve, *ask)) == {"predictions": [2.5, 3.0, 4.5]}
+    assert predictions(in_process(tfserve, *ask, "--url", served.said["grpc_address"])) == {
+        "predictions": [2.5, 3.0, 4.5]
+    }
+    assert_told(in_process(served.tfserve, *ask, "--version", "7"), 8, "7")
+    assert_told(in_process(served.tfserve, *ask, "--curl"), 2, "curl asks over REST")
+    assert_told(in_process(tfserve, *ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
+    metadata = in_process(served.tfserve, "metadata", "--api", "grpc", "--json")
+    assert json.loads(metadata.stdout)["model_spec"]["version"] == "1"
 
 
 def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -> None:
@@ -109,7 +134,7 @@ def test_curl(served: Served) -> None:
     ],
 )
 def test_bad_requests(served: Served, arguments: list[str], code: int, words: str) -> None:
-    assert_told(served.tfserve("predict", *arguments), code, words)
+    assert_told(in_process(served.tfserve, "predict", *arguments), code, words)
 
 
 def test_a_signature_that_is_none(served: Served) -> None:

@@ -76,11 +76,18 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--memory", "1g"], 2, "knows no --memory"),
         (["{model}", "--image", "x", "--tag", "1"], 2, "knows no --image, --tag"),
         (["{model}", "--gpu"], 9, "serves on the CPU"),
+        (["{model}", "--gpus", "0,1"], 9, "serves on the CPU"),
+        (["{model}", "--gpus", "both"], 2, "'both' does not say which GPUs"),
+        (["{model}", "--gpus", "1", "--no-gpu"], 2, "--no-gpu and --gpus contradict"),
+        (["{model}", "--gpu-memory-fraction", "2"], 2, "not a share"),
         (["{model}", "--rm", "--restart", "always"], 2, "contradict"),
         (["{model}", "--replace", "--keep-failed"], 2, "contradict"),
         (["{model}", "--smoke-test", "{"], 2, "JSON"),
         (["{model}", "--", "--enable_bacthing=true"], 2, "Did you mean --enable_batching?"),
         (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
+        (["--", "--enable_batching=true"], 2, "There is no model to serve"),
+        (["--image", "me/m:1"], 2, "knows no --image"),
+        (["--image", "me/m:1", "--model-name", "b"], 2, "that it was packaged with"),
         (["{model}", "--", "--saved_model_tags=tpu"], 3, "tagged tpu"),
         (["{model}", "--", "--ssl_config_file=no/such"], 2, "no/such', which --ssl_config_file names, is not there"),
     ],
@@ -133,7 +140,8 @@ def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str
 
 def test_one_api_alone(tfserve: Program, half_plus_two: Path) -> None:
     said = tfserve.json("run", half_plus_two, *LOCAL, "--rest-port", "none")
-    assert (said["rest_url"], said["health"], said["smoke_test"]) == (None, "unknown", None), said
+    assert (said["rest_url"], said["health"]) == (None, "available"), said
+    assert said["smoke_test"]["response"] == {"outputs": [2.0]}
     host, _, port = said["grpc_address"].rpartition(":")
     socket.create_connection((host, int(port))).close()
     assert tfserve("rm", "--force", said["name"]).returncode == 0
@@ -166,6 +174,24 @@ def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: 
     assert f"--mount=type=bind,source={half_plus_two},target=/models/half_plus_two,readonly" in words
     as_json = tfserve("run", half_plus_two, *options, "--json", "--", "--enable_batching")
     assert json.loads(as_json.stdout) == {"command": done.stdout.rstrip("\n")}
+
+
+def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
+    (tfserve.home / ".aws").mkdir()
+    (tfserve.home / ".aws" / "credentials").write_text("[default]\naws_access_key_id=A\naws_secret_access_key=s3cret\n")
+    done = tfserve("run", "s3://bucket/models/m", "--engine", "docker", "--rest-port", "0", "--dry-run", AWS_REGION="x")
+    assert done.returncode == 0, done.stderr
+    words = shlex.split(done.stdout)
+    assert {"--env=AWS_ACCESS_KEY_ID", "--env=AWS_SECRET_ACCESS_KEY", "--env=AWS_REGION"} < set(words)
+    assert words[-2:] == ["tensorflow/serving:latest", "--model_base_path=s3://bucket/models/m"]
+    assert "s3cret" not in done.stdout + done.stderr
+    assert "takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY from the shell's environment" in done.stderr
+
+
+def test_a_bucket_without_docker(tfserve: Program) -> None:
+    done = tfserve("run", "gs://bucket/m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0")
+    assert_told(done, 2, "gs://bucket/m is in a bucket", "--engine docker")
+    assert tfserve.left() == []
 
 
 def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> None:

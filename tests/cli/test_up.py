@@ -17,7 +17,7 @@ defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
 servers:
   one:
     models: [./m]
-    env: {SECRET: "${SECRET:-a}"}
+    env: {SECRET: "${SECRET:-a}", AWS_REGION: x}  # the latter is written down nowhere
   two:
     models: [{path: ./m, name: a}, {path: ./m, name: b}]
 """

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -19,24 +20,43 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 
 
+class Addresses(NamedTuple):
+    """Where a server is.
+
+    Attributes:
+        url: of the REST API.
+        grpc: of the gRPC API, as ``host:port``.
+    """
+
+    url: str
+    grpc: str
+
+
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server that serves ``half_plus_two`` version 1."""
-    url = f"http://127.0.0.1:{free_port()}"
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """A server of ``half_plus_two`` version 1."""
+    rest_port, grpc_port = free_port(), free_port()
+    addresses = Addresses(f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}")
     log = tmp_path_factory.mktemp("client") / "log"
     command = [
-        *(sys.executable, "-m", "tfserve.model_server", "--port=0", f"--rest_api_port={url.rpartition(':')[2]}"),
+        *(sys.executable, "-m", "tfserve.model_server", f"--port={grpc_port}", f"--rest_api_port={rest_port}"),
         *("--bind_address=127.0.0.1", "--model_name=half_plus_two"),
         f"--model_base_path={ROOT / 'examples' / 'half_plus_two'}",
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)})
         try:
-            wait_until_available(url, process, log)
-            yield url
+            wait_until_available(addresses.url, process, log)
+            yield addresses
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def server_url(server: Addresses) -> str:
+    """URL of that server."""
+    return server.url
 
 
 def free_port() -> int:

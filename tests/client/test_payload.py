@@ -16,11 +16,11 @@ from tfserve.client.examples import example_arguments
 from tfserve.client.failures import NotListeningError, RefusedError
 from tfserve.client.payload import (
     build_request,
-    choose_signature,
     explain_mismatch,
     read_request,
 )
 from tfserve.client.rest import RestClient
+from tfserve.client.signature_choice import choose_signature
 from tfserve.client.values import INTEGER_RANGES
 from tfserve.errors import RequestError, UsageError
 from tfserve.saved_model import Signature, TensorSpec

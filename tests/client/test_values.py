@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfserve.client.values import INTEGER_RANGES, looks_like_value, parse_value
+from tfserve.client.values import INTEGER_RANGES, guess_value, looks_like_value, parse_value
 from tfserve.errors import UsageError
 
 DTYPES = (*INTEGER_RANGES, "DT_FLOAT", "DT_DOUBLE", "DT_BOOL", "DT_STRING")
@@ -189,3 +189,29 @@ def test_bytes_of_an_argument_arrive(argument: bytes) -> None:
         return
     value = parse_value(text, "DT_STRING")
     assert (value.encode() if isinstance(value, str) else base64.b64decode(value["b64"])) == argument
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-1", -1),
+        ("1.", 1.0),
+        ("-.5e1", -5.0),
+        ("-inf", -math.inf),
+        ("True", True),
+        ("[1, [2.5]]", [1, [2.5]]),
+        ('"1"', "1"),
+        ("one", "one"),
+        ("", ""),
+        ("\udcff", {"b64": "/w=="}),
+    ],
+)
+def test_guesses(text: str, value: object) -> None:
+    assert (guess_value(text), type(guess_value(text))) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["[1", '"', "9" * 19, "1e999", "@/nowhere"])
+def test_no_guesses(text: str) -> None:
+    with pytest.raises(UsageError):
+        guess_value(text)

@@ -15,15 +15,14 @@ from tests.program import Program
 from tfserve import cli
 from tfserve.config.fields import FIELDS
 from tfserve.config.schema import json_schema
-from tfserve.config.servers import read_servers
+from tfserve.config.servers import MODEL_FIELDS, read_servers
 from tfserve.config.template import first_file
 from tfserve.launch_options import LaunchOptions
 from tfserve.ports import any_free_port
 from tfserve.protos.server_flags import SERVER_FLAGS
-from tfserve.saved_model import find_model
 from tfserve.spec import ModelSpec, ServeSpec
 
-ABOUT_THE_MODELS = {"--name", "--model-name", "--config", "--versions", "--label"}
+ABOUT_THE_MODELS = {"--name", "--model-name", "--config", "--versions", "--label", "--sha256"}
 """The server's key, ``models`` and ``config``; what the model's fields are is in `MODEL_FIELDS`."""
 ABOUT_THE_COMMAND = {"--foreground", "--replace", "--save", "--dry-run", "--json"}
 """What is not about the server, but about this one run of it; ``up`` always replaces."""
@@ -49,7 +48,7 @@ def test_every_part_of_a_spec_is_a_field() -> None:
         *((True, name) for name in ("replace", "smoke_request")),  # the latter is smoke_test too
     }
     assert written < spec | options
-    assert [field.name for field in dataclasses.fields(ModelSpec)] == ["path", "name", "versions", "labels"]
+    assert [field.name for field in dataclasses.fields(ModelSpec)] == list(MODEL_FIELDS)
 
 
 EVERYTHING = (
@@ -57,7 +56,8 @@ EVERYTHING = (
     *("--rest-port", "{port}", "--grpc-port", "none", "--host", "0.0.0.0", "--image", "my/serving", "--tag", "2.10"),
     *("--platform", "linux/amd64", "--pull", "never", "--env", "A=$b '\n", "--memory", "1g", "--cpus", "1.5"),
     *("--restart", "no", "--batching", "max_batch_size=8", "--batching", "allowed_batch_sizes=2,8"),
-    *("--monitoring", "on", "--no-gpu", "--rm", "--keep-failed", "--wait", "7", "--no-smoke-test"),
+    *("--monitoring", "on", "--gpus", "0,2", "--gpu-memory-fraction", "0.3", "--gpu-memory-growth"),
+    *("--rm", "--keep-failed", "--wait", "7", "--no-smoke-test"),
     *("--", "--num_load_threads=2", "--enable_model_warmup", "--ssl_config_file=ssl $.txt"),
 )
 
@@ -86,7 +86,7 @@ def test_what_run_saves_is_what_up_starts(
 
 
 def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:
-    text = first_file(find_model(half_plus_two), str(half_plus_two))
+    text = first_file("half_plus_two", str(half_plus_two))
     file = tmp_path / "tfserve.yaml"
     file.write_text(text)
     (found,) = read_servers(file, {})

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from tfserve.config.servers import Configured, choose, read_servers, write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
+from tfserve.model_url import Url
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy
 
@@ -119,6 +121,51 @@ servers:
     )
 
 
+def test_where_models_are(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "packed.tar.gz").touch()
+    (found,) = read(
+        """
+servers:
+  prod:
+    models:
+      - packed.tar.gz
+      - {path: "https://host/a.zip?token=$$1", sha256: SHA}
+      - {path: "gs://bucket/m", labels: {stable: 1}}
+      - {path: "s3://bucket/m", name: other}
+""".replace("SHA", "0" * 64)
+    )
+    assert found.spec.models == (
+        ModelSpec(tmp_path / "packed.tar.gz", "packed"),
+        ModelSpec(Url("https://host/a.zip?token=$1"), "a", sha256="0" * 64),
+        ModelSpec(Url("gs://bucket/m"), "m", labels={"stable": 1}),
+        ModelSpec(Url("s3://bucket/m"), "other"),
+    )
+    (tmp_path / "servers.yaml").write_text(write_servers([found]))
+    (again,) = read_servers(tmp_path / "servers.yaml", {})
+    assert again.spec == found.spec
+
+
+def test_models_inside_an_image(read: Read) -> None:
+    (found,) = read("servers: {prod: {image: 'me/m:1'}}")
+    assert (found.spec.models, found.spec.image) == ((), "me/m:1")
+    (again,) = read(write_servers([found]))
+    assert again.spec == found.spec
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("all", GpuRequest()),
+        ("2", GpuRequest(2)),
+        ("0,2", GpuRequest(devices=("0", "2"))),
+        ("[1]", GpuRequest(devices=("1",))),
+        ("[GPU-a, MIG-b]", GpuRequest(devices=("GPU-a", "MIG-b"))),
+    ],
+)
+def test_gpus(server: Callable[..., Configured], text: str, wanted: GpuRequest) -> None:
+    assert server(f"gpus: {text}").spec.gpus == wanted
+
+
 def test_a_users_own_models_config(read: Read, half_plus_two: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.config"
     file.write_text(
@@ -192,6 +239,11 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("host: example.com", 4, "host", "is not an IP address"),
         ("gpu: yes", 4, "gpu", "expected true or false, found 'yes'"),
         ('gpu: "true"', 4, "gpu", "expected true or false, found 'true'"),
+        ("gpus: both", 4, "gpus", "'both' does not say which GPUs"),
+        ("gpus: []", 4, "gpus", "does not say which GPUs"),
+        ("gpus: {a: 1}", 4, "gpus", "expected all, a number of GPUs, or a list of them, found a mapping"),
+        ("gpu: false\ngpus: 1", 3, "", "--no-gpu and --gpus contradict"),
+        ("gpu_memory_fraction: 2", 3, "", "2 is not a share"),
         ("env: A", 4, "env", "expected variables: a mapping, or a list of NAME=VALUE, found 'A'"),
         ("env: {A b: 1}", 4, "env.A b", "is not the name of a variable"),
         ("env: [A]", 4, "env[0]", "A is not set in this environment"),
@@ -261,6 +313,9 @@ def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> Non
         ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "expected labels: a mapping, found a list"),
         ("[{path: a, name: b}, {path: c, name: b}]", "", "There are two models 'b'"),
         ("[a, b]", "models[0]", "There is no model at"),
+        ("[ftp://a/b]", "models[0]", "ftp:// is no address"),
+        ("[{path: s3://, name: m}]", "models[0].path", "names no bucket"),
+        (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0]", "is no archive, and has no digest"),
     ],
 )
 def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
@@ -340,6 +395,7 @@ def test_it_reads_as_it_is_written(server: Callable[..., Configured], tmp_path: 
         "",
         "rest_port: 0\ngrpc_port: none\nmemory: 1g\ncpus: 0.5\nrestart: no\nhost: '::1'\ntag: '2.10'\ngpu: true",
         'env: {A: "${B}", C: "yes", D: "1", E: "a\\nb"}\nsmoke_test: \'{"instances": ["$$"]}\'\nwait: 1\nrm: true',
+        "gpus: [0, 2]\ngpu_memory_fraction: 0.3\ngpu_memory_growth: true",
         "batching: true\nmonitoring: true\nsmoke_test: false\nkeep_failed: true\nengine: local\npull: always",
         "batching: {allowed_batch_sizes: [2, 1000], thread_pool_name: t}\nserver_flags: {ssl_config_file: a$$b}",
     ):

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import pytest
 
-from . import bring_up, leftovers, throwaway
+from . import bring_up, leftovers, registry, throwaway
 from .dockerd import Dockerd
 from .problem import EngineUnavailableError
 
@@ -133,14 +138,73 @@ def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
     leftovers.end_processes(f"XDG_STATE_HOME={state}")
 
 
+class StartEngine(Protocol):
+    """Starts a second engine, with settings of its own; it is gone when the tests of the module are done."""
+
+    def __call__(self, options: Mapping[str, object] | None = None, path: str = "") -> Dockerd: ...
+
+
+@pytest.fixture(scope="module")
+def start_engine(engine: bring_up.Engine) -> Iterator[StartEngine]:
+    if engine.mirror is None:
+        _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
+    mirror = engine.mirror
+    with ExitStack() as started:
+
+        def start(options: Mapping[str, object] | None = None, path: str = "") -> Dockerd:
+            one = throwaway.start(bring_up.STATE, bring_up.RUN, mirror, options=options, path=path)
+            started.callback(throwaway.remove, one)
+            return one
+
+        yield start
+
+
 @pytest.fixture
 def throwaway_engine(engine: bring_up.Engine) -> Iterator[Dockerd]:
     """A second engine with an empty store, for this test alone: `host`, `pid()`, `kill()`, `start(mirror)`, `log`."""
+    yield from _throwaway(engine)
+
+
+@pytest.fixture
+def small_engine(engine: bring_up.Engine) -> Iterator[Dockerd]:
+    """A second engine with an empty store, whose disk has 48 MiB, for this test alone."""
+    yield from _throwaway(engine, disk="48m")
+
+
+def _throwaway(engine: bring_up.Engine, disk: str | None = None) -> Iterator[Dockerd]:
     if engine.mirror is None:
         _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
-    started = throwaway.start(bring_up.STATE, bring_up.RUN, engine.mirror)
+    started = throwaway.start(bring_up.STATE, bring_up.RUN, engine.mirror, disk=disk)
     yield started
     throwaway.remove(started)
+
+
+@dataclass(frozen=True)
+class PrivateRegistry:
+    """A registry on loopback that lets one user in; `config` is a docker configuration with that user's password."""
+
+    host: str
+    user: str
+    password: str
+    config: Path
+
+
+@pytest.fixture(scope="session")
+def private_registry(engine: bring_up.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    """A registry with authentication, empty at first."""
+    if shutil.which("docker-registry") is None:
+        _unavailable("a registry with authentication needs docker-registry")
+    state = tmp_path_factory.mktemp("registry")
+    users = state / "users"
+    users.write_text("tester:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n")
+    served = registry.serve(state, users=users)
+    host = f"127.0.0.1:{served.port}"
+    config = state / "docker"
+    config.mkdir()
+    auth = base64.b64encode(b"tester:secret").decode()
+    (config / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+    yield PrivateRegistry(host, "tester", "secret", config)
+    registry.stop(state)
 
 
 def _unavailable(reason: str) -> NoReturn:

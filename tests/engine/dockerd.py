@@ -21,16 +21,26 @@ from .background import Background, command_line, parent_of, processes_marked
 
 @dataclass(frozen=True)
 class Dockerd:
-    """One daemon: `data` holds its images and its log, `run` (a short path: sockets) what is void after a reboot."""
+    """One daemon: `data` holds its images and its log, `run` (a short path: sockets) what is void after a reboot.
+
+    With `disk`, such as 48m, its images are on a file system of that size, in memory, made anew at every start.
+    """
 
     data: Path
     run: Path
     socket: Path
     options: Mapping[str, object] = field(default_factory=dict)
+    path: str = ""  # where else it looks for programs, before its PATH
+    disk: str | None = None
 
     @property
     def host(self) -> str:
         return f"unix://{self.socket}"
+
+    @property
+    def store(self) -> Path:
+        """Where its images and containers are."""
+        return self.data / "docker"
 
     @property
     def program(self) -> Background:
@@ -48,11 +58,14 @@ class Dockerd:
         self._end_orphans()
         self.data.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(parents=True, exist_ok=True)
+        if self.disk is not None:
+            self.store.mkdir(exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.disk}", "tmpfs", self.store], check=True)
         pid_file = self.run / "docker.pid"
         pid_file.unlink(missing_ok=True)
         options = {
             "hosts": [self.host],
-            "data-root": str(self.data / "docker"),
+            "data-root": str(self.store),
             "exec-root": str(self.run / "exec"),
             "pidfile": str(pid_file),
             "registry-mirrors": [mirror],
@@ -60,7 +73,8 @@ class Dockerd:
             **self.options,
         }
         self._config.write_text(json.dumps(options, indent=2) + "\n")
-        self.program.start(["dockerd", f"--config-file={self._config}"])
+        path = os.pathsep.join(filter(None, (self.path, os.environ["PATH"])))
+        self.program.start(["dockerd", f"--config-file={self._config}"], {**os.environ, "PATH": path})
         self.program.wait_until(lambda: answers(self.host), 60)
 
     def uses_mirror(self, mirror: str) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def remove(host: str, prefix: str) -> None:
 
     client = docker.DockerClient(base_url=host)
     try:
-        for thing, names, labels, options in all_of(client):
+        # Twice: an image can only go when those that are made from it have gone.
+        for thing, names, labels, options in chain(all_of(client), all_of(client)):
             if ours(names, labels):
                 with contextlib.suppress(APIError):  # gone by itself meanwhile
                     thing.remove(**options)

@@ -32,6 +32,10 @@ storage:
   filesystem: {{rootdirectory: {store}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
+_USERS = """\
+auth:
+  htpasswd: {{realm: tests, path: {users}}}
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Registry:
             status, headers, _ = self.request("GET", "/v2/")
         except (OSError, http.client.HTTPException):
             return False
-        return status == 200 and headers.get("Docker-Distribution-Api-Version") == "registry/2.0"
+        return status in (200, 401) and headers.get("Docker-Distribution-Api-Version") == "registry/2.0"
 
     def manifest(self, repository: str, tag: str) -> dict[str, Any] | None:
         status, _, body = self.request("GET", f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST})
@@ -145,8 +149,11 @@ class Upload(io.RawIOBase):
             self.close()
 
 
-def serve(state: Path) -> Registry:
-    """The registry of this state directory, started if it does not answer: on the port it had, else on a free one."""
+def serve(state: Path, *, users: Path | None = None) -> Registry:
+    """The registry of this state directory, started if it does not answer: on the port it had, else on a free one.
+
+    With `users`, a file of ``name:bcrypt hash``, it asks who is there.
+    """
     config = state / "registry.yml"
     program = Background("docker-registry", state, mark=str(config))
     last = _port_of(config)
@@ -154,7 +161,8 @@ def serve(state: Path) -> Registry:
         return Registry(last)
     program.stop(5)
     port = next(port for port in (last or 5000, *range(5000, 5100)) if _is_free(port))
-    config.write_text(_CONFIG.format(store=state / "registry", port=port))
+    auth = _USERS.format(users=users) if users is not None else ""
+    config.write_text(_CONFIG.format(store=state / "registry", port=port) + auth)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "OTEL_"))}
     program.start(["docker-registry", "serve", str(config)], {**env, "OTEL_TRACES_EXPORTER": "none"})
     program.wait_until(Registry(port).answers, 20)

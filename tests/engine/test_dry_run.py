@@ -56,5 +56,11 @@ def comparable(container: dict[str, Any]) -> dict[str, Any]:
         "image": container["Image"],
         "mounts": sorted(mounts, key=lambda mount: str(mount["Destination"])),
         "environment": sorted(container["Config"]["Env"]),
-        **{key: value or None for key, value in settings.items() if key not in passing},
+        **{key: _plain(value) for key, value in settings.items() if key not in passing},
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value] or None
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value or None

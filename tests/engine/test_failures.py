@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,33 +90,17 @@ def test_a_model_that_does_not_load_fails_at_once(
     assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
-PINNED_TO_A_GPU = """
-import sys
-import tensorflow as tf
-v1 = tf.compat.v1
-with tf.Graph().as_default(), v1.Session(config=v1.ConfigProto(allow_soft_placement=True)) as session:
-    x = v1.placeholder(tf.float32, [None], name="x")
-    with tf.device("/device:GPU:0"):
-        y = tf.identity(v1.Variable(0.5, name="a") * x, name="y")
-    session.run(v1.global_variables_initializer())
-    signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
-    builder = v1.saved_model.Builder(sys.argv[1])
-    builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
-    builder.save()
-"""
-
-
 def test_an_operation_that_needs_a_gpu_is_explained(
-    tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+    tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
-    model = tmp_path / "pinned"
-    subprocess.run([sys.executable, "-c", PINNED_TO_A_GPU, model / "1"], check=True, capture_output=True)
+    model = HALF_PLUS_TWO.with_name("half_plus_two_gpu")
     for engine in ("docker", "local"):
         name = unique_name()
-        ran = tfserve("run", model, "--name", name, "--engine", engine, *PORTS)
+        ran = tfserve("run", model, "--name", name, "--engine", engine, "--no-gpu", *PORTS)
         assert ran.returncode == 7, ran.stderr
         assert "The model needs a GPU" in ran.stderr
         assert "--gpu" in ran.stderr
+        assert ran.stderr.rstrip().endswith("tfserve doctor")
         assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
@@ -168,7 +150,7 @@ def test_a_failed_smoke_test_removes_the_server(
         (("--", "--enable_batchin=true"), 2, "Did you mean --enable_batching?"),
         (("--restart", "sometimes"), 2, "not a restart policy"),
         (("--rm", "--restart", "always"), 2, "contradict"),
-        (("--gpu",), 9, "No NVIDIA GPU"),
+        (("--gpus", "GPU-of-nobody"), 9, "GPU"),
     ],
 )
 def test_bad_options_are_explained(
@@ -194,3 +176,19 @@ def test_an_engine_that_does_not_answer(tfserve: Tfserve, tmp_path: Path) -> Non
         ran = tfserve(*arguments, env=environment)
         assert ran.returncode == 4, ran.stderr
         assert "Hint:" in ran.stderr
+
+
+def test_a_bucket_that_the_server_cannot_read(
+    tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
+) -> None:
+    name, keys = unique_name(), {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}
+    ran = tfserve("run", "s3://bucket/models/m", "--name", name, *PORTS, "--keep-failed", env=keys)
+    assert ran.returncode == 7, ran.stderr
+    assert "File system scheme 's3' not implemented (file: 's3://bucket/models/m')" in ran.stderr
+    assert "built without that file system" in ran.stderr
+    found = docker_client.api.inspect_container(f"tfserve-{name}")
+    assert {f"{key}={value}" for key, value in keys.items()} < set(found["Config"]["Env"])
+    assert found["Mounts"] == []
+    elsewhere = f"{found['Config']['Labels']}{found['Config']['Cmd']}{tfserve('logs', name).stdout}{ran.stderr}"
+    assert "s3://bucket/models/m" in elsewhere
+    assert "s3cret" not in elsewhere

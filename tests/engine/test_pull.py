@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_pulls_the_tag_that_was_asked_for(
     assert (document["image"], document["id"]) == (image, found.id)
     assert document["size"] == found.attrs["Size"]
     assert document["platform"] == f"linux/{found.attrs['Architecture']}"
-    assert "\x1b" not in pulled.stderr  # no bars, as this is no terminal
+    assert pulled.stderr == f"Pulling {image}\n"  # no bars, as this is no terminal
 
 
 @pytest.fixture
@@ -81,6 +81,15 @@ def test_a_platform_without_an_image(tfserve: Tfserve) -> None:
     assert pulled.returncode == 5, pulled.stderr
     assert "linux/s390x" in pulled.stderr
     assert "--engine local" in pulled.stderr
+
+
+def test_says_which_tag_it_chose(engine: Engine, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
+    if not engine.own:
+        pytest.skip("the other official images are many gigabytes, and this engine is not ours")
+    pulled = tfserve("pull", "--tag", "2.19.1", "--gpu")
+    assert pulled.stdout.startswith("tensorflow/serving:2.19.1-gpu is here: ")
+    unofficial = f"127.0.0.1:9/{unique_name()}:1"
+    assert f"{unofficial} is pulled as it is named" in tfserve("pull", unofficial, "--gpu").stderr
 
 
 def test_an_image_that_must_not_be_pulled(tfserve: Tfserve) -> None:

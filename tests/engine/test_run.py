@@ -114,6 +114,21 @@ def test_takes_one_version_or_a_bare_saved_model(
     ]
 
 
+def test_serves_an_archive_and_keeps_what_came_out_of_it(
+    tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]
+) -> None:
+    name, cache = unique_name(), {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    archive = shutil.make_archive(str(tmp_path / "model"), "gztar", HALF_PLUS_TWO.parent, HALF_PLUS_TWO.name)
+    ran = tfserve("run", archive, "--name", name, "--rest-port", "0", "--grpc-port", "0", "--json", env=cache)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["smoke_test"]["response"] == {"outputs": [2.0]}
+    cleared = tfserve("cache", "clear", "--json", env=cache)
+    (kept,) = json.loads(cleared.stdout)["kept"]
+    assert kept["servers"] == [name]
+    assert tfserve("rm", "--force", name).returncode == 0
+    assert json.loads(tfserve("cache", "clear", "--json", env=cache).stdout)["removed"] == [kept["digest"]]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to another user")
 def test_serves_a_private_directory_of_another_user(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient

@@ -10,17 +10,32 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from . import debian
 from .dockerd import Dockerd
 
 
-def start(state: Path, run: Path, mirror: str) -> Dockerd:
-    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end."""
+def start(
+    state: Path,
+    run: Path,
+    mirror: str,
+    *,
+    options: Mapping[str, object] | None = None,
+    path: str = "",
+    disk: str | None = None,
+) -> Dockerd:
+    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end.
+
+    `options` are more of its settings, and in `path` it looks for programs first. With `disk`, such as 48m, all that it
+    stores is on a file system of that size, in memory.
+    """
     remove_abandoned(state, run)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
-    engine = _engine(state, run, name)
+    engine = _engine(state, run, name, disk)
+    engine = replace(engine, options={**engine.options, **(options or {})}, path=path)
     try:
         debian.run(["ip", "link", "add", _bridge(name), "type", "bridge"])
         debian.run(["ip", "address", "add", f"{_free_network()}.1/24", "dev", _bridge(name)])
@@ -45,9 +60,9 @@ def remove_abandoned(state: Path, run: Path) -> None:
             remove(_engine(state, run, directory.name))
 
 
-def _engine(state: Path, run: Path, name: str) -> Dockerd:
+def _engine(state: Path, run: Path, name: str, disk: str | None = None) -> Dockerd:
     options = {"bridge": _bridge(name), "iptables": False, "ip-forward": False}
-    return Dockerd(state / "throwaway" / name, run / name, run / name / "docker.sock", options)
+    return Dockerd(state / "throwaway" / name, run / name, run / name / "docker.sock", options, disk=disk)
 
 
 def _bridge(name: str) -> str:

@@ -10,21 +10,11 @@ from typing import Any
 import pytest
 
 import tfserve
-from tfserve.engines.choice import choose_engine, uses_gpu
-from tfserve.errors import EngineUnavailableError, GpuError
-from tfserve.gpu import find_gpus
-from tfserve.progress import Silent
+from tests.engines.told import Told
+from tfserve.engines.choice import choose_engine
+from tfserve.errors import EngineUnavailableError
+from tfserve.gpu_request import GpuRequest
 from tfserve.spec import ModelSpec, ServeSpec
-
-
-class Told(Silent):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
 
 
 @pytest.fixture
@@ -64,6 +54,7 @@ def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
         ("auto", {"cpus": 1.0}),
         ("auto", {"restart": "always"}),
         ("auto", {"gpu": True}),
+        ("auto", {"gpus": GpuRequest(count=1)}),
     ],
 )
 def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: dict[str, Any]) -> None:
@@ -72,6 +63,7 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
         choose_engine(spec(**changes), choice, "missing", told)
     assert caught.value.exit_code == 4
     assert "docs.docker.com" in str(caught.value.hint)
+    assert caught.value.doctor
     assert told.notices == []
 
 
@@ -88,6 +80,7 @@ from tfserve.engines.choice import choose_engine
 from tfserve.engines.local_runtime import is_installed
 from tfserve.errors import EngineUnavailableError
 from tfserve.plan import HostPorts
+from tfserve.gpu_request import GpuRequest
 from tfserve.progress import Silent
 from tfserve.spec import ModelSpec, ServeSpec
 assert not is_installed()
@@ -100,7 +93,7 @@ for attempt in (
     try:
         attempt()
     except EngineUnavailableError as error:
-        print(error.message, error.hint)
+        print(error.message, *error.hint.splitlines())
 """
     source = Path(tfserve.__file__).parent.parent
     environment = {"PATH": "", "DOCKER_HOST": no_docker, "PYTHONPATH": os.pathsep.join([str(source), str(installed)])}
@@ -112,24 +105,3 @@ for attempt in (
     assert "https://docs.docker.com/engine/install/" in auto
     assert "The local engine is not installed; it lacks: tensorflow." in local
     assert all("pip install 'tfserve[local]'" in line for line in (auto, local))
-
-
-def test_the_gpus_of_another_machine_are_taken_on_trust() -> None:
-    assert uses_gpu(True, frozenset({"runc"}), here=False) is True
-    assert uses_gpu(None, frozenset({"runc", "nvidia"}), here=False) is True
-    assert uses_gpu(None, frozenset({"runc"}), here=False) is False
-
-
-def test_whether_to_use_a_gpu() -> None:
-    here = bool(find_gpus())
-    with_nvidia = frozenset({"runc", "nvidia"})
-    assert uses_gpu(None, frozenset({"runc"}), here=True) is False
-    assert uses_gpu(None, with_nvidia, here=True) is here
-    assert uses_gpu(False, with_nvidia, here=True) is False
-    if here:
-        assert uses_gpu(True, with_nvidia, here=True) is True
-    else:
-        with pytest.raises(GpuError, match="No NVIDIA GPU") as caught:
-            uses_gpu(True, with_nvidia, here=True)
-        assert caught.value.exit_code == 9
-        assert "nvidia-smi" in str(caught.value.hint)

@@ -264,3 +264,12 @@ def test_without_a_state_directory(engine: LocalEngine, python_plan: Plan, monke
     assert engine.servers() == []
     with pytest.raises(EngineUnavailableError):
         engine.launch(python_plan())
+
+
+def test_secrets_reach_the_process_and_no_file(engine: LocalEngine, python_plan: Plan) -> None:
+    program = "import os, time; print(len(os.environ['KEY']), flush=True); time.sleep(60)"
+    server = engine.launch(python_plan(program, secrets={"KEY": "s3cret" * 7}))
+    eventually(lambda: list(engine.logs(server)) == ["42"])
+    files = [path for path in local_state.directory_of("m").path.rglob("*") if path.is_file()]
+    assert len(files) >= 3
+    assert not any(b"s3cret" in path.read_bytes() for path in files)

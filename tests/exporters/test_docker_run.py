@@ -89,6 +89,7 @@ def test_the_whole_line() -> None:
         ({"restart": "always"}, ["--restart=always"]),
         ({"runtime": "nvidia"}, ["--runtime=nvidia"]),
         ({"gpus": "all"}, ["--gpus=all"]),
+        ({"gpus": "device=0,2"}, ['--gpus="device=0,2"']),  # docker reads the value as CSV
         ({"remove": True}, ["--rm"]),
         ({"labels": {"a": "b c"}}, ["--label=a=b c"]),
         ({"security_options": ("x", "y=z")}, ["--security-opt=x", "--security-opt=y=z"]),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.kept import made_by
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -18,14 +16,12 @@ from .server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory with the base paths of what `make_models` makes; the SavedModel of ``text`` is in text format."""
-    directory = tmp_path_factory.mktemp("models")
-    script = Path(__file__).parent / "make_models.py"
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
-    made = subprocess.run([sys.executable, script, directory], capture_output=True, text=True, env=environment)
-    assert made.returncode == 0, made.stderr
-    return directory
+def models() -> Path:
+    """Directory with the base paths of what `make_models` makes, for all runs of the tests: not to be changed.
+
+    The SavedModel of ``text`` is in text format.
+    """
+    return made_by(Path(__file__).with_name("make_models.py"))
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,12 @@ _COMMANDS = {
     "pull": _Command(
         "pull", "pull", "Pull the official serving image.", ("tfserve pull", "tfserve pull --tag 2.19.1 --gpu")
     ),
+    "images": _Command(
+        "images",
+        "images",
+        "List the serving images on this engine.",
+        ("tfserve images", "tfserve images --remote"),
+    ),
     "run": _Command(
         "run",
         "run",
@@ -111,8 +117,26 @@ _COMMANDS = {
         "Ask a server to predict.",
         ("tfserve predict half_plus_two 1 2 5", "tfserve predict my_model --input age=31 --input name=Ada --json"),
     ),
+    "classify": _Command(
+        "classify",
+        "classify",
+        "Ask a server to classify examples.",
+        (
+            "tfserve classify half_plus_two x=1.0 x=2.0",
+            "tfserve classify my_model --data examples.csv --context country=FI --json",
+        ),
+    ),
+    "regress": _Command(
+        "classify",
+        "regress",
+        "Ask a server for a value for each example.",
+        (
+            "tfserve regress half_plus_two x=1.0 --signature regress_x_to_y",
+            'tfserve regress my_model \'{"age": 31.0, "name": "Ada"}\'',
+        ),
+    ),
     "metadata": _Command(
-        "predict",
+        "metadata",
         "metadata",
         "Show the signatures a server has.",
         ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
@@ -129,8 +153,44 @@ _COMMANDS = {
         "Show what is in a SavedModel.",
         ("tfserve inspect ./my_model", "tfserve inspect ./my_model/3 --json"),
     ),
+    "cache": _Command(
+        "cache",
+        "cache",
+        "List or clear the models unpacked from archives.",
+        ("tfserve cache", "tfserve cache clear 3f9a61"),
+    ),
+    "package": _Command(
+        "package",
+        "package",
+        "Make a serving image with models inside.",
+        (
+            "tfserve package ./my_model --image me/my_model:1",
+            "tfserve package ./a ./b --image registry.example.com/models:2 --gpu --push",
+        ),
+    ),
+    "devel": _Command(
+        "devel",
+        "devel",
+        "Work in a development container.",
+        ("tfserve devel --source ./serving", "tfserve devel -- bazel version"),
+    ),
+    "build": _Command(
+        "build",
+        "build",
+        "Build a serving image from source.",
+        (
+            "tfserve build --source ./serving --image me/serving:1",
+            "tfserve build --source ./serving --image me/serving:1 --build-option=--copt=-march=native --ram 2048",
+        ),
+    ),
+    "doctor": _Command(
+        "doctor",
+        "doctor",
+        "Say what of this machine is ready, and what to do about the rest.",
+        ("tfserve doctor", "tfserve doctor --json"),
+    ),
 }
-_TAKES_NEGATIVE_NUMBERS = ("predict",)
+_TAKES_NEGATIVE_NUMBERS = ("predict", "classify", "regress")
 
 
 def main() -> None:
@@ -215,6 +275,8 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
+        except typer.Exit:  # with the exit code of another program
+            raise
         except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as interrupt:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import FileOption, JsonOption
+from tfserve.cli.options import FileOption, JsonOption, ModelArgument
 from tfserve.cli.output import Output
 from tfserve.errors import TfserveError, UsageError
 
@@ -34,21 +34,27 @@ def config(
 
 
 def init(
-    model_dir: Annotated[
-        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
-    ],
+    model_dir: ModelArgument,
     *,
     file: FileOption = None,
 ) -> None:
     """Begin a YAML file. It serves one model, and says in comments what else there is."""
     from tfserve.config.servers import DEFAULT_FILE
     from tfserve.config.template import first_file
+    from tfserve.model_source import source_name
+    from tfserve.model_url import Url, parse_source
     from tfserve.saved_model import find_model
 
     target = file or DEFAULT_FILE
-    directory = find_model(model_dir)
-    path = os.path.relpath(model_dir.absolute(), target.absolute().parent)
-    write_new(target, first_file(directory, path if path.startswith(".") else f"./{path}"))
+    source = parse_source(model_dir)
+    name = source_name(source)
+    if isinstance(source, Url):
+        text = first_file(name, source)
+    else:
+        path = os.path.relpath(source.expanduser().absolute(), target.absolute().parent)
+        version = find_model(source).newest.number if source.expanduser().is_dir() else 1
+        text = first_file(name, path if path.startswith(".") else f"./{path}", version)
+    write_new(target, text)
     Output().text(f"{target} is written. Look at it, then: tfserve up{'' if file is None else f' -f {file}'}")
 
 

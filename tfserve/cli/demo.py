@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json as json_module
 
-from tfserve.cli.options import EngineOption, JsonOption
+from tfserve.cli.options import EngineOption, GpuOption, JsonOption
 from tfserve.cli.output import Output
 
 __all__ = ["demo"]
 
-_MODEL = "half_plus_two"
 _VALUES = (1.0, 2.0, 5.0)
 
 
-def demo(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOption = False) -> None:
     """Serve a model, ask it, clean up.
 
-    The model is the bundled half_plus_two, the question 1 2 5, as in TensorFlow Serving's guide.
+    The model is the bundled half_plus_two, the question 1 2 5, as in TensorFlow Serving's guide. With --gpu it is
+    half_plus_two_gpu, which computes the same and can only be served on a GPU.
     """
     import uuid
 
@@ -27,26 +27,28 @@ def demo(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
+    model = "half_plus_two_gpu" if gpu else "half_plus_two"
     # A name and ports of its own: a demo takes nothing from a server that is there already.
     any_port = PortRequest(0)
     spec = ServeSpec(
         name=f"demo-{uuid.uuid4().hex[:8]}",
-        models=(ModelSpec(bundled_model(_MODEL), _MODEL),),
+        models=(ModelSpec(bundled_model(model), model),),
+        gpu=gpu,
         rest_port=any_port,
         grpc_port=any_port,
     )
-    output.notice(f"Serving {_MODEL}, a model that computes 0.5 * x + 2 ...")
+    output.notice(f"Serving {model}, a model that computes 0.5 * x + 2 ...")
     launched = launch(spec, LaunchOptions(engine=engine, smoke_test=False), output)
     try:
         url = str(launched.server.rest_url)
         body = json_module.dumps({"instances": _VALUES}).encode()
         with RestClient(url) as client:
-            answer = client.predict(_MODEL, body).document
+            answer = client.predict(model, body).document
     finally:
         with held():
             launched.engine.remove(launched.server)
     text = f"""\
-Asked {url}/v1/models/{_MODEL}:predict
+Asked {url}/v1/models/{model}:predict
   {body.decode()}
 and the model answered
   {json_module.dumps(answer["predictions"])}

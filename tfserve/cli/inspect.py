@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import JsonOption
+from tfserve.cli.options import JsonOption, ModelArgument, Sha256Option
 from tfserve.cli.output import Output
 
 __all__ = ["inspect"]
 
 
 def inspect(
-    model_dir: Annotated[
-        Path, typer.Argument(metavar="MODEL_DIR", help="A directory of versions, one version, or a SavedModel.")
-    ],
+    model_dir: ModelArgument,
     *,
     tags: Annotated[
         str, typer.Option("--tags", metavar="TAG[,TAG]", help="Which meta graph to read; served is the one of 'serve'.")
     ] = "serve",
+    sha256: Sha256Option = None,
     json: JsonOption = False,
 ) -> None:
     """Show what is in a SavedModel. Its versions and signatures, read without TensorFlow."""
     from tfserve.cli.signatures import signature_lines, signatures_json
-    from tfserve.saved_model import find_model, read_signatures
+    from tfserve.model_source import find_source
+    from tfserve.model_url import parse_source
+    from tfserve.saved_model import read_signatures
 
     output = Output(json_wanted=json)
-    directory = find_model(model_dir)
+    directory = find_source(parse_source(model_dir), sha256=sha256, progress=output)
     wanted = frozenset(tags.split(","))
     versions = [(version, read_signatures(version, tags=wanted)) for version in directory.versions]
     data = {

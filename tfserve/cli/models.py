@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, OptionalName, VersionsOption
+from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, OptionalName, Sha256sOption, VersionsOption
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
     from tfserve.engines.base import Engine, Server
     from tfserve.model_states import ModelState
+    from tfserve.spec import ModelSpec
 
 __all__ = ["models"]
 
@@ -40,6 +41,7 @@ def models(
     *,
     versions: VersionsOption = None,
     label: LabelsOption = None,
+    sha256: Sha256sOption = None,
     wait: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the server may take over it.")
     ] = 120.0,
@@ -51,13 +53,20 @@ def models(
     add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION...; pin MODEL latest|all|1,3; rollback MODEL
     """
     from tfserve.engines.lookup import find_server
+    from tfserve.model_arguments import parse_models
     from tfserve.model_states import model_states
 
     output = Output(json_wanted=json)
-    if action != "add" and (versions or label):
-        raise UsageError("--versions and --label are for add.", hint="For a model that is served: pin and label.")
+    if action != "add" and (versions or label or sha256):
+        raise UsageError(
+            "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
+        )
     found, server = find_server(name, engine)
-    _change(found, server, action, words or [], versions or [], label or [], wait, output)
+    if action == "add" and words:
+        specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
+        _add(found, server, specs, wait, output)
+    else:
+        _change(found, server, action, words or [], wait, output)
     states = model_states(found, server)
     if json:
         output.result([_json(state) for state in states], "")
@@ -66,30 +75,23 @@ def models(
         output.table(("MODEL", "SERVED", "VERSION", "STATE", "LABELS"), rows)
 
 
+def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
+    from tfserve import model_changes
+
+    if engine.name == "docker":
+        output.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
+    model_changes.add(engine, server, specs, seconds=seconds, progress=output)
+
+
 def _change(
-    engine: Engine,
-    server: Server,
-    action: Action,
-    words: Sequence[str],
-    versions: Sequence[str],
-    labels: Sequence[str],
-    seconds: float,
-    output: Output,
+    engine: Engine, server: Server, action: Action, words: Sequence[str], seconds: float, output: Output
 ) -> None:
     from tfserve import model_changes
-    from tfserve.model_arguments import parse_models
     from tfserve.version_policy import VersionPolicy, parse_label
 
     match action, words:
         case "list", []:
             pass
-        case "add", [_, *_]:
-            specs = parse_models(words, versions=versions, labels=labels)
-            if engine.name == "docker":
-                output.notice(
-                    "A container that runs gets a copy of the model: later versions do not come by themselves."
-                )
-            model_changes.add(engine, server, specs, seconds=seconds)
         case "remove", [_, *_]:
             model_changes.remove(engine, server, words, seconds=seconds)
         case "label", [_, *_]:

@@ -7,16 +7,28 @@ from typing import Annotated
 
 import typer
 
-from tfserve.defaults import EngineChoice
+from tfserve.defaults import Api, EngineChoice
 
 __all__ = [
+    "ApiOption",
+    "CurlOption",
     "EngineOption",
     "FileOption",
+    "GpuOption",
     "JsonOption",
+    "LabelOption",
     "LabelsOption",
+    "ModelArgument",
+    "ModelWords",
     "OptionalName",
     "OptionalNames",
+    "Sha256Option",
+    "Sha256sOption",
+    "SignatureOption",
     "TimeOption",
+    "TimeoutOption",
+    "UrlOption",
+    "VersionOption",
     "VersionsOption",
     "WaitOption",
 ]
@@ -27,6 +39,9 @@ EngineOption = Annotated[
 ]
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="The YAML file.  [default: tfserve.yaml]")
+]
+GpuOption = Annotated[
+    bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 LabelsOption = Annotated[
@@ -41,11 +56,31 @@ VersionsOption = Annotated[
         help="Which versions: latest, latest=2, all, or 1,3; repeatable.  [default: latest]",
     ),
 ]
+_MODEL_HELP = (
+    "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), here or "
+    "at an https:// address"
+)
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL_DIR", help=f"{_MODEL_HELP}.")]
+ModelWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL_DIR[=NAME]]... [-- SERVER_FLAGS]",
+        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with models inside. "
+        "After --, flags for tensorflow_model_server as --name=value (tfserve flags).",
+    ),
+]
 OptionalName = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="The server; not needed when there is only one.")
 ]
 OptionalNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="The servers; not needed when there is only one.")
+]
+Sha256Option = Annotated[
+    str | None, typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the archive has to have.")
+]
+Sha256sOption = Annotated[
+    list[str] | None,
+    typer.Option("--sha256", metavar="[MODEL:]DIGEST", help="The SHA-256 that an archive has to have; repeatable."),
 ]
 TimeOption = Annotated[
     float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")
@@ -54,3 +89,15 @@ WaitOption = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0 for not at all."),
 ]
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="A server that tfserve did not start: http://HOST:PORT.")
+]
+ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve[local].")]
+VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
+SignatureOption = Annotated[
+    str | None, typer.Option("--signature", "-s", help="The signature to call.  [default: serving_default]")
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for the answer.")]
+CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl line, and ask nothing.")]

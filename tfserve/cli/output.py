@@ -17,7 +17,9 @@ from tfserve.errors import TfserveError
 from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
 
-__all__ = ["Output"]
+__all__ = ["Output", "age_text", "size_text"]
+
+_DOCTOR = "To look at the whole machine: tfserve doctor"
 
 
 class Output:
@@ -54,6 +56,13 @@ class Output:
         """Prints a server's answer on stdout, byte for byte, with a line end behind it if it has none."""
         _print(body)
 
+    def raw(self, data: bytes, *, to_stderr: bool = False) -> None:
+        """Passes on what another program writes, byte for byte and at once."""
+        if to_stderr:
+            typer.echo(data, nl=False, err=True)
+        else:
+            _print(data, nl=False)
+
     def line(self, line: str, *, to_stderr: bool = False) -> None:
         """Prints one line of a log at once."""
         if to_stderr:
@@ -69,6 +78,13 @@ class Output:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             _print(line if number else typer.style(line, bold=True))
 
+    def finding(self, verdict: str, colour: str, name: str, detail: str, hint: str | None) -> None:
+        """Prints what a look found: one line, and under it what to do about it."""
+        margin = " " * 6
+        _print(f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(detail)}")
+        for line in printable_lines(hint or "").splitlines():
+            _print(f"{margin}{typer.style(line, bold=True)}")
+
     def notice(self, text: str) -> None:
         """Tells something in passing, on stderr."""
         typer.echo(printable_lines(text), err=True)
@@ -78,8 +94,9 @@ class Output:
         typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
         if error.details:
             typer.echo("\n".join(f"  {line}" for line in printable_lines(error.details).splitlines()), err=True)
-        if error.hint:
-            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(error.hint)}", err=True)
+        hint = "\n".join(filter(None, (error.hint, _DOCTOR if error.doctor else None)))
+        if hint:
+            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(hint)}", err=True)
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
@@ -96,25 +113,64 @@ class Output:
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
         """Shows a pull: one bar a layer on a terminal, one line elsewhere."""
+        with self._layers(f"Pulling {image}") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def pushing(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
+        """Shows a push, as `pulling` does a pull."""
+        with self._layers(f"Pushing {image}") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Shows a copy: a bar on a terminal, one line elsewhere."""
         if not sys.stderr.isatty():
-            self.notice(f"Pulling {image}")
+            self.notice(what if total is None else f"{what} ({size_text(total)})")
+            yield lambda done: None
+            return
+        from tfserve.cli.bars import copy_bar
+
+        with copy_bar(what, total) as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def _layers(self, what: str) -> Iterator[Callable[[LayerProgress], None]]:
+        if not sys.stderr.isatty():
+            self.notice(what)
             yield lambda layer: None
             return
-        from tfserve.cli.pull_bars import pull_bars
+        from tfserve.cli.bars import layer_bars
 
-        with pull_bars(image) as on_progress:
+        with layer_bars(what) as on_progress:
             yield on_progress
 
 
-def _print(line: str | bytes) -> None:
-    """Writes one line on stdout, at once.
+def size_text(size: int) -> str:
+    """Writes a number of bytes for people: ``1,234 MB``, ``1.2 MB``, ``12 kB``."""
+    if size >= 1e6:
+        return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
+    return f"{size / 1e3:.{0 if size >= 1e4 else 1}f} kB"
+
+
+def age_text(seconds: float) -> str:
+    """Writes how long something has been for people: ``5 minutes``, ``3 hours``, ``12 days``."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a minute"
+
+
+def _print(line: str | bytes, *, nl: bool = True) -> None:
+    """Writes on stdout, at once, with a line end behind it if it has none, or without one.
 
     Raises:
         BrokenPipeError: whoever read it has gone.
         TfserveError: it cannot be written for another reason, such as a full disk.
     """
     try:
-        typer.echo(line, nl=not (isinstance(line, bytes) and line.endswith(b"\n")))
+        typer.echo(line, nl=nl and not (isinstance(line, bytes) and line.endswith(b"\n")))
     except BrokenPipeError:
         raise
     except OSError as error:

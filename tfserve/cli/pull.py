@@ -30,8 +30,9 @@ def pull(
     """Pull the official serving image. On a terminal each layer has a progress bar."""
     from time import monotonic
 
+    from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_client import connect
-    from tfserve.engines.docker_images import pull_image
+    from tfserve.engines.docker_images import check_published, pull_image
     from tfserve.images import serving_image
     from tfserve.spec import check_platform
 
@@ -39,8 +40,12 @@ def pull(
     check_platform(platform)
     reference = serving_image(image, tag, gpu=gpu, devel=devel)
     begin = monotonic()
+    engine = DockerEngine(connect())
+    check_published(reference, platform or engine.facts.platform)
+    if (gpu or devel) and not reference.is_official:
+        output.notice(f"--gpu and --devel choose among the official tags alone: {reference} is pulled as it is named.")
     with output.pulling(str(reference)) as on_progress:
-        pulled = pull_image(connect(), reference, platform, on_progress=on_progress)
+        pulled = pull_image(engine.client, reference, platform, on_progress=on_progress)
     data = {
         "image": pulled.name,
         "id": pulled.id,

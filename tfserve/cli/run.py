@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, VersionsOption
+from tfserve.cli.options import (
+    EngineOption,
+    GpuOption,
+    JsonOption,
+    LabelsOption,
+    ModelWords,
+    Sha256sOption,
+    VersionsOption,
+)
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 from tfserve.errors import TfserveError, UsageError
@@ -23,14 +31,7 @@ __all__ = ["run"]
 
 
 def run(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL_DIR[=NAME]... [-- SERVER_FLAGS]",
-            help="Directories of versions, single versions, or SavedModels; after --, flags for "
-            "tensorflow_model_server as --name=value (tfserve flags).",
-        ),
-    ] = None,
+    words: ModelWords = None,
     *,
     name: Annotated[
         str | None, typer.Option("--name", help="The server's and the only model's name.  [default: the directory's]")
@@ -44,10 +45,20 @@ def run(
     ] = None,
     versions: VersionsOption = None,
     label: LabelsOption = None,
+    sha256: Sha256sOption = None,
     engine: EngineOption = "auto",
-    gpu: Annotated[
-        bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+    gpu: GpuOption = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option("--gpus", metavar="all|N|0,2|UUID", help="Which GPUs: N of them, or these; device=0 for one."),
     ] = None,
+    gpu_memory_fraction: Annotated[
+        float | None,
+        typer.Option("--gpu-memory-fraction", metavar="F", help="Take this share of each GPU's memory, such as 0.3."),
+    ] = None,
+    gpu_memory_growth: Annotated[
+        bool, typer.Option("--gpu-memory-growth", help="Take a GPU's memory bit by bit, as it is needed.")
+    ] = False,
     rest_port: Annotated[
         str | None, typer.Option("--rest-port", metavar="PORT", help="Host port of REST: 8501, 0 for any, or none.")
     ] = None,
@@ -112,6 +123,8 @@ def run(
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
+    from tfserve.gpu_request import GpuRequest
+    from tfserve.images import serving_image
     from tfserve.launch_options import LaunchOptions
     from tfserve.server_flags import parse_server_flags
     from tfserve.serving_files import parse_batching, parse_monitoring
@@ -121,9 +134,10 @@ def run(
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
     paths, server_flags = _split(words or [])
-    models = _models(paths, config, model_name, name, versions, label)
+    models = _models(paths, config, image, model_name, name, versions, label, sha256)
+    default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
     spec = ServeSpec(
-        name=models[0].name if name is None else name,
+        name=default if name is None else name,
         models=models,
         config=None if config is None else config.absolute(),
         image=image,
@@ -138,6 +152,9 @@ def run(
         restart=restart,
         remove=remove,
         gpu=gpu,
+        gpus=None if gpus is None else GpuRequest.parse(gpus),
+        gpu_memory_fraction=gpu_memory_fraction,
+        gpu_memory_growth=gpu_memory_growth,
         batching=None if not batching else parse_batching(batching),
         monitoring=None if monitoring is None else parse_monitoring(monitoring),
         server_flags=parse_server_flags(server_flags, Path()),
@@ -179,27 +196,35 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 def _models(
     paths: Sequence[str],
     config: Path | None,
+    image: str | None,
     model_name: str | None,
     name: str | None,
     versions: list[str] | None,
     labels: list[str] | None,
+    digests: list[str] | None,
 ) -> tuple[ModelSpec, ...]:
-    """Reads which models to serve: those named on the command line, or in the user's own configuration."""
+    """Reads which models to serve: those of the command line, of the user's own configuration, or none: the image's."""
     from tfserve.model_arguments import parse_models
     from tfserve.models_config import read_models_config
 
+    options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}
+    given = [option for option, value in options.items() if value not in (None, [])]
     if config is not None:
-        options = {"MODEL_DIR": paths, "--model-name": model_name, "--versions": versions, "--label": labels}
-        if beside := [option for option, value in options.items() if value]:
+        if beside := [*(["MODEL_DIR"] if paths else ()), *given]:
             raise UsageError(
                 f"--config names the models, their versions and labels, and excludes {', '.join(beside)}.",
                 hint="Write it into that file, or leave --config out.",
             )
         return read_models_config(config)
     if not paths:
-        raise UsageError("There is no model to serve.", hint="Name one: tfserve run MODEL_DIR, or --config FILE")
+        if given and image is not None:
+            raise UsageError(
+                "The model inside an image has the name and the versions that it was packaged with.",
+                hint=f"Leave {', '.join(given)} out; --name names the server.",
+            )
+        return ()
     only = name if model_name is None and len(paths) == 1 else model_name
-    return parse_models(paths, name=only, versions=versions or (), labels=labels or ())
+    return parse_models(paths, name=only, versions=versions or (), labels=labels or (), digests=digests or ())
 
 
 @contextmanager
@@ -211,8 +236,9 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
     from tfserve.cli.config import write_new
     from tfserve.config.servers import Configured, write_servers
 
-    # For the user's eyes only when there are variables, which may be secrets.
-    write_new(file, write_servers([Configured(spec, options)]), secret=bool(spec.environment))
+    # For the user's eyes only when there are variables or addresses, which may hold secrets.
+    secret = bool(spec.environment) or any(isinstance(model.path, str) for model in spec.models)
+    write_new(file, write_servers([Configured(spec, options)]), secret=secret)
     try:
         yield
     except BaseException:

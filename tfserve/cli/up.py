@@ -36,7 +36,7 @@ def up(
     from tfserve.up import up as bring_up
 
     output = Output(json_wanted=json)
-    steps = decide(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()))
+    steps = decide(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
     if dry_run:
         _show_dry_run(steps, output)
         return

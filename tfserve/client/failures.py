@@ -26,6 +26,7 @@ __all__ = [
     "malformed",
     "redirected",
     "refusal",
+    "refused",
     "shown_url",
     "timed_out",
     "too_large",
@@ -114,18 +115,26 @@ def refusal(url: str, status: int, body: bytes) -> RefusedError:
         reason = reason if isinstance(reason, str) else None
     except (ValueError, LookupError, TypeError):
         reason = None
-    verb = "refused" if status < 500 else "failed"
     if reason is None:
         phrase = http.client.responses.get(status, "")
         return RefusedError(
-            f"The server at {shown_url(url)} {verb} the request: HTTP {status} {phrase}".rstrip() + ".",
+            f"The server at {shown_url(url)} {_verb(status)} the request: HTTP {status} {phrase}".rstrip() + ".",
             status=status,
             reason=None,
             hint=_NOT_REST if status < 500 else "Its log may say more: tfserve logs",
         )
-    sentence = printable_lines(reason.strip(), limit=_MAX_REASON)
+    return refused(status, reason)
+
+
+def refused(status: int, reason: str) -> RefusedError:
+    """Returns the error for a request that the server refused or failed, with its own message.
+
+    Args:
+        status: the HTTP status, 400 or more, or the one that a gRPC code stands for.
+        reason: the message, as it came.
+    """
     return RefusedError(
-        f"The server {verb} the request: {sentence}",
+        f"The server {_verb(status)} the request: {printable_lines(reason.strip(), limit=_MAX_REASON)}",
         status=status,
         reason=reason,
         hint=_refusal_hint(status),
@@ -174,6 +183,10 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
         f"The server at {where} cannot be asked: {printable(str(reason), limit=300)}.",
         hint="Is the address right, and is it reachable from here?",
     )
+
+
+def _verb(status: int) -> str:
+    return "refused" if status < 500 else "failed"
 
 
 def _refusal_hint(status: int) -> str:

@@ -6,7 +6,6 @@ the signature beside them, and not by a server. Source of the two formats: ``ten
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,9 @@ from tfserve.client.formats import (
     encode_tensors,
     natural_format,
 )
+from tfserve.client.records import is_json_lines, read_json_lines
 from tfserve.client.shapes import fit, is_batched
+from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature, nearest
 from tfserve.client.values import Value, parse_value, shown
 from tfserve.errors import RequestError, UsageError
 from tfserve.printable import printable
@@ -34,13 +35,10 @@ from tfserve.saved_model import Signature
 __all__ = [
     "PredictRequest",
     "build_request",
-    "choose_signature",
     "explain_mismatch",
-    "is_example_signature",
     "read_request",
 ]
 
-_EXAMPLE_METHODS = {"tensorflow/serving/classify": "classify", "tensorflow/serving/regress": "regress"}
 _MAX_DATA_BYTES = 2**30
 
 
@@ -61,38 +59,12 @@ class PredictRequest:
     instances: int | None
 
 
-def choose_signature(signatures: Mapping[str, Signature], name: str | None = None) -> tuple[str, Signature]:
-    """Returns name and signature: of that name, else ``serving_default``, else the only one.
-
-    Raises:
-        UsageError: there is none of that name, or without a name there is more than one to choose from.
-    """
-    listed = ", ".join(printable(known) for known in signatures) or "none"
-    if name is None:
-        name = next(iter(signatures)) if len(signatures) == 1 else DEFAULT_SIGNATURE
-        if name not in signatures:
-            raise UsageError(
-                f"The model has no signature {DEFAULT_SIGNATURE!r}; its signatures are: {listed}.",
-                hint="Choose one with --signature NAME." if signatures else "Export the model with a signature.",
-            )
-    elif name not in signatures:
-        raise UsageError(
-            f"The model has no signature {name!r}; its signatures are: {listed}.",
-            hint=_nearest(name, signatures, "--signature "),
-        )
-    return name, signatures[name]
-
-
-def is_example_signature(signature: Signature) -> bool:
-    """Returns whether `signature` is for classify or regress: its input is a serialized ``tf.Example``."""
-    return signature.method in _EXAMPLE_METHODS
-
-
 def build_request(
     signatures: Mapping[str, Signature],
     *,
     values: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    rows: Sequence[Mapping[str, str]] = (),
     signature_name: str | None = None,
     format: Format | None = None,  # noqa: A002  # the word of the command line
 ) -> PredictRequest:
@@ -102,6 +74,7 @@ def build_request(
         signatures: those of the model, by name.
         values: what stands behind the name: the values of the only input.
         inputs: ``KEY=VALUE`` each; a key may come more than once, for several values of one input.
+        rows: instead of these, instances, each with the text of every input.
         signature_name: the signature to ask; None for the default.
         format: "row" or "column"; None for row where the signature has a batch dimension throughout and the
             inputs have the same number of instances, else column.
@@ -111,15 +84,18 @@ def build_request(
     """
     name, signature = choose_signature(signatures, signature_name)
     if is_example_signature(signature):
-        raise _example_signature_error(name, signature, signatures)
+        raise example_signature_error(name, signature, signatures)
     if not signature.inputs:
         raise UsageError(
             f"The signature {name!r} has no inputs, so TensorFlow Serving cannot be asked for it over REST."
         )
     try:
-        tensors = {
-            key: _tensor(key, texts, signature) for key, texts in _texts_by_key(values, inputs, signature).items()
-        }
+        if rows:
+            columns = _columns(rows, signature)
+            tensors = {key: _tensor(key, texts, signature, data=True) for key, texts in columns.items()}
+        else:
+            typed = _texts_by_key(values, inputs, signature)
+            tensors = {key: _tensor(key, texts, signature) for key, texts in typed.items()}
         chosen = format or natural_format(tensors, signature)
         if chosen == "row":
             check_row(tensors)
@@ -140,16 +116,25 @@ def build_request(
     )
 
 
-def read_request(source: str, stdin: BinaryIO | None = None) -> PredictRequest:
-    """Reads a whole request body, to be sent as it is.
+def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: str | None = None) -> PredictRequest:
+    """Reads a whole request body, to be sent as it is; of a file of JSON lines each line is an instance.
 
     Args:
         source: a file, "-" for `stdin`, or the JSON itself.
         stdin: what "-" stands for; None for that of the process.
+        signature_name: the signature to ask with JSON lines, which cannot name one.
 
     Raises:
         UsageError: it cannot be read, or is not a JSON object in UTF-8.
     """
+    if is_json_lines(source):
+        lines = read_json_lines(source)
+        try:
+            content = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError:
+            raise UsageError(f"{shown(source)} is nested too deeply.") from None
+        asked = signature_name or DEFAULT_SIGNATURE
+        return PredictRequest(encode_request(asked, "row", content), "row", asked, len(lines))
     inline = source.lstrip().startswith(("{", "["))
     what = "The request" if inline else "The standard input" if source == "-" else f"The file {shown(source)}"
     body = source.encode("utf-8", "surrogatepass") if inline else _read(source, what, stdin)  # refused below
@@ -212,7 +197,7 @@ def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signa
         if "=" not in argument:
             raise UsageError(f"{shown(argument)} is not KEY=VALUE.")
         if key not in texts:
-            raise UsageError(f"The signature has no input {shown(key)}.", hint=_nearest(key, known))
+            raise UsageError(f"The signature has no input {shown(key)}.", hint=nearest(key, known))
         texts[key].append(argument[len(key) + 1 :])
     missing = [printable(key) for key, given in texts.items() if not given]
     if missing:
@@ -220,9 +205,24 @@ def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signa
     return texts
 
 
-def _tensor(key: str, texts: Sequence[str], signature: Signature) -> Value:
+def _columns(rows: Sequence[Mapping[str, str]], signature: Signature) -> dict[str, list[str]]:
+    """Returns the text of every instance for each input, in the order of the signature."""
+    known = signature.inputs
+    for number, row in enumerate(rows, 1):
+        for key in row:
+            if key not in known:
+                raise UsageError(f"The signature has no input {shown(key)}.", hint=nearest(key, known))
+        if missing := [printable(key) for key in known if key not in row]:
+            raise UsageError(f"Row {number} has nothing for {', '.join(missing)}.")
+    return {key: [row[key] for row in rows] for key in known}
+
+
+def _tensor(key: str, texts: Sequence[str], signature: Signature, *, data: bool = False) -> Value:
+    """Returns the tensor of an input; in `data`, text is nothing but text, and never the name of a file."""
     spec = signature.inputs[key]
     try:
+        if data and spec.dtype == "DT_STRING":
+            return fit(texts, spec.shape)
         return fit([parse_value(text, spec.dtype) for text in texts], spec.shape)
     except UsageError as error:
         if len(signature.inputs) == 1:
@@ -236,20 +236,4 @@ def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
         _MAX_DATA_BYTES,
         what=what,
         hint="--data takes a file, - for the standard input, or a JSON object.",
-    )
-
-
-def _nearest(name: str, known: Mapping[str, object], option: str = "") -> str | None:
-    lowered = {key.lower(): key for key in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return f"Did you mean {option}{printable(lowered[close[0]])}?" if close else None
-
-
-def _example_signature_error(name: str, signature: Signature, signatures: Mapping[str, Signature]) -> UsageError:
-    verb = _EXAMPLE_METHODS[signature.method]
-    others = [printable(other) for other, known in signatures.items() if not is_example_signature(known)]
-    return UsageError(
-        f"The signature {name!r} is for {verb}: its input is a serialized tf.Example, not a tensor of values.",
-        hint=f"Ask a predict signature: --signature {others[0]}" if others else f"Ask it with tfserve {verb}.",
-        details=describe_inputs(signature),
     )

@@ -1,4 +1,4 @@
-"""The REST API of TensorFlow Serving, from the client's side: status, metadata and predict.
+"""The REST API of TensorFlow Serving, from the client's side: status, metadata, predict, classify and regress.
 
 Source of paths and documents: ``tensorflow_serving/g3doc/api_rest.md`` and ``model_servers/http_rest_api_util.cc``.
 """
@@ -7,26 +7,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from tfserve.client.documents import ModelMetadata, VersionStatus, read_metadata, read_status
 from tfserve.client.failures import malformed
 from tfserve.client.http_reply import HttpReply, accept, parse
+from tfserve.defaults import Api
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tfserve.client.exchange import Transport
+    from tfserve.protos.dtypes import Array
+    from tfserve.saved_model import Signature
 
 __all__ = [
+    "InferenceResponse",
     "ModelMetadata",
-    "PredictResponse",
     "RestClient",
+    "Verb",
     "VersionStatus",
     "base_url",
+    "check_timeout",
     "model_path",
     "poll_status",
 ]
+
+Verb = Literal["predict", "classify", "regress"]
 
 MAX_ANSWER_BYTES = 256 * 2**20
 _MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata: a few kB, as a rule
@@ -34,11 +43,11 @@ _MAX_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class PredictResponse:
-    """The answer to a `PredictRequest`.
+class InferenceResponse:
+    """The answer to a request to predict, classify or regress.
 
     Attributes:
-        body: the server's own bytes, unchanged: a JSON object with "predictions" or "outputs".
+        body: the server's own bytes, unchanged: a JSON object with "predictions", "outputs" or "results".
         document: that object, parsed as `tfserve.client.json_document.read_json` does.
         latency_ms: from sending the request to the last byte of the answer, in milliseconds.
     """
@@ -62,9 +71,10 @@ class RestClient:
         UsageError: `url` is not such a URL, or `timeout` is not more than 0.
     """
 
+    api: Api = "rest"
+
     def __init__(self, url: str, *, timeout: float = 60.0) -> None:
-        if not 0 < timeout <= 10**6:
-            raise UsageError(f"A timeout of {timeout:g} s is not possible.", hint="Give seconds: --timeout 60")
+        check_timeout(timeout)
         self.url = base_url(url)
         self.timeout = timeout
         self._transport: Transport | None = None
@@ -87,10 +97,10 @@ class RestClient:
         path = model_path(model, version=version, label=label)
         return read_metadata(self.url, model, self._document(f"{path}/metadata"))
 
-    def predict(
-        self, model: str, body: bytes, *, version: int | None = None, label: str | None = None
-    ) -> PredictResponse:
-        """Sends `body`, a JSON request, and returns the answer.
+    def ask(
+        self, verb: Verb, model: str, body: bytes, *, version: int | None = None, label: str | None = None
+    ) -> InferenceResponse:
+        """Sends `body`, a JSON request to predict, classify or regress, and returns the answer.
 
         Raises:
             RequestError: the server refused or failed the request (`RefusedError`), is not there
@@ -98,12 +108,40 @@ class RestClient:
                 (`TimedOutError`), or answered something that is not a JSON object.
             UsageError: both `version` and `label`.
         """
-        path = f"{model_path(model, version=version, label=label)}:predict"
+        path = f"{model_path(model, version=version, label=label)}:{verb}"
         answer = self._send("POST", path, body, MAX_ANSWER_BYTES)
         document = parse(self.url, answer.body)
         if not isinstance(document, dict):
             raise malformed(self.url, "its answer is not a JSON object")
-        return PredictResponse(answer.body, document, answer.latency_ms)
+        return InferenceResponse(answer.body, document, answer.latency_ms)
+
+    def predict(
+        self, model: str, body: bytes, *, version: int | None = None, label: str | None = None
+    ) -> InferenceResponse:
+        """Sends `body`, a JSON request to predict; see `ask`."""
+        return self.ask("predict", model, body, version=version, label=label)
+
+    def predict_arrays(
+        self,
+        model: str,
+        arrays: Mapping[str, Array],
+        signature: Signature,
+        signature_name: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> dict[str, Array]:
+        """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name.
+
+        Raises:
+            RequestError: as `ask`.
+            UsageError: an input has a type that REST does not carry; or as `ask`.
+        """
+        from tfserve.client.json_arrays import encode_arrays, read_outputs
+
+        body = encode_arrays(arrays, signature_name)
+        response = self.ask("predict", model, body, version=version, label=label)
+        return read_outputs(self.url, response.document, signature)
 
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
@@ -128,6 +166,16 @@ class RestClient:
         if self._transport is None:
             self._transport = Transport(self.url)
         return accept(self.url, self._transport.send(method, self.url + path, body, self.timeout, limit))
+
+
+def check_timeout(seconds: float) -> None:
+    """Refuses a time that nobody can wait.
+
+    Raises:
+        UsageError: `seconds` is not more than 0, or too long.
+    """
+    if not 0 < seconds <= 10**6:
+        raise UsageError(f"A timeout of {seconds:g} s is not possible.", hint="Give seconds: --timeout 60")
 
 
 def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStatus, ...]:

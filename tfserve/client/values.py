@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from tfserve.client.files import read_bounded
 from tfserve.errors import UsageError
 
-__all__ = ["INTEGER_RANGES", "Value", "is_sendable", "looks_like_value", "parse_value", "shown"]
+__all__ = ["INTEGER_RANGES", "Value", "guess_value", "is_sendable", "looks_like_value", "parse_value", "shown"]
 
 Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
 
@@ -76,6 +76,30 @@ def parse_value(text: str, dtype: str) -> Value:
     if not stripped.startswith("["):
         return check(_scalar(stripped, text, dtype), text)
     return _each(_list(stripped, text, dtype), lambda leaf: check(leaf, text))
+
+
+def guess_value(text: str) -> Value:
+    """Reads `text` as what it looks like, where no dtype is known.
+
+    That is an integer, a number, ``true`` or ``false``, a JSON list of values, a string in quotes, or the name of a
+    file behind ``@``; and a string if it is none of these.
+
+    Raises:
+        UsageError: it starts like one of them, but is none, or is out of range.
+    """
+    stripped = text.strip()
+    if _INTEGER.fullmatch(stripped):
+        return parse_value(text, "DT_INT64")
+    if _NUMBER.fullmatch(stripped) or _NOT_FINITE.fullmatch(stripped):
+        return float(parse_value(text, "DT_DOUBLE"))
+    if _TRUTH.fullmatch(stripped):
+        return stripped.lower() == "true"
+    if not stripped.startswith(("[", '"')):
+        return _strings(text)
+    try:
+        return json.loads(stripped)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown(text)} is not JSON: {_reason(error)}.") from None
 
 
 def shown(value: object) -> str:

@@ -19,6 +19,7 @@ from tfserve.config.readers import (
     read_bool,
     read_environment,
     read_flags,
+    read_gpus,
     read_monitoring,
     read_number,
     read_smoke_test,
@@ -96,6 +97,9 @@ _NUMBER: Schema = {"anyOf": [{"type": "number", "minimum": 0}, _VARIABLE]}
 _SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 _TYPES = {"bool": _BOOLEAN, "int32": {"type": ["integer", "string"]}, "int64": {"type": ["integer", "string"]}}
 _TYPES |= {"float": {"type": ["number", "string"]}, "string": _SCALAR}
+_GPUS: Schema = {
+    "anyOf": [{"type": ["integer", "string"]}, {"type": "array", "items": {"type": ["integer", "string"]}}]
+}
 _FLAGS: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -164,6 +168,21 @@ FIELDS = (
         example=HOST,
     ),
     Field("gpu", "--gpu", read_bool, _same, _BOOLEAN, "Require or refuse a GPU; left out: one if there is one.", "gpu"),
+    Field(
+        *("gpus", "--gpus", read_gpus, lambda gpus: gpus.option, _GPUS),
+        *("Which GPUs: all, a number of them, or a list of indices or UUIDs.", "gpus"),
+        example="[0]",
+    ),
+    Field(
+        *("gpu_memory_fraction", "--gpu-memory-fraction", read_number, _same, _NUMBER),
+        *("Take this share of each GPU's memory.", "gpu_memory_fraction"),
+        example="0.3",
+    ),
+    Field(
+        *("gpu_memory_growth", "--gpu-memory-growth", read_bool, _same, _BOOLEAN),
+        *("Take a GPU's memory bit by bit, as it is needed.", "gpu_memory_growth"),
+        example="true",
+    ),
     Field(
         *("env", "--env", read_environment, dict, _ENVIRONMENT, "Variables of the server's process.", "environment"),
         example='{TF_CPP_MIN_LOG_LEVEL: "1"}',

@@ -10,6 +10,7 @@ from typing import TypeVar
 from tfserve import spec as specs
 from tfserve.config.document import Part, PlacedError
 from tfserve.errors import UsageError
+from tfserve.gpu_request import GpuRequest
 from tfserve.server_flags import parse_server_flags
 from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
 
@@ -23,6 +24,7 @@ __all__ = [
     "read_bool",
     "read_environment",
     "read_flags",
+    "read_gpus",
     "read_monitoring",
     "read_number",
     "read_smoke_test",
@@ -123,6 +125,15 @@ def read_flags(part: Part, context: Context) -> tuple[str, ...]:
         flag = f"--{name.removeprefix('--')}={value.text('a value')}"
         flags += told(value, lambda: parse_server_flags([flag], context.directory))  # noqa: B023
     return tuple(flags)
+
+
+def read_gpus(part: Part, context: Context) -> GpuRequest:
+    """Reads all, a number of GPUs, or which: a list, or what ``run`` takes."""
+    if part.kind == "sequence":
+        text = "device=" + ",".join(item.text("a GPU: its index, or its UUID") for item in part.items("a list"))
+    else:
+        text = part.text("all, a number of GPUs, or a list of them")
+    return told(part, lambda: GpuRequest.parse(text))
 
 
 def read_batching(part: Part, context: Context) -> dict[str, BatchingValue] | None:

@@ -12,13 +12,17 @@ _NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _VERSION = {"type": ["integer", "string"]}
 _MODEL = {
     "anyOf": [
-        {"type": "string", "description": "The directory of a model."},
+        {"type": "string", "description": "The directory of a model, or another place of one."},
         {
             "type": "object",
             "additionalProperties": False,
             "required": ["path"],
             "properties": {
-                "path": {"type": "string", "description": "A directory of versions, one version, or a SavedModel."},
+                "path": {
+                    "type": "string",
+                    "description": "A directory of versions, one version, or a SavedModel; an archive of one, or its "
+                    "https:// address; or a base path in a bucket (s3://, gs://).",
+                },
                 "name": {"type": "string", "description": "What requests call it; by default its directory's name."},
                 "versions": {
                     "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
@@ -29,6 +33,7 @@ _MODEL = {
                     "additionalProperties": _VERSION,
                     "description": "Names for versions: {stable: 1}.",
                 },
+                "sha256": {"type": "string", "description": "The SHA-256 that the archive has to have."},
             },
         },
     ]
@@ -41,9 +46,15 @@ def json_schema() -> dict[str, Any]:
     server = {
         "type": "object",
         "additionalProperties": False,
-        "oneOf": [{"required": ["models"]}, {"required": ["config"]}],
+        "anyOf": [{"required": [name]} for name in ("models", "config", "image")],
+        "not": {"required": ["models", "config"]},
         "properties": {
-            "models": {"type": "array", "minItems": 1, "items": _MODEL, "description": "What it serves."},
+            "models": {
+                "type": "array",
+                "minItems": 1,
+                "items": _MODEL,
+                "description": "What it serves; left out for an image with models inside.",
+            },
             "config": {"type": "string", "description": "A models.config of your own, in place of models."},
             **fields,
         },

@@ -12,15 +12,16 @@ from tfserve.config.fields import FIELDS, Field
 from tfserve.config.readers import Context, integer, told
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.launch_options import LaunchOptions
+from tfserve.model_source import source_name
+from tfserve.model_url import Url, parse_source
 from tfserve.models_config import read_models_config
-from tfserve.saved_model import find_model
 from tfserve.spec import ModelSpec, ServeSpec, check_name
 from tfserve.version_policy import VersionPolicy, parse_label
 
 __all__ = ["DEFAULT_FILE", "MODEL_FIELDS", "Configured", "choose", "read_servers", "servers_data", "write_servers"]
 
 DEFAULT_FILE = Path("tfserve.yaml")
-MODEL_FIELDS = ("path", "name", "versions", "labels")
+MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
 
 
@@ -105,8 +106,12 @@ def _server(
         models = told(own["config"], lambda: read_models_config(spec["config"]))
     elif "models" in own:
         models = _models(name, own["models"], context)
+    elif "image" in own:
+        models = ()  # they are inside
     else:
-        part.fail("the field models is missing.", "Name them: models: [MODEL_DIR]")
+        part.fail(
+            "the field models is missing.", "Name them: models: [MODEL_DIR], or an image with models inside: image: …"
+        )
     smoke_test = launch.pop("smoke_test", True)
     if isinstance(smoke_test, str):
         from tfserve.client.payload import read_request
@@ -138,12 +143,12 @@ def _models(server: str, part: Part, context: Context) -> tuple[ModelSpec, ...]:
 
 def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
     if entry.kind != "mapping":
-        path = context.directory / Path(entry.text("a path, or a model's fields")).expanduser()
-        return told(entry, lambda: ModelSpec(path, name or _name_of(entry, path)))
+        source = _source(entry, "a path, or a model's fields", context)
+        return told(entry, lambda: ModelSpec(source, name or _name_of(entry, source)))
     fields_ = entry.fields("a model's fields", MODEL_FIELDS)
     if "path" not in fields_:
         entry.fail("the field path is missing.", "Give the directory of the model: path: ./my_model")
-    path = context.directory / Path(fields_["path"].text("a path")).expanduser()
+    source = _source(fields_["path"], "a path", context)
     if "name" in fields_:
         name = fields_["name"].text("a model's name")
     versions = _versions(fields_["versions"]) if "versions" in fields_ else None
@@ -152,8 +157,15 @@ def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
         number = integer(version, "the number of a version")
         told(version, lambda: parse_label(f"{label}={number}"))  # noqa: B023
         labels[label] = number
+    sha256 = fields_["sha256"].text("a SHA-256 digest") if "sha256" in fields_ else None
     where = fields_.get("name", entry)
-    return told(where, lambda: ModelSpec(path, name or _name_of(fields_["path"], path), versions, labels))
+    return told(where, lambda: ModelSpec(source, name or _name_of(fields_["path"], source), versions, labels, sha256))
+
+
+def _source(part: Part, what: str, context: Context) -> Path | Url:
+    text = part.text(what)
+    source = told(part, lambda: parse_source(text))
+    return source if isinstance(source, Url) else context.directory / source.expanduser()
 
 
 def _versions(part: Part) -> VersionPolicy:
@@ -165,9 +177,9 @@ def _versions(part: Part) -> VersionPolicy:
     return told(part, lambda: VersionPolicy.parse(text))
 
 
-def _name_of(part: Part, path: Path) -> str:
+def _name_of(part: Part, source: Path | Url) -> str:
     try:
-        return find_model(path).default_name
+        return source_name(source)
     except SavedModelError as error:
         raise SavedModelError(
             f"{part.document.file}, line {part.line}, {part.path}: {error.message}", hint=error.hint
@@ -201,7 +213,7 @@ def _data(server: Configured) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if spec.config is not None:
         data["config"] = _escaped(str(spec.config))
-    else:
+    elif spec.models:
         data["models"] = [_model_data(model) for model in spec.models]
     for field in FIELDS:
         source = options if field.launch else spec
@@ -221,11 +233,14 @@ def _default(source: object, attribute: str) -> Any:
 
 
 def _model_data(model: ModelSpec) -> dict[str, Any]:
-    data: dict[str, Any] = {"path": _escaped(str(model.path.absolute())), "name": model.name}
+    path = model.path if isinstance(model.path, Url) else model.path.absolute()
+    data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
     if model.versions is not None:
         data["versions"] = list(model.versions.specific) or str(model.versions)
     if model.labels:
         data["labels"] = dict(model.labels)
+    if model.sha256 is not None:
+        data["sha256"] = model.sha256
     return data
 
 

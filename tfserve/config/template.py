@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tfserve.config.fields import FIELDS
-from tfserve.saved_model import ModelDirectory
 
 __all__ = ["first_file"]
 
@@ -23,18 +22,19 @@ _MODEL_COMMENTS = """\
 """
 
 
-def first_file(directory: ModelDirectory, path: str) -> str:
-    """Returns a file with a server of the model in `directory`.
+def first_file(name: str, path: str, version: int = 1) -> str:
+    """Returns a file with a server of one model.
 
     Args:
-        directory: the model.
-        path: how the file names it.
+        name: the model's and the server's name.
+        path: where the model is, as the file says it.
+        version: one of its versions, for an example.
     """
-    name = _scalar(directory.default_name)
+    name = _scalar(name)
     lines = [
         *("servers:", f"  {name}:", "    models:"),
         *(f"      - path: {_scalar(path.replace('$', '$$'))}", f"        name: {name}"),
-        _MODEL_COMMENTS.replace("VERSION", str(directory.newest.number)).rstrip(),
+        _MODEL_COMMENTS.replace("VERSION", str(version)).rstrip(),
         "      # - ./another_model",
     ]
     lines += [

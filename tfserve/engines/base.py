@@ -50,6 +50,7 @@ class Server:
         gpu: whether it uses a GPU.
         exit: how it ended; None while it runs.
         removes_itself: whether it is removed when it stops (``run --rm``).
+        mounts: the paths of its engine's machine that it sees.
         config: where it sees the ``models.config`` that tfserve made for it; None when there is none.
         spec: what of its spec is not a default, as JSON has it; empty when somebody else wrote something else there.
     """
@@ -67,6 +68,7 @@ class Server:
     gpu: bool = False
     exit: Exit | None = None
     removes_itself: bool = False
+    mounts: tuple[str, ...] = ()
     config: str | None = None
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
 

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
+from tfserve.engine_facts import EngineFacts
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_client import connect, is_configured, remote_host
-from tfserve.engines.docker_images import find_image, pull_image
-from tfserve.errors import EngineUnavailableError, GpuError, ImageError, UsageError
-from tfserve.images import ImageReference, serving_image
-from tfserve.plan import NVIDIA_RUNTIME
+from tfserve.engines.docker_client import connect, how_to_start, is_configured, remote_host
+from tfserve.engines.docker_images import check_published, find_image, pull_image
+from tfserve.errors import EngineUnavailableError, ImageError, UsageError
+from tfserve.gpu import Look
+from tfserve.gpu_request import GpuRequest
+from tfserve.images import ImageReference, runs_natively, serving_image
 from tfserve.progress import Progress
 from tfserve.spec import ServeSpec
 
-__all__ = ["choose_engine", "ensure_image", "uses_gpu"]
+if TYPE_CHECKING:
+    from tfserve.cuda import Cuda
+
+__all__ = ["begin_look", "choose_engine", "ensure_image", "require_gpus"]
+
+
+def begin_look(spec: ServeSpec, choice: EngineChoice) -> Look | None:
+    """Begins to look at the GPUs, if `choose_engine` may have to know of them, while others do something else."""
+    return Look() if choice != "local" and spec.wants_gpu is not False and is_configured() else None
 
 
 def choose_engine(
-    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress
+    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, look: Look | None = None
 ) -> tuple[Engine, bool]:
     """Chooses the engine for `spec`, and gets it ready: with Docker, the image is there afterwards.
 
@@ -27,6 +39,7 @@ def choose_engine(
         choice: which engine was asked for.
         pull: when to pull the image; None to do without one.
         progress: told which engine it is when nobody asked for it by name.
+        look: the look at the GPUs, when it has begun.
 
     Returns:
         The engine, and whether the server is to use a GPU.
@@ -39,25 +52,26 @@ def choose_engine(
     from tfserve.engines.local import LocalEngine
 
     if choice == "local":
-        return LocalEngine(), bool(spec.gpu)
-    only_docker = choice == "docker" or bool(spec.container_options() or spec.gpu)
+        return LocalEngine(), bool(spec.wants_gpu)
+    only_docker = choice == "docker" or bool(spec.container_options() or spec.wants_gpu)
     try:
-        return _docker(spec, pull, progress, sought=only_docker or is_configured())
+        return _docker(spec, pull, progress, look, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
         if only_docker:
             raise
         if not local_runtime.is_installed():
             raise type(error)(
                 f"{error.message} Nor is the local engine installed.",
-                hint="Start Docker (https://docs.docker.com/engine/install/), or serve without it: "
-                + local_runtime.how_to_serve(),
+                hint=how_to_start(),
                 details=error.details,
             ) from None
         progress.notice(f"{error.message} Serving with the local engine instead.")
         return LocalEngine(), False
 
 
-def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sought: bool) -> tuple[Engine, bool]:
+def _docker(
+    spec: ServeSpec, pull: PullPolicy | None, progress: Progress, look: Look | None, *, sought: bool
+) -> tuple[Engine, bool]:
     if not sought:
         raise EngineUnavailableError("There is no Docker here.")
     client = connect()
@@ -68,52 +82,67 @@ def _docker(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, *, sou
             hint="Publish on its network with --host 0.0.0.0, if everybody there may use the server.",
         )
     engine = DockerEngine(client)
-    gpu = uses_gpu(spec.gpu, engine.facts.runtimes, here=host is None)
-    if pull is not None:
-        ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
+    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, look or Look(), progress)
+    ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
     return engine, gpu
 
 
-def uses_gpu(asked: bool | None, runtimes: frozenset[str], *, here: bool) -> bool:
-    """Decides whether a container gets a GPU.
+def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progress) -> bool:
+    from tfserve.cuda import cuda_of
+    from tfserve.engines.gpu_choice import uses_gpu
+    from tfserve.gpu_links import GpuNeeds
+    from tfserve.system import this_system
 
-    Args:
-        asked: True to require one, False to refuse one, None to take one when the engine can give it.
-        runtimes: the engine's OCI runtimes.
-        here: whether the engine is on this machine; NVML says nothing of another's GPUs, so that one is trusted.
+    cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
+    needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
+    return uses_gpu(spec.wants_gpu, needs, engine, look.facts, this_system(), progress)
+
+
+def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> None:
+    """Sees to it that a container of `engine` can use the GPUs, all of them, for an image with this CUDA.
 
     Raises:
-        GpuError: one is required and this machine has none.
+        GpuError: it cannot.
     """
-    if asked is False or (asked is None and NVIDIA_RUNTIME not in runtimes):
-        return False
-    if not here:
-        return True
-    from tfserve.gpu import find_gpus
+    from tfserve.engines.gpu_choice import uses_gpu
+    from tfserve.gpu_links import GpuNeeds
+    from tfserve.system import this_system
 
-    found = bool(find_gpus())
-    if asked and not found:
-        raise GpuError(
-            "No NVIDIA GPU is usable here: NVML, the driver's library, finds none.",
-            hint="See what the driver says: nvidia-smi. Serve on the CPU without --gpu.",
-        )
-    return found
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)
 
 
 def ensure_image(
-    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy, progress: Progress
+    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy | None, progress: Progress
 ) -> None:
-    """Sees to it that the engine has an image.
+    """Sees to it that the engine has an image, and says so when that image has to be emulated.
+
+    Args:
+        engine: the engine.
+        reference: the image.
+        platform: the platform asked for; None for the engine's own.
+        pull: when to pull it; None to do without.
+        progress: told of a pull.
 
     Raises:
-        ImageError: it cannot be had, or is missing and must not be pulled.
+        ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
     """
-    if pull != "always" and find_image(engine.client, reference, platform) is not None:
-        return
-    if pull == "never":
-        raise ImageError(
-            f"The engine has no image {reference}, and --pull never forbids to pull it.",
-            hint="Leave --pull never out.",
+    own = engine.facts.platform
+    # One of TensorFlow's that is there for emulation is taken when that is asked for, and not by itself.
+    wanted = platform or (own if reference.is_official else None)
+    image = None if pull == "always" else find_image(engine.client, reference, wanted)
+    if image is None:
+        check_published(reference, platform or own)
+        if pull == "never":
+            raise ImageError(
+                f"The engine has no image {reference}, and --pull never forbids to pull it.",
+                hint="Leave --pull never out.",
+            )
+        if pull is not None:
+            with progress.pulling(str(reference)) as on_progress:
+                image = pull_image(engine.client, reference, platform, on_progress=on_progress)
+    chosen = image.platform if image is not None else platform or own
+    if not runs_natively(chosen, own):
+        progress.notice(
+            f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
+            "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
         )
-    with progress.pulling(str(reference)) as on_progress:
-        pull_image(engine.client, reference, platform, on_progress=on_progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from math import ceil
@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tfserve import labels
 from tfserve.defaults import HOST
 from tfserve.engines import docker_files
-from tfserve.engines.base import EngineName, Exit, Server, name_taken, ports_taken
+from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError, UsageError
+from tfserve.engines.docker_refusals import launch_errors
+from tfserve.errors import ImageError, NotReadyError, UsageError
 from tfserve.images import GRPC_PORT, MODEL_ROOT, REST_PORT
 from tfserve.ports import reachable
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.plan import EngineFacts, HostPorts, LaunchPlan
+    from tfserve.engine_facts import EngineFacts
+    from tfserve.plan import HostPorts, LaunchPlan
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine"]
+__all__ = ["DockerEngine", "container_arguments", "engine_facts"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
@@ -47,31 +49,30 @@ class DockerEngine:
         self.client = client
 
     @property
+    def host(self) -> str | None:
+        """The machine it is on; None for this one."""
+        return remote_host(self.client)
+
+    @property
     def shares_ports(self) -> bool:
         """Whether it publishes on this machine; see `Engine.shares_ports`."""
-        return remote_host(self.client) is None
+        return self.host is None
 
     @cached_property
     def facts(self) -> EngineFacts:
         """What a plan has to know of this engine."""
-        from tfserve.plan import EngineFacts
-
         with docker_errors():
-            info = self.client.info()
-        security = info.get("SecurityOptions") or []
-        return EngineFacts(
-            rootless=any("rootless" in option for option in security),
-            selinux=any("selinux" in option for option in security),
-            runtimes=frozenset(info.get("Runtimes") or {}),
-        )
+            return engine_facts(self.client.info(), self.host)
 
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
+        from tfserve.bucket_credentials import find_credentials
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
+        packaged = () if spec.models else self._packaged(spec)
         return container_plan(
             spec,
             directories,
@@ -79,13 +80,15 @@ class DockerEngine:
             engine=self.facts,
             gpu=gpu,
             user=reader_of(directories),
+            credentials=find_credentials(model.path for model in spec.models),
+            packaged=packaged,
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
         """Creates and starts the container of `plan`; see `Engine.launch`."""
         with docker_errors():
-            with _launch_errors(plan):
-                container = self.client.create_container(**_container_arguments(self.client, plan))["Id"]
+            with launch_errors(plan, self.host):
+                container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
             try:
                 if plan.files:
                     docker_files.write_texts(self.client, container, plan.files)
@@ -197,8 +200,29 @@ class DockerEngine:
             if original.running:
                 self.client.start(aside.container_id)
 
+    def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
+        """The names of the models inside the image of `spec`."""
+        from tfserve.engines.docker_images import find_image
+        from tfserve.images import serving_image
+        from tfserve.own_image import packaged_models
+
+        reference = serving_image(spec.image, spec.tag)
+        image = find_image(self.client, reference, spec.platform)
+        if image is None:
+            raise ImageError(
+                f"The engine has no image {reference}, so nobody can say which models are inside.",
+                hint=f"Pull it first: tfserve pull {reference}",
+            )
+        models = packaged_models(image.labels)
+        if not models:
+            raise UsageError(
+                f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
+                hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
+            )
+        return tuple(model.name for model in models)
+
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
-        with _launch_errors(server):
+        with launch_errors(server, self.host):
             self.client.start(container)
         found = self._list({"id": container})
         if not found:
@@ -256,7 +280,24 @@ class DockerEngine:
         return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
 
 
-def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
+    """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
+    from tfserve.engine_facts import EngineFacts
+
+    security = info.get("SecurityOptions") or []
+    return EngineFacts(
+        rootless=any("rootless" in option for option in security),
+        selinux=any("selinux" in option for option in security),
+        runtimes=frozenset(info.get("Runtimes") or {}),
+        devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
+        architecture=str(info.get("Architecture") or "x86_64"),
+        desktop=info.get("OperatingSystem") == "Docker Desktop",
+        host=host,
+    )
+
+
+def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
     from docker.types import DeviceRequest, Mount
 
     restart, _, times = (plan.restart or "no").partition(":")
@@ -272,13 +313,13 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
         restart_policy={"Name": restart, "MaximumRetryCount": int(times or 0)},
         auto_remove=plan.remove,
         runtime=plan.runtime,
-        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if plan.gpus == "all" else None,
+        device_requests=None if plan.gpus is None else [DeviceRequest(capabilities=[["gpu"]], **_devices(plan.gpus))],
     )
     return {
         "image": plan.image,
         "command": list(plan.command) or None,
         "name": plan.container_name,
-        "environment": dict(plan.environment),
+        "environment": {**plan.environment, **plan.secrets},
         "ports": [port.server_port for port in published],
         "labels": dict(plan.labels),
         "user": plan.user,
@@ -288,42 +329,11 @@ def _container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _launch_errors(server: LaunchPlan | Server) -> Iterator[None]:
-    """Turns the engine's refusals to create or start a container into errors that name the cause."""
-    import docker.errors
-
-    try:
-        yield
-    except docker.errors.APIError as error:
-        text = explanation(error)
-        lowered = text.lower()
-        if "is already in use by container" in lowered:
-            raise name_taken(server.name) from error
-        if "port is already allocated" in lowered or "address already in use" in lowered:
-            raise ports_taken(text, started_before=isinstance(server, Server)) from error
-        if "range of cpus is from" in lowered:
-            raise UsageError(
-                f"The engine does not have that many CPUs: {text}.", hint="Give --cpus a number within that range."
-            ) from error
-        if isinstance(error, docker.errors.ImageNotFound):
-            raise ImageError(
-                f"The engine has no image {server.image}.", hint="Pull it first: tfserve pull", details=text
-            ) from error
-        if "bind source path does not exist" in lowered or "mounts denied" in lowered:
-            raise SavedModelError(
-                "The Docker Engine does not see the model's directory, or a file of a flag.",
-                hint="On another machine they have to be there too; in Docker Desktop, share the directory "
-                "(Settings, Resources, File sharing).",
-                details=text,
-            ) from error
-        if "could not select device driver" in lowered or "unknown runtime" in lowered or "runtime name" in lowered:
-            raise GpuError(
-                "The Docker Engine cannot give a container a GPU.",
-                hint="Install the NVIDIA Container Toolkit and restart the engine, or serve on the CPU with --no-gpu.",
-                details=text,
-            ) from error
-        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
+def _devices(gpus: str) -> dict[str, Any]:
+    """What Docker's ``--gpus`` makes of its value; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
+    if gpus.startswith("device="):
+        return {"device_ids": gpus.removeprefix("device=").split(",")}
+    return {"count": -1 if gpus == "all" else int(gpus)}
 
 
 def _server(data: dict[str, Any]) -> Server:
@@ -343,6 +353,7 @@ def _server(data: dict[str, Any]) -> Server:
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
         removes_itself=spec.get("remove") is True,
+        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
         config=written.get(labels.CONFIG),
         spec=spec,
     )

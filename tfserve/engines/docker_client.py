@@ -17,11 +17,19 @@ from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveErr
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["connect", "docker_errors", "explanation", "is_configured", "remote_host"]
+__all__ = [
+    "connect",
+    "docker_errors",
+    "endpoint",
+    "explanation",
+    "how_to_start",
+    "is_configured",
+    "reason",
+    "remote_host",
+]
 
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
-_INSTALL = "Install Docker Engine (https://docs.docker.com/engine/install/) and start it"
 
 
 def is_configured() -> bool:
@@ -44,8 +52,8 @@ def connect() -> APIClient:
     import docker.errors
     from requests.exceptions import RequestException
 
-    endpoint = _endpoint()
-    ssh = endpoint.startswith("ssh://")
+    where = endpoint()
+    ssh = where.startswith("ssh://")
     try:
         # The engine answers a ping at once; for the SDK's own version="auto" it first asks containerd and runc theirs.
         newest = docker.constants.DEFAULT_DOCKER_API_VERSION
@@ -58,7 +66,18 @@ def connect() -> APIClient:
             client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
         return client
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
-        raise _unreachable(endpoint, error) from error
+        raise _unreachable(where, error) from error
+
+
+def how_to_start() -> str:
+    """What to do on this machine where no engine answers."""
+    from tfserve.system import this_system
+
+    system = this_system()
+    return (
+        f"Start Docker: {system.start_docker}   (to install it: {system.docker_page})\n"
+        f"Or serve without it: {how_to_serve()}"
+    )
 
 
 @contextmanager
@@ -88,7 +107,7 @@ def docker_errors() -> Iterator[None]:
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
             hint="See whether it still runs: docker info",
-            details=_reason(error),
+            details=reason(error),
         ) from error
 
 
@@ -105,7 +124,7 @@ def remote_host(client: APIClient) -> str | None:
     return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
     """The address of the engine that the ``docker`` command would use.
 
     Raises:
@@ -124,32 +143,32 @@ def _endpoint() -> str:
     return str(context.Host or f"unix://{_DEFAULT_SOCKET}")
 
 
-def _unreachable(endpoint: str, error: Exception) -> EngineUnavailableError:
-    reason = _reason(error)
-    if reason == os.strerror(errno.EACCES):
+def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
+    why = reason(error)
+    if why == os.strerror(errno.EACCES):
         return EngineUnavailableError(
-            f"This user may not use the Docker Engine at {endpoint}.",
+            f"This user may not use the Docker Engine at {where}.",
             hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), '
             f"or serve without Docker: {how_to_serve()}",
         )
-    if "paramiko" in reason:
+    if "paramiko" in why:
         return EngineUnavailableError(
-            f"The Docker Engine at {endpoint} is reached over SSH, which needs paramiko.",
+            f"The Docker Engine at {where} is reached over SSH, which needs paramiko.",
             hint="Install it: pip install paramiko",
         )
     return EngineUnavailableError(
-        f"No Docker Engine answers at {endpoint}.",
-        hint=f"{_INSTALL}, or serve without: {how_to_serve()}",
-        details=reason,
+        f"No Docker Engine answers at {where}.",
+        hint=how_to_start(),
+        details=why,
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
-    reason = str(error)
+    words = str(error)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            reason = cause.strerror
+            words = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return reason
+    return words

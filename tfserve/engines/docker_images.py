@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.errors import ImageError
-from tfserve.images import ImageReference
+from tfserve.images import OFFICIAL_PLATFORM, ImageReference
 from tfserve.progress import LayerProgress
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "find_image", "pull_image"]
+__all__ = ["Image", "check_published", "disk_full", "find_image", "name_image", "pull_image", "report"]
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image on the engine: its name, id, repository digests, size in bytes and platform."""
+    """An image on the engine.
+
+    Attributes:
+        name: what it was asked for by.
+        id: the digest of its configuration.
+        digests: its names by digest, ``repository@sha256:…``; none if it was never in a registry.
+        size: in bytes.
+        platform: ``linux/amd64`` and the like.
+        labels: what it says of itself.
+        entrypoint: what its containers run.
+        command: what they give to that.
+    """
 
     name: str
     id: str
     digests: tuple[str, ...]
     size: int
     platform: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
@@ -41,7 +56,17 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
     actual = f"{data['Os']}/{data['Architecture']}"
     if platform is not None and platform not in (actual, actual + variant):
         return None
-    return Image(str(reference), data["Id"], tuple(data.get("RepoDigests") or ()), data["Size"], actual + variant)
+    config = data.get("Config") or {}
+    return Image(
+        name=str(reference),
+        id=data["Id"],
+        digests=tuple(data.get("RepoDigests") or ()),
+        size=data["Size"],
+        platform=actual + variant,
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+    )
 
 
 def pull_image(
@@ -72,7 +97,7 @@ def pull_image(
             for event in events:
                 if "error" in event:
                     raise _pull_error(reference, platform, str(event["error"]))
-                _report(event, on_progress)
+                report(event, on_progress)
         except docker.errors.APIError as error:
             raise _pull_error(reference, platform, explanation(error)) from error
     image = find_image(client, reference, platform)
@@ -86,22 +111,63 @@ def pull_image(
     return image
 
 
-def _report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+def name_image(client: APIClient, image: str, reference: ImageReference) -> None:
+    """Gives an image a name. One that had it, and has no other and is not used, is removed."""
+    import docker.errors
+
+    try:
+        before = client.inspect_image(str(reference))
+    except docker.errors.ImageNotFound:
+        before = {"Id": image}
+    client.tag(image, reference.repository, reference.tag)
+    if before["Id"] != image and len(before["RepoTags"]) == 1:
+        with suppress(docker.errors.APIError):  # it is used
+            client.remove_image(before["Id"])
+
+
+def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+    """Passes what the engine says of a layer on, if this is of one."""
     status = str(event.get("status", ""))
     if "id" in event and not status.startswith("Pulling from"):
         detail = event.get("progressDetail") or {}
         on_progress(LayerProgress(str(event["id"]), status, detail.get("current"), detail.get("total")))
 
 
+def check_published(reference: ImageReference, platform: str) -> None:
+    """Refuses an official image for a platform that TensorFlow publishes none for, before anybody asks a registry.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if reference.is_official and platform != OFFICIAL_PLATFORM:
+        raise _no_such_platform(reference, platform)
+
+
+def _no_such_platform(reference: ImageReference, platform: str, details: str | None = None) -> ImageError:
+    """The error for an image that is not made for a platform."""
+    return ImageError(
+        f"There is no {reference} for {platform}.",
+        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
+        "or serve without an image: --engine local",
+        details=details,
+        doctor=True,
+    )
+
+
+def disk_full(what: str, text: str) -> ImageError:
+    """The error for a disk of the engine's that is full; `what` was not done, and `text` is what the engine says."""
+    return ImageError(
+        f"The engine's disk is full: {what}.",
+        hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
+        details=text,
+        doctor=True,
+    )
+
+
 def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
     lowered = text.lower()
     if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
-        return ImageError(
-            f"There is no {reference} for {platform or 'the platform of this engine'}.",
-            hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
-            "or serve without an image: --engine local",
-            details=text,
-        )
+        return _no_such_platform(reference, platform or "the platform of this engine", text)
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
@@ -121,13 +187,10 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str) -> I
             details=text,
         )
     if "no space left" in lowered:
-        return ImageError(
-            f"The engine's disk is full: {reference} was not pulled.",
-            hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
-            details=text,
-        )
+        return disk_full(f"{reference} was not pulled", text)
     return ImageError(
         f"{reference} could not be pulled.",
         hint="Check the engine's network and proxy. Without a network, docker load brings an image from a file.",
         details=text,
+        doctor=True,
     )

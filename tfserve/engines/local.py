@@ -62,7 +62,7 @@ class LocalEngine:
         """Starts the process of `plan`; see `Engine.launch`."""
         directory = local_state.create(plan)
         try:
-            return self._spawn(directory)
+            return self._spawn(directory, plan.secrets)
         except BaseException:
             directory.remove()
             raise
@@ -155,9 +155,15 @@ class LocalEngine:
 
         own = local_state.directory_of(server.name)
         base_path = f"{own.path}/models/{name}"
+        mount = model_mount(directory, base_path)
+        record = own.read()
         with local_state.state_errors(own.path):
+            if record is not None:  # so that it is known what the server sees
+                others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
+                plan = dataclasses.replace(record.plan, mounts=(*others, mount))
+                own.write(dataclasses.replace(record, plan=plan))
             own.unlink(Path(base_path))
-            own.link(model_mount(directory, base_path))
+            own.link(mount)
         return base_path
 
     def sees(self, server: Server, path: str) -> bool:
@@ -185,7 +191,8 @@ class LocalEngine:
         if original.running:
             self._spawn(directory)
 
-    def _spawn(self, directory: ServerDirectory) -> Server:
+    def _spawn(self, directory: ServerDirectory, secrets: Mapping[str, str] | None = None) -> Server:
+        """Starts the process; `secrets` are not in its record, so that a later start takes those of its environment."""
         record = directory.read()
         if record is None:
             raise NotReadyError(f"The record of the server {directory.path.name!r} cannot be read.")
@@ -204,7 +211,7 @@ class LocalEngine:
                     stdout=log,
                     stderr=log,
                     cwd=directory.path,
-                    env={**os.environ, **record.plan.environment},
+                    env={**os.environ, **record.plan.environment, **(secrets or {})},
                     pass_fds=[lock],
                     start_new_session=True,
                 )
@@ -242,6 +249,7 @@ class LocalEngine:
             pid=record.pid if alive else None,
             exit=None if alive else self._exit(record),
             removes_itself=plan.remove,
+            mounts=tuple(mount.source for mount in plan.mounts),
             config=plan.labels.get(labels.CONFIG),
             spec=_spec(plan),
         )

@@ -12,7 +12,7 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.plan import Binary
 
-__all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed"]
+__all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed", "missing"]
 
 OFFICIAL = "tensorflow_model_server"
 INSTALL = "pip install 'tfserve[local]'"
@@ -21,7 +21,7 @@ _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 def is_installed() -> bool:
     """Whether the local engine can serve: by the official server on PATH, or by tfserve's own."""
-    return bool(shutil.which(OFFICIAL)) or not _missing()
+    return bool(shutil.which(OFFICIAL)) or not missing()
 
 
 def how_to_serve() -> str:
@@ -40,14 +40,15 @@ def find_binary() -> Binary:
     official = shutil.which(OFFICIAL)
     if official:
         return Binary((official,), official=True)
-    missing = _missing()
-    if missing:
+    lacks = missing()
+    if lacks:
         raise EngineUnavailableError(
-            f"The local engine is not installed; it lacks: {', '.join(missing)}.",
+            f"The local engine is not installed; it lacks: {', '.join(lacks)}.",
             hint=f"Install it: {INSTALL}",
         )
     return Binary((sys.executable, "-m", "tfserve.model_server"), official=False)
 
 
-def _missing() -> list[str]:
+def missing() -> list[str]:
+    """What tfserve's own server needs and is not installed."""
     return [name for name in _NEEDED if find_spec(name) is None]

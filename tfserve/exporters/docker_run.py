@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 
 from tfserve.exporters.shell import shell_line
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
@@ -27,6 +28,7 @@ def docker_run(plan: LaunchPlan) -> str:
         *(f"--publish={_published(port)}" for port in (plan.grpc, plan.rest) if port),
         *(f"--mount={_mount(mount)}" for mount in plan.mounts),
         *(f"--env={name}={value}" for name, value in plan.environment.items()),
+        *(f"--env={name}" for name in plan.secrets),  # docker takes the value from its own environment
         *(["--init"] if plan.init else []),
         *(f"--cap-drop={capability}" for capability in plan.dropped_capabilities),
         *(f"--security-opt={option}" for option in plan.security_options),
@@ -38,7 +40,7 @@ def docker_run(plan: LaunchPlan) -> str:
         "--cpus": None if plan.cpus is None else f"{plan.cpus:g}",
         "--restart": plan.restart,
         "--runtime": plan.runtime,
-        "--gpus": plan.gpus,
+        "--gpus": None if plan.gpus is None else _csv([plan.gpus]),
     }
     options += [f"{option}={value}" for option, value in optional.items() if value is not None]
     options += ["--rm"] if plan.remove else []
@@ -62,9 +64,12 @@ def _published(port: PublishedPort) -> str:
 
 
 def _mount(mount: Mount) -> str:
-    # docker reads the value as one line of CSV; https://docs.docker.com/engine/storage/bind-mounts/
-    line = io.StringIO()
     fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
-    fields += ["readonly"] if mount.read_only else []
+    return _csv([*fields, *(["readonly"] if mount.read_only else ())])
+
+
+def _csv(fields: Sequence[str]) -> str:
+    """What docker reads as one line of CSV; https://docs.docker.com/engine/storage/bind-mounts/."""
+    line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(fields)  # what is in the terminator is quoted in a field
     return line.getvalue().removesuffix("\r\n")

@@ -1,4 +1,7 @@
-"""Reads the text files that flags name, and fails as the official server does."""
+"""Reads the files that flags name, messages in protobuf's text format, and fails as the official server does.
+
+Source: ``util/proto_util.h`` of TensorFlow Serving.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,16 @@ _CODES = {
     errno.EISDIR: Code.FAILED_PRECONDITION,
     errno.ENOTDIR: Code.FAILED_PRECONDITION,
 }
+
+
+def read_message(path: Path, message: _MessageT) -> _MessageT:
+    """Fills `message` with what the file at `path` says, and returns it.
+
+    Raises:
+        StatusError: the file cannot be read, or does not stand for such a message; see `read_text_file` and
+            `parse_text_file`.
+    """
+    return parse_text_file(path, read_text_file(path), message)
 
 
 def read_text_file(path: Path) -> bytes:

@@ -54,11 +54,13 @@ def length_delimited(tag: int, payload: bytes) -> bytes:
         tag: the field's number and wire type, below 128.
         payload: its content.
     """
-    return b"%c%b%b" % (tag, varint(len(payload)), payload)
+    return bytes((tag,)) + varint(len(payload)) + payload
 
 
 def varint(value: int) -> bytes:
     """Returns `value`, at least 0, in protobuf's variable-length encoding."""
+    if value <= 0x7F:
+        return bytes((value,))
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -16,9 +16,12 @@ from .client import Client
 class GrpcProcess(ServerProcess):
     """A server with both ports."""
 
-    def __init__(self, log_path: Path, base_path: Path, *flags: str, name: str = "m") -> None:
+    def __init__(
+        self, log_path: Path, base_path: Path | None, *flags: str, name: str = "m", config_file: Path | None = None
+    ) -> None:
         self.grpc_port = any_free_port("127.0.0.1")
-        super().__init__(log_path, base_path, f"--port={self.grpc_port}", *flags, name=name)
+        flags = (f"--port={self.grpc_port}", *flags)
+        super().__init__(log_path, base_path, *flags, name=name, config_file=config_file)
 
     def __enter__(self) -> GrpcProcess:
         return self

@@ -14,9 +14,9 @@ from grpc_health.v1 import health_pb2
 from tests.program import eventually
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.server import channel_arguments
-from tfserve.model_server.runtime.tensor_protos import to_array, to_proto_fields
-from tfserve.model_server.status import Code, StatusError
+from tfserve.model_server.status import StatusError
 from tfserve.protos.saved_model_pb2 import TensorProto
+from tfserve.protos.tensors import to_array, to_proto_fields
 
 from .client import Client, predict_request
 from .conftest import GrpcProcess
@@ -97,19 +97,19 @@ def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (None, "cannot be read"),
-        ("server_key: ", "cannot be read"),
-        ("", "lacks server_key or server_cert"),
-        (f"server_key: {quoted(KEY)} server_cert: {quoted(CERTIFICATE)} client_verify: true", "no custom_ca"),
+        (None, "NOT_FOUND: .*ssl.config; No such file or directory"),
+        ("server_key: ", "INVALID_ARGUMENT: Invalid protobuf file: "),
+        ("", "INVALID_ARGUMENT: .*ssl.config; the file is empty"),
+        ("# none", "INVALID_ARGUMENT: .*ssl.config lacks server_key or server_cert"),
+        (f"server_key: {quoted(KEY)} server_cert: {quoted(CERTIFICATE)} client_verify: true", "and no custom_ca"),
     ],
 )
 def test_a_file_that_does_not_say_how_to_use_tls(tmp_path: Path, config: str | None, message: str) -> None:
     file = tmp_path / "ssl.config"
     if config is not None:
         file.write_text(config)
-    with pytest.raises(StatusError, match=message) as caught:
+    with pytest.raises(StatusError, match=message):
         server_credentials(str(file), use_alts=False)
-    assert caught.value.code is Code.INVALID_ARGUMENT
     with pytest.raises(StatusError, match="Either use_alts_credentials"):
         server_credentials(str(file), use_alts=True)
 
@@ -207,19 +207,3 @@ def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path) -> 
 def refuses(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def test_many_clients_and_half_open_ones(zoo_process: GrpcProcess) -> None:
-    idle = [socket.create_connection(("127.0.0.1", zoo_process.grpc_port)) for _ in range(100)]
-    for index, connection in enumerate(idle):
-        if index % 2:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if index % 3 else b"GET / HTTP/1.1\r\n\r\n")
-    x = TensorProto.FromString(to_proto_fields(np.array([1, 2], np.float32)))
-    clients = [zoo_process.client() for _ in range(60)]
-    with ThreadPoolExecutor(60) as threads:
-        answers = threads.map(lambda client: client.predict(predict_request("zoo", x=x)), clients)
-        assert {tuple(to_array(answer.outputs["y"]).tolist()) for answer in answers} == {(2.0, 4.0)}
-    for client in clients:
-        client.channel.close()
-    for connection in idle:
-        connection.close()

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.kept import kept, tensorflow_version
 
 from .conftest import GrpcProcess
 
@@ -26,17 +26,14 @@ def serving_api() -> Path:
     It is made once on a machine, apart from the environment of the tests: nothing of tfserve may come to need it. What
     the package depends on (grpcio, protobuf and TensorFlow, for its own messages) it takes from that environment.
     """
-    package = "tensorflow-cpu" if sys.platform == "linux" and os.uname().machine == "x86_64" else "tensorflow"
-    release = ".".join(version(package).split(".")[:2])
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfserve-tests"
-    directory = cache / f"tensorflow-serving-api-{release}"
-    if not directory.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as made:
-            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", f"{made}/api"]
-            subprocess.run([*install, f"tensorflow-serving-api=={release}.*"], check=True, timeout=120)
-            Path(made, "api").rename(directory)
-    return directory
+    release = ".".join(tensorflow_version().split(".")[:2])
+    package = f"tensorflow-serving-api=={release}.*"
+
+    def install(directory: Path) -> None:
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(directory), package]
+        subprocess.run(command, check=True, timeout=120)
+
+    return kept(package, install)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_the_path_is_taken_as_configured(half_plus_two: Path, tmp_path: Path) ->
         assert process.get("/metadata").json()["model_spec"]["name"] == "m"
 
 
-@pytest.mark.parametrize("config", ["", "prometheus_config { enable: false }"])
+@pytest.mark.parametrize("config", ["# none", "prometheus_config { enable: false }"])
 def test_no_page_unless_enabled(half_plus_two: Path, tmp_path: Path, config: str) -> None:
     with start(tmp_path, half_plus_two, config) as process:
         process.wait_until_ready()
@@ -121,3 +121,22 @@ def test_a_file_that_is_no_config_ends_the_start(half_plus_two: Path, tmp_path: 
         assert process.process.wait(timeout=15) == 255
         file = tmp_path / "monitoring.config"
         assert f"Failed to start server. Error: INVALID_ARGUMENT: Invalid protobuf file: '{file}'" in process.log
+
+
+def test_batches_are_measured(models: Path, tmp_path: Path) -> None:
+    parameters = tmp_path / "batching"
+    parameters.write_text(
+        'allowed_batch_sizes: 4 max_batch_size { value: 4 } thread_pool_name { value: "pool" } '
+        "batch_timeout_micros { value: 0 }"
+    )
+    flags = ("--enable_batching", f"--batching_parameters_file={parameters}")
+    with start(tmp_path, models / "batch", "prometheus_config { enable: true }", *flags) as process:
+        process.wait_until_ready()
+        assert process.predict({"instances": [[1], [2], [3]]}).json()["predictions"][0]["rows"] == 4
+        found = samples(process)
+    session = f"{SERVING}batching_session:"
+    assert value(found, f"{session}wrapped_run_count") == 1
+    assert value(found, f"{session}input_batch_size_sum") == 3
+    assert value(found, f"{session}processed_batch_size_sum") == 4
+    assert value(found, f"{session}padding_size_sum", execution_batch_size="4") == 1
+    assert value(found, f"{session}queuing_latency_count", thread_pool_name="pool") == 1

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model_server.server_process import ServerProcess
-from tfserve.model_server.rest.connection import MAX_HEAD_BYTES
+from tfserve.model_server.rest.request_reader import MAX_HEAD_BYTES
 
 PATH = b"/v1/models/half_plus_two:predict"
 BODY = b'{"instances": [1]}'

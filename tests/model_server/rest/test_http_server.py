@@ -30,7 +30,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.01)
         raise ValueError
     if path == b"/slow":
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1)
     if path == b"/large":
         await answer(send, b"x" * 10_000_000)
     if path == b"/for-ever":
@@ -70,7 +70,7 @@ def test_a_client_that_says_nothing_is_ended_and_a_slow_answer_is_not() -> None:
             assert await reader.read() == b""
         assert (await slow[0].readuntil(b"/slow")).startswith(b"HTTP/1.1 200 OK\r\n")
 
-    with_server(test, silence_seconds=0.5)
+    with_server(test, silence_seconds=0.2)
 
 
 def test_a_client_that_does_not_read_is_not_read_either_and_ended() -> None:
@@ -86,9 +86,9 @@ def test_a_client_that_does_not_read_is_not_read_either_and_ended() -> None:
         writer.write(REQUEST % b"large" * 100)
         while not writer.is_closing():
             writer.write(b"\r\n")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
-    with_server(test, counting, silence_seconds=0.5)
+    with_server(test, counting, silence_seconds=0.2)
     assert asked < 5
 
 

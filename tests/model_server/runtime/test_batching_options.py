@@ -95,7 +95,7 @@ def test_a_broken_file(tmp_path: Path, capfd: pytest.CaptureFixture[str], text: 
         read_parameters(file)
     assert str(caught.value) == f"INVALID_ARGUMENT: Invalid protobuf file: '{file}'"
     told = capfd.readouterr().err
-    assert "Error parsing text-format BatchingParameters: " in told
+    assert "Error parsing text-format tensorflow.serving.BatchingParameters: " in told
     assert "2:" in told or text == "\xff"
 
 

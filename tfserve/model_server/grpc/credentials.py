@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc
-from google.protobuf import text_format
 
 from tfserve.model_server import log
 from tfserve.model_server.status import invalid_argument
+from tfserve.model_server.text_files import read_message
 from tfserve.protos.server_config_pb2 import SSLConfig
 
 
@@ -23,7 +23,7 @@ def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCrede
         use_alts: whether to use Google's ALTS, which works on their machines alone.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, both are given, or the file cannot be followed.
+        StatusError: INVALID_ARGUMENT, both are given, or the file cannot be followed; another code, it cannot be read.
     """
     if use_alts:
         if ssl_config_file:
@@ -33,7 +33,7 @@ def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCrede
     if not ssl_config_file:
         log.info("Using InsecureServerCredentials")
         return None
-    config = _read(Path(ssl_config_file))
+    config = read_message(Path(ssl_config_file), SSLConfig())
     if not config.server_key or not config.server_cert:
         raise invalid_argument(f"{ssl_config_file} lacks server_key or server_cert, in PEM format")
     if config.client_verify and not config.custom_ca:
@@ -44,10 +44,3 @@ def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCrede
         config.custom_ca.encode() or None,
         require_client_auth=config.client_verify,
     )
-
-
-def _read(path: Path) -> SSLConfig:
-    try:
-        return text_format.Parse(path.read_text(), SSLConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as failure:
-        raise invalid_argument(f"--ssl_config_file cannot be read: {path}: {failure}") from None

@@ -1,4 +1,4 @@
-"""What all requests of the gRPC APIs have in common: the bytes of a message, and which model they ask for."""
+"""What the messages of all gRPC methods have in common: their bytes, which model they ask, which one has answered."""
 
 from __future__ import annotations
 
@@ -8,42 +8,23 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from tfserve.model_server.models.manager import ModelSpec
-from tfserve.model_server.status import invalid_argument
+from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable
+from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos import apis_pb2
 
-_M = TypeVar("_M", bound=Message)
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
-def parse(message_class: type[_M], body: bytes) -> _M:
-    """Reads a message.
+def read_message(kind: type[AnyMessage], body: bytes) -> AnyMessage:
+    """Returns a serialized message.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, `body` is not one.
+        StatusError: INTERNAL, `body` is none; the code with which gRPC's own servers refuse it.
     """
     try:
-        return message_class.FromString(body)
+        return kind.FromString(body)
     except DecodeError:
-        raise invalid_argument(f"The request is not a {message_class.DESCRIPTOR.name}") from None
-
-
-def model_of(request: Message) -> ModelSpec:
-    """Returns which model a request is for.
-
-    Args:
-        request: any message with a ``model_spec``.
-
-    Raises:
-        StatusError: INVALID_ARGUMENT, it does not say.
-    """
-    spec = model_spec(request)
-    if not spec.name:
-        raise invalid_argument("ModelSpec has no name specified.")
-    choice = spec.WhichOneof("version_choice")
-    if choice is None:
-        return ModelSpec(spec.name)
-    if choice == "version":
-        return ModelSpec(spec.name, spec.version.value)
-    return ModelSpec(spec.name, None, spec.version_label)
+        raise StatusError(Code.INTERNAL, f"The request is not a {kind.DESCRIPTOR.name}") from None
 
 
 def model_spec(request: Any) -> apis_pb2.ModelSpec:
@@ -56,6 +37,29 @@ def model_spec(request: Any) -> apis_pb2.ModelSpec:
         raise invalid_argument("Missing ModelSpec")
     spec: apis_pb2.ModelSpec = request.model_spec
     return spec
+
+
+def asked_model(spec: apis_pb2.ModelSpec) -> ModelSpec:
+    """Returns the model that a message asks for.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it does not say which one.
+    """
+    if not spec.name:
+        raise invalid_argument("ModelSpec has no name specified.")
+    choice = spec.WhichOneof("version_choice")
+    if choice is None:
+        return ModelSpec(spec.name)
+    if choice == "version":
+        return ModelSpec(spec.name, spec.version.value)
+    return ModelSpec(spec.name, label=spec.version_label)
+
+
+def fill_model_spec(spec: apis_pb2.ModelSpec, asked: apis_pb2.ModelSpec, servable: Servable) -> None:
+    """Makes `spec` say what answered a request that asked for `asked`."""
+    spec.name = asked.name
+    spec.signature_name = asked.signature_name or DEFAULT_SIGNATURE
+    spec.version.value = servable.version
 
 
 @functools.lru_cache(maxsize=1024)

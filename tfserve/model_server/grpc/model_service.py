@@ -9,7 +9,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from tfserve.model_server import log
-from tfserve.model_server.grpc.messages import model_of, model_spec, parse
+from tfserve.model_server.grpc.messages import asked_model, model_spec, read_message
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.status import StatusError, invalid_argument
 from tfserve.protos import apis_pb2
@@ -24,8 +24,8 @@ def get_model_metadata(manager: Manager, body: bytes) -> bytes:
     Raises:
         StatusError: INVALID_ARGUMENT, it asks for no model or for what is not known; NOT_FOUND, there is no such model.
     """
-    request = parse(apis_pb2.GetModelMetadataRequest, body)
-    model_spec(request)
+    request = read_message(apis_pb2.GetModelMetadataRequest, body)
+    spec = model_spec(request)
     if not request.metadata_field:
         raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
     for field in request.metadata_field:
@@ -33,7 +33,7 @@ def get_model_metadata(manager: Manager, body: bytes) -> bytes:
             raise invalid_argument(f"Metadata field {field} is not supported")
     response = apis_pb2.GetModelMetadataResponse()
     signatures = apis_pb2.SignatureDefMap()
-    with manager.use(model_of(request)) as servable:
+    with manager.use(asked_model(spec)) as servable:
         response.model_spec.name = servable.name
         response.model_spec.version.value = servable.version
         for name, signature in servable.signatures.items():
@@ -50,7 +50,7 @@ def get_model_status(manager: Manager, body: bytes) -> bytes:
     Raises:
         StatusError: INVALID_ARGUMENT, it asks for no model; NOT_FOUND, there is no such model or version.
     """
-    spec = model_spec(parse(apis_pb2.GetModelStatusRequest, body))
+    spec = model_spec(read_message(apis_pb2.GetModelStatusRequest, body))
     response = apis_pb2.GetModelStatusResponse()
     for status in manager.statuses(spec.name, spec.version.value if spec.HasField("version") else None):
         told = response.model_version_status.add(version=status.version, state=status.state)
@@ -65,7 +65,7 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
     Raises:
         StatusError: INVALID_ARGUMENT, it has no list of models; or why the manager does not take it over.
     """
-    request = parse(apis_pb2.ReloadConfigRequest, body)
+    request = read_message(apis_pb2.ReloadConfigRequest, body)
     try:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(

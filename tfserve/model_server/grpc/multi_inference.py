@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tfserve.model_server.grpc.classify import fill_classifications
-from tfserve.model_server.grpc.model_spec import asked_model, fill_model_spec
+from tfserve.model_server.grpc.messages import asked_model, fill_model_spec, read_message
 from tfserve.model_server.grpc.regress import fill_regressions
-from tfserve.model_server.grpc.request import read_message
 from tfserve.model_server.inference import classification, regression
 from tfserve.model_server.inference.examples import examples_call, serialized_examples
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs

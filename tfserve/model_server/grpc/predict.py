@@ -6,17 +6,15 @@ Sources: ``predict_util.cc`` and ``predict_impl.cc`` of TensorFlow Serving, ``Ge
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 
-from tfserve.model_server.grpc.messages import answered_by, model_of, parse
+from tfserve.model_server.grpc.messages import answered_by, asked_model, model_spec, read_message
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
-from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
-from tfserve.model_server.runtime.tensor_protos import MalformedTensorError, ToProto, to_array, to_proto_fields
-from tfserve.model_server.runtime.tensors import Array, dtype_name
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
+from tfserve.protos.dtypes import Array, dtype_name
+from tfserve.protos.tensors import MalformedTensorError, ToProto, to_array, to_proto_fields
 from tfserve.protos.wire import length_delimited
 
 # Tags of PredictResponse, and of an entry of its map of outputs; all are length-delimited.
@@ -33,6 +31,9 @@ class GrpcPredict(InferenceRequest):
         body: the message.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
         to_proto: how the tensors of the response are written.
+
+    Raises:
+        StatusError: INTERNAL, `body` is no such message; INVALID_ARGUMENT, it does not say which model.
     """
 
     api = "Predict"
@@ -41,18 +42,10 @@ class GrpcPredict(InferenceRequest):
     def __init__(self, body: bytes, timeout_ms: int, to_proto: ToProto = to_proto_fields) -> None:
         self.size = len(body)
         self.timeout_ms = timeout_ms
-        self._body = body
+        self._request = read_message(PredictRequest, body)
+        self.model = asked_model(model_spec(self._request))
         self._to_proto = to_proto
         self._signature = DEFAULT_SIGNATURE
-
-    @functools.cached_property
-    def _request(self) -> PredictRequest:
-        return parse(PredictRequest, self._body)  # not before it is needed: a large one is not read on the event loop
-
-    @functools.cached_property
-    def model(self) -> ModelSpec:  # type: ignore[override]  # nobody sets it
-        """What is asked; StatusError INVALID_ARGUMENT if the message does not say."""
-        return model_of(self._request)
 
     def prepare(self, servable: Servable) -> Sequence[Call]:
         """Reads the tensors, and fits them to the signature that the message names."""

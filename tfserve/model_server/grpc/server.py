@@ -26,9 +26,9 @@ from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
-from tfserve.model_server.runtime.tensor_protos import to_proto_content, to_proto_fields
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.ports import in_url, is_free
+from tfserve.protos.tensors import to_proto_content, to_proto_fields
 
 Answer = Callable[[bytes, Any], Awaitable[bytes]]
 
@@ -135,10 +135,10 @@ def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, A
 def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], InferenceRequest]) -> Answer:
     """Returns the answer of a method of inference; the deadline of the client ends the run."""
 
-    async def answer(body: bytes, context: Any) -> bytes:
+    def answer(body: bytes, context: Any) -> Awaitable[bytes]:
         seconds: float | None = context.time_remaining()
         timeout_ms = 0 if seconds is None or seconds > _MAX_TIMEOUT_SECONDS else max(1, int(seconds * 1000))
-        return await dispatcher.answer(make_request(body, timeout_ms))
+        return dispatcher.answer(make_request(body, timeout_ms))
 
     return answer
 

@@ -12,8 +12,8 @@ import numpy as np
 from tfserve.model_server.inference.examples import INPUT_ALIAS
 from tfserve.model_server.inference.request import Outputs
 from tfserve.model_server.runtime.servable import Signature
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.saved_model_pb2 import DataType
 
 METHOD = "tensorflow/serving/classify"

@@ -8,9 +8,9 @@ import numpy as np
 
 from tfserve.model_server.inference.request import Call
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
-from tfserve.model_server.runtime.tensors import DT_STRING, dtype_name
 from tfserve.model_server.status import invalid_argument
 from tfserve.protos.apis_pb2 import Input
+from tfserve.protos.dtypes import DT_STRING, dtype_name
 
 INPUT_ALIAS = "inputs"
 """The one input of every signature that takes examples."""

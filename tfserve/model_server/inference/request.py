@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.runtime.servable import Servable
-from tfserve.model_server.runtime.tensors import Array
+from tfserve.protos.dtypes import Array
 
 Outputs = Mapping[str, Array]
 """The result of a run: output alias -> values."""

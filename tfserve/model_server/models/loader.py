@@ -16,6 +16,7 @@ from tfserve.model_server.models.config import ManagerOptions
 from tfserve.model_server.models.registry import Registry
 from tfserve.model_server.models.version import State, Version
 from tfserve.model_server.runtime.loading import load_servable
+from tfserve.model_server.runtime.priority import let_event_loop_go_first
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
@@ -101,6 +102,7 @@ class Loader:
         version.busy = True  # only now: where no thread can be had, it stays to be done
 
     def _load_in_thread(self, version: Version) -> None:
+        let_event_loop_go_first()  # also of the threads in which TensorFlow will run models; the first load starts them
         loaded: Servable | StatusError
         try:
             loaded = load_servable(version.model, version.number, version.path, self._load_options)

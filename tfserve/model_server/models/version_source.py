@@ -13,6 +13,7 @@ from tfserve.model_server.models.config import All, Latest, ModelConfig, Specifi
 
 MAX_VERSION = (1 << 63) - 1
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):/(.*)", re.DOTALL)
 _VERSION_NAME = re.compile(r"[0-9]{1,32}")
 
 
@@ -33,10 +34,16 @@ def find_versions(model: ModelConfig) -> dict[int, Path] | None:
         children = sorted(model.base_path.iterdir())
     except (OSError, ValueError) as failure:
         problem = failure.strerror if isinstance(failure, OSError) else str(failure)
+        scheme = _SCHEME.match(str(model.base_path))  # a Path has one slash where an address has two
+        path = f"{scheme[1]}://{scheme[2]}" if scheme else model.base_path
+        status = (
+            f"UNIMPLEMENTED: File system scheme '{scheme[1]}' not implemented (file: '{path}')"
+            if scheme
+            else f"NOT_FOUND: {path} cannot be read: {problem}"
+        )
         log.error(
             "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path "
-            f"{model.base_path} for servable {model.name} with error NOT_FOUND: {model.base_path} cannot be read: "
-            f"{problem}"
+            f"{path} for servable {model.name} with error {status}"
         )
         return None
     chosen = _choose(model, _index(children))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfserve.model_server.monitoring.prometheus import DEFAULT_PATH
-from tfserve.model_server.text_proto import read_text_proto
+from tfserve.model_server.text_files import read_message
 from tfserve.protos.server_config_pb2 import MonitoringConfig
 
 
@@ -18,5 +18,5 @@ def metrics_path(file: str) -> str | None:
     Raises:
         StatusError: the file cannot be read.
     """
-    config = read_text_proto(Path(file), MonitoringConfig()).prometheus_config
+    config = read_message(Path(file), MonitoringConfig()).prometheus_config
     return (config.path or DEFAULT_PATH) if config.enable else None

@@ -1,7 +1,7 @@
 """The metrics of TensorFlow Serving that this server can tell, with the same names, labels and buckets.
 
-Times are in microseconds. Sources: ``servables/tensorflow/util.cc``, ``saved_model_warmup_util.cc`` and
-``batching/batching_session.cc`` of TensorFlow Serving, and ``cc/saved_model/loader.cc`` of TensorFlow.
+Times are in microseconds. Sources: ``servables/tensorflow/util.cc``, ``saved_model_warmup_util.cc``,
+``batching_session.cc`` and ``batching_util.h`` of TensorFlow Serving, and ``cc/saved_model/loader.cc`` of TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,25 @@ from tfserve.model_server.monitoring.metric import Buckets, Counter, Histogram
 
 _UP_TO_20_MINUTES = Buckets(10, 1.8, 33)
 _UP_TO_16_THOUSAND = Buckets(1, 2, 15)
+_UP_TO_8_THOUSAND = Buckets(1, 2, 14)
+_UP_TO_1_SECOND = Buckets(100, 1.2, 52)
+
+_BATCHING = "/tensorflow/serving/batching_session/"
+
+BATCHING_INPUT_BATCH_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}input_batch_size")
+"""Rows of each tensor that is to be batched."""
+
+BATCHING_PADDING_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}padding_size", "execution_batch_size")
+"""Rows added to each batch to make its size an allowed one."""
+
+BATCHING_PROCESSED_BATCH_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}processed_batch_size")
+"""Rows of each batch, with those that were added."""
+
+BATCHING_QUEUING_LATENCY = Histogram(_UP_TO_1_SECOND, f"{_BATCHING}queuing_latency", "thread_pool_name")
+"""Time from when a request is handed in to when its batch is taken out; of each part, if it was split."""
+
+BATCHING_WRAPPED_RUN_COUNT = Counter(f"{_BATCHING}wrapped_run_count")
+"""Runs of batches."""
 
 LOAD_ATTEMPT_COUNT = Counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status")
 """Loads of SavedModels; the status is ``success`` or ``fail``."""
@@ -38,6 +57,11 @@ RUNTIME_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/runtime_late
 METRICS: tuple[Counter | Histogram, ...] = (
     LOAD_ATTEMPT_COUNT,
     LOAD_LATENCY,
+    BATCHING_INPUT_BATCH_SIZE,
+    BATCHING_PADDING_SIZE,
+    BATCHING_PROCESSED_BATCH_SIZE,
+    BATCHING_QUEUING_LATENCY,
+    BATCHING_WRAPPED_RUN_COUNT,
     MODEL_WARMUP_LATENCY,
     REQUEST_COUNT,
     REQUEST_EXAMPLE_COUNTS,

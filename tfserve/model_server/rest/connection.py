@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection of the REST API: bytes to requests for an ASGI application, in order, and its answers back.
+"""One HTTP/1.1 connection of the REST API: requests for an ASGI application, in order, and its answers back.
 
 It does what this API needs and no more, which is why a request costs half of what it does in a general server: whole
 bodies, responses of one piece, and no task for an application that answers without waiting.
@@ -10,16 +10,12 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-import httptools
-
 from tfserve.model_server import log
 from tfserve.model_server.rest.exchange import STATUS_LINES, Exchange, resumed
+from tfserve.model_server.rest.request_reader import NoRequestError, RequestReader
 
 if TYPE_CHECKING:
     from tfserve.model_server.rest.http_server import Server
-
-MAX_HEAD_BYTES = 1 << 18
-"""About how large the request line and headers may be together; an endless one must not fill the memory."""
 
 LINGER_SECONDS = 2.0
 """How long a client may go on sending a body that was refused; closing earlier could lose it the answer."""
@@ -45,16 +41,11 @@ class Connection(asyncio.Protocol):
         self.lost = False
         self.last_seen = 0.0
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = RequestReader(self)
         self._transport: asyncio.Transport
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._expects = False
-        self._head_bytes = 0  # of a head that has begun and is not complete
-        self._incoming: Exchange | None = None  # the one whose body is being read
         self._current: Exchange | None = None  # the one that is being answered
         self._next: deque[Exchange] = deque()
-        self._refusal: tuple[int, str] | None = None  # the last thing to be said, when what came is no HTTP
+        self._refusal: NoRequestError | None = None  # the last thing to be said, when what came is no HTTP
         self._ended = False  # nothing more will come, or be listened to
         self._reading = True
         self._writing = True
@@ -81,17 +72,11 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._end((400, "The request is not HTTP"))
-        if self._head_bytes:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._end((431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes"))
+            self._reader.feed(data)
+        except NoRequestError as refusal:
+            self._end(refusal if refusal.status else None)
         self._go_on()
-        incoming = self._incoming
+        incoming = self._reader.incoming
         if incoming is not None and incoming.buffered > _MAX_BUFFERED_BYTES:
             self._pause_reading()
 
@@ -112,61 +97,23 @@ class Connection(asyncio.Protocol):
         self.resume_reading()
         self._go_on()
 
-    # What the parser calls.
+    # What the reader of requests calls.
 
-    def on_message_begin(self) -> None:
-        """Begins a request."""
-        self._url = b""
-        self._headers = []
-        self._expects = False
-        self._head_bytes = 1
-
-    def on_url(self, url: bytes) -> None:
-        """Adds to the target of the request."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Adds a header."""
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects = True
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Makes the request ready to be answered, even before its body is there."""
-        self._head_bytes = 0
-        url = self._url
-        if url.startswith(b"/"):
-            path, _, query = url.partition(b"?")
-        else:
-            parsed = httptools.parse_url(url)
-            path, query = parsed.path or b"/", parsed.query or b""
-        parser = self._parser
-        scope = {
-            "type": "http",
-            "method": parser.get_method().decode(),
-            "raw_path": path,
-            "query_string": query,
-            "headers": self._headers,
-        }
-        request = Exchange(self, scope, parser.should_keep_alive(), parser.get_http_version() == "1.0", self._expects)
-        self._incoming = request
+    def begin_request(self, request: Exchange) -> None:
+        """Takes a request whose head is there, and whose body may follow."""
         self._next.append(request)
 
-    def on_body(self, body: bytes) -> None:
-        """Adds to the body."""
-        if self._incoming is not None:
-            self._incoming.feed(body)
+    def withdraw_request(self) -> None:
+        """Forgets the last request; it comes again."""
+        self._next.pop()
 
-    def on_message_complete(self) -> None:
-        """Ends the request."""
-        request, self._incoming = self._incoming, None
-        if request is not None:
-            request.complete = True
-            if request.answered:
-                self._finish(request)
-            else:
-                request.wake()
+    def end_request(self, request: Exchange) -> None:
+        """Takes the end of a request, which may be answered already."""
+        request.complete = True
+        if request.answered:
+            self._finish(request)
+        else:
+            request.wake()
 
     # What exchanges and the server ask.
 
@@ -198,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_silent(self, since: float) -> None:
         """Ends the connection if it waits for a client that was last seen before `since`."""
-        waits = self._current is None or self._current is self._incoming or not self._writing
+        waits = self._current is None or self._current is self._reader.incoming or not self._writing
         if waits and self.last_seen < since:
             self._transport.abort()
 
@@ -211,7 +158,7 @@ class Connection(asyncio.Protocol):
                 return
             if not self._next:
                 if self._refusal is not None:
-                    self._refuse(*self._refusal)
+                    self._refuse(self._refusal)
                 elif self._ended:
                     self._transport.close()
                 else:
@@ -273,34 +220,21 @@ class Connection(asyncio.Protocol):
         log.error(f"{type(failure).__name__} in the application: {failure}")
         self._transport.abort()
 
-    def _end(self, refusal: tuple[int, str] | None) -> None:
+    def _end(self, refusal: NoRequestError | None) -> None:
         """Listens no more; says why once all that was asked before is answered."""
         self._ended = True
         self._refusal = refusal
-        incoming, self._incoming = self._incoming, None
+        incoming, self._reader.incoming = self._reader.incoming, None
         if incoming is not None and incoming is not self._current:
             self._next.remove(incoming)
         elif incoming is not None:
             incoming.broken = True
             incoming.wake()
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Reads a request that asks for another protocol, which is not spoken here, as if it did not ask."""
-        method = self._next[-1].scope["method"]
-        if method == "CONNECT":
-            self._end(None)
-            return
-        self._next.pop()
-        version = self._parser.get_http_version().encode()
-        headers = [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
-        head = b"\r\n".join([b"%b %b HTTP/%b" % (method.encode(), self._url, version), *headers, b"", b""])
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
-
-    def _refuse(self, status: int, reason: str) -> None:
-        body = b'{\n    "error": "%b"\n}' % reason.encode()
+    def _refuse(self, refusal: NoRequestError) -> None:
+        body = b'{\n    "error": "%b"\n}' % refusal.reason.encode()
         head = b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
-        self.write(STATUS_LINES[status] + self.server.date + head + body)
+        self.write(STATUS_LINES[refusal.status] + self.server.date + head + body)
         self._refusal = None
         self._close_gently()
 

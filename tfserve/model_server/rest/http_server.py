@@ -70,7 +70,7 @@ class Server:
             since = loop.time() - silence_seconds
             for connection in list(self.connections):
                 connection.close_if_silent(since)
-            await asyncio.sleep(1)
+            await asyncio.sleep(min(1.0, silence_seconds / 2))
 
     async def drain(self, seconds: float) -> None:
         """Lets running requests finish for at most `seconds`, then cuts them short."""

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from tfserve.model_server.rest.json_values import convert_fast, flatten, is_named, shape_of, shown, to_array
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

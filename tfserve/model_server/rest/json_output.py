@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 
 from tfserve.model_server.inference.classification import Classifications
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import invalid_argument
+from tfserve.protos.dtypes import Array
 
 _BYTES_SUFFIX = "_bytes"
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tfserve.model_server.runtime.tensors import DT_STRING, MAX_RANK, Array, dtype_name, numpy_dtype
+from tfserve.model_server.runtime.tensors import numpy_dtype
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.dtypes import DT_STRING, MAX_RANK, Array, dtype_name
 from tfserve.protos.saved_model_pb2 import DataType
 
 _DT_BOOL: int = DataType.DT_BOOL

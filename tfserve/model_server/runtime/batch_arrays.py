@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 
 _MAX_PADDED_RANK = 6
 

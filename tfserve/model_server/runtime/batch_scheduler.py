@@ -133,9 +133,13 @@ class BatchScheduler:
 
     Args:
         options: how many threads, and their name.
+
+    Attributes:
+        name: that of the threads.
     """
 
     def __init__(self, options: ThreadOptions) -> None:
+        self.name = options.name
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # there may be a batch to run
         self._done = threading.Condition(self._lock)  # a batch was run

@@ -17,6 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tfserve.model_server import log
+from tfserve.model_server.monitoring.metrics import (
+    BATCHING_INPUT_BATCH_SIZE,
+    BATCHING_PADDING_SIZE,
+    BATCHING_PROCESSED_BATCH_SIZE,
+    BATCHING_QUEUING_LATENCY,
+    BATCHING_WRAPPED_RUN_COUNT,
+)
 from tfserve.model_server.runtime.batch_arrays import count_rows, merge, split
 from tfserve.model_server.runtime.batch_scheduler import BatchScheduler, Lane
 from tfserve.model_server.runtime.batching_options import (
@@ -27,8 +34,8 @@ from tfserve.model_server.runtime.batching_options import (
     thread_options,
 )
 from tfserve.model_server.runtime.servable import Servable, Signature
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.server_config_pb2 import BatchingParameters
 
 _Outcome = dict[str, Array] | StatusError
@@ -91,13 +98,14 @@ class _Task(NamedTuple):
 class _Submission:
     """A run that somebody waits for; in several parts if it was split."""
 
-    __slots__ = ("_lock", "_missing", "_outcomes", "deadline", "future", "outputs", "signature")
+    __slots__ = ("_lock", "_missing", "_outcomes", "deadline", "future", "outputs", "signature", "submitted")
 
     def __init__(self, signature: str, outputs: tuple[str, ...], future: _Future, deadline: float) -> None:
         self.signature = signature
         self.outputs = outputs
         self.future = future
         self.deadline = deadline
+        self.submitted = time.monotonic()
         self._lock = threading.Lock()  # over the outcomes of its parts
         self._outcomes: list[_Outcome | None] = []
         self._missing = 0
@@ -149,6 +157,7 @@ class BatchingServable(Servable):
         self.signatures = servable.signatures
         self._servable = servable
         self._options = options
+        self._threads = scheduler.name
         self._lane = Lane(scheduler, options, self._process)
 
     def submit(
@@ -165,6 +174,8 @@ class BatchingServable(Servable):
         found = self.signature(signature)
         wanted = found.outputs if outputs is None else tuple(sorted(set(outputs)))
         rows = count_rows(arrays)
+        for _ in arrays:
+            BATCHING_INPUT_BATCH_SIZE.observe(value=rows)
         deadline = time.monotonic() + timeout_ms / 1e3 if timeout_ms > 0 else float("inf")
         submission = _Submission(signature, wanted, asyncio.get_running_loop().create_future(), deadline)
         key = (found, wanted, frozenset(arrays))
@@ -217,6 +228,8 @@ class BatchingServable(Servable):
 
     def _outcomes(self, tasks: Sequence[_Task]) -> Sequence[_Outcome]:
         now = time.monotonic()
+        for task in tasks:
+            BATCHING_QUEUING_LATENCY.observe(self._threads, value=int((now - task.submission.submitted) * 1e6))
         deadline = max(task.submission.deadline for task in tasks)
         if deadline <= now:
             raise StatusError(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
@@ -241,8 +254,14 @@ class BatchingServable(Servable):
         """
         definition = self.signature(signature).definition
         size = self._options.size_to_run(sum(rows))
+        BATCHING_PADDING_SIZE.observe(str(size), value=size - sum(rows))
+        BATCHING_PROCESSED_BATCH_SIZE.observe(value=size)
         merged = merge(inputs, size, self._options.pads, lambda alias: definition.inputs[alias].name)
-        return split(super().run(signature, merged, outputs, timeout_ms), rows, size)
+        try:
+            results = super().run(signature, merged, outputs, timeout_ms)
+        finally:
+            BATCHING_WRAPPED_RUN_COUNT.add()
+        return split(results, rows, size)
 
 
 def _settle(settled: Sequence[tuple[_Future, _Outcome]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfserve.model_server.status import invalid_argument
-from tfserve.model_server.text_proto import read_text_proto
+from tfserve.model_server.text_files import read_message
 from tfserve.protos.server_config_pb2 import BatchingParameters
 
 MODEL_PARAMETERS_FILE = "batching_params.pbtxt"
@@ -64,7 +64,7 @@ def read_parameters(path: Path | None) -> BatchingParameters:
         StatusError: it cannot be read, or does not hold ``BatchingParameters``.
     """
     if path is not None:
-        return read_text_proto(path, BatchingParameters())
+        return read_message(path, BatchingParameters())
     parameters = BatchingParameters()
     parameters.thread_pool_name.value = "model_server_batch_threads"
     return parameters

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import os
 import sys
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
@@ -115,12 +116,22 @@ def library() -> SimpleNamespace:
         EngineUnavailableError: it is not there, or cannot be loaded on this machine.
     """
     path = library_path()
+    _bind_on_first_use(path)
     try:
         short = _declare(ctypes.PyDLL(str(path)), _SHORT_FUNCTIONS)
         long = _declare(ctypes.CDLL(str(path)), _LONG_FUNCTIONS)
     except (OSError, AttributeError) as failure:
         raise EngineUnavailableError(f"TensorFlow's library cannot be loaded: {failure}", hint=_HINT) from None
     return SimpleNamespace(**short, **long)
+
+
+def _bind_on_first_use(path: Path) -> None:
+    """Loads a library so that a function it imports is looked up when it is first called.
+
+    ctypes looks up all of them at once, which is a third of the time TensorFlow's library takes to load. Finding it
+    loaded already, it leaves that as it is; where this fails, it tells why.
+    """
+    ctypes.CDLL(None).dlopen(os.fsencode(path), os.RTLD_LAZY)
 
 
 def _declare(loaded: ctypes.CDLL, functions: dict[str, tuple[Any, tuple[Any, ...]]]) -> dict[str, Any]:

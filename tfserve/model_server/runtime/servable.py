@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from asyncio import Future
 from collections.abc import Mapping
 
-from tfserve.model_server.runtime.tensors import Array
 from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.protos.dtypes import Array
 from tfserve.protos.saved_model_pb2 import SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -124,7 +124,7 @@ class Servable(ABC):
                 DEADLINE_EXCEEDED for a run past the time limit.
         """
         found = self.signature(signature)
-        fast = found.is_fast and sum(array.nbytes for array in arrays.values()) <= FAST_INPUT_BYTES
+        fast = found.is_fast and sum([array.nbytes for array in arrays.values()]) <= FAST_INPUT_BYTES
         wanted = found.outputs if outputs is None else outputs
         start = time.perf_counter()
         try:

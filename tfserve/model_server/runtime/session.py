@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from tfserve.model_server.monitoring.metrics import LOAD_ATTEMPT_COUNT, LOAD_LATENCY
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable, Signature
-from tfserve.model_server.runtime.tensors import Array, new_tensor, take_tensor
+from tfserve.model_server.runtime.tensors import new_tensor, take_tensor
 from tfserve.model_server.status import Code, StatusError, not_found
+from tfserve.protos.dtypes import Array
 from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs
 from tfserve.protos.saved_model_pb2 import MetaGraphDef, SignatureDef
 from tfserve.protos.wire import varint

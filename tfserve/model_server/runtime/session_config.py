@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfserve.model_server import log
 from tfserve.model_server.status import invalid_argument
-from tfserve.model_server.text_proto import read_text_proto
+from tfserve.model_server.text_files import read_message
 from tfserve.protos.server_config_pb2 import ConfigProto, RewriterConfig
 
 
@@ -46,7 +46,7 @@ def session_config(flags: SessionFlags) -> bytes:
     """
     config = ConfigProto()
     if flags.session_config_file:
-        read_text_proto(Path(flags.session_config_file), config)
+        read_message(Path(flags.session_config_file), config)
     intra, inter = flags.intra_op_parallelism, flags.inter_op_parallelism
     if intra > 0 and inter > 0 and flags.session_parallelism > 0:
         raise invalid_argument(

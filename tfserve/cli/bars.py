@@ -1,4 +1,4 @@
-"""The progress bars of a pull: one for each layer, on a terminal."""
+"""The progress bars of images and models on their way, on a terminal: one for each layer, or one for a copy."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
+from tfserve.printable import printable
 from tfserve.progress import LayerProgress
 
-_DONE = ("Pull complete", "Already exists")
-_MEASURED = ("Downloading", "Extracting")
+_DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
+_MEASURED = ("Downloading", "Extracting", "Pushing")
 
 
 @contextmanager
-def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
+def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     """Draws the bars while the block runs, and gives the function that moves them."""
     console = Console(stderr=True)
-    console.print(Text(f"Pulling {image}"))
+    console.print(Text(what))
     progress = Progress(
         TextColumn("{task.fields[layer]}", markup=False),
         TextColumn("{task.description}", markup=False),
@@ -41,6 +42,27 @@ def pull_bars(image: str) -> Iterator[Callable[[LayerProgress], None]]:
             progress.update(task, description=layer.status, total=layer.total, completed=layer.current)
         else:
             progress.update(task, description=layer.status)
+
+    with progress:
+        yield move
+
+
+@contextmanager
+def copy_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draws one bar while the block runs, and gives the function that moves it."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+    )
+    what = printable(what)
+    task = progress.add_task(what, total=total)
+
+    def move(done: int) -> None:
+        stored = total is not None and done >= total
+        progress.update(task, completed=done, description=f"{what}, and storing it" if stored else what)
 
     with progress:
         yield move

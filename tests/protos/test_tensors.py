@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tfserve.model_server.runtime.tensor_protos import (
+from tfserve.protos.dtypes import numpy_dtype
+from tfserve.protos.saved_model_pb2 import DataType, TensorProto
+from tfserve.protos.tensors import (
     MalformedTensorError,
     ToProto,
     to_array,
     to_proto_content,
     to_proto_fields,
 )
-from tfserve.model_server.runtime.tensors import numpy_dtype
-from tfserve.protos.saved_model_pb2 import DataType, TensorProto
 
 NUMBERS = (
     *("float32", "float64", "float16", "complex64", "complex128", "bool"),

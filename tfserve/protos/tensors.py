@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfserve.model_server.runtime.tensors import DT_STRING, MAX_RANK, Array, data_type, numpy_dtype
-from tfserve.model_server.status import StatusError
+from tfserve.protos.dtypes import DT_STRING, MAX_RANK, Array, NoNumpyDtypeError, data_type, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType, TensorProto, TensorShapeProto
 from tfserve.protos.wire import length_delimited, varint
 
@@ -24,6 +23,7 @@ MAX_REPEATED_BYTES = 64 << 20
 
 _DT_BOOL: int = DataType.DT_BOOL
 _MAX_INT64 = (1 << 63) - 1
+_FEW_VALUES = 32
 _CONTENT_TAG = 4 << 3 | 2  # field 4 of TensorProto, length-delimited
 
 
@@ -83,8 +83,8 @@ def to_array(proto: TensorProto) -> Array:
     dtype: int = proto.dtype
     try:
         target = numpy_dtype(dtype)
-    except StatusError as failure:
-        raise MalformedTensorError(failure.message) from None
+    except NoNumpyDtypeError as error:
+        raise MalformedTensorError(str(error)) from None
     shape = _shape_of(proto.tensor_shape)
     size = math.prod(shape)
     content: bytes = proto.tensor_content
@@ -140,25 +140,30 @@ ToProto = Callable[[Array], bytes]
 def _shape_of(proto: TensorShapeProto) -> tuple[int, ...]:
     if proto.unknown_rank:
         raise MalformedTensorError("its rank is unknown")
-    if len(proto.dim) > MAX_RANK:
-        raise MalformedTensorError(f"it has {len(proto.dim)} dimensions, more than {MAX_RANK}")
     shape = tuple([dim.size for dim in proto.dim])
+    if len(shape) > MAX_RANK:
+        raise MalformedTensorError(f"it has {len(shape)} dimensions, more than {MAX_RANK}")
     # NumPy holds strides in bytes, also those of an empty array.
-    if shape and (min(shape) < 0 or math.prod(size or 1 for size in shape) > _MAX_INT64 // 16):
+    if shape and (min(shape) < 0 or math.prod([size or 1 for size in shape]) > _MAX_INT64 // 16):
         raise MalformedTensorError(f"its shape is {list(shape)}")
     return shape
 
 
 def _repeated(proto: TensorProto, values: _Values, target: np.dtype[Any], size: int) -> Array:
     """Returns `size` elements of the field that holds the values of this type."""
-    given = np.array(getattr(proto, values.field), values.wire)
+    field = getattr(proto, values.field)
+    count = len(field)
+    # NumPy copies a field at once, but takes a while to find out that it can.
+    given = np.fromiter(field, values.wire, count) if count <= _FEW_VALUES else np.array(field, values.wire)
     if target.kind == "c":
         given = given[: len(given) // 2 * 2].view(target)
     elif values is _HALF_VAL:
         given = given.astype(np.uint16).view(target)
     elif given.dtype != target:
         given = given.astype(target)  # keeps the low bits, as a cast in C
-    if len(given) >= size:
+    if len(given) == size:
+        return given
+    if len(given) > size:
         return given[:size]
     _refuse_large(size * target.itemsize)
     filled = np.zeros(size, target)

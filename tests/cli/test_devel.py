@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.program import Program, assert_told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "There is no terminal here"),
+        (["--source", "nowhere", "--", "ls"], 2, "There is no directory 'nowhere'"),
+        (["--tag", "a b", "--", "ls"], 2, "is not a tag"),
+        (["--grpc-port", "x", "--", "ls"], 2, "'x' is not a port"),
+        (["--platform", "arm", "--", "ls"], 2, "is not a platform"),
+        (["--", "ls"], 4, "No Docker Engine answers at unix://"),
+    ],
+)
+def test_bad_input(arguments: list[str], code: int, words: str, tfserve: Program) -> None:
+    assert_told(tfserve("devel", *arguments), code, words)

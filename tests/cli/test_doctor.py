@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.nvidia.stand_in import environment, real_gpu
+from tests.program import Program
+
+NAMES = ["docker", "docker-engine", "disk", "platform", "proxy", "registry"]
+NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
+NAMES += ["ports", "local-engine", "state-directory"]
+
+
+def test_without_docker_the_local_engine_serves(tfserve: Program) -> None:
+    done = tfserve("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["ok"] is True
+    assert [check["name"] for check in said["checks"]] == NAMES
+    checks = {check["name"]: check for check in said["checks"]}
+    assert checks["docker-engine"]["status"] == "fail"
+    assert checks["docker-engine"]["detail"].startswith("No Docker Engine answers at unix://")
+    assert "docs.docker.com" in checks["docker-engine"]["hint"]
+    assert "tfserve doctor" not in checks["docker-engine"]["hint"]  # this is it
+    assert checks["local-engine"] == {
+        "name": "local-engine",
+        "status": "ok",
+        "detail": checks["local-engine"]["detail"],
+        "hint": None,
+    }
+    assert checks["state-directory"]["detail"].startswith(str(tfserve.servers))
+
+
+def test_for_people(tfserve: Program) -> None:
+    done = tfserve("doctor")
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines if line[:4].strip() in ("ok", "warn", "fail", "skip")] == NAMES
+    assert lines[-1] == "This machine can serve: as local processes."
+    assert done.stderr == ""
+
+
+def test_nothing_can_serve(tfserve: Program) -> None:
+    tfserve.home.joinpath("file").write_text("")
+    done = tfserve("doctor", XDG_STATE_HOME=str(tfserve.home / "file"))
+    assert done.returncode == 4
+    assert "cannot be written" in done.stdout
+    assert "Error: Nothing on this machine can serve yet.\nHint: One of the two ways" in done.stderr
+    assert "To look at" not in done.stderr
+    assert json.loads(tfserve("doctor", "--json", XDG_STATE_HOME=str(tfserve.home / "file")).stdout)["ok"] is False
+
+
+@pytest.mark.skipif(real_gpu(), reason="the stand-in would be hidden by the real driver")
+def test_a_driver_that_hangs(tfserve: Program, nvml: object) -> None:
+    done = tfserve("doctor", "--timeout", "1.5", **environment(nvml, hang="1"))  # type: ignore[arg-type]
+    assert done.returncode == 0
+    assert "The NVIDIA driver hangs. NVML says: NVML did not answer within 1.5 s." in done.stdout

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.program import Copy, Program, assert_told
+
+IMAGE = ("--image", "me/m:1")
+
+
+def test_docker_that_is_not_there(tfserve: Program, copied: Copy) -> None:
+    assert_told(tfserve("package", copied("m"), *IMAGE), 4, "No Docker Engine answers at unix://")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["a/m", "b/m", *IMAGE], 2, "Two models are named 'm'"),
+        (["a/m", "b/m", *IMAGE, "--name", "x"], 2, "2 models and 1 names"),
+        (["a/m", *IMAGE, "--name", "a b"], 2, "'a b' is not a model name"),
+        (["a/m", *IMAGE, "--label", "x"], 2, "'x' is not a label"),
+        (["a/m", "--image", "Not An Image"], 2, "is not the name of an image"),
+        (["a/m", *IMAGE, "--base", "me/m:1"], 2, "would be made from"),
+        (["nowhere", *IMAGE], 3, "There is no model at 'nowhere'"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], code: int, words: str, tfserve: Program, copied: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied("a/m").parents[1])
+    copied("b/m")
+    assert_told(tfserve("package", *arguments), code, words)
+
+
+def test_an_image_has_to_be_named(tfserve: Program, copied: Copy) -> None:
+    done = tfserve("package", copied("m"))
+    assert done.returncode == 2
+    assert "--image" in done.stderr

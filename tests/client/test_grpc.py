@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from tfserve.client.connection import connect
+from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
+from tfserve.client.grpc import GrpcClient
+from tfserve.client.json_arrays import StaleSignatureError
+from tfserve.client.rest import RestClient
+from tfserve.engines.base import Server
+from tfserve.engines.local import LocalEngine
+from tfserve.errors import RequestError, UsageError
+from tfserve.protos import apis_pb2 as apis
+from tfserve.saved_model import Signature, TensorSpec
+from tfserve.status import look_at
+
+from .conftest import Addresses, free_port
+from .strange_server import answering, resetting, stalling
+
+ECHO = Signature("tensorflow/serving/predict", {}, {"x": TensorSpec("DT_DOUBLE", None)})
+
+
+@pytest.fixture(scope="module")
+def client(server: Addresses) -> Iterator[GrpcClient]:
+    """A client of the real server."""
+    with GrpcClient(server.grpc) as client:
+        yield client
+
+
+def test_says_what_rest_says(client: GrpcClient, server_url: str) -> None:
+    with RestClient(server_url) as rest:
+        assert client.status("half_plus_two") == rest.status("half_plus_two")
+        ours, theirs = client.metadata("half_plus_two"), rest.metadata("half_plus_two")
+        assert (ours.name, ours.version, ours.signatures) == (theirs.name, theirs.version, theirs.signatures)
+        assert client.metadata("half_plus_two", version=1) == ours
+        for verb, body in (
+            ("predict", b'{"instances": [1.0, 2, 5]}'),
+            ("predict", b'{"inputs": {"x": [1.0]}, "signature_name": "serving_default"}'),
+            ("classify", b'{"signature_name": "classify_x_to_y", "examples": [{"x": 1.0}, {"x": [2.0]}]}'),
+            ("regress", b'{"signature_name": "regress_x_to_y", "examples": [{}, {}], "context": {"x": 3.0}}'),
+        ):
+            asked = client.ask(verb, "half_plus_two", body)  # type: ignore[arg-type]
+            assert asked.document == rest.ask(verb, "half_plus_two", body).document  # type: ignore[arg-type]
+            assert 0 < asked.latency_ms < 60_000
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "status", "words"),
+    [
+        ("predict", b'{"inputs": {}}', 400, "input"),
+        ("classify", b'{"signature_name": "classify_x_to_y", "examples": [{"x": 1}]}', 400, "int64"),
+        ("regress", b'{"signature_name": "nope", "examples": [{}]}', 400, "nope"),
+    ],
+)
+def test_refusals(client: GrpcClient, verb: Any, body: bytes, status: int, words: str) -> None:
+    with pytest.raises(RefusedError, match=r"^The server refused the request") as caught:
+        client.ask(verb, "half_plus_two", body)
+    assert (caught.value.status, caught.value.exit_code) == (status, 8)
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_unknown_models_versions_and_labels(client: GrpcClient) -> None:
+    for ask in (
+        lambda: client.status("nope"),
+        lambda: client.metadata("half_plus_two", version=7),
+        lambda: client.ask("predict", "nope", b'{"instances": [1]}'),
+    ):
+        with pytest.raises(RefusedError) as caught:
+            ask()
+        assert caught.value.status == 404
+    with pytest.raises(RefusedError):
+        client.metadata("half_plus_two", label="stable")
+    with pytest.raises(UsageError, match="exclude each other"):
+        client.metadata("half_plus_two", version=1, label="stable")
+
+
+@pytest.mark.parametrize("name", ["", "..", "\udcff"])
+def test_names_that_are_none(client: GrpcClient, name: str) -> None:
+    with pytest.raises(UsageError):
+        client.status(name)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("predict", b"{"),
+        ("predict", b'{"signature_name": 5, "instances": [1]}'),
+        ("classify", b'{"signature_name": 5, "examples": [{}]}'),
+        ("classify", b'{"signature_name": "\\ud800", "examples": [{}]}'),
+        ("predict", b"[]"),
+        ("predict", b"{}"),
+        ("predict", b'{"instances": ["a"]}'),
+        ("predict", b'{"signature_name": "nope", "instances": [1]}'),
+        *((verb, b) for verb in ("classify", "regress") for b in (b"{}", b'{"examples": []}', b'{"examples": [5]}')),
+        ("classify", b'{"examples": [{"x": [1, 1.5]}]}'),
+        ("classify", b'{"examples": [{"x": null}]}'),
+        ("classify", b'{"examples": [{"x": 9223372036854775808}]}'),
+    ],
+)
+def test_bad_requests_are_not_sent(client: GrpcClient, verb: Any, body: bytes) -> None:
+    with pytest.raises(UsageError):
+        client.ask(verb, "half_plus_two", body)
+
+
+def test_messages_of_any_size(client: GrpcClient) -> None:
+    x = np.arange(2_000_000, dtype=np.float32)  # 8 MB, twice gRPC's usual limit
+    signature = client.metadata("half_plus_two").signatures["serving_default"]
+    y = client.predict_arrays("half_plus_two", {"x": x}, signature, "serving_default")["y"]
+    np.testing.assert_array_equal(y, x * 0.5 + 2)
+
+
+def test_tensors_travel_as_content() -> None:
+    asked: list[apis.PredictRequest] = []
+
+    def answer(body: bytes, context: grpc.ServicerContext) -> bytes:
+        asked.append(apis.PredictRequest.FromString(body))
+        return apis.PredictResponse(outputs=asked[0].inputs).SerializeToString()
+
+    with service(answer) as address, GrpcClient(address) as client:
+        x = np.array([[1.5], [2.5]], np.float64)
+        y = client.predict_arrays("m", {"x": x}, ECHO, "s", label="l")["x"]
+    assert asked[0].inputs["x"].tensor_content == x.tobytes()
+    assert (asked[0].model_spec.name, asked[0].model_spec.version_label) == ("m", "l")
+    np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.parametrize("answer", [b"\xff", b"\x0a\x0a\x0a\x01x\x12\x05\x08\x01\x22\x01a"])
+def test_answers_that_are_none(answer: bytes) -> None:
+    """The first is no message, the second has a tensor of one byte that should be a float."""
+    with (
+        service(lambda *_: answer) as address,
+        GrpcClient(address) as client,
+        pytest.raises(RequestError, match="did not answer as TensorFlow Serving does"),
+    ):
+        client.predict_arrays("m", {}, ECHO, "s")
+
+
+def test_other_outputs_than_the_signature_has() -> None:
+    with service(lambda *_: b"") as address, GrpcClient(address) as client, pytest.raises(StaleSignatureError):
+        client.predict_arrays("m", {}, ECHO, "s")
+
+
+def test_a_full_queue_is_a_refusal() -> None:
+    def answer(body: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is \x1b[31mfull")
+        raise AssertionError
+
+    with service(answer) as address, GrpcClient(address) as client, pytest.raises(RefusedError) as caught:
+        client.predict_arrays("m", {}, ECHO, "s")
+    assert caught.value.status == 503
+    assert r"queue is \x1b[31mfull" in caught.value.message
+
+
+@contextmanager
+def service(answer: Any) -> Iterator[str]:
+    """A gRPC server whose Predict is `answer`; gives its address."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    handler = grpc.unary_unary_rpc_method_handler(answer)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", {"Predict": handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(0).wait()
+
+
+def test_nothing_listens() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with GrpcClient(address, timeout=5) as client, pytest.raises(NotListeningError, match=address):
+        client.status("m")
+
+
+def test_time_is_bounded() -> None:
+    with stalling() as server, GrpcClient(server.url, timeout=0.3) as client:
+        begin = time.monotonic()
+        with pytest.raises(TimedOutError, match=r"within 0\.3 s"):
+            client.status("m")
+        assert time.monotonic() - begin < 3
+
+
+def test_servers_that_do_not_speak_grpc(server_url: str) -> None:
+    with GrpcClient(server_url, timeout=5) as client, pytest.raises(RequestError, match="does not speak gRPC"):
+        client.status("m")
+    ssh = answering(b"SSH-2.0-OpenSSH_9.2\r\n")
+    with ssh as strange, GrpcClient(strange.url, timeout=5) as client, pytest.raises(RequestError):
+        client.status("m")
+    with resetting() as strange, GrpcClient(strange.url, timeout=5) as client, pytest.raises(DroppedError):
+        client.status("m")
+
+
+def test_no_tls_there(server: Addresses) -> None:
+    with GrpcClient(f"https://{server.grpc}", timeout=5) as client, pytest.raises(RequestError):
+        client.status("half_plus_two")
+
+
+def test_several_threads_at_once(client: GrpcClient) -> None:
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(client.status("half_plus_two"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [client.status("half_plus_two")] * 4
+
+
+def test_proxy_is_for_other_hosts_only(server: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with GrpcClient(server.grpc) as client:
+        assert client.status("half_plus_two")
+
+
+@pytest.mark.parametrize("address", ["", "unix:///x", "h:0"])
+def test_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match="is not the URL of a server"):
+        connect(address, api="grpc")
+
+
+def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "grpc", "numpy":
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(UsageError, match="gRPC is not installed") as caught:
+                connect("h:1", api="grpc")
+        assert "pip install 'tfserve[local]'" in str(caught.value.hint)
+
+
+def test_more_than_a_message_holds(client: GrpcClient) -> None:
+    x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that take no memory
+    with pytest.raises(UsageError, match=r"these inputs have 2\.0 GiB"):
+        client.predict_arrays("half_plus_two", {"x": x}, ECHO, "s")
+
+
+def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:
+    found = Server("a", "local", "running", ("half_plus_two",), datetime.now(timezone.utc), grpc_address=server.grpc)
+    status = look_at(LocalEngine(), found)
+    assert (status.health, status.versions) == ("available", {"half_plus_two": ((1, "AVAILABLE"),)})

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.doctor.healthy import HEALTHY
+from tfserve.doctor.facts import Facts, LocalRuntime, StateDirectory
+from tfserve.doctor.machine import local_serves, machine_checks
+
+
+def test_all_is_well() -> None:
+    assert [(check.name, check.status, check.hint) for check in machine_checks(HEALTHY)] == [
+        (name, "ok", None) for name in ("ports", "local-engine", "state-directory")
+    ]
+    assert local_serves(HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("facts", "number", "detail", "hint", "serves"),
+    [
+        (replace(HEALTHY, taken=(8501,)), 0, "8501 is taken", "sport = :8501", True),
+        (replace(HEALTHY, taken=(8500, 8501)), 0, "8500 and 8501 are taken", "sport = :8500", True),
+        (
+            replace(HEALTHY, local=LocalRuntime(None, "tensorflow, grpc")),
+            1,
+            "it lacks tensorflow, grpc",
+            "pip install 'tfserve[local]'",
+            False,
+        ),
+        (
+            replace(HEALTHY, state=StateDirectory("/x", 0, "/x cannot be written")),
+            2,
+            "/x cannot be written",
+            "XDG_STATE_HOME",
+            False,
+        ),
+        (replace(HEALTHY, state=StateDirectory("/x", 2**20)), 2, "/x: 1 MiB are free", "Make room", True),
+    ],
+)
+def test_what_is_not(facts: Facts, number: int, detail: str, hint: str, serves: bool) -> None:
+    found = machine_checks(facts)[number]
+    assert found.status == "warn"
+    assert detail in found.detail
+    assert hint in str(found.hint)
+    assert local_serves(facts) is serves

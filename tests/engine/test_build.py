@@ -1,0 +1,159 @@
+"""``tfserve build`` on a real engine: a small source tree with Dockerfiles such as tensorflow/serving's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from tests.program import assert_told, eventually
+
+from .bring_up import Engine
+from .conftest import Tfserve
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+SOURCES = Path(__file__).parent / "serving_sources"
+DOCKERFILES = Path("tensorflow_serving", "tools", "docker")
+RUN = "RUN echo"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_engine(engine: Engine) -> None:
+    if not engine.own:
+        pytest.skip("the official development image has many gigabytes, and this engine is not ours")
+
+
+@pytest.fixture
+def sources(tmp_path: Path, unique_name: Callable[..., str]) -> Path:
+    """The source tree, to be changed at will; no other has its layers, so that none of them is in a cache."""
+    copied = Path(shutil.copytree(SOURCES, tmp_path / "my serving"))
+    for file in (copied / DOCKERFILES).iterdir():
+        file.write_text(file.read_text().replace("LABEL ", f"LABEL test={unique_name()} ", 1))
+    return copied
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(docker_client: DockerClient, unique_prefix: str) -> Iterator[None]:
+    yield
+    for image in docker_client.images.list(filters={"dangling": True}):
+        assert not image.labels.get("test", "").startswith(unique_prefix)
+    for container in docker_client.api.containers(all=True):
+        assert not container["Labels"].get("test", "").startswith(unique_prefix)
+
+
+def change(sources: Path, name: str, old: str, new: str) -> None:
+    file = sources / DOCKERFILES / name
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_builds_an_image_that_serves(
+    gpu: bool, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    image = f"{unique_name('built')}:1"
+    subprocess.run(["git", "init", "--quiet", sources], check=True)
+    identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+    subprocess.run(["git", "-C", sources, *identity, "commit", "--quiet", "--allow-empty", "-m", "x"], check=True)
+    head = subprocess.run(["git", "-C", sources, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    commit = head.stdout.strip()
+    options = ("--build-option=--copt=-mavx2", "--build-option=--config=release", "--ram", "2048")
+    built = tfserve("build", "--source", sources, "--image", image, *options, "--json", *(["--gpu"] if gpu else []))
+    assert built.returncode == 0, built.stderr
+    found = docker_client.images.get(image)
+    document = json.loads(built.stdout)
+    assert (document["image"], document["id"], document["devel_image"]) == (image, found.id, f"{image}-devel")
+    assert document["build_arguments"][image] == {
+        "TF_SERVING_VERSION_GIT_COMMIT": commit,
+        "TF_SERVING_BUILD_IMAGE": f"{image}-devel",
+    }
+    assert found.labels["tensorflow_serving_github_commit"] == commit
+    assert docker_client.images.get(f"{image}-devel").labels["tensorflow_serving_github_commit"] == commit
+    with_options = "--local_ram_resources=2048 --copt=-mavx2 --config=release"
+    log = built.stderr.splitlines()
+    assert f"Building with: {with_options}" in log
+    assert "[1 / 2] compiling" in log
+    assert "[2 / 2] linking" in log
+    suffix = ".gpu" if gpu else ""
+    assert f"Building {image} from {DOCKERFILES}/Dockerfile{suffix} (2 of 2)" in log
+    name = unique_name()
+    ports = ("--rest-port", "0", "--grpc-port", "none")
+    ran = tfserve("run", HALF_PLUS_TWO, "--name", name, "--image", image, *ports, "--no-gpu")
+    assert ran.returncode == 0, ran.stderr
+    tfserve("rm", "--force", name)
+
+
+def test_a_name_that_is_taken(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    image = f"{unique_name('built')}:1"
+    arguments = ("build", "--source", sources, "--image", image)
+    assert tfserve(*arguments).returncode == 0
+    first = docker_client.images.get(image).id
+    assert_told(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
+    change(sources, "Dockerfile", "ENV MODEL_NAME=model", "ENV MODEL_NAME=other")
+    assert tfserve(*arguments, "--force").returncode == 0
+    assert docker_client.images.get(image).id != first
+
+
+@pytest.mark.parametrize("missing", ["Dockerfile.devel", "Dockerfile"])
+def test_sources_without_a_dockerfile(
+    missing: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    (sources / DOCKERFILES / missing).unlink()
+    done = tfserve("build", "--source", sources, "--image", unique_name())
+    assert_told(done, 2, f"there is no {DOCKERFILES}/{missing}", "git clone")
+
+
+def test_a_step_that_fails(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    image = unique_name()
+    change(sources, "Dockerfile.devel", RUN, "RUN echo a dire message; (exit 42) && echo")
+    done = tfserve("build", "--source", sources, "--image", image)
+    words = f"of {DOCKERFILES}/Dockerfile.devel failed, with code 42: RUN echo a dire message"
+    assert_told(done, 5, words, "  a dire message\n", "--ram")
+    assert not docker_client.images.list(image)
+
+
+def test_the_second_image_fails(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    image = unique_name()
+    change(sources, "Dockerfile", "/built-with /built-with", "/absent /absent")
+    done = tfserve("build", "--source", sources, "--image", image)
+    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel")
+    assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
+
+
+def test_a_dockerfile_that_is_none(sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
+    change(sources, "Dockerfile.devel", RUN, "RUNN echo")
+    done = tfserve("build", "--source", sources, "--image", unique_name())
+    assert_told(done, 2, "Dockerfile.devel cannot be built", "RUNN")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing(
+    number: signal.Signals,
+    sources: Path,
+    tfserve: Tfserve,
+    unique_name: Callable[..., str],
+    docker_client: DockerClient,
+) -> None:
+    image = unique_name()
+    change(sources, "Dockerfile.devel", RUN, "RUN sleep 60; echo")
+    process = tfserve.start("build", "--source", sources, "--image", image)
+
+    def sleeps() -> bool:
+        return any("sleep 60" in found["Command"] for found in docker_client.api.containers())
+
+    eventually(sleeps)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    assert not docker_client.images.list(image)

@@ -1,0 +1,65 @@
+"""``tfserve doctor`` with a Docker Engine that answers, and with one that does not any more."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nvidia.stand_in import Card, environment, real_gpu
+
+from .bring_up import Engine
+from .conftest import StartEngine, Tfserve
+
+
+def checks(tfserve: Tfserve, **variables: str) -> dict[str, dict[str, Any]]:
+    looked = tfserve("doctor", "--json", "--timeout", "20", env=variables)
+    assert looked.returncode == 0, looked.stderr
+    said = json.loads(looked.stdout)
+    assert said["ok"] is True
+    assert all(set(check) == {"name", "status", "detail", "hint"} for check in said["checks"])
+    assert all(check["status"] in ("ok", "warn", "fail", "skip") for check in said["checks"])
+    return {check["name"]: check for check in said["checks"]}
+
+
+def test_an_engine_that_answers(engine: Engine, tfserve: Tfserve) -> None:
+    seen = checks(tfserve)
+    for name in ("docker", "docker-engine", "platform", "registry"):
+        assert seen[name]["status"] == "ok", seen[name]
+    assert engine.host in seen["docker-engine"]["detail"]
+    assert "GiB are free" in seen["disk"]["detail"]
+    shown = tfserve("doctor").stdout
+    assert f"ok    docker-engine             {seen['docker-engine']['detail']}" in shown.splitlines()
+    assert "This machine can serve: on Docker" in shown
+
+
+def test_an_engine_that_hangs_is_not_waited_for(tfserve: Tfserve, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "docker.sock"))
+        silent.listen()
+        begin = time.monotonic()
+        looked = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
+    assert time.monotonic() - begin < 9  # the SDK would wait for ten seconds
+    assert "The Docker Engine hangs: no answer within 0.5 s." in looked.stdout
+
+
+def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserve) -> None:
+    alone = start_engine({"registry-mirrors": ["http://127.0.0.1:9/"]})
+    seen = checks(tfserve, DOCKER_HOST=alone.host)  # the local engine can serve
+    assert seen["registry"]["status"] == "fail"
+    assert "http://127.0.0.1:9/ does not answer: Connection refused" in seen["registry"]["detail"]
+    assert "docker load" in seen["registry"]["hint"]
+
+
+@pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
+def test_a_gpu_that_no_container_gets(nvml: Path, tfserve: Tfserve) -> None:
+    seen = checks(tfserve, **environment(nvml, Card()))
+    assert seen["nvidia-driver"]["status"] == "ok"
+    assert "Driver 550.54.15, for CUDA up to 12.4" in seen["nvidia-driver"]["detail"]
+    assert "GPU 0: NVIDIA A100-SXM4-80GB, 79.0 of 80.0 GiB free" in seen["nvml"]["detail"]
+    assert seen["nvidia-container-toolkit"]["status"] == seen["nvidia-runtime"]["status"] == "warn"
+    assert "nvidia-ctk runtime configure" in seen["nvidia-runtime"]["hint"]

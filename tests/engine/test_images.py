@@ -1,0 +1,69 @@
+"""``tfserve images``: what the engine has, and what a real registry offers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from tests.program import assert_told
+
+from .bring_up import Engine
+from .conftest import PrivateRegistry, Tfserve
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+
+
+def test_lists_what_is_here(tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient) -> None:
+    packaged, other = f"{unique_name('packaged')}:1", unique_name("other")
+    assert tfserve("package", HALF_PLUS_TWO, "--image", packaged).returncode == 0
+    docker_client.api.import_image_from_data(b"\0" * 1024, repository=other, tag="latest")
+    document = json.loads(tfserve("images", "--json").stdout)
+    found = {image["image"]: image for image in document}
+    assert other not in found
+    assert found["tensorflow/serving:latest"]["kind"] == "serving"
+    attributes = docker_client.images.get(packaged).attrs
+    assert found[packaged] == {
+        "image": packaged,
+        "kind": "packaged",
+        "id": attributes["Id"],
+        "size": attributes["Size"],
+        "created": attributes["Created"].partition(".")[0] + "Z",
+        "platform": f"linux/{attributes['Architecture']}",
+        "models": ["half_plus_two"],
+    }
+    table = tfserve("images", packaged.partition(":")[0]).stdout.splitlines()
+    assert table[0].split() == ["IMAGE", "KIND", "SIZE", "AGE", "PLATFORM", "MODELS"]
+    assert [line.split()[:2] for line in table[1:]] == [[packaged, "packaged"]]
+    assert table[1].endswith("half_plus_two")
+
+
+def test_a_repository_without_images(tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
+    listed = tfserve("images", unique_name("absent"))
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert "There is no serving image here" in listed.stderr
+
+
+def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:
+    if engine.mirror is None:
+        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+    repository = f"{engine.mirror.removeprefix('http://')}/tensorflow/serving"
+    document = json.loads(tfserve("images", "--remote", repository, "--json").stdout)
+    assert document[:2] == [
+        {"image": f"{repository}:latest", "kind": "serving"},
+        {"image": f"{repository}:latest-devel", "kind": "devel"},
+    ]
+    shown = tfserve("images", "--remote", repository).stdout.splitlines()
+    assert [line.split() for line in shown[1:]] == [[entry["image"], entry["kind"]] for entry in document]
+
+
+def test_a_registry_that_wants_to_know_who_asks(
+    tfserve: Tfserve, private_registry: PrivateRegistry, unique_name: Callable[..., str]
+) -> None:
+    repository = f"{private_registry.host}/{unique_name('absent')}"
+    assert_told(tfserve("images", "--remote", repository), 5, "does not show", "docker login")
+    known = tfserve("images", "--remote", repository, env={"DOCKER_CONFIG": str(private_registry.config)})
+    assert_told(known, 5, f"The registry {private_registry.host} has no repository")

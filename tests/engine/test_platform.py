@@ -1,0 +1,88 @@
+"""An engine on arm64, for which there is no official image: the local engine takes its place, or an emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import relay
+from .bring_up import Engine
+from .conftest import StartEngine, Tfserve
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+PORTS = ("--rest-port", "0", "--grpc-port", "0")
+EMULATED = "linux/amd64 is emulated on this engine, which is linux/arm64: expect it to be slow."
+
+
+@pytest.fixture(scope="module")
+def arm64(start_engine: StartEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables of a `tfserve` whose engine says it is on arm64, and has no image."""
+    with relay.with_architecture("aarch64", start_engine().host, tmp_path_factory.mktemp("relay")) as host:
+        yield {"DOCKER_HOST": host}
+
+
+def test_auto_serves_without_docker(arm64: dict[str, str], tfserve: Tfserve) -> None:
+    ran = tfserve("run", HALF_PLUS_TWO, "--json", *PORTS, env=arm64)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["engine"] == "local"
+    assert "There is no tensorflow/serving:latest for linux/arm64." in ran.stderr
+    assert "Serving with the local engine instead." in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker", "--tag", "2.19.1"), ("pull",)])
+def test_docker_by_name_is_refused_with_both_ways_out(
+    arguments: tuple[str | Path, ...], arm64: dict[str, str], tfserve: Tfserve
+) -> None:
+    ran = tfserve(*arguments, env=arm64)
+    assert ran.returncode == 5, ran.stderr
+    assert "for linux/arm64" in ran.stderr
+    assert "--platform linux/amd64" in ran.stderr
+    assert "--engine local" in ran.stderr
+
+
+def test_an_emulated_platform_is_served_with_a_warning(
+    engine: Engine, tfserve: Tfserve, unique_name: Callable[[], str], tmp_path: Path
+) -> None:
+    options = ("--name", unique_name(), "--platform", "linux/amd64", *PORTS)
+    with relay.with_architecture("aarch64", engine.host, tmp_path) as host:
+        ran = tfserve("run", HALF_PLUS_TWO, *options, env={"DOCKER_HOST": host})
+    assert ran.returncode == 0, ran.stderr
+    assert EMULATED in ran.stderr
+
+
+def test_a_program_for_another_cpu_is_explained(
+    tfserve: Tfserve, docker_client: Any, unique_name: Callable[[], str], tmp_path: Path
+) -> None:
+    """An image for arm64 on an engine that has no emulator for it; its programs are for no CPU at all."""
+    reference = f"tfserve-test/{unique_name().lower()}"
+    program = tmp_path / "server"
+    program.write_bytes(b"\x7fELF nonsense")
+    program.chmod(0o755)
+    (tmp_path / "Dockerfile").write_text(
+        'FROM scratch\nCOPY server /server\nCOPY server /bin/sh\nENTRYPOINT ["/server"]\n'
+    )
+    docker_client.images.build(path=str(tmp_path), tag=f"{reference}:latest", platform="linux/arm64")
+    name = unique_name()
+    options = ("--image", reference, "--pull", "never", "--platform", "linux/arm64")
+    try:
+        ran = tfserve("run", HALF_PLUS_TWO, "--name", name, *options, *PORTS)
+        assert ran.returncode == 7, ran.stderr
+        assert "linux/arm64 is emulated on this engine, which is linux/amd64" in ran.stderr
+        assert "exec format error" in ran.stderr
+        assert "tonistiigi/binfmt" in ran.stderr
+        assert not docker_client.api.containers(all=True, filters={"name": name})
+    finally:
+        docker_client.images.remove(f"{reference}:latest", force=True)
+
+
+def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:
+    looked = tfserve("doctor", "--json", env=arm64)
+    assert looked.returncode == 0, looked.stderr
+    checks = {check["name"]: check for check in json.loads(looked.stdout)["checks"]}
+    assert checks["platform"]["status"] == "warn"
+    assert "linux/arm64, for which TensorFlow publishes no image" in checks["platform"]["detail"]
+    assert "--engine local" in checks["platform"]["hint"]

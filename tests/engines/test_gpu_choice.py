@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.engines.told import Told
+from tfserve.engine_facts import EngineFacts
+from tfserve.engines.gpu_choice import uses_gpu
+from tfserve.errors import GpuError
+from tfserve.gpu import Gpu, GpuFacts
+from tfserve.gpu_links import GpuNeeds
+from tfserve.gpu_request import GpuRequest
+from tfserve.system import System
+
+GOOD = GpuFacts((Gpu(0, "NVIDIA L4", "GPU-0", 24 * 2**30, 23 * 2**30),), "550.54.15")
+NONE = GpuFacts(failure="no library")
+BROKEN = GpuFacts(failure="mismatch", cards=1)
+WITH, WITHOUT = EngineFacts(runtimes=frozenset({"nvidia"})), EngineFacts()
+DEBIAN = System("debian")
+
+
+def decide(asked: bool | None, engine: EngineFacts, gpus: GpuFacts, needs: GpuNeeds | None = None) -> tuple[bool, str]:
+    told = Told()
+    uses = uses_gpu(asked, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, told)
+    return uses, "\n".join(told.notices)
+
+
+def test_required() -> None:
+    assert decide(True, WITH, GOOD) == (True, "")
+    for engine, gpus, words in ((WITH, NONE, "no NVIDIA GPU"), (WITH, BROKEN, "mismatch"), (WITHOUT, GOOD, "Toolkit")):
+        with pytest.raises(GpuError, match=words) as caught:
+            decide(True, engine, gpus)
+        assert caught.value.exit_code == 9
+        assert caught.value.hint
+        assert caught.value.doctor
+
+
+def test_refused() -> None:
+    told = Told()
+    assert uses_gpu(False, GpuNeeds(), WITH, pytest.fail, DEBIAN, told) is False
+    assert told.notices == []
+
+
+def test_by_itself_it_says_in_one_line_what_it_does() -> None:
+    assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). --no-gpu serves on the CPU.")
+    uses, line = decide(None, WITH, BROKEN)
+    assert not uses
+    assert line.startswith("Serving on the CPU. The NVIDIA driver in the kernel is not the one")
+    assert line.endswith("tfserve doctor")
+    assert "\n" not in line
+    assert decide(None, WITH, NONE) == (False, "")  # nothing to be said of a GPU where there is none
+
+
+def test_the_gpus_of_another_machine_are_taken_on_trust() -> None:
+    there = EngineFacts(host="gpu-box")
+    offering = EngineFacts(runtimes=frozenset({"nvidia"}), host="gpu-box")
+    named = GpuNeeds(GpuRequest(devices=("7",)))
+    assert decide(True, there, NONE, named) == (True, "")
+    assert decide(None, there, GOOD) == (False, "")
+    assert decide(None, offering, NONE) == (
+        True,
+        "Using the GPUs of gpu-box: its Docker Engine offers them. --no-gpu refuses them.",
+    )

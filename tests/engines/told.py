@@ -1,0 +1,17 @@
+"""Somebody who is told what goes on, and remembers it."""
+
+from __future__ import annotations
+
+from tfserve.progress import Silent
+
+__all__ = ["Told"]
+
+
+class Told(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tfserve.bucket_credentials import Credentials, find_credentials
+from tfserve.errors import UsageError
+from tfserve.model_url import Url
+
+S3, GS = Url("s3://bucket/m"), Url("gs://bucket/m")
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the files of the AWS command line."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[default]\naws_access_key_id = D\naws_secret_access_key = d%cret\n"
+        "[work]\naws_access_key_id=W\naws_secret_access_key=w\naws_session_token=t\n"
+    )
+    (tmp_path / ".aws" / "config").write_text(
+        "[default]\nregion = eu-west-1\n[profile work]\nregion = us-east-2\ns3 =\n  max_queue_size = 1\n"
+        "[profile sso]\nsso_session = x\nregion = us-east-2\n"
+        "[profile $(id)]\nrole_arn = x\n"
+    )
+    return tmp_path
+
+
+def refusal(source: Url, environment: dict[str, str]) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        find_credentials([source], environment)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_only_what_is_needed() -> None:
+    assert find_credentials([Path("m"), Url("https://h/m.zip")], {**KEYS, "AWS_PROFILE": "none"}) == Credentials()
+    assert find_credentials([GS], KEYS) == Credentials()
+
+
+def test_the_environment_comes_first() -> None:
+    given = {**KEYS, "AWS_REGION": "eu-north-1", "S3_ENDPOINT": "http://10.0.0.1:9000", "AWS_PROFILE": "work", "X": "y"}
+    expected = {name: value for name, value in given.items() if name not in ("X", "AWS_PROFILE")}
+    assert find_credentials([S3, Path("m")], given).variables == expected
+
+
+def test_profiles() -> None:
+    default = {"AWS_ACCESS_KEY_ID": "D", "AWS_SECRET_ACCESS_KEY": "d%cret", "AWS_REGION": "eu-west-1"}
+    assert find_credentials([S3], {}).variables == default
+    assert find_credentials([S3], {"AWS_PROFILE": "work", "AWS_REGION": "x"}).variables == {
+        "AWS_ACCESS_KEY_ID": "W",
+        "AWS_SECRET_ACCESS_KEY": "w",
+        "AWS_SESSION_TOKEN": "t",
+        "AWS_REGION": "x",
+    }
+
+
+def test_files_elsewhere_and_none(home: Path) -> None:
+    (home / "mine").write_text("[default]\naws_access_key_id=M\n")
+    elsewhere = {"AWS_SHARED_CREDENTIALS_FILE": "~/mine", "AWS_CONFIG_FILE": str(home / "none")}
+    assert find_credentials([S3], elsewhere).variables == {"AWS_ACCESS_KEY_ID": "M"}
+    assert find_credentials([S3], {**elsewhere, "AWS_SHARED_CREDENTIALS_FILE": "none"}) == Credentials()
+
+
+def test_profiles_of_no_use(home: Path) -> None:
+    assert "'nope', which is not there" in refusal(S3, {"AWS_PROFILE": "nope"}).message
+    error = refusal(S3, {"AWS_PROFILE": "sso"})
+    assert "holds no keys" in error.message
+    assert "aws configure export-credentials --format env --profile sso" in str(error.hint)
+    assert "--profile '$(id)'" in str(refusal(S3, {"AWS_PROFILE": "$(id)"}).hint)
+    assert "S3_ENDPOINT is no address" in refusal(S3, {**KEYS, "S3_ENDPOINT": "http://[s3cret"}).message
+    for damaged in (b"aws_secret_access_key = s3cret\n", b"\xff\xfes3cret", b"[default\ns3cret"):
+        (home / ".aws" / "credentials").write_bytes(damaged)
+        error = refusal(S3, {})
+        assert "cannot be read" in error.message
+        assert "s3cret" not in f"{error}{error.hint}"
+        assert error.__suppress_context__
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9000", "localhost:9000", "https://[::1]/"])
+def test_an_endpoint_that_a_container_does_not_see(endpoint: str) -> None:
+    assert "the container itself" in refusal(S3, {**KEYS, "S3_ENDPOINT": endpoint}).message
+
+
+def test_files_of_google(home: Path) -> None:
+    assert find_credentials([GS], {}) == Credentials()
+    gcloud = home / ".config" / "gcloud" / "application_default_credentials.json"
+    gcloud.parent.mkdir(parents=True)
+    gcloud.write_text("{}")
+    assert find_credentials([GS], {}).files == {"GOOGLE_APPLICATION_CREDENTIALS": gcloud}
+    (home / "key.json").write_text("{}")
+    named = {"GOOGLE_APPLICATION_CREDENTIALS": os.path.relpath(home / "key.json")}
+    assert find_credentials([GS], named).files == {"GOOGLE_APPLICATION_CREDENTIALS": home / "key.json"}
+    error = refusal(GS, {"GOOGLE_APPLICATION_CREDENTIALS": str(home / "none.json")})
+    assert "none.json" in error.message
+
+
+def test_no_secret_is_shown() -> None:
+    found = find_credentials([S3], KEYS)
+    assert found.variables["AWS_SECRET_ACCESS_KEY"] == "s3cret"
+    assert "s3cret" not in repr(found)

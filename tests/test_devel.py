@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfserve.devel import devel_plan
+from tfserve.engine_facts import EngineFacts
+from tfserve.images import serving_image
+from tfserve.plan import LaunchPlan, Mount, PublishedPort
+
+IMAGE = serving_image(devel=True)
+
+
+def plan(**changes: Any) -> LaunchPlan:
+    settings = {"engine": EngineFacts(), "host": "127.0.0.1", "grpc_port": 8500, **changes}
+    return devel_plan("devel-1", IMAGE, ["bazel", "version"], **settings)
+
+
+def test_what_the_guide_runs() -> None:
+    assert plan() == LaunchPlan(
+        name="devel-1",
+        models=(),
+        mounts=(),
+        rest=None,
+        grpc=PublishedPort(8500, "127.0.0.1", 8500),
+        environment={},
+        command=("bazel", "version"),
+        image="tensorflow/serving:latest-devel",
+    )
+
+
+def test_sources_are_where_the_image_has_its_own() -> None:
+    made = plan(source=Path("/src"), engine=EngineFacts(selinux=True))
+    assert made.mounts == (Mount("/src", "/tensorflow-serving", read_only=False),)
+    assert made.security_options == ("label=disable",)
+
+
+def test_a_terminal_needs_somebody_who_ends_on_ctrl_c() -> None:
+    assert plan(terminal=True).init
+
+
+def test_gpu() -> None:
+    registered = plan(gpu=True, engine=EngineFacts(runtimes=frozenset({"nvidia"})))
+    assert (registered.gpu, registered.runtime, registered.gpus) == (True, "nvidia", None)
+    assert (plan(gpu=True).runtime, plan(gpu=True).gpus) == (None, "all")
+    assert (plan().runtime, plan().gpus) == (None, None)
+
+
+def test_no_port() -> None:
+    assert plan(grpc_port=None).grpc is None

@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from tests.engines import told
+from tests.file_server import FileServer, file_server
+from tests.packing import model_files, tar_bytes, zip_bytes
+from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.model_cache import Draft, cache_root, cached_models
+from tfserve.model_source import find_source, source_name
+from tfserve.model_url import Url
+from tfserve.progress import Silent
+from tfserve.saved_model import Layout, read_signatures
+from tfserve.spec import ModelSpec
+
+
+class Told(told.Told):
+    """Remembers what it is told, also of copies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies: list[str] = []
+
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        self.copies.append(what)
+        return nullcontext(lambda done: None)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, which does not exist yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "*")
+    return cache_root()
+
+
+@pytest.fixture
+def archive(tmp_path: Path, half_plus_two: Path) -> Path:
+    """The bundled model as ``my_model.tar.gz``, with its base path in it."""
+    path = tmp_path / "my_model.tar.gz"
+    path.write_bytes(tar_bytes(model_files(half_plus_two, "half_plus_two/")))
+    return path
+
+
+@pytest.fixture
+def web(half_plus_two: Path) -> Iterator[FileServer]:
+    """A server of the bundled model at ``/my_model.tgz``."""
+    with file_server() as served:
+        served.files["/my_model.tgz"] = tar_bytes(model_files(half_plus_two))
+        yield served
+
+
+def left(cache: Path) -> list[str]:
+    """What is in the cache beside models."""
+    return sorted(path.name for path in cache.iterdir() if len(path.name) != 64) if cache.exists() else []
+
+
+def bytes_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "strip", "layout"),
+    [
+        ("", "", Layout.BASE_PATH),
+        ("some name/", "", Layout.BASE_PATH),
+        ("./a/b/", "", Layout.BASE_PATH),
+        ("", "1/", Layout.BARE),
+        ("./", "1/", Layout.BARE),
+        ("a dir/", "1/", Layout.BARE),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".TAR", ".zip"])
+def test_layouts(tmp_path: Path, half_plus_two: Path, suffix: str, prefix: str, strip: str, layout: Layout) -> None:
+    files = {
+        **{prefix + name.removeprefix(strip): data for name, data in model_files(half_plus_two).items()},
+        "README.md": b"beside it",
+        "__MACOSX/._x": b"",
+        ".DS_Store": b"",
+    }
+    content = zip_bytes(files) if suffix == ".zip" else tar_bytes(files, compress=suffix != ".TAR")
+    (tmp_path / f"resnet{suffix}").write_bytes(content)
+    found = find_source(tmp_path / f"resnet{suffix}")
+    assert (found.layout, found.default_name, found.newest.number) == (layout, "resnet", 1)
+    assert found.path.is_relative_to(cache_root())
+    assert "serving_default" in read_signatures(found.newest)
+
+
+def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
+    listener = Told()
+    first = find_source(archive, progress=listener)
+    assert listener.copies == [f"Unpacking {archive}"]
+    moved = archive.rename(archive.with_name("other.tgz"))
+    second = find_source(moved, progress=listener)
+    assert (second.path, second.default_name) == (first.path, "other")
+    assert len(listener.copies) == 1
+    (model,) = cached_models()
+    assert (model.digest, model.source) == (bytes_of(moved), str(archive))
+    assert model.files == sum(path.is_file() for path in model.path.rglob("*"))
+    assert model.size == sum(path.stat().st_size for path in model.path.rglob("*") if path.is_file())
+    assert left(cache) == []
+    assert sorted(path.name for path in model.path.parent.iterdir()) == ["model", "model.json"]
+
+
+def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -> None:
+    listener, found = Told(), []
+    threads = [
+        threading.Thread(target=lambda: found.append(find_source(archive, progress=listener).path)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert len(listener.copies) == 1
+    assert left(cache) == []
+
+
+def test_what_a_dead_process_left_is_no_obstacle(archive: Path, cache: Path) -> None:
+    key = bytes_of(archive)
+    program = f"""
+import os
+from tfserve.model_cache import Draft
+with Draft.begin({key!r}) as draft:
+    draft.content.mkdir()
+    (draft.content / "half").write_text("x")
+    os.kill(os.getpid(), 9)
+"""
+    died = subprocess.run([sys.executable, "-c", program], check=False)
+    assert died.returncode == -9
+    assert left(cache) == [f".draft-{key}"]
+    find_source(archive)
+    assert left(cache) == []
+    assert not list(cache.rglob("half"))
+
+
+def test_interrupted(archive: Path, cache: Path) -> None:
+    class Interrupting(Silent):
+        def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+            def interrupt(done: int) -> None:
+                raise KeyboardInterrupt
+
+            return nullcontext(interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        find_source(archive, progress=Interrupting())
+    assert list(cache.iterdir()) == []
+    find_source(archive)
+
+
+def test_a_record_that_somebody_damaged(archive: Path, cache: Path) -> None:
+    directory = find_source(archive).path
+    (cache / bytes_of(archive) / "model.json").write_text("{")
+    assert cached_models() == []
+    assert find_source(archive).path == directory
+    assert len(cached_models()) == 1
+    assert left(cache) == []
+
+
+def test_the_digest(archive: Path, cache: Path) -> None:
+    digest = bytes_of(archive)
+    with pytest.raises(SavedModelError, match=f"its SHA-256 is {digest}, not 0000"):
+        find_source(archive, sha256="0" * 64)
+    assert left(cache) == []
+    assert find_source(archive, sha256=digest.upper()).default_name == "my_model"
+    with pytest.raises(UsageError, match="is not a SHA-256 digest"):
+        find_source(archive, sha256=digest[1:])
+    with pytest.raises(UsageError, match="is not an archive"):
+        find_source(archive.parent, sha256=digest)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "nothing"),
+        ({"model.keras": b"", "a": b"", "\x1b[2J": b""}, r"\x1b[2J, a, model.keras"),
+        ({"m/1/notes.txt": b""}, "m"),
+        ({"a/saved_model.pb": b"", "b/saved_model.pb": b""}, "a, b"),
+    ],
+)
+def test_archives_without_a_model(tmp_path: Path, cache: Path, files: dict[str, bytes], words: str) -> None:
+    (tmp_path / "a.zip").write_bytes(zip_bytes(files))
+    with pytest.raises(SavedModelError) as caught:
+        find_source(tmp_path / "a.zip")
+    assert f"In it there is: {words}." in caught.value.message
+    assert str(cache) not in f"{caught.value.message}{caught.value.hint}"
+    assert list(cache.iterdir()) == []
+
+
+def test_a_full_cache(tmp_path: Path, half_plus_two: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk))
+    files = {**model_files(half_plus_two, "m/"), "m/1/assets/big": os.urandom(500_000)}
+    (tmp_path / "big.tar").write_bytes(tar_bytes(files, compress=False))
+    with pytest.raises(TfserveError) as caught:
+        find_source(tmp_path / "big.tar")
+    assert "No space left on device" in caught.value.message
+    assert "tfserve cache clear" in str(caught.value.hint)
+    assert list(cache_root().iterdir()) == []
+    with file_server() as web:
+        web.files["/big.tar"] = (tmp_path / "big.tar").read_bytes()
+        with pytest.raises(TfserveError, match="No space left on device"):
+            find_source(Url(f"{web.url}/big.tar"))
+    assert list(cache_root().iterdir()) == []
+
+
+def test_files_that_may_not_become_large(tmp_path: Path, half_plus_two: Path, cache: Path) -> None:
+    files = {**model_files(half_plus_two, "m/"), "m/1/assets/big": os.urandom(500_000)}
+    (tmp_path / "big.tar").write_bytes(tar_bytes(files, compress=False))
+    program = """
+import resource, sys
+from pathlib import Path
+from tfserve.errors import TfserveError
+from tfserve.model_source import find_source
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    find_source(Path(sys.argv[1]))
+except TfserveError as error:
+    print(type(error).__name__, error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "big.tar")], capture_output=True, text=True)
+    assert done.stdout.startswith("TfserveError "), done.stderr
+    assert "File too large" in done.stdout
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written(archive: Path, read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(read_only))
+    with pytest.raises(TfserveError) as caught:
+        find_source(archive)
+    assert str(read_only) in caught.value.message
+    assert "XDG_CACHE_HOME" in str(caught.value.hint)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(archive))  # not even a directory
+    with pytest.raises(TfserveError, match="Not a directory"):
+        find_source(archive)
+    assert cached_models() == []
+
+
+def test_download(web: FileServer, cache: Path) -> None:
+    listener = Told()
+    url = Url(f"{web.url}/my_model.tgz?token=s3cret")
+    found = find_source(url, progress=listener)
+    assert (found.default_name, found.layout) == ("my_model", Layout.BASE_PATH)
+    assert listener.copies == [f"Downloading {web.url}/my_model.tgz", f"Unpacking {web.url}/my_model.tgz"]
+    assert find_source(url, progress=listener).path == found.path
+    assert [status for _, _, status in web.asked] == [200, 304]
+    assert len(listener.copies) == 2
+    assert left(cache) == [".urls"]
+    written = b"".join(path.read_bytes() + path.name.encode() for path in cache.rglob("*.json"))
+    assert b"s3cret" not in written
+    assert json.loads((found.path.parent / "model.json").read_text())["source"] == f"{web.url}/my_model.tgz"
+
+
+def test_a_file_and_its_download_are_one(web: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "m.tgz").write_bytes(web.files["/my_model.tgz"])
+    there = find_source(tmp_path / "m.tgz")
+    assert find_source(Url(f"{web.url}/my_model.tgz")).path == there.path
+    assert len(cached_models()) == 1
+
+
+def test_an_archive_that_is_replaced_at_its_address(web: FileServer, half_plus_two: Path) -> None:
+    url = Url(f"{web.url}/my_model.tgz")
+    first = find_source(url)
+    web.files["/my_model.tgz"] = tar_bytes({**model_files(half_plus_two), "new": b""})
+    assert find_source(url).path != first.path
+    assert [status for _, _, status in web.asked] == [200, 200]
+    assert len(cached_models()) == 2
+
+
+def test_nobody_is_asked_for_what_a_digest_names(web: FileServer) -> None:
+    digest = hashlib.sha256(web.files["/my_model.tgz"]).hexdigest()
+    url = Url(f"{web.url}/my_model.tgz")
+    find_source(url, sha256=digest)
+    find_source(url, sha256=digest)
+    assert len(web.asked) == 1
+    with pytest.raises(SavedModelError, match="is not the archive that was asked for"):
+        find_source(url, sha256="f" * 64)
+
+
+def test_without_a_network_the_last_one_is_taken(web: FileServer, cache: Path) -> None:
+    url = Url(f"{web.url}/my_model.tgz")
+    found = find_source(url)
+    listener = Told()
+    web.files["/my_model.tgz"] += b" "
+    web.cut = 0
+    assert find_source(url, progress=listener).path == found.path
+    assert "Taking what was there on" in listener.notices[0]
+    assert left(cache) == [".urls"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_connection_that_breaks(web: FileServer, cache: Path, chunked: bool) -> None:
+    web.cut, web.chunked = 1000, chunked
+    with pytest.raises(SavedModelError) as caught:
+        find_source(Url(f"{web.url}/my_model.tgz"))
+    assert ("damaged" if chunked else "broke off") in caught.value.message  # without a length nobody can tell
+    assert left(cache) == []
+    web.cut = None
+    assert find_source(Url(f"{web.url}/my_model.tgz"))
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "has no such file"), (401, "asks who you are"), (403, "let you"), (500, "HTTP 500")]
+)
+def test_answers_that_are_no_archive(web: FileServer, cache: Path, status: int, words: str) -> None:
+    web.statuses["/my_model.tgz"] = status
+    with pytest.raises(SavedModelError) as caught:
+        find_source(Url(f"{web.url}/my_model.tgz?token=s3cret"))
+    assert words in caught.value.message
+    assert ("netrc" in str(caught.value.hint)) == (status in (401, 403))
+    assert "s3cret" not in f"{caught.value.message}{caught.value.hint}"
+    assert left(cache) == []
+
+
+def test_where_an_address_leads(web: FileServer) -> None:
+    web.redirects = {"/a": "/my_model.tgz", "/circle": "/circle", "/out": "http://example.invalid/m.tgz?s3cret"}
+    assert find_source(Url(f"{web.url}/a")).default_name == "a"
+    with pytest.raises(SavedModelError, match="round in a circle"):
+        find_source(Url(f"{web.url}/circle"))
+    with pytest.raises(SavedModelError) as caught:
+        find_source(Url(f"{web.url}/out"))
+    assert "leads on to http://example.invalid/m.tgz, where anybody" in caught.value.message
+
+
+def test_http_is_for_digests_alone() -> None:
+    with pytest.raises(UsageError, match="Anybody on the way could change"):
+        find_source(Url("http://example.invalid/m.tgz"))
+    with pytest.raises(SavedModelError, match="cannot be reached"):
+        find_source(Url("http://example.invalid/m.tgz"), sha256="0" * 64)
+
+
+def test_a_download_that_is_too_large(web: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "1e-6")
+    for chunked in (False, True):
+        web.chunked = chunked
+        with pytest.raises(SavedModelError, match="has more than the 1,073 bytes"):
+            find_source(Url(f"{web.url}/my_model.tgz"))
+    assert left(cache) == []
+
+
+def test_addresses_that_nobody_can_ask(cache: Path) -> None:
+    for address in ("https://127.0.0.1:1/m.zip", "https://a..b/m.zip", "https://\udcff/m.zip"):
+        with pytest.raises(SavedModelError):
+            find_source(Url(address))
+    assert left(cache) == []
+
+
+def test_names(archive: Path, half_plus_two: Path) -> None:
+    assert source_name(archive) == "my_model"
+    assert source_name(half_plus_two) == "half_plus_two"
+    assert source_name(Url("https://host.invalid/resnet.zip")) == "resnet"
+    shutil.copytree(half_plus_two, archive.parent / "dir.zip")
+    assert source_name(archive.parent / "dir.zip") == "dir.zip"
+    assert find_source(archive.parent / "dir.zip").layout is Layout.BASE_PATH
+    with pytest.raises(SavedModelError, match="There is no model at"):
+        source_name(Path("nope.tar.gz"))
+
+
+def test_whoever_waits_is_told(archive: Path) -> None:
+    listener = Told()
+    with Draft.begin(bytes_of(archive)):
+        waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": listener})
+        waiting.start()
+        while not listener.notices:
+            waiting.join(0.001)
+    waiting.join(30)
+    assert listener.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
+    assert len(cached_models()) == 1
+
+
+def test_a_bucket_is_for_servers() -> None:
+    assert source_name(Url("s3://bucket/a/m")) == "m"
+    with pytest.raises(UsageError, match="s3://bucket/m is in a bucket, which only a server reads"):
+        find_source(Url("s3://bucket/m"))
+    with pytest.raises(UsageError, match="has no digest"):
+        ModelSpec(Url("s3://bucket/m"), "m", sha256="0" * 64)

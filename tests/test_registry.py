@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tfserve.errors import ImageError
+from tfserve.images import ImageReference
+from tfserve.registry import remote_tags
+
+Answer = tuple[int, dict[str, str], bytes]
+LIST = "/v2/me/m/tags/list"
+
+
+@contextmanager
+def registry(answer: Callable[[str, str | None], Answer]) -> Iterator[ImageReference]:
+    """A repository ``me/m`` of a server on loopback, which gives `answer` to a path and what the client says it is."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = answer(self.path, self.headers["Authorization"])
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield ImageReference(f"127.0.0.1:{server.server_port}/me/m", None)
+        server.shutdown()
+
+
+def tags(*names: object, status: int = 200, **headers: str) -> Answer:
+    return status, headers, json.dumps({"name": "me/m", "tags": names}).encode()
+
+
+@pytest.fixture(autouse=True)
+def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path / "config.json"
+
+
+def test_reads_page_after_page() -> None:
+    def answer(path: str, _: str | None) -> Answer:
+        last = parse_qs(urlsplit(path).query).get("last")
+        return tags("b") if last else tags("a", Link=f'<{LIST}?last=a&n=1>; rel="next"')
+
+    with registry(answer) as repository:
+        assert remote_tags(repository) == ["a", "b"]
+
+
+def test_never_goes_to_another_host_for_the_next_page() -> None:
+    with registry(lambda path, _: tags("a", Link='<http://127.0.0.2:9/x>; rel="next"')) as repository:
+        assert remote_tags(repository) == ["a"]
+
+
+def test_a_registry_that_never_ends() -> None:
+    with registry(lambda path, _: tags("a", Link=f'<{LIST}>; rel="next"')) as repository:
+        assert set(remote_tags(repository)) == {"a"}
+
+
+def test_gets_a_token_from_whom_the_registry_trusts() -> None:
+    def answer(path: str, authorization: str | None) -> Answer:
+        url = urlsplit(path)
+        if url.path == "/token":
+            query = parse_qs(url.query)
+            assert query == {"service": ["reg"], "scope": ["repository:me/m:pull,push"]}
+            return 200, {}, b'{"token": "t0ken"}'
+        if authorization == "Bearer t0ken":
+            return tags("1")
+        realm = f"http://{repository.registry}/token"
+        challenge = f'Bearer realm="{realm}",service="reg",scope="repository:me/m:pull,push"'
+        return tags(status=401, **{"WWW-Authenticate": challenge})
+
+    with registry(answer) as repository:
+        assert remote_tags(repository) == ["1"]
+
+
+def test_a_password_never_goes_to_a_stranger_in_the_clear(docker_config: Path) -> None:
+    seen = []
+
+    def answer(path: str, authorization: str | None) -> Answer:
+        seen.append((path, authorization))
+        return tags(status=401, **{"WWW-Authenticate": 'Bearer realm="http://192.0.2.1/token"'})
+
+    with registry(answer) as repository:
+        auth = base64.b64encode(b"me:secret").decode()
+        docker_config.write_text(json.dumps({"auths": {repository.registry: {"auth": auth}}}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HTTP_PROXY", f"http://{repository.registry}")  # so that the stranger is here as well
+            patch.setenv("NO_PROXY", "127.0.0.1")
+            with pytest.raises(ImageError, match="does not show"):
+                remote_tags(repository)
+    assert ("http://192.0.2.1/token", None) in seen
+
+
+def test_what_is_no_tag_is_left_out() -> None:
+    with registry(lambda path, _: tags("1", "\x1b[2J", 3, None, "a b", "2-gpu")) as repository:
+        assert remote_tags(repository) == ["1", "2-gpu"]
+
+
+def test_a_repository_with_nothing_in_it() -> None:
+    with registry(lambda path, _: (200, {}, b'{"name": "me/m", "tags": null}')) as repository:
+        assert remote_tags(repository) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (404, b"{}", "has no repository me/m"),
+        (401, b"", "does not show me/m"),
+        (403, b"", "does not show me/m"),
+        (500, b"", "does not answer"),
+        (200, b"<html>", "is no registry"),
+        (200, b"[]", "is no registry"),
+        (200, b'{"tags": {}}', "is no registry"),
+    ],
+)
+def test_a_registry_that_does_not_help(status: int, body: bytes, words: str) -> None:
+    with registry(lambda path, _: (status, {}, body)) as repository:
+        with pytest.raises(ImageError, match=words) as caught:
+            remote_tags(repository)
+        assert caught.value.hint
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9 does not answer") as caught:
+        remote_tags(ImageReference("127.0.0.1:9/me/m", None))
+    assert "refused" in str(caught.value.details)

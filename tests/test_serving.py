@@ -1,0 +1,200 @@
+"""The Python API on real servers of the local engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import inspect
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tfserve
+from tests.program import Program
+from tfserve import serving
+from tfserve.client import numpy_client
+from tfserve.client.failures import NotListeningError
+from tfserve.errors import NameTakenError, SavedModelError, TfserveError, UsageError
+from tfserve.launch_options import LaunchOptions
+from tfserve.serving import RunningServer
+from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.version_policy import VersionPolicy
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of this module's servers; there is no Docker."""
+    home = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(home))
+        patch.setenv("DOCKER_HOST", f"unix://{home}/no-docker.sock")
+        yield home / "tfserve" / "servers"
+
+
+@pytest.fixture(scope="module")
+def server(state: Path, half_plus_two: Path) -> Iterator[RunningServer]:
+    """A server for all tests that only ask it."""
+    with tfserve.serve(half_plus_two, name="shared", engine="local", environment={"GREETING": "a=b"}) as server:
+        yield server
+
+
+def test_a_server_is_a_client(server: RunningServer) -> None:
+    answer = server.predict([1, 2, 5])
+    assert (answer.dtype.name, answer.tolist()) == ("float32", [2.5, 3.0, 4.5])
+    assert (server.name, server.engine, server.models) == ("shared", "local", ("half_plus_two",))
+    assert server.status()[0].state == "AVAILABLE"
+    assert any("Entering the event loop" in line for line in server.logs())
+    assert len(list(server.logs(tail=1))) == 1
+    over_grpc = tfserve.Client(str(server.grpc_address), model="half_plus_two", api="grpc")
+    with over_grpc:
+        np.testing.assert_array_equal(over_grpc.predict([1, 2, 5]), answer)
+
+
+def test_how_it_looks(server: RunningServer) -> None:
+    assert repr(server) == f"<tfserve server 'shared' (local): {server.rest_url}>"
+    assert f"<tr><th>gRPC</th><td>{server.grpc_address}</td></tr>" in server._repr_html_()
+
+
+def test_the_documentation_is_true(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    given = {"tfserve": tfserve, "url": server.rest_url}
+    for module in (serving, numpy_client):
+        client = tfserve.Client(str(server.rest_url), model="half_plus_two")
+        result = doctest.testmod(module, extraglobs={**given, "client": client})
+        assert result.attempted
+        assert not result.failed
+
+
+def test_several_models(state: Path, half_plus_two: Path) -> None:
+    models = {"a": half_plus_two, "b": half_plus_two / "1"}
+    with tfserve.serve(models, engine="local", batching={"allowed_batch_sizes": [2, 8], "max_batch_size": 8}) as server:
+        assert server.models == ("a", "b")
+        assert server.predict([1.0]).tolist() == server.predict([1.0], model="b").tolist() == [2.5]
+
+
+def test_what_is_said_of_models(tmp_path: Path, half_plus_two: Path) -> None:
+    path = str(half_plus_two)
+    assert serving._models([path, path], None, None, {}, None) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
+    assert serving._models(path, "m", "latest=2", {"stable": 1}, "0") == (
+        ModelSpec(half_plus_two, "m", VersionPolicy(2), {"stable": 1}, "0"),
+    )
+    assert serving._models(None, None, None, {}, None) == ()
+    assert serving._batching({"max_batch_size": 2, "pad_variable_length_inputs": True}) == {
+        "max_batch_size": 2,
+        "pad_variable_length_inputs": True,
+    }
+    assert (serving._batching(True), serving._batching(False)) == ({}, None)
+
+
+def test_a_name_that_is_taken(server: RunningServer, half_plus_two: Path) -> None:
+    with pytest.raises(NameTakenError):
+        tfserve.serve(half_plus_two, name="shared", engine="local")
+    assert server.predict([1.0])
+
+
+def test_whatever_happens_it_is_removed(state: Path, half_plus_two: Path) -> None:
+    with pytest.raises(ZeroDivisionError), tfserve.serve(half_plus_two, engine="local", api="grpc") as server:
+        assert (state / server.name).is_dir()
+        assert server.name.startswith("half_plus_two-")
+        raise ZeroDivisionError
+    assert not (state / server.name).exists()
+    assert repr(server) == f"<tfserve server {server.name!r} (local, removed): {server.rest_url}>"
+    assert "(removed)" in server._repr_html_()
+    server.close()
+    with pytest.raises(NotListeningError):
+        server.predict([1.0])
+
+
+@pytest.mark.parametrize("ending", ["by itself", "interrupted"])
+def test_the_end_of_the_program_is_the_end_of_its_servers(ending: str, tfserve: Program, half_plus_two: Path) -> None:
+    program = f"""
+import os, sys, time, tfserve
+server = tfserve.serve({str(half_plus_two)!r}, engine="local")
+if os.fork() == 0:
+    sys.exit()  # what a child does is no end of the program
+os.wait()
+print(server.predict([1.0]), flush=True)
+time.sleep({0 if ending == "by itself" else 60})
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=tfserve.environment, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "[2.5]\n"
+        assert ending == "by itself" or tfserve.left()
+        if ending == "interrupted":
+            process.send_signal(signal.SIGINT)
+        assert process.wait(20) == (0 if ending == "by itself" else -signal.SIGINT)
+    assert not tfserve.left()
+    assert not tfserve.processes()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"rest_port": 70000}, UsageError, "'70000' is not a port"),
+        ({"rest_port": None, "grpc_port": None}, UsageError, "does not publish rest"),
+        ({"grpc_port": None, "api": "grpc"}, UsageError, "does not publish grpc"),
+        ({"memory": "lots"}, UsageError, "lots"),
+        ({"memory": "1g", "engine": "local"}, TfserveError, "memory"),
+        ({"environment": {"MODEL_NAME": "x"}}, UsageError, "MODEL_NAME is set by tfserve"),
+        ({"server_flags": ["--enable_batchin=true"]}, UsageError, "no flag --enable_batchin"),
+        ({"name": "a b"}, UsageError, "'a b' is not a server name"),
+        ({"model_name": "a/b"}, UsageError, "'a/b' is not a model name"),
+        ({"timeout": 0}, UsageError, "timeout"),
+        ({"host": "nowhere"}, UsageError, "nowhere"),
+        ({"wait_seconds": -1}, UsageError, "-1"),
+        ({"model": "/nowhere"}, SavedModelError, "There is no model"),
+        ({"model": None}, UsageError, "There is no model to serve"),
+        ({"model": {}, "versions": "all"}, UsageError, "are for one model"),
+        ({"config": "models.config"}, UsageError, "excludes model"),
+        ({"versions": "some"}, UsageError, "does not say which versions"),
+        ({"labels": {"a b": 1}}, UsageError, "is not a label"),
+        ({"batching": {"max_bacth_size": 1}}, UsageError, "is not a batching parameter"),
+        ({"monitoring": "metrics"}, UsageError, "is not the path of a page"),
+    ],
+)
+def test_bad_options(
+    state: Path, half_plus_two: Path, options: dict[str, Any], error: type[TfserveError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        tfserve.serve(**{"model": half_plus_two, "engine": "local", "name": "bad", **options})
+    assert not (state / "bad").exists()
+
+
+def test_every_option_of_a_server_can_be_given() -> None:
+    fields = {field.name for kind in (ServeSpec, LaunchOptions) for field in dataclasses.fields(kind)}
+    given = set(inspect.signature(tfserve.serve).parameters)
+    # It is removed in any case, and its models are given by one argument.
+    assert fields - given == {"models", "remove", "keep_failed", "smoke_request"}
+
+
+def test_importing_costs_nothing() -> None:
+    program = """
+import json, sys
+before = set(sys.modules)
+import tfserve
+assert {"serve", "Client", "__version__"} <= set(dir(tfserve))
+try:
+    tfserve.no_such_thing
+except AttributeError:
+    print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = json.loads(done.stdout)
+    assert not [name for name in loaded if name.startswith("tfserve.")]
+    assert "numpy" not in loaded
+
+
+def test_hints_stand_in_tracebacks() -> None:
+    error = UsageError("This is wrong.", hint="Do that.", details="a\nb")
+    assert error.__notes__ == ["a\nb", "Hint: Do that."]
+    assert UsageError("This is wrong.").__notes__ == []

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfserve.errors import UsageError
+from tfserve.images import serving_image
+from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles
+
+DOCKERFILES = Path(__file__).parent / "engine" / "serving_sources"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def spec(**changes: Any) -> BuildSpec:
+    return BuildSpec(Path("/src"), serving_image("me/serving:1"), **changes)
+
+
+def steps(asked: BuildSpec, commit: str | None = None) -> tuple[BuildStep, BuildStep]:
+    first, second = ((DOCKERFILES / name).read_text() for name in dockerfiles(gpu=asked.gpu))
+    return build_steps(asked, (first, second), commit)
+
+
+def test_the_two_steps_of_the_guide() -> None:
+    directory = "tensorflow_serving/tools/docker"
+    devel = serving_image("me/serving:1-devel")
+    assert steps(spec()) == (
+        BuildStep(f"{directory}/Dockerfile.devel", devel, {}, pull=True),
+        BuildStep(
+            f"{directory}/Dockerfile",
+            serving_image("me/serving:1"),
+            {"TF_SERVING_BUILD_IMAGE": "me/serving:1-devel"},
+            pull=False,
+        ),
+    )
+    assert [step.dockerfile for step in steps(spec(gpu=True))] == [
+        f"{directory}/Dockerfile.devel-gpu",
+        f"{directory}/Dockerfile.gpu",
+    ]
+
+
+def test_what_bazel_is_told() -> None:
+    devel, serving = steps(spec(options=("--copt=-mavx2", "--config=release"), ram=2048), COMMIT)
+    assert devel.arguments == {
+        "TF_SERVING_VERSION_GIT_COMMIT": COMMIT,
+        "TF_SERVING_BUILD_OPTIONS": "--copt=-mavx2 --config=release",
+        "TF_SERVING_BAZEL_OPTIONS": "--local_ram_resources=2048",
+    }
+    assert serving.arguments == {
+        "TF_SERVING_VERSION_GIT_COMMIT": COMMIT,
+        "TF_SERVING_BUILD_IMAGE": "me/serving:1-devel",
+    }
+
+
+@pytest.mark.parametrize(
+    ("texts", "changes", "words"),
+    [
+        (("FROM x", "ARG TF_SERVING_BUILD_IMAGE"), {"options": ("--a",)}, "has no ARG TF_SERVING_BUILD_OPTIONS"),
+        (("FROM x", "ARG TF_SERVING_BUILD_IMAGE"), {"ram": 2048}, "has no ARG TF_SERVING_BAZEL_OPTIONS"),
+        (("FROM x", "FROM x\n# ARG TF_SERVING_BUILD_IMAGE"), {}, "Dockerfile has no ARG TF_SERVING_BUILD_IMAGE"),
+    ],
+)
+def test_dockerfiles_that_cannot_be_told(texts: tuple[str, str], changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        build_steps(spec(**changes), texts, None)
+    assert caught.value.hint
+
+
+def test_arguments_are_found_however_they_are_written() -> None:
+    texts = ("  arg TF_SERVING_BUILD_OPTIONS\n", "FROM x\n\tARG  TF_SERVING_BUILD_IMAGE=y")
+    devel, _ = build_steps(spec(options=("-s", "--jobs=2")), texts, COMMIT)
+    assert devel.arguments == {"TF_SERVING_BUILD_OPTIONS": "-s --jobs=2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ram": 0}, "0 MB"),
+        ({"ram": -1}, "-1 MB"),
+        ({"options": ("opt",)}, "'opt' is not an option"),
+        ({"options": ("",)}, "'' is not an option"),
+        ({"options": ("--a --b",)}, "one at a time|is not an option"),
+        ({"options": ("--a\n",)}, "is not an option"),
+    ],
+)
+def test_what_cannot_be_asked_for(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        spec(**changes)
+    assert caught.value.hint
+
+
+def test_an_image_cannot_be_named_by_its_digest() -> None:
+    with pytest.raises(UsageError, match="by its digest"):
+        BuildSpec(Path(), serving_image(f"me/m@sha256:{'0' * 64}"))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from tfserve.system import System, this_system
+
+DEBIAN, UBUNTU = System("debian", "debian"), System("debian", "ubuntu")
+FEDORA, MACOS, OTHER = System("fedora", "fedora"), System("macos"), System("other", "arch")
+WSL = System("debian", "ubuntu", wsl=True, systemd=False)
+
+
+def test_this_one() -> None:
+    system = this_system()
+    assert system.machine == platform.machine()
+    assert system.docker_page.startswith("https://docs.docker.com/")
+
+
+@pytest.mark.parametrize(
+    ("system", "page"),
+    [
+        (DEBIAN, "engine/install/debian/"),
+        (UBUNTU, "engine/install/ubuntu/"),
+        (FEDORA, "engine/install/fedora/"),
+        (System("debian", "linuxmint"), "engine/install/"),
+        (OTHER, "engine/install/"),
+        (MACOS, "desktop/setup/install/mac-install/"),
+        (WSL, "desktop/features/wsl/"),
+    ],
+)
+def test_the_page_that_tells_how_to_install_docker(system: System, page: str) -> None:
+    assert system.docker_page == f"https://docs.docker.com/{page}"
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        (DEBIAN, "apt-get install -y nvidia-driver"),
+        (UBUNTU, "ubuntu-drivers install"),
+        (FEDORA, "dnf install -y akmod-nvidia"),
+        (WSL, "none in WSL"),
+        (OTHER, "https://docs.nvidia.com/"),
+    ],
+)
+def test_the_driver(system: System, words: str) -> None:
+    assert words in system.install_driver
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        (DEBIAN, "apt-get install -y nvidia-container-toolkit"),
+        (WSL, "apt-get install -y nvidia-container-toolkit"),
+        (FEDORA, "dnf install -y nvidia-container-toolkit"),
+        (OTHER, "https://docs.nvidia.com/"),
+    ],
+)
+def test_the_toolkit(system: System, words: str) -> None:
+    assert words in system.install_toolkit
+
+
+def test_the_runtime() -> None:
+    assert DEBIAN.register_runtime().endswith("--runtime=docker && sudo systemctl restart docker")
+    assert WSL.register_runtime().endswith("&& sudo service docker restart")
+    assert "systemctl --user restart docker" in DEBIAN.register_runtime(rootless=True)
+
+
+def test_the_engine() -> None:
+    assert DEBIAN.start_docker == "sudo systemctl start docker"
+    assert WSL.start_docker == "sudo service docker start"
+    assert MACOS.start_docker == "open -a Docker"

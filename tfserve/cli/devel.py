@@ -1,0 +1,93 @@
+"""``tfserve devel``: a container with TensorFlow Serving's sources and compilers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.output import Output
+from tfserve.defaults import GRPC_PORT, HOST, PullPolicy
+
+__all__ = ["devel"]
+
+
+def devel(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="What to run there.  [default: a shell]")
+    ] = None,
+    *,
+    source: Annotated[
+        Path | None, typer.Option("--source", metavar="DIR", help="Your sources, in the place of the image's.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="The image with CUDA, and a GPU.")] = False,
+    grpc_port: Annotated[
+        str | None, typer.Option("--grpc-port", metavar="PORT", help="Host port of gRPC: 8500, 0 for any, or none.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to publish on; 0.0.0.0 for every network.")
+    ] = HOST,
+    image: Annotated[
+        str | None, typer.Option("--image", help="The development image.  [default: tensorflow/serving:latest-devel]")
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="The image's version, such as 2.19.1.")] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
+    ] = None,
+    pull: Annotated[PullPolicy, typer.Option("--pull", help="When to pull the image.")] = "missing",
+) -> None:
+    """Work in a development container. On a terminal it opens a shell; its exit code is that of what runs there."""
+    from secrets import token_hex
+
+    from tfserve import spec as specs
+    from tfserve.cuda import cuda_of
+    from tfserve.devel import devel_plan
+    from tfserve.engines.choice import ensure_image, require_gpus
+    from tfserve.engines.docker import DockerEngine
+    from tfserve.engines.docker_attached import attached
+    from tfserve.engines.docker_client import connect
+    from tfserve.errors import UsageError
+    from tfserve.images import serving_image
+    from tfserve.launch import choose_port
+    from tfserve.spec import PortRequest
+
+    output = Output()
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not command and not terminal:
+        raise UsageError(
+            "There is no terminal here that a shell could use.", hint="Give a command: tfserve devel -- bazel version"
+        )
+    if source is not None and not source.is_dir():
+        raise UsageError(f"There is no directory {str(source)!r}.", hint="Give the one that holds the sources.")
+    specs.check_platform(platform)
+    reference = serving_image(image, tag, gpu=gpu, devel=True)
+    address = specs.parse_host(host)
+    request = PortRequest(GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port)
+    engine = DockerEngine(connect())
+    if gpu:
+        require_gpus(engine.facts, cuda_of(reference), output)
+    ensure_image(engine, reference, platform, pull, output)
+    plan = devel_plan(
+        f"devel-{token_hex(3)}",
+        reference,
+        command or (),
+        engine=engine.facts,
+        host=address,
+        grpc_port=choose_port("gRPC", request, address, engine.shares_ports, set(), output),
+        source=None if source is None else source.resolve(),
+        platform=platform,
+        gpu=gpu,
+        terminal=terminal,
+    )
+    with attached(engine.client, plan, terminal=terminal) as container:
+        if terminal:
+            from tfserve.cli.terminal import interact
+
+            interact(container, output)
+        else:
+            for to_stderr, data in container.output():
+                output.raw(data, to_stderr=to_stderr)
+        code = container.exit_code()
+    raise typer.Exit(code)

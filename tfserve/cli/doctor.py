@@ -1,0 +1,47 @@
+"""``tfserve doctor``: what of this machine is ready to serve."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import JsonOption
+from tfserve.cli.output import Output
+from tfserve.errors import EngineUnavailableError
+
+__all__ = ["doctor"]
+
+_SECONDS = 5.0
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
+
+
+def doctor(
+    *,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long each look may take.")
+    ] = _SECONDS,
+    json: JsonOption = False,
+) -> None:
+    """Say what of this machine is ready, and what to do about the rest. Ends with 0 when something here can serve."""
+    from tfserve.doctor import examine
+    from tfserve.engines.local_runtime import INSTALL
+
+    output = Output(json_wanted=json)
+    checks, serving = examine(timeout)
+    if json:
+        output.result({"ok": bool(serving), "checks": [asdict(check) for check in checks]}, "")
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            output.finding(check.status, _COLOURS[check.status], check.name.ljust(width), check.detail, check.hint)
+        names = {"docker": "on Docker", "local": "as local processes"}
+        if serving:
+            output.text(f"\nThis machine can serve: {' and '.join(names[engine] for engine in serving)}.")
+    if not serving:
+        raise EngineUnavailableError(
+            "Nothing on this machine can serve yet.",
+            hint="One of the two ways is enough: Docker, or " + INSTALL,
+            doctor=False,
+        )

@@ -1,0 +1,87 @@
+"""``tfserve images``: the serving images that are here, or that a registry has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfserve.cli.options import JsonOption
+from tfserve.cli.output import Output, age_text, size_text
+
+if TYPE_CHECKING:
+    from tfserve.images import ImageReference
+
+__all__ = ["images"]
+
+
+def images(
+    repository: Annotated[
+        str | None, typer.Argument(metavar="[REPOSITORY]", help="Only images of this repository.")
+    ] = None,
+    *,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="The tags that the registry has.  [of tensorflow/serving, or REPOSITORY]")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the serving images on this engine. An image with models inside is listed, too, if tfserve made it."""
+    from tfserve.images import serving_image
+
+    output = Output(json_wanted=json)
+    reference = None if repository is None else serving_image(repository)
+    if remote:
+        _show_remote(output, reference or serving_image())
+        return
+    from datetime import datetime, timezone
+
+    from tfserve.engines.docker_client import connect
+    from tfserve.engines.docker_image_list import list_images
+
+    found = list_images(connect(), reference)
+    if json:
+        data = [
+            {
+                "image": str(listed.reference),
+                "kind": listed.kind,
+                "id": listed.image.id,
+                "size": listed.image.size,
+                "created": listed.created.isoformat().replace("+00:00", "Z"),
+                "platform": listed.image.platform,
+                "models": [model.name for model in listed.models],
+            }
+            for listed in found
+        ]
+        output.result(data, "")
+    elif not found:
+        output.notice("There is no serving image here. tfserve pull gets one.")
+    else:
+        now = datetime.now(timezone.utc)
+        rows = [
+            (
+                str(listed.reference),
+                listed.kind,
+                size_text(listed.image.size),
+                age_text((now - listed.created).total_seconds()),
+                listed.image.platform,
+                " ".join(model.name for model in listed.models),
+            )
+            for listed in found
+        ]
+        output.table(("IMAGE", "KIND", "SIZE", "AGE", "PLATFORM", "MODELS"), rows)
+
+
+def _show_remote(output: Output, repository: ImageReference) -> None:
+    from dataclasses import replace
+
+    from tfserve.images import kind_of, newest_first
+    from tfserve.registry import remote_tags
+
+    named = [replace(repository, tag=tag, digest=None) for tag in newest_first(remote_tags(repository))]
+    rows = [(str(reference), kind_of(reference, {}) or "") for reference in named]
+    if output.json_wanted:
+        output.result([{"image": image, "kind": kind or None} for image, kind in rows], "")
+    elif not rows:
+        output.notice(f"{repository.repository} has no tags.")
+    else:
+        output.table(("IMAGE", "KIND"), rows)

@@ -1,0 +1,46 @@
+"""``tfserve metadata``: what a server says of a model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import (
+    ApiOption,
+    EngineOption,
+    JsonOption,
+    LabelOption,
+    TimeoutOption,
+    UrlOption,
+    VersionOption,
+)
+from tfserve.cli.output import Output
+
+__all__ = ["metadata"]
+
+
+def metadata(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The server or model; not needed when there is only one.")
+    ] = None,
+    *,
+    version: VersionOption = None,
+    label: LabelOption = None,
+    url: UrlOption = None,
+    api: ApiOption = "rest",
+    timeout: TimeoutOption = 60.0,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Show the signatures a server has. --json prints the server's own document."""
+    from tfserve.cli.signatures import signature_lines
+    from tfserve.client.connection import connect
+    from tfserve.target import find_target
+
+    output = Output(json_wanted=json)
+    target = find_target(name, url=url, api=api, engine=engine)
+    with connect(target.address, api=api, timeout=timeout) as client:
+        found = client.metadata(target.model, version=version, label=label)
+    title = found.name if found.version is None else f"{found.name} version {found.version}"
+    output.result(found.document, "\n".join([title, *signature_lines(found.signatures)]))

@@ -1,0 +1,90 @@
+"""``tfserve package``: an own serving image, with the model inside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import JsonOption
+from tfserve.cli.output import Output, size_text
+
+__all__ = ["package"]
+
+
+def package(
+    model_dirs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL_DIR...", help="Directories of versions, single versions, SavedModels, or archives of them."
+        ),
+    ],
+    *,
+    image: Annotated[str, typer.Option("--image", metavar="REPO:TAG", help="The name of the image to make.")],
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A model's name; repeatable, in the models' order.  [default: the directory's]"),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="The serving image to make it from.  [default: tensorflow/serving]")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Make it from the image with CUDA.")] = False,
+    platform: Annotated[
+        str | None, typer.Option("--platform", help="Another platform than the engine's, such as linux/amd64.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label of the image; repeatable.")
+    ] = None,
+    push: Annotated[bool, typer.Option("--push", help="Push it to its registry.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take the name of an image that is there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a serving image with models inside. Plain docker run serves them, and so does tfserve run --image."""
+    from tfserve.engines.docker import DockerEngine
+    from tfserve.engines.docker_client import connect
+    from tfserve.errors import UsageError
+    from tfserve.images import serving_image
+    from tfserve.model_source import source_name
+    from tfserve.model_url import parse_source
+    from tfserve.own_image import PackageSpec, parse_labels
+    from tfserve.package import package as make
+    from tfserve.spec import ModelSpec
+
+    output = Output(json_wanted=json)
+    if name and len(name) != len(model_dirs):
+        raise UsageError(
+            f"There are {len(model_dirs)} models and {len(name)} names.",
+            hint="Give one --name for each model, or none.",
+        )
+    sources = [parse_source(directory) for directory in model_dirs]
+    names = name or [source_name(source) for source in sources]
+    spec = PackageSpec(
+        models=tuple(ModelSpec(source, given) for source, given in zip(sources, names, strict=True)),
+        image=serving_image(image),
+        base=serving_image(base, gpu=gpu),
+        platform=platform,
+        labels=parse_labels(label or ()),
+        force=force,
+    )
+    if gpu and not spec.base.is_official:
+        output.notice(f"--gpu chooses among the official tags alone: {spec.base} is taken as it is named.")
+    made = make(DockerEngine(connect()), spec, output, push=push)
+    reference = str(spec.image)
+    data = {
+        "image": reference,
+        "id": made.image.id,
+        "digest": made.pushed,
+        "size": made.image.size,
+        "platform": made.image.platform,
+        "base": str(spec.base),
+        "models": [
+            {"name": model.name, "versions": list(model.versions), "digest": model.digest} for model in made.models
+        ],
+    }
+    lines = [
+        f"{reference} is here: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
+        *([f"  pushed  {made.pushed}"] if made.pushed else ()),
+        f"  serve   tfserve run --image {reference}",
+        f"  or      docker run -p 8501:8501 {reference}",
+    ]
+    output.result(data, "\n".join(lines))

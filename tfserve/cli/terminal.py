@@ -1,0 +1,62 @@
+"""Makes this terminal a container's: every key goes there, and what comes back is shown as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tfserve.cli.output import Output
+from tfserve.engines.docker_attached import Attached
+
+__all__ = ["interact"]
+
+_CHUNK_BYTES = 4096
+
+
+def interact(container: Attached, output: Output) -> None:
+    """Connects this terminal with `container` until that ends."""
+    with _raw(), _sized(container):
+        threading.Thread(target=_send_keys, args=(container,), daemon=True).start()
+        for to_stderr, data in container.output():
+            output.raw(data, to_stderr=to_stderr)
+
+
+def _send_keys(container: Attached) -> None:
+    with suppress(OSError):  # it has ended
+        while keys := os.read(sys.stdin.fileno(), _CHUNK_BYTES):
+            container.send(keys)
+
+
+@contextmanager
+def _raw() -> Iterator[None]:
+    """Lets the terminal pass on every key, Ctrl-C too, and shows none by itself."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setraw(descriptor)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _sized(container: Attached) -> Iterator[None]:
+    """Keeps the container's terminal as large as this one."""
+
+    def resize(*_: object) -> None:
+        columns, lines = shutil.get_terminal_size()
+        container.resize(lines, columns)
+
+    before = signal.signal(signal.SIGWINCH, resize)
+    try:
+        resize()
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)

@@ -1,0 +1,76 @@
+"""The examples of a classify or regress request in JSON to the messages of gRPC, and the answers back.
+
+Sources: ``tensorflow/core/example/example.proto`` and ``tensorflow_serving/apis/input.proto``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfserve.client.arrays import encoded_text
+from tfserve.client.json_arrays import decoded
+from tfserve.client.values import shown
+from tfserve.errors import UsageError
+from tfserve.printable import printable
+from tfserve.protos import apis_pb2 as apis
+
+__all__ = ["class_results", "input_of", "value_results"]
+
+
+def input_of(document: Mapping[str, Any]) -> apis.Input:
+    """Returns the ``Input`` that has the "examples" and the "context" of a request.
+
+    Raises:
+        UsageError: it has none, or they hold what no ``tf.Example`` can.
+    """
+    examples = document.get("examples")
+    if not isinstance(examples, list) or not examples:
+        raise UsageError('The request needs "examples", a list with something in it.')
+    serialized = [_example(example).SerializeToString() for example in examples]
+    if "context" not in document:
+        return apis.Input(example_list=apis.ExampleList(examples=serialized))
+    context = _example(document["context"]).SerializeToString()
+    return apis.Input(
+        example_list_with_context=apis.ExampleListWithContext(examples=serialized, context=context),
+    )
+
+
+def class_results(response: apis.ClassificationResponse) -> dict[str, Any]:
+    """Returns classes as the REST API tells them."""
+    rows = response.result.classifications
+    return {"results": [[[one.label, one.score] for one in row.classes] for row in rows]}
+
+
+def value_results(response: apis.RegressionResponse) -> dict[str, Any]:
+    """Returns values as the REST API tells them."""
+    return {"results": [one.value for one in response.result.regressions]}
+
+
+def _example(features: Any) -> apis.Example:
+    if not isinstance(features, dict):
+        raise UsageError(f"{shown(features)} is not an example: an object of features by name.")
+    example = apis.Example()
+    for name, content in features.items():
+        values = decoded(content if isinstance(content, list) else [content])
+        if values:
+            try:
+                feature = example.features.feature[name]
+            except UnicodeEncodeError:
+                raise UsageError(f"{printable(name)!r} is not valid Unicode, as the name of a feature is.") from None
+            _fill(feature, values, name)
+    return example
+
+
+def _fill(feature: apis.Feature, values: list[Any], name: str) -> None:
+    if all(isinstance(value, int) for value in values):
+        try:
+            feature.int64_list.value.extend(map(int, values))  # a bool is one too
+        except ValueError:
+            raise UsageError(f"The feature {printable(name)} holds an integer of more than 64 bits.") from None
+    elif all(isinstance(value, float) for value in values):
+        feature.float_list.value.extend(values)
+    elif all(isinstance(value, (str, bytes)) for value in values):
+        feature.bytes_list.value.extend(encoded_text(value, name) for value in values)
+    else:
+        raise UsageError(f"The feature {printable(name)} has to hold integers, numbers or text, all of one kind.")

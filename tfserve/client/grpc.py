@@ -1,0 +1,257 @@
+"""The gRPC API of TensorFlow Serving, from the client's side: status, metadata, predict, classify and regress.
+
+Tensors travel as ``tensor_content``, and messages may be of any size. Sources of names and messages:
+``prediction_service.proto`` and ``model_service.proto``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError, Message
+
+from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.failures import malformed
+from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
+from tfserve.client.signature_choice import choose_signature
+from tfserve.defaults import Api
+from tfserve.errors import UsageError
+from tfserve.protos import apis_pb2 as apis
+from tfserve.protos.dtypes import Array
+from tfserve.saved_model import Signature, public_signatures
+
+__all__ = ["GrpcClient"]
+
+_M = TypeVar("_M", bound=Message)
+_MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, less a megabyte for what is around the tensors
+_STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+_PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
+
+
+class GrpcClient:
+    """A connection to one server, kept open between requests; it may be used by several threads at once.
+
+    Hosts of this machine are asked directly, whatever http_proxy says.
+
+    Args:
+        address: where the server is, such as ``127.0.0.1:8500``; behind ``https://`` it is asked over TLS.
+        timeout: how long a whole request may take at most, in seconds.
+
+    Raises:
+        UsageError: `address` or `timeout` cannot be used.
+    """
+
+    api: Api = "grpc"
+
+    def __init__(self, address: str, *, timeout: float = 60.0) -> None:
+        check_timeout(timeout)
+        self.url = base_url(address)
+        self.timeout = timeout
+        self._channel: Any = None
+
+    def status(self, model: str) -> tuple[VersionStatus, ...]:
+        """Returns the status of every version of `model` that the server knows; see `RestClient.status`."""
+        import grpc
+
+        request = apis.GetModelStatusRequest(model_spec=_model_spec(model, "", None, None))
+        response = self._call(_MODEL, "GetModelStatus", request, apis.GetModelStatusResponse)
+        codes = {code.value[0]: code.name for code in grpc.StatusCode}
+        return tuple(
+            VersionStatus(
+                found.version,
+                _STATES.get(found.state, "UNKNOWN"),
+                codes.get(found.status.error_code, "UNKNOWN"),
+                found.status.error_message,
+            )
+            for found in response.model_version_status
+        )
+
+    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
+        """Returns the signatures of one version of `model`; see `RestClient.metadata`."""
+        request = apis.GetModelMetadataRequest(
+            model_spec=_model_spec(model, "", version, label), metadata_field=["signature_def"]
+        )
+        response = self._call(_PREDICTION, "GetModelMetadata", request, apis.GetModelMetadataResponse)
+        definitions = apis.SignatureDefMap()
+        try:
+            definitions.ParseFromString(response.metadata["signature_def"].value)
+        except DecodeError:
+            raise malformed(self.url, "its metadata is damaged") from None
+        found = response.model_spec
+        number = found.version.value if found.HasField("version") else None
+        return ModelMetadata(
+            name=found.name or model,
+            version=number,
+            signatures=public_signatures(definitions.signature_def),
+            document=_metadata_document(response, definitions),
+        )
+
+    def ask(
+        self, verb: Verb, model: str, body: bytes, *, version: int | None = None, label: str | None = None
+    ) -> InferenceResponse:
+        """Asks what `body` says, a JSON request of the REST API; the answer is told in JSON, as over REST.
+
+        Raises:
+            RequestError: as `RestClient.ask`.
+            UsageError: `body` is not such a request or does not fit the signature; or both `version` and `label`.
+        """
+        document = _parsed(body)
+        name = document.get("signature_name", "")
+        if not isinstance(name, str):
+            raise UsageError('"signature_name" is not a string.')
+        begin = time.perf_counter()
+        if verb == "predict":
+            answer = self._predict_json(model, document, name, version, label)
+        else:
+            answer = self._ask_examples(verb, document, _model_spec(model, name, version, label))
+        latency_ms = (time.perf_counter() - begin) * 1e3
+        return InferenceResponse(json.dumps(answer).encode(), answer, latency_ms)
+
+    def predict_arrays(
+        self,
+        model: str,
+        arrays: Mapping[str, Array],
+        signature: Signature,
+        signature_name: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> dict[str, Array]:
+        """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name; read-only.
+
+        Raises:
+            StaleSignatureError: the model has another signature by now.
+            RequestError: as `RestClient.ask`.
+            UsageError: both `version` and `label`, or more than a message holds.
+        """
+        from tfserve.client.json_arrays import StaleSignatureError
+        from tfserve.protos.tensors import MalformedTensorError, to_array, to_proto_content
+
+        size = sum(array.nbytes for array in arrays.values())
+        if size > _MAX_TENSOR_BYTES:
+            raise UsageError(f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.")
+        request = apis.PredictRequest(model_spec=_model_spec(model, signature_name, version, label))
+        for name, array in arrays.items():
+            request.inputs[name].MergeFromString(to_proto_content(array))
+        response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
+        if response.outputs.keys() != signature.outputs.keys():
+            raise StaleSignatureError("The server answers with other outputs than its signature has.")
+        try:
+            return {name: to_array(response.outputs[name]) for name in signature.outputs}
+        except MalformedTensorError as error:
+            raise malformed(self.url, f"a tensor is damaged: {error}") from None
+
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def __enter__(self) -> GrpcClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _predict_json(
+        self, model: str, document: Mapping[str, Any], name: str, version: int | None, label: str | None
+    ) -> dict[str, Any]:
+        from tfserve.client.formats import DEFAULT_SIGNATURE
+        from tfserve.client.json_arrays import read_inputs, tell_outputs
+
+        signatures = self.metadata(model, version=version, label=label).signatures
+        name, signature = choose_signature(signatures, name or DEFAULT_SIGNATURE)
+        arrays, format_ = read_inputs(document, signature)
+        outputs = self.predict_arrays(model, arrays, signature, name, version=version, label=label)
+        return tell_outputs(outputs, format_)
+
+    def _ask_examples(self, verb: Verb, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
+        from tfserve.client.example_protos import class_results, input_of, value_results
+
+        examples = input_of(document)
+        if verb == "classify":
+            asked = apis.ClassificationRequest(model_spec=spec, input=examples)
+            return class_results(self._call(_PREDICTION, "Classify", asked, apis.ClassificationResponse))
+        request = apis.RegressionRequest(model_spec=spec, input=examples)
+        return value_results(self._call(_PREDICTION, "Regress", request, apis.RegressionResponse))
+
+    def _call(self, service: str, method: str, request: Message, response: type[_M]) -> _M:
+        import grpc
+
+        from tfserve.client.grpc_failures import call_failure
+
+        if self._channel is None:
+            self._channel = _open(self.url)
+        call = self._channel.unary_unary(f"/{service}/{method}")
+        try:
+            return response.FromString(call(request.SerializeToString(), timeout=self.timeout))
+        except grpc.RpcError as error:
+            raise call_failure(error, self.url, self.timeout) from None
+        except DecodeError:
+            raise malformed(self.url, "its answer is damaged") from None
+
+
+def _open(url: str) -> Any:
+    import grpc
+
+    from tfserve.client.exchange import is_loopback
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    target = f"{f'[{host}]' if ':' in host else host}:{parts.port or 8500}"
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.enable_retries", 0),  # whatever fails is told, once
+        ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1),
+    ]
+    if parts.scheme == "https":
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    return grpc.insecure_channel(target, options)
+
+
+def _model_spec(model: str, signature_name: str, version: int | None, label: str | None) -> apis.ModelSpec:
+    """Returns which model is meant.
+
+    Raises:
+        UsageError: as `model_path`, or a name is not Unicode.
+    """
+    model_path(model, version=version, label=label)
+    try:
+        spec = apis.ModelSpec(name=model, signature_name=signature_name)
+        if version is not None:
+            spec.version.value = version
+        if label is not None:
+            spec.version_label = label
+    except UnicodeEncodeError:
+        raise UsageError("A name is not valid Unicode, which gRPC needs.") from None
+    return spec
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    from tfserve.client.json_document import read_json
+
+    try:
+        document = read_json(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise UsageError("The request is not a JSON object.")
+    return document
+
+
+def _metadata_document(response: apis.GetModelMetadataResponse, definitions: apis.SignatureDefMap) -> dict[str, Any]:
+    """Returns what ``GET …/metadata`` would answer."""
+    from google.protobuf.json_format import MessageToDict
+
+    def told(message: Message) -> dict[str, Any]:
+        return MessageToDict(message, preserving_proto_field_name=True)
+
+    return {"model_spec": told(response.model_spec), "metadata": {"signature_def": told(definitions)}}

@@ -1,0 +1,67 @@
+"""What gRPC says of a call that failed, as the errors that REST has too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfserve.client.failures import DroppedError, NotListeningError, refused, shown_url, timed_out
+from tfserve.errors import RequestError
+from tfserve.printable import printable
+
+__all__ = ["call_failure"]
+
+# Of HTTP, as ``ToHTTPStatusCode`` of TensorFlow Serving has it; any other code is a failure of the server, 500.
+_HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+}
+_BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "cancelling", "transport", "endpoint")
+_NOT_GRPC = "Is this the gRPC port of a TensorFlow Serving server? gRPC is 8500 by default; 8501 is REST."
+
+
+def call_failure(error: Any, url: str, seconds: float) -> RequestError:
+    """Returns the error that a user understands for a ``grpc.RpcError``.
+
+    Args:
+        error: what a call raised, with its code and details.
+        url: what was asked.
+        seconds: how long an answer was waited for.
+    """
+    code, details = error.code().name, error.details() or ""
+    if code == "DEADLINE_EXCEEDED":
+        return timed_out(url, seconds)
+    if code == "UNAVAILABLE":
+        return _unavailable(details, url)
+    if code in ("INTERNAL", "UNKNOWN", "UNIMPLEMENTED") and ("http" in details.lower() or "content-type" in details):
+        return RequestError(f"The server at {shown_url(url)} does not speak gRPC.", hint=_NOT_GRPC)
+    return refused(_HTTP_STATUS.get(code, 500), details)
+
+
+def _unavailable(details: str, url: str) -> RequestError:
+    where, told = shown_url(url), details.lower()
+    if "http1.x" in told or "http2 server" in told or "settings frame" in told:
+        return RequestError(f"The server at {where} does not speak gRPC.", hint=_NOT_GRPC)
+    if "connection refused" in told:
+        return NotListeningError(
+            f"Nothing listens at {where}.", hint="Is the server running, and has it loaded its model? tfserve ps tells."
+        )
+    if "dns" in told or "name resolution" in told:
+        return RequestError(f"The host of {where} is not known.")
+    if "handshake" in told or "ssl" in told:
+        return RequestError(f"No secure connection to {where}: {printable(details, limit=300)}")
+    if not any(sign in told for sign in _BROKEN):
+        return refused(503, details)
+    return DroppedError(
+        f"The server at {where} closed the connection before it had answered.",
+        hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
+    )

@@ -1,0 +1,178 @@
+"""Arrays to the JSON of a predict request or answer, and back.
+
+Source of the two formats: ``tensorflow_serving/g3doc/api_rest.md``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfserve.client.arrays import bytes_array, dtype_of, input_arrays
+from tfserve.client.failures import malformed
+from tfserve.client.formats import DEFAULT_SIGNATURE, Format
+from tfserve.client.values import Value, is_sendable
+from tfserve.errors import RequestError, UsageError
+from tfserve.protos.dtypes import Array, data_type
+from tfserve.protos.saved_model_pb2 import DataType
+from tfserve.saved_model import Signature
+
+__all__ = ["StaleSignatureError", "decoded", "encode_arrays", "read_inputs", "read_outputs", "tell_outputs"]
+
+_JSON_TYPES: dict[str, type | tuple[type, ...]] = {"f": float, "i": int, "u": int, "b": bool, "O": (str, dict)}
+
+
+class StaleSignatureError(RequestError):
+    """The answer does not have the types or outputs of the signature that was thought to be asked."""
+
+
+def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
+    """Returns the body of a predict request for inputs by name.
+
+    Raises:
+        UsageError: one has a type that REST does not carry.
+    """
+    document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
+    document["inputs"] = {name: _told(array, _base64) for name, array in arrays.items()}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
+    """Returns the outputs in an answer to a predict request in the column format.
+
+    Args:
+        url: who gave it.
+        document: the answer, parsed.
+        signature: what was asked.
+
+    Raises:
+        StaleSignatureError: the model has another signature by now.
+        RequestError: it is not such an answer.
+    """
+    outputs = document.get("outputs")
+    known = signature.outputs
+    if outputs is None:
+        raise malformed(url, "its answer has no outputs")
+    if len(known) == 1 and not (isinstance(outputs, dict) and outputs.keys() == known.keys()):
+        outputs = {next(iter(known)): outputs}
+    if not isinstance(outputs, dict) or outputs.keys() != known.keys():
+        raise StaleSignatureError("The server answers with other outputs than its signature has.")
+    try:
+        return {name: _read(name, outputs[name], known[name].dtype) for name in known}
+    except (UsageError, ValueError, TypeError, OverflowError):
+        raise malformed(url, "its outputs are no tensors of the types that its signature has") from None
+
+
+def read_inputs(document: Mapping[str, Any], signature: Signature) -> tuple[dict[str, Array], Format]:
+    """Returns the inputs of a predict request in JSON, and its format.
+
+    Raises:
+        UsageError: it has none, or they do not fit `signature`.
+    """
+    if ("instances" in document) == ("inputs" in document):
+        raise UsageError('The request needs "instances" for rows, or "inputs" for columns.')
+    if "inputs" in document:
+        given, format_ = document["inputs"], "column"
+    else:
+        given, format_ = _columns(document["instances"]), "row"
+    named = isinstance(given, dict) and not _is_base64(given)
+    tensors = {name: decoded(value) for name, value in given.items()} if named else decoded(given)
+    return input_arrays(tensors, signature), "row" if format_ == "row" else "column"
+
+
+def tell_outputs(arrays: Mapping[str, Array], format_: Format) -> dict[str, Any]:
+    """Returns outputs by name as the REST API tells them.
+
+    Raises:
+        RequestError: in the row format, they have no common number of instances.
+    """
+    told = {name: _told(_widened(array), _text) for name, array in arrays.items()}
+    only = next(iter(told.values())) if len(told) == 1 else None
+    if format_ == "column":
+        return {"outputs": told if only is None else only}
+    if len({array.shape[:1] for array in arrays.values()}) != 1 or () in (array.shape for array in arrays.values()):
+        raise RequestError(
+            "The outputs have no common number of instances, so they are no rows.", hint="Ask with --format column."
+        )
+    if only is not None:
+        return {"predictions": only}
+    return {"predictions": [dict(zip(told, items, strict=True)) for items in zip(*told.values(), strict=True)]}
+
+
+def _told(array: Array, text: Callable[[bytes], Value]) -> Value:
+    """Returns nested lists of the values of `array`, its bytes as `text` tells them."""
+    if array.dtype.kind != "O":
+        if not is_sendable(DataType.Name(data_type(array.dtype))):
+            raise UsageError(
+                f"TensorFlow Serving takes no arrays of {array.dtype} over REST.", hint="Ask over gRPC: api='grpc'."
+            )
+        return array.tolist()
+    flat = np.empty(array.size, np.object_)
+    for position, item in enumerate(array.ravel().tolist()):
+        flat[position] = text(item)
+    return flat.reshape(array.shape).tolist()
+
+
+def _widened(array: Array) -> Array:
+    """Returns an array of half precision, which REST does not carry, as float32."""
+    return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
+
+
+def _base64(content: bytes) -> Value:
+    return {"b64": base64.b64encode(content).decode("ascii")}
+
+
+def _text(content: bytes) -> Value:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return _base64(content)
+
+
+def _is_base64(value: Any) -> bool:
+    return isinstance(value, dict) and list(value) == ["b64"]
+
+
+def _read(name: str, value: Value, dtype_name: str) -> Array:
+    dtype = dtype_of(dtype_name)
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    if not isinstance(first, list) and not _is_of_kind(first, dtype.kind):
+        raise StaleSignatureError("The server answers with another type than its signature has.")
+    return bytes_array(decoded(value), name) if dtype.kind == "O" else np.array(value, dtype)
+
+
+def _is_of_kind(value: Value, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "b"
+    return isinstance(value, _JSON_TYPES.get(kind, object))
+
+
+def decoded(value: Value) -> Value:
+    """Returns nested lists with the bytes that are told in base64."""
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    if not _is_base64(value):
+        return value
+    try:
+        return base64.b64decode(value["b64"], validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise UsageError('"b64" is followed by something that is not base64.') from None
+
+
+def _columns(instances: Any) -> Any:
+    """Returns what the rows of a request are by column."""
+    if not isinstance(instances, list) or not instances:
+        raise UsageError('"instances" is not a list with something in it.')
+    if not isinstance(instances[0], dict) or _is_base64(instances[0]):
+        return instances
+    names = instances[0].keys()
+    if any(not isinstance(instance, dict) or instance.keys() != names for instance in instances):
+        raise UsageError("The instances do not all have the same inputs.")
+    return {name: [instance[name] for instance in instances] for name in names}

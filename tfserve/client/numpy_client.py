@@ -1,0 +1,298 @@
+"""A client for programs: NumPy in, NumPy out, over either API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+
+from tfserve.client.connection import Connection, connect
+from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.example_answers import Class, read_classes, read_values
+from tfserve.client.failures import RefusedError, shown_url
+from tfserve.client.rest import check_timeout
+from tfserve.defaults import Api
+from tfserve.errors import RequestError, TfserveError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from tfserve.client.example_requests import ExampleVerb
+
+
+__all__ = ["Client"]
+
+_C = TypeVar("_C", bound="Client")
+
+
+class _Asked(NamedTuple):
+    """Whose signatures are meant."""
+
+    model: str
+    version: int | None
+    label: str | None
+
+
+class Client:
+    """Asks a server that runs already. Not for use by several threads at once: a client of its own costs nothing.
+
+    >>> client = tfserve.Client(url, model="half_plus_two")
+    >>> client.predict([1, 2, 5])
+    array([2.5, 3. , 4.5], dtype=float32)
+    >>> client.status()
+    (VersionStatus(version=1, state='AVAILABLE', error_code='OK', error_message=''),)
+
+    Every method raises `tfserve.errors.RequestError` if the server refuses or fails the request, is not there, or
+    takes longer than `timeout`; the classes in `tfserve.client.failures` tell these apart. It raises
+    `tfserve.errors.UsageError` for what cannot be asked, before anything is sent.
+
+    Args:
+        url: where the server is: ``http://HOST:PORT``, or ``HOST:PORT``; with https it is asked over TLS.
+        model: the model that is meant where a method is not told another.
+        api: which API is there; gRPC needs the extra ``tfserve[local]``.
+        timeout: how long a request may take at most, in seconds; it may be set at any time.
+
+    Raises:
+        UsageError: `url` or `timeout` cannot be used, or NumPy or gRPC is not installed.
+    """
+
+    def __init__(self, url: str, *, model: str | None = None, api: Api = "rest", timeout: float = 60.0) -> None:
+        if find_spec("numpy") is None:
+            raise UsageError("NumPy is not installed here.", hint="Install it: pip install numpy")
+        self.model = model
+        self._connection: Connection = connect(url, api=api, timeout=timeout)
+        self._known: dict[_Asked, ModelMetadata] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return self._connection.url
+
+    @property
+    def api(self) -> Api:
+        """Which API is asked."""
+        return self._connection.api
+
+    @property
+    def timeout(self) -> float:
+        """How long a request may take at most, in seconds."""
+        return self._connection.timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        check_timeout(seconds)
+        self._connection.timeout = seconds
+
+    @overload
+    def predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        *,
+        signature: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> dict[str, NDArray[Any]]: ...
+
+    @overload
+    def predict(
+        self,
+        inputs: ArrayLike,
+        *,
+        signature: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> NDArray[Any]: ...
+
+    def predict(
+        self,
+        inputs: Mapping[str, ArrayLike] | ArrayLike,
+        *,
+        signature: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> dict[str, NDArray[Any]] | NDArray[Any]:
+        """Asks a model to predict: from an array an array, from arrays by name arrays by name.
+
+        >>> client.predict({"x": [1.0, 2.0]}, version=1)
+        {'y': array([2.5, 3. ], dtype=float32)}
+
+        Args:
+            inputs: the only input, or a dict of all by name: arrays, or what NumPy makes one of. Each is converted to
+                the dtype of the signature, unless that would change a number other than by rounding; text is given
+                as str or bytes. Its shape has to be that of the signature, batch and all.
+            signature: its name; None for ``serving_default``, or the only one.
+            model: None for the client's own.
+            version: None for the newest.
+            label: instead of a version.
+
+        Returns:
+            The only output, or a dict of all by name, with the dtypes of the signature; text is bytes, in arrays of
+            dtype object. Over gRPC the arrays are read-only.
+
+        Raises:
+            UsageError: the inputs do not fit the signature; or it has several outputs, and the input came without its
+                name.
+        """
+        asked = self._asked(model, version, label)
+        before = self._known.get(asked)
+        try:
+            outputs = self._predict(asked, inputs, signature)
+        except TfserveError as error:
+            if before is None or not _may_be_stale(error):
+                raise
+            # Another version may be served since its signatures were read.
+            del self._known[asked]
+            if self._signatures(asked) == before.signatures:
+                raise
+            outputs = self._predict(asked, inputs, signature)
+        return outputs if isinstance(inputs, Mapping) else next(iter(outputs.values()))
+
+    def classify(
+        self,
+        examples: Sequence[Mapping[str, Any]],
+        *,
+        context: Mapping[str, Any] | None = None,
+        signature: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> list[list[Class]]:
+        """Asks a model to classify examples.
+
+        >>> client.classify([{"x": 1.0}, {"x": 2.0}])
+        [[Class(label='', score=2.5)], [Class(label='', score=3.0)]]
+
+        Args:
+            examples: each a dict of features by name: an int, float, bool, str or bytes, or several of one kind.
+            context: features that all examples have besides their own.
+            signature: its name; None for ``serving_default`` if that classifies, or the only one that does.
+            model: None for the client's own.
+            version: None for the newest.
+            label: instead of a version.
+
+        Returns:
+            The classes of each example, in the model's order.
+        """
+        asked = self._asked(model, version, label)
+        return read_classes(self._ask_examples("classify", examples, context, signature, asked))
+
+    def regress(
+        self,
+        examples: Sequence[Mapping[str, Any]],
+        *,
+        context: Mapping[str, Any] | None = None,
+        signature: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+    ) -> NDArray[Any]:
+        """Asks a model for a value for each example; the arguments are those of `classify`.
+
+        >>> client.regress([{"x": 1.0}, {"x": 2.0}], signature="regress_x_to_y")
+        array([2.5, 3. ], dtype=float32)
+
+        Returns:
+            The values, float32 of shape ``(len(examples),)``.
+        """
+        asked = self._asked(model, version, label)
+        return read_values(self._ask_examples("regress", examples, context, signature, asked), len(examples))
+
+    def metadata(
+        self, *, model: str | None = None, version: int | None = None, label: str | None = None
+    ) -> ModelMetadata:
+        """Asks for the signatures of a model.
+
+        >>> client.metadata().signatures["serving_default"].inputs
+        {'x': TensorSpec(dtype='DT_FLOAT', shape=(-1,))}
+        """
+        asked = self._asked(model, version, label)
+        found = self._known[asked] = self._connection.metadata(asked.model, version=version, label=label)
+        return found
+
+    def status(self, *, model: str | None = None) -> tuple[VersionStatus, ...]:
+        """Asks for the state of every version of a model."""
+        return self._connection.status(self._asked(model, None, None).model)
+
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        self._connection.close()
+
+    def __enter__(self: _C) -> _C:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        model = "" if self.model is None else f", model={self.model!r}"
+        return f"tfserve.Client({shown_url(self.url)!r}{model}, api={self.api!r})"
+
+    def _asked(self, model: str | None, version: int | None, label: str | None) -> _Asked:
+        name = self.model if model is None else model
+        if name is None:
+            raise UsageError("It is not said which model is meant.", hint="Give model=NAME to the client, or here.")
+        return _Asked(name, version, label)
+
+    def _signatures(self, asked: _Asked) -> Mapping[str, Any]:
+        if asked not in self._known:
+            self.metadata(model=asked.model, version=asked.version, label=asked.label)
+        return self._known[asked].signatures
+
+    def _predict(
+        self, asked: _Asked, inputs: Mapping[str, ArrayLike] | ArrayLike, signature: str | None
+    ) -> dict[str, NDArray[Any]]:
+        from tfserve.client.arrays import input_arrays
+        from tfserve.client.signature_choice import choose_signature
+
+        name, chosen = choose_signature(self._signatures(asked), signature)
+        arrays = input_arrays(inputs, chosen)
+        if not isinstance(inputs, Mapping) and len(chosen.outputs) != 1:
+            raise UsageError(
+                f"The signature {name!r} has {len(chosen.outputs)} outputs.",
+                hint=f"Give the input by name, to get them by name: {{{next(iter(arrays))!r}: …}}",
+            )
+        return self._connection.predict_arrays(
+            asked.model, arrays, chosen, name, version=asked.version, label=asked.label
+        )
+
+    def _ask_examples(
+        self,
+        verb: ExampleVerb,
+        examples: Sequence[Mapping[str, Any]],
+        context: Mapping[str, Any] | None,
+        signature: str | None,
+        asked: _Asked,
+    ) -> Mapping[str, Any]:
+        from tfserve.client.example_requests import (
+            build_examples,
+            choose_example_signature,
+            explain_examples,
+            plain_example,
+        )
+
+        name = choose_example_signature(self._signatures(asked), verb, signature)[0]
+        request = build_examples(
+            [plain_example(example) for example in examples],
+            signature_name=name,
+            context=plain_example(context or {}),
+        )
+        try:
+            return self._connection.ask(
+                verb, asked.model, request.body, version=asked.version, label=asked.label
+            ).document
+        except RequestError as error:
+            raise explain_examples(error, request) from None
+
+
+def _may_be_stale(error: TfserveError) -> bool:
+    """Returns whether the signatures that are known may have led to `error`."""
+    from tfserve.client.json_arrays import StaleSignatureError
+
+    refused = isinstance(error, RefusedError) and error.status == 400
+    return refused or isinstance(error, (UsageError, StaleSignatureError))

@@ -1,0 +1,84 @@
+"""Files with one record a line: JSON lines, and CSV whose first line names the columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+
+from tfserve.client.files import read_bounded
+from tfserve.client.values import shown
+from tfserve.errors import UsageError
+
+__all__ = ["JSON_LINES", "is_csv", "is_json_lines", "read_csv", "read_json_lines"]
+
+JSON_LINES = (".jsonl", ".ndjson")
+_MAX_BYTES = 2**30
+
+
+def is_json_lines(source: str) -> bool:
+    """Returns whether the name of a file says that it holds JSON lines."""
+    return PurePath(source).suffix.lower() in JSON_LINES
+
+
+def is_csv(source: str) -> bool:
+    """Returns whether the name of a file says that it is CSV."""
+    return PurePath(source).suffix.lower() == ".csv"
+
+
+def read_json_lines(source: str) -> list[Any]:
+    """Returns the JSON document of each line of a file that is not blank.
+
+    Raises:
+        UsageError: it cannot be read, has no lines, or one of them is not JSON.
+    """
+    documents = []
+    for number, line in enumerate(_text(source).split("\n"), 1):
+        if line.strip():
+            try:
+                documents.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+                raise UsageError(f"Line {number} of {shown(source)} is not JSON: {reason}.") from None
+    return documents or _nothing(source)
+
+
+def read_csv(source: str) -> list[dict[str, str]]:
+    """Returns the lines of a file as text by column; an empty cell is left out.
+
+    Raises:
+        UsageError: it cannot be read, has no lines below the first, or one with another number of cells.
+    """
+    import csv
+    import io
+
+    rows = []
+    try:
+        lines = csv.reader(io.StringIO(_text(source), newline=""), strict=True)
+        names = next(lines, [])
+        if len(set(names)) < len(names):
+            raise UsageError(f"The first line of {shown(source)} names a column twice.")
+        for cells in lines:
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise UsageError(
+                    f"Line {lines.line_num} of {shown(source)} has {len(cells)} cells, the first line {len(names)}."
+                )
+            rows.append({name: cell for name, cell in zip(names, cells, strict=True) if cell})
+    except csv.Error as error:
+        raise UsageError(f"{shown(source)} is not CSV: {error}.") from None
+    return rows or _nothing(source)
+
+
+def _text(source: str) -> str:
+    what = f"The file {shown(source)}"
+    content = read_bounded(source, _MAX_BYTES, what=what, hint="Is the name right?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{what} is not UTF-8.") from None
+
+
+def _nothing(source: str) -> list[Any]:
+    raise UsageError(f"There is nothing to ask in {shown(source)}.")

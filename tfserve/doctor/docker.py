@@ -1,0 +1,141 @@
+"""What the facts say of Docker: whether it can serve, and what to do where it cannot."""
+
+from __future__ import annotations
+
+from tfserve.doctor.check import Check
+from tfserve.doctor.facts import EngineAnswer, Facts
+from tfserve.images import OFFICIAL_PLATFORM
+
+__all__ = ["docker_checks", "docker_serves"]
+
+_IMAGE_BYTES = 1 * 2**30  # an official serving image, unpacked, rounded up; that with CUDA below
+_GPU_IMAGE_BYTES = 8 * 2**30
+_EMULATE = "docker run --privileged --rm tonistiigi/binfmt --install amd64"
+
+
+def docker_serves(facts: Facts) -> bool:
+    """Whether a server can be started on the Docker Engine: it answers, and has or can get an image that it can run."""
+    engine = facts.engine
+    if not isinstance(engine, EngineAnswer):
+        return False
+    has_image = bool(engine.images) or (_has_room(engine) and (facts.registry is None or not facts.registry.failure))
+    return has_image and _runs_amd64(facts, engine)
+
+
+def docker_checks(facts: Facts) -> tuple[Check, ...]:
+    """All checks about Docker. Those that the engine would have to answer are skipped when it does not."""
+    if isinstance(facts.engine, EngineAnswer):
+        engine = facts.engine
+        seen = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
+        return (_docker(facts), *seen, _proxy(facts, engine), _registry(facts, engine))
+    failed = Check("docker-engine", "fail", facts.engine.message, facts.engine.hint)
+    unknown = (Check(name, "skip", "The Docker Engine does not answer.") for name in ("disk", "platform"))
+    return (_docker(facts), failed, *unknown, _proxy(facts, None), Check("registry", "skip", "Nobody would ask it."))
+
+
+def _docker(facts: Facts) -> Check:
+    if facts.docker_command:
+        return Check("docker", "ok", f"{facts.docker_command}, {facts.context}")
+    if isinstance(facts.engine, EngineAnswer):
+        return Check("docker", "ok", f"No docker command, which tfserve does without; {facts.context}")
+    return Check("docker", "warn", "There is no docker command.", f"Install Docker: {facts.system.docker_page}")
+
+
+def _engine(facts: Facts, engine: EngineAnswer) -> Check:
+    where = f" on {engine.facts.host}" if engine.facts.host else ""
+    kind = "Docker Desktop" if engine.facts.desktop else "rootless" if engine.facts.rootless else ""
+    return Check(
+        "docker-engine",
+        "ok",
+        f"Docker Engine {engine.version}{where} at {engine.endpoint}, API {engine.api}{kind and f', {kind}'}",
+    )
+
+
+def _disk(facts: Facts, engine: EngineAnswer) -> Check:
+    if engine.free is None:
+        return Check("disk", "skip", "The engine's disk cannot be seen from here.")
+    free = f"{engine.free / 2**30:.1f} GiB are free where the engine keeps its images"
+    prune = "docker system df   then: docker system prune"
+    if not _has_room(engine):
+        have = f"; it has {', '.join(engine.images)}" if engine.images else ""
+        return Check("disk", "warn" if engine.images else "fail", f"{free}; an image needs about 1{have}.", prune)
+    if engine.free < _GPU_IMAGE_BYTES and facts.gpus.gpus and not _has_gpu_image(engine):
+        return Check("disk", "warn", f"{free}; the image with CUDA needs about 8.", prune)
+    return Check("disk", "ok", f"{free}.")
+
+
+def _platform(facts: Facts, engine: EngineAnswer) -> Check:
+    own = engine.facts.platform
+    if own == OFFICIAL_PLATFORM:
+        if facts.avx is False and engine.facts.host is None:
+            return Check(
+                "platform",
+                "warn",
+                f"{own}, but its CPU has no AVX, which the official images need.",
+                "Build an image for this CPU, or serve with --engine local.",
+            )
+        return Check("platform", "ok", f"{own}, for which TensorFlow publishes images")
+    cause = f"{own}, for which TensorFlow publishes no image"
+    if _runs_amd64(facts, engine):
+        return Check(
+            "platform",
+            "warn",
+            f"{cause}; {OFFICIAL_PLATFORM} is emulated, which is slow.",
+            "Serve with --engine local, or emulate: --platform linux/amd64",
+        )
+    return Check("platform", "warn", f"{cause}.", f"Serve with --engine local, or install an emulator: {_EMULATE}")
+
+
+def _proxy(facts: Facts, engine: EngineAnswer | None) -> Check:
+    proxy = facts.proxies.get("https_proxy") or facts.proxies.get("http_proxy")
+    theirs = engine.proxy if engine else ""
+    if not proxy:
+        return Check("proxy", "ok", f"The engine uses {_shown(theirs)}" if theirs else "No proxy is set.")
+    exempt = {name.strip() for name in facts.proxies.get("no_proxy", "").split(",")}
+    if not exempt & {"127.0.0.1", "localhost", "127.0.0.0/8", "*"}:
+        return Check(
+            "proxy",
+            "warn",
+            f"{_shown(proxy)}, also for this machine itself: curl would not reach a server here.",
+            "export NO_PROXY=localhost,127.0.0.1",
+        )
+    if engine is not None and not theirs and engine.facts.host is None:
+        return Check(
+            "proxy",
+            "warn",
+            f"{_shown(proxy)} is set here, but not for the Docker Engine, which pulls.",
+            "https://docs.docker.com/engine/daemon/proxy/",
+        )
+    return Check("proxy", "ok", _shown(proxy))
+
+
+def _registry(facts: Facts, engine: EngineAnswer) -> Check:
+    if facts.registry is None:
+        return Check("registry", "skip", f"{engine.facts.host} pulls by itself; it cannot be seen from here.")
+    if not facts.registry.failure:
+        return Check("registry", "ok", f"{facts.registry.url} answers")
+    return Check(
+        "registry",
+        "warn" if engine.images else "fail",
+        f"{facts.registry.url} does not answer: {facts.registry.failure}.",
+        "Check the network and the proxy: docker pull tensorflow/serving\nWithout a network: docker load -i IMAGE.tar",
+    )
+
+
+def _has_room(engine: EngineAnswer) -> bool:
+    return engine.free is None or engine.free >= _IMAGE_BYTES
+
+
+def _has_gpu_image(engine: EngineAnswer) -> bool:
+    return any(image.endswith("-gpu") for image in engine.images)
+
+
+def _runs_amd64(facts: Facts, engine: EngineAnswer) -> bool:
+    """Whether the engine runs the official images, if need be through an emulator; Docker Desktop has one."""
+    here = engine.facts.host is None
+    return engine.facts.platform == OFFICIAL_PLATFORM or engine.facts.desktop or (here and facts.emulates)
+
+
+def _shown(proxy: str) -> str:
+    """A proxy's address without the name and the password that may be in it."""
+    return f"Proxy {proxy.rpartition('@')[2]}"

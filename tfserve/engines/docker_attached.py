@@ -1,0 +1,137 @@
+"""A container whose input and output are this process's: started, talked to, and gone when that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR
+from typing import TYPE_CHECKING, Any
+
+from tfserve.engines.docker import container_arguments
+from tfserve.engines.docker_client import docker_errors, explanation, remote_host
+from tfserve.engines.docker_refusals import launch_errors
+from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
+from tfserve.interrupts import held
+from tfserve.plan import LaunchPlan
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["Attached", "attached"]
+
+# Nobody types these three; the engine's own, Ctrl-P Ctrl-Q, would hold back every Ctrl-P of a shell's user.
+_DETACH_KEYS = "ctrl-@,ctrl-^,ctrl-@"
+
+
+class Attached:
+    """A running container, and the way to its input and output.
+
+    Args:
+        client: the engine.
+        container: the container's id.
+        socket: what the engine gave for it.
+        terminal: whether it has a terminal, and so one output alone.
+    """
+
+    def __init__(self, client: APIClient, container: str, socket: Any, *, terminal: bool) -> None:
+        self._client = client
+        self._container = container
+        self._response = socket  # which would close the socket if it went away
+        self._socket = getattr(socket, "_sock", socket)
+        self._socket.settimeout(None)
+        self._terminal = terminal
+
+    def output(self) -> Iterator[tuple[bool, bytes]]:
+        """Yields what it writes until it ends, each piece with whether it went to stderr."""
+        from docker.utils.socket import STDERR, frames_iter
+
+        with docker_errors():
+            for stream, data in frames_iter(self._socket, self._terminal):
+                yield stream == STDERR, data
+
+    def send(self, data: bytes) -> None:
+        """Types `data` into its terminal."""
+        self._socket.sendall(data)
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Tells how large its terminal is; one that has just ended does not care."""
+        with suppress(TfserveError), docker_errors():
+            self._client.resize(self._container, lines, columns)
+
+    def close(self) -> None:
+        """Ends the connection: what nobody reads any more would keep the engine from ending the container."""
+        with suppress(OSError):
+            self._socket.shutdown(SHUT_RDWR)
+
+    def exit_code(self) -> int:
+        """Waits until it has ended, and returns its exit code."""
+        with docker_errors():
+            return int(self._client.wait(self._container)["StatusCode"])
+
+
+@contextmanager
+def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool) -> Iterator[Attached]:
+    """Starts the container of `plan`, and removes it at the end of the block, whether it has ended or not.
+
+    Args:
+        client: the engine.
+        plan: what to start.
+        terminal: whether it gets a terminal, and input.
+
+    Raises:
+        CommandNotFoundError: it does not have the command.
+        CommandRefusedError: it cannot run the command.
+        PortTakenError: another program listens on a port of the plan.
+        ImageError: the engine does not have the image.
+        GpuError: the engine cannot give it the GPU it asks for.
+        UsageError: the engine does not see a directory of the plan.
+    """
+    container = connection = None
+    try:
+        with docker_errors(), launch_errors(plan, remote_host(client)), _start_errors(plan):
+            with held():
+                arguments = container_arguments(client, plan)
+                # Nobody will read its log.
+                arguments["host_config"]["LogConfig"] = {"Type": "none"}
+                container = client.create_container(**arguments, tty=terminal, stdin_open=terminal)["Id"]
+            streams = {"stdin": int(terminal), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _DETACH_KEYS}
+            socket = client.attach_socket(container, params=streams)
+            connection = Attached(client, container, socket, terminal=terminal)
+            client.start(container)
+        yield connection
+    finally:
+        if connection is not None:
+            connection.close()
+        if container is not None:
+            with held(), suppress(TfserveError), docker_errors():
+                client.remove_container(container, force=True, v=True)
+
+
+@contextmanager
+def _start_errors(plan: LaunchPlan) -> Iterator[None]:
+    """Tells what is wrong with the command or the source as the ``docker`` command does: with 127 or 126."""
+    import docker.errors
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        text = explanation(error)
+        if "bind source path does not exist" in text or "mounts denied" in text:
+            raise UsageError(
+                f"The Docker Engine does not see {plan.mounts[0].source!r}.",
+                hint="On another machine the sources have to be there too; in Docker Desktop, share the directory "
+                "(Settings, Resources, File sharing).",
+                details=text,
+            ) from error
+        command = plan.command[0] if plan.command else "its own command"
+        if f'exec: "{command}"' in text:
+            if "permission denied" in text or "is a directory" in text:
+                raise CommandRefusedError(
+                    f"{plan.image} cannot run {command!r}: it is no program.",
+                    hint="Give a program: tfserve devel -- bash -c '…'",
+                ) from error
+            raise CommandNotFoundError(
+                f"{plan.image} has no command {command!r}.",
+                hint="Look for it: tfserve devel -- bash -c 'compgen -c | sort'",
+            ) from error
+        raise

@@ -1,0 +1,172 @@
+"""Builds an image from a Dockerfile, and leaves no trace of a build that fails or is interrupted."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfserve.build_log import BuildLog
+from tfserve.engines.docker_client import docker_errors, explanation
+from tfserve.engines.docker_images import disk_full, name_image
+from tfserve.errors import ImageError, TfserveError, UsageError
+from tfserve.interrupts import held
+from tfserve.printable import printable
+from tfserve.source_build import BuildStep
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from requests import Response
+
+__all__ = ["build_image"]
+
+_END_SECONDS = 20.0
+_SHOWN_CHARACTERS = 200
+
+
+def build_image(client: APIClient, source: Path, step: BuildStep, on_line: Callable[[str], None]) -> None:
+    """Builds `step`, and gives the image its name, which it takes from another if need be.
+
+    Args:
+        client: the engine.
+        source: the directory that the Dockerfile may copy from.
+        step: what to build.
+        on_line: called for every line of the build's log.
+
+    Raises:
+        ImageError: a step of it failed.
+        UsageError: the Dockerfile, or what is beside it, cannot be read.
+    """
+    build = _Build(client, source, step)
+    try:
+        for event in build.events():
+            for line in build.log.feed(event):
+                on_line(line)
+        if build.log.image is None or build.log.error is not None:
+            raise _failed(step, build.log)
+        with held(), docker_errors():
+            name_image(client, build.log.image, step.image)
+    except BaseException:
+        with held(), suppress(TfserveError), docker_errors():
+            build.stop()
+            build.remove_images()
+        raise
+
+
+class _Build:
+    """One build, whose events come from a thread of its own: so they still come while it is being stopped."""
+
+    def __init__(self, client: APIClient, source: Path, step: BuildStep) -> None:
+        self.log = BuildLog()
+        self._client = client
+        self._source = source
+        self._step = step
+        self._responses: list[Response] = []
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._error: BaseException | None = None
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def events(self, seconds: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yields what the engine says until the build ends, or for so many `seconds` says nothing."""
+        with suppress(queue.Empty):
+            while (event := self._events.get(timeout=seconds)) is not None:
+                yield event
+            self._events.put(None)  # for whoever asks once more
+            if self._error is not None:
+                raise self._error
+
+    def stop(self) -> None:
+        """Ends a build that still runs, and waits for its end."""
+        if self.log.running is None:
+            for response in self._responses:
+                response.close()
+        self._kill()
+        with suppress(Exception):  # it is known by now that it does not go well
+            for event in self.events(_END_SECONDS):
+                for _ in self.log.feed(event):
+                    pass
+                self._kill()
+
+    def remove_images(self) -> None:
+        """Removes what the build made, as far as it has no name and nobody uses it."""
+        import docker.errors
+
+        for image in reversed(self.log.made):
+            with suppress(docker.errors.APIError):
+                if not self._client.inspect_image(image)["RepoTags"]:
+                    self._client.remove_image(image, noprune=True)
+
+    def _kill(self) -> None:
+        """Ends the command that runs, and the build with it."""
+        import docker.errors
+
+        if self.log.running is not None:
+            with suppress(docker.errors.APIError):  # it has just ended by itself
+                self._client.remove_container(self.log.running, force=True, v=True)
+
+    def _read(self) -> None:
+        try:
+            with _build_errors(self._step), self._remembering_responses():
+                events = self._client.build(
+                    path=str(self._source),
+                    dockerfile=self._step.dockerfile,
+                    buildargs=dict(self._step.arguments),
+                    pull=self._step.pull,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                )
+                for event in events:
+                    self._events.put(event)
+        except BaseException as error:  # raised again by whoever reads the events
+            self._error = error
+        self._events.put(None)
+
+    @contextmanager
+    def _remembering_responses(self) -> Iterator[None]:
+        """Keeps the engine's answers, as only who has one can hang up."""
+
+        def remember(response: Response, *_: object, **__: object) -> None:
+            self._responses.append(response)
+
+        self._client.hooks["response"].append(remember)
+        try:
+            yield
+        finally:
+            self._client.hooks["response"].remove(remember)
+
+
+def _failed(step: BuildStep, log: BuildLog) -> ImageError:
+    error = log.error or "the engine ended it without an image"
+    if "no space left" in error.lower() or any("No space left on device" in line for line in log.tail):
+        return disk_full(f"{step.image} was not built", error)
+    code = "" if log.code is None else f", with code {log.code}"
+    output = [error] if log.code is None else log.tail
+    return ImageError(
+        f"Step {log.step} of {step.dockerfile} failed{code}: {printable(log.instruction, limit=_SHOWN_CHARACTERS)}",
+        hint="The end of what it said is above. A compiler that was killed had too little memory: --ram 2048",
+        details="\n".join(output) or None,
+    )
+
+
+@contextmanager
+def _build_errors(step: BuildStep) -> Iterator[None]:
+    import docker.errors
+
+    try:
+        with docker_errors():
+            try:
+                yield
+            except docker.errors.APIError as error:
+                raise UsageError(
+                    f"{step.dockerfile} cannot be built.",
+                    hint="See the line that it names.",
+                    details=explanation(error),
+                ) from error
+    except (OSError, docker.errors.DockerException) as error:
+        raise UsageError(
+            f"The sources cannot be read: {error}.", hint="Name what is not to be read in a .dockerignore file."
+        ) from error

@@ -1,0 +1,52 @@
+"""Which serving images a Docker Engine has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from tfserve.engines.docker_client import docker_errors
+from tfserve.engines.docker_images import Image, find_image
+from tfserve.images import ImageReference, Kind, kind_of
+from tfserve.own_image import PackagedModel, packaged_models
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["ListedImage", "list_images"]
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """A serving image by one of its names: what it is, when it was made, and which models are inside."""
+
+    image: Image
+    reference: ImageReference
+    kind: Kind
+    created: datetime
+    models: tuple[PackagedModel, ...]
+
+
+def list_images(client: APIClient, repository: ImageReference | None = None) -> list[ListedImage]:
+    """Lists the serving images of an engine by name, those of one `repository` or all; an image may have many names."""
+    return sorted(_listed(client, repository), key=lambda found: str(found.reference))
+
+
+def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[ListedImage]:
+    with docker_errors():
+        found = client.images()
+    for data in found:
+        for name in data.get("RepoTags") or ():
+            repository_name, _, tag = name.rpartition(":")
+            reference = ImageReference(repository_name, tag)
+            kind = kind_of(reference, data.get("Labels") or {})
+            if kind is None or repository_name == "<none>":
+                continue
+            if repository is not None and repository_name != repository.repository:
+                continue
+            image = find_image(client, reference)
+            if image is not None:  # else somebody has just removed it
+                created = datetime.fromtimestamp(data["Created"], timezone.utc)
+                yield ListedImage(image, reference, kind, created, packaged_models(image.labels))

@@ -1,0 +1,69 @@
+"""Pushes an image of a Docker Engine to its registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tfserve.engines.docker_client import docker_errors, explanation
+from tfserve.engines.docker_images import report
+from tfserve.errors import ImageError
+from tfserve.images import ImageReference
+from tfserve.progress import LayerProgress
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["push_image"]
+
+
+def push_image(
+    client: APIClient,
+    reference: ImageReference,
+    *,
+    on_progress: Callable[[LayerProgress], None] = lambda progress: None,
+) -> str:
+    """Pushes an image, with the credentials of the docker command's configuration.
+
+    Args:
+        client: the engine.
+        reference: what to push.
+        on_progress: called for every step of every layer.
+
+    Returns:
+        Its digest in the registry, ``sha256:…``.
+
+    Raises:
+        ImageError: the registry does not take it, or does not answer. The image stays on the engine.
+        EngineUnavailableError: the engine stopped answering on the way.
+    """
+    import docker.errors
+
+    digest = ""
+    with docker_errors():
+        try:
+            events = client.push(reference.repository, tag=reference.tag, stream=True, decode=True)
+            for event in events:
+                if "error" in event:
+                    raise _push_error(reference, str(event["error"]))
+                digest = (event.get("aux") or {}).get("Digest", digest)
+                report(event, on_progress)
+        except docker.errors.APIError as error:
+            raise _push_error(reference, explanation(error)) from error
+    return digest
+
+
+def _push_error(reference: ImageReference, text: str) -> ImageError:
+    again = f"docker push {reference}"
+    lowered = text.lower()
+    if any(word in lowered for word in ("denied", "unauthorized", "authentication", "no basic auth")):
+        return ImageError(
+            f"The registry {reference.registry} does not take {reference} from this user. The image is on the engine.",
+            hint=f"Log in, and push it: docker login {reference.registry} && {again}",
+            details=text,
+        )
+    return ImageError(
+        f"{reference} could not be pushed to {reference.registry}. The image is on the engine.",
+        hint=f"Check the name, and the engine's network and proxy; then push it: {again}",
+        details=text,
+    )

@@ -1,0 +1,177 @@
+"""Models as a tar for an image: laid out as ``/models`` of a serving image, and streamed, however large they are.
+
+The same models give the same bytes, and so the same layer of an image: entries are sorted, without times, owned by root
+and readable by everyone. Links are followed, as an image holds no other place that they could lead to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+from tfserve.errors import SavedModelError
+from tfserve.saved_model import ModelDirectory
+
+__all__ = ["Entry", "ModelArchive", "layout"]
+
+_CHUNK_BYTES = 2**19
+_PIECES_AT_MOST = 8  # in memory
+_READ_HINT = "Read permission is needed on every file of the model, and a link has to lead to something."
+_END = bytes(2 * tarfile.BLOCKSIZE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A directory or a file of the tar.
+
+    Attributes:
+        name: its path in the image, without the first slash.
+        content: where its bytes are, or the bytes; None for a directory.
+        size: how many bytes that are.
+        model: the name of the model that it belongs to; None for none.
+    """
+
+    name: str
+    content: Path | bytes | None = None
+    size: int = 0
+    model: str | None = None
+
+
+class ModelArchive:
+    """The tar, made while somebody reads it: in constant memory, and once.
+
+    Args:
+        entries: what is in it, as `layout` gives them.
+        on_progress: told how many bytes of the models have been read so far.
+
+    Raises:
+        SavedModelError: while it is read: a file cannot be read, or changes meanwhile.
+    """
+
+    def __init__(self, entries: Sequence[Entry], on_progress: Callable[[int], None] = lambda done: None) -> None:
+        self._entries = entries
+        self._on_progress = on_progress
+        self._hashes = {entry.model: hashlib.sha256() for entry in entries if entry.model is not None}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each model, once the tar has been read: that of its files' paths, sizes and contents."""
+        return {model: f"sha256:{found.hexdigest()}" for model, found in self._hashes.items()}
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yields the tar, piece by piece. While one is on its way, a thread digests it."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            yield from self._pieces(pool)
+
+    def _pieces(self, pool: ThreadPoolExecutor) -> Iterator[bytes]:
+        done = 0
+        digested: deque[Future[None]] = deque()
+        for entry in self._entries:
+            yield _header(entry)
+            found = self._hashes.get(entry.model) if entry.model is not None else None
+            if found is not None and entry.content is not None:
+                path = entry.name.partition(f"/{entry.model}/")[2]
+                pool.submit(found.update, b"%s\0%d\0" % (os.fsencode(path), entry.size))
+            for piece in _content(entry):
+                if found is not None:
+                    digested.append(pool.submit(found.update, piece))
+                    if len(digested) > _PIECES_AT_MOST:
+                        digested.popleft().result()
+                    done += len(piece)
+                    self._on_progress(done)
+                yield piece
+            yield bytes(-entry.size % tarfile.BLOCKSIZE)
+        yield _END
+
+
+def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, bytes]) -> list[Entry]:
+    """Lays models out below `root`: every version of each, and nothing else that lies beside them.
+
+    Args:
+        root: the absolute path of the models in the image; its parent is there already.
+        models: the models by name.
+        files: more files, by their names in `root`.
+
+    Raises:
+        SavedModelError: something of a model cannot be read, or is neither a file nor a directory.
+    """
+    top = root.removeprefix("/")
+    entries = [Entry(top), *(Entry(f"{top}/{name}", content, len(content)) for name, content in files.items())]
+    for name, directory in models.items():
+        entries.append(Entry(f"{top}/{name}", model=name))
+        numbers = [version.number for version in directory.versions]
+        if len(set(numbers)) < len(numbers):
+            raise SavedModelError(
+                f"Two directories of {str(directory.path)!r} are one and the same version, such as 1 and 01.",
+                hint="Remove one of them, or give it another number.",
+            )
+        for version in directory.versions:
+            entries += _tree(f"{top}/{name}/{version.number}", version.path, name, frozenset())
+    return sorted(entries, key=lambda entry: entry.name.split("/"))
+
+
+def _tree(name: str, path: Path, model: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+    """Yields what is at `path` and below it; `above` are the directories that it lies in, by device and inode."""
+    try:
+        found = path.stat()
+        if S_ISREG(found.st_mode):
+            if not os.access(path, os.R_OK):
+                raise SavedModelError(f"{str(path)!r} cannot be read: Permission denied.", hint=_READ_HINT)
+            yield Entry(name, path, found.st_size, model)
+            return
+        if not S_ISDIR(found.st_mode):
+            raise SavedModelError(
+                f"{str(path)!r} is neither a file nor a directory.", hint="Remove it: it is no part of a SavedModel."
+            )
+        this = (found.st_dev, found.st_ino)
+        if this in above:
+            raise SavedModelError(f"{str(path)!r} is a link to a directory that it lies in.", hint="Remove the link.")
+        yield Entry(name, model=model)
+        for child in path.iterdir():
+            yield from _tree(f"{name}/{child.name}", child, model, above | {this})
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SavedModelError:
+    return SavedModelError(f"{str(path)!r} cannot be read: {error.strerror}.", hint=_READ_HINT)
+
+
+def _header(entry: Entry) -> bytes:
+    header = tarfile.TarInfo(entry.name)
+    header.uname = header.gname = "root"  # the numbers are 0, and so is the time
+    header.type = tarfile.DIRTYPE if entry.content is None else tarfile.REGTYPE
+    header.mode = 0o755 if entry.content is None else 0o644
+    header.size = entry.size
+    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _content(entry: Entry) -> Iterator[bytes]:
+    if isinstance(entry.content, bytes):
+        yield entry.content
+    elif entry.content is not None:
+        yield from _read(entry.content, entry.size)
+
+
+def _read(path: Path, size: int) -> Iterator[bytes]:
+    """Reads a file that has to have `size` bytes."""
+    left = size
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(min(_CHUNK_BYTES, left)):
+                left -= len(piece)
+                yield piece
+            changed = left or file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if changed:
+        raise SavedModelError(
+            f"{str(path)!r} changed while it was being read.", hint="Wait until the export of the model is complete."
+        )

@@ -1,0 +1,100 @@
+"""Where a model is, as somebody wrote it: a path of this machine, or an address elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from tfserve.errors import UsageError
+
+__all__ = ["ARCHIVE_SUFFIXES", "Url", "is_archive", "parse_source"]
+
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_BUCKET = re.compile(r"(s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?")
+_ANONYMOUS = "download"  # what Kaggle calls every archive
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Url(str):
+    """The address of an archive (``https://host/my_model.tar.gz``), or of a base path in a bucket (``s3://bucket/my_model``).
+
+    It may hold a password or a token; `shown` holds none.
+    """
+
+    __slots__ = ()
+
+    @property
+    def scheme(self) -> str:
+        """``http``, ``https``, ``s3`` or ``gs``."""
+        return urlsplit(self).scheme
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether it is a base path that the server itself reads from a bucket, and nobody else."""
+        return self.scheme in ("s3", "gs")
+
+    @property
+    def shown(self) -> str:
+        """The address without user, password, query and fragment."""
+        parts = urlsplit(self)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nobody on the way can change what is read from there."""
+        return self.scheme != "http" or urlsplit(self).hostname in _LOOPBACK
+
+    @property
+    def model_name(self) -> str:
+        """The last word of its path that is no version: ``my_model`` of ``https://host/my_model/3/download``."""
+        parts = urlsplit(self)
+        words = [word for word in (parts.netloc * self.in_bucket, *parts.path.split("/")) if word]
+        while len(words) > 1 and (words[-1].isdigit() or words[-1] == _ANONYMOUS):
+            words.pop()
+        return stem(words[-1]) if words else ""
+
+
+def parse_source(text: str) -> Path | Url:
+    """Reads where a model is.
+
+    Raises:
+        UsageError: `text` is an address of which tfserve makes nothing.
+    """
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return Path(text)
+    if scheme[1] in ("s3", "gs"):
+        if _BUCKET.fullmatch(text):
+            return Url(text.rstrip("/"))
+        raise UsageError(
+            "The address of the model names no bucket, or holds more than a path in one.",
+            hint=f"Write it as {scheme[1]}://bucket/my_model. Credentials are taken from the environment.",
+        )
+    if scheme[1] not in ("http", "https"):
+        raise UsageError(
+            f"{scheme[1]}:// is no address that tfserve reads a model from.",
+            hint="Give a directory, an archive (.tar.gz, .tgz, .tar, .zip), an https:// address of one, or a base path "
+            "in a bucket (s3://, gs://).",
+        )
+    try:
+        parts = urlsplit(text)
+        if parts.hostname and (parts.port is None or parts.port):
+            return Url(text)
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        pass
+    raise UsageError("The address of the model names no host.", hint="Write it as https://host/my_model.tar.gz")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether `path` is called like an archive that tfserve unpacks."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def stem(name: str) -> str:
+    """The name of an archive without the suffixes that make it one."""
+    for suffix in ARCHIVE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return PurePosixPath(name).name

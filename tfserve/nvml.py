@@ -1,0 +1,64 @@
+"""Asks NVML, NVIDIA's management library, and writes what it says as JSON; a program of its own: see `tfserve.gpu`.
+
+A driver in trouble makes the library hang, in a way that not even a signal ends, or crash. Here that ends nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Writes one JSON object: what there is, or `error`, NVML's code, and `text`, what that means."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        found = {
+            "driver": str(pynvml.nvmlSystemGetDriverVersion()),
+            "cuda": int(pynvml.nvmlSystemGetCudaDriverVersion()),
+            "gpus": [_gpu(index) for index in range(pynvml.nvmlDeviceGetCount())],
+        }
+    except pynvml.NVMLError as error:
+        found = {"error": error.value, "text": str(error)}
+    print(json.dumps(found), flush=True)  # noqa: T201 - to the process that started this one
+
+
+def _gpu(index: int) -> dict[str, Any]:
+    import pynvml
+
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        slices = _slices(handle)
+        return {
+            "index": index,
+            "name": str(pynvml.nvmlDeviceGetName(handle)),
+            "uuid": str(pynvml.nvmlDeviceGetUUID(handle)),
+            "memory": int(memory.total),
+            "free": int(memory.free),
+            "partitioned": slices is not None,
+            "slices": slices or [],
+        }
+    except pynvml.NVMLError as error:  # such as a GPU that has fallen off its bus
+        return {"index": index, "name": "GPU", "uuid": "", "memory": 0, "free": 0, "failure": str(error)}
+
+
+def _slices(handle: Any) -> list[str] | None:
+    """The UUIDs of a GPU's MIG devices; None when it is not partitioned, or its driver knows no MIG."""
+    import pynvml
+
+    try:
+        if pynvml.nvmlDeviceGetMigMode(handle)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+            return None
+    except pynvml.NVMLError:
+        return None
+    found = []
+    for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        with suppress(pynvml.NVMLError):  # there are fewer than there could be
+            found.append(str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))))
+    return found

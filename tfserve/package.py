@@ -1,0 +1,120 @@
+"""Makes an own image the whole way: look at the models, get the base image, copy, commit, push."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from tfserve import labels
+from tfserve.engines.choice import ensure_image
+from tfserve.engines.docker import DockerEngine
+from tfserve.engines.docker_images import Image, find_image
+from tfserve.engines.docker_package import ImagePlan, make_image
+from tfserve.engines.docker_push import push_image
+from tfserve.errors import ImageError, NameTakenError, UsageError
+from tfserve.images import MODEL_ROOT, ImageReference
+from tfserve.model_archive import ModelArchive, layout
+from tfserve.model_source import find_source
+from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
+from tfserve.progress import Progress
+from tfserve.saved_model import check_version
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["Packaged", "package", "refuse_taken_name"]
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """An own image: what the engine says of it, what is inside, and its digest in the registry, if it was pushed."""
+
+    image: Image
+    models: tuple[PackagedModel, ...]
+    pushed: str | None
+
+
+def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push: bool) -> Packaged:
+    """Makes the image that `spec` asks for.
+
+    Args:
+        engine: where to make it.
+        spec: what was asked for.
+        progress: told what goes on.
+        push: whether to push it when it is made.
+
+    Raises:
+        SavedModelError: a model is none that TensorFlow Serving can serve, or cannot be read whole.
+        NameTakenError: there is an image of that name, and it is not to be replaced.
+        UsageError: nothing can be put into the base image.
+        ImageError: the base image cannot be had, or the image not be made or pushed.
+    """
+    client = engine.client
+    directories = {model.name: find_source(model.path, progress=progress) for model in spec.models}
+    for directory in directories.values():
+        check_version(directory.newest)
+    entries = layout(MODEL_ROOT, directories, spec.files)
+    if not spec.force:
+        refuse_taken_name(client, spec.image)
+    base = _base_image(engine, spec, progress)
+    plan = ImagePlan(
+        image=spec.image,
+        base=base.id,
+        platform=spec.platform,
+        environment=spec.environment,
+        entrypoint=spec.entrypoint(base.entrypoint),
+        command=base.command,
+        labels=spec.annotations(
+            base_digest=next((name.partition("@")[2] for name in base.digests), None),
+            created=datetime.now(timezone.utc),
+        ),
+    )
+    total = sum(entry.size for entry in entries if entry.model is not None)
+    names = ", ".join(directories)
+    with progress.copying(f"Copying {names} into {spec.image}", total) as on_progress:
+        archive = ModelArchive(entries, on_progress)
+
+        def inside() -> dict[str, str]:
+            versions = {name: tuple(found.number for found in of.versions) for name, of in directories.items()}
+            models = [PackagedModel(name, versions[name], archive.digests[name]) for name in directories]
+            return {labels.PACKAGED: packaged_label(models)}
+
+        make_image(client, plan, archive, inside)
+    pushed = None
+    if push:
+        with progress.pushing(str(spec.image)) as on_layer:
+            pushed = push_image(client, spec.image, on_progress=on_layer) or None
+    image = find_image(client, spec.image)
+    if image is None:
+        raise ImageError(f"{spec.image} was made, and is gone.", hint="Somebody removed it. Make it again.")
+    return Packaged(image, packaged_models(image.labels), pushed)
+
+
+def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
+    """Refuses to make an image whose name another one has.
+
+    Raises:
+        NameTakenError: there is one.
+    """
+    if find_image(client, reference) is not None:
+        raise NameTakenError(
+            f"There is an image {reference} already.", hint="Choose another --image, or take its place with --force."
+        )
+
+
+def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> Image:
+    ensure_image(engine, spec.base, spec.platform, "missing", progress)
+    image = find_image(engine.client, spec.base, spec.platform)
+    if image is None or not image.entrypoint:
+        raise UsageError(
+            f"{spec.base} is no serving image: it has no entrypoint that would start a model server.",
+            hint="Choose another --base, such as tensorflow/serving:2.19.1.",
+        )
+    if models := packaged_models(image.labels):
+        inside = ", ".join(model.name for model in models)
+        raise UsageError(
+            f"{spec.base} has a model inside already: {inside}.",
+            hint="Package all models together on a serving image: tfserve package DIR DIR --image REPO:TAG",
+        )
+    return image

@@ -1,0 +1,121 @@
+"""Serving images from source, as data: the two steps of TensorFlow Serving's guide, and what each is told.
+
+Source: "Building an optimized serving binary" in ``tensorflow_serving/g3doc/building_with_docker.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfserve.errors import UsageError
+from tfserve.images import ImageReference
+
+__all__ = ["BuildSpec", "BuildStep", "build_steps", "dockerfiles"]
+
+_DIRECTORY = "tensorflow_serving/tools/docker"
+_BUILD_IMAGE = "TF_SERVING_BUILD_IMAGE"
+_BUILD_OPTIONS = "TF_SERVING_BUILD_OPTIONS"
+_BAZEL_OPTIONS = "TF_SERVING_BAZEL_OPTIONS"
+_COMMIT = "TF_SERVING_VERSION_GIT_COMMIT"
+_ARG = re.compile(r"^\s*ARG\s+(\w+)", re.MULTILINE | re.IGNORECASE)
+_LEAST_RAM_MB = 256
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """A serving image from source as somebody asked for it.
+
+    Attributes:
+        source: a checkout of tensorflow/serving.
+        image: the name of the serving image; that of the development image follows from it.
+        gpu: whether it is for a GPU.
+        options: what Bazel compiles with, such as ``--copt=-march=native``; none for those of the Dockerfile.
+        ram: what Bazel may take of the memory, in MB; None for what it takes by itself.
+        force: whether the image may take the name of one that is there.
+    """
+
+    source: Path
+    image: ImageReference
+    gpu: bool = False
+    options: tuple[str, ...] = ()
+    ram: int | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without looking at the machine."""
+        if self.image.digest:
+            raise UsageError(
+                f"{str(self.image)!r} names an image by its digest, which a new image gets from what is in it.",
+                hint="Write --image REPO:TAG.",
+            )
+        if self.ram is not None and self.ram < _LEAST_RAM_MB:
+            raise UsageError(
+                f"Bazel compiles nothing with {self.ram} MB of memory.", hint="Give the MB as a number: --ram 2048"
+            )
+        for option in self.options:
+            if not option.startswith("-") or not option.isprintable() or " " in option:
+                raise UsageError(
+                    f"{option!r} is not an option of Bazel.", hint="Give one at a time: --build-option=--copt=-mavx2"
+                )
+
+    @property
+    def devel_image(self) -> ImageReference:
+        """The name of the development image."""
+        return replace(self.image, tag=f"{self.image.tag}-devel")
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """One ``docker build``.
+
+    Attributes:
+        dockerfile: its Dockerfile, relative to the source.
+        image: the name of what comes out.
+        arguments: its ``--build-arg``.
+        pull: whether the image that it is made from is to be the newest.
+    """
+
+    dockerfile: str
+    image: ImageReference
+    arguments: Mapping[str, str]
+    pull: bool
+
+
+def dockerfiles(*, gpu: bool) -> tuple[str, str]:
+    """The Dockerfiles of the development image and of the serving image, relative to the source."""
+    names = ("Dockerfile.devel-gpu", "Dockerfile.gpu") if gpu else ("Dockerfile.devel", "Dockerfile")
+    return f"{_DIRECTORY}/{names[0]}", f"{_DIRECTORY}/{names[1]}"
+
+
+def build_steps(spec: BuildSpec, texts: tuple[str, str], commit: str | None) -> tuple[BuildStep, BuildStep]:
+    """Plans the two builds.
+
+    Args:
+        spec: what was asked for.
+        texts: the Dockerfiles, in the order of `dockerfiles`.
+        commit: the commit that is checked out; None when that is not known.
+
+    Raises:
+        UsageError: a Dockerfile does not take what it would have to be told.
+    """
+    names = dockerfiles(gpu=spec.gpu)
+    devel = {_BUILD_OPTIONS: " ".join(spec.options)} if spec.options else {}
+    if spec.ram is not None:
+        devel[_BAZEL_OPTIONS] = f"--local_ram_resources={spec.ram}"
+    needed = (devel, {_BUILD_IMAGE: str(spec.devel_image)})
+    steps: list[BuildStep] = []
+    for name, text, image, arguments in zip(names, texts, (spec.devel_image, spec.image), needed, strict=True):
+        known = set(_ARG.findall(text))
+        if missing := [argument for argument in arguments if argument not in known]:
+            raise UsageError(
+                f"{name} has no ARG {missing[0]}, so it cannot be told.",
+                hint="Take the Dockerfiles of a release of tensorflow/serving from 2.0 on.",
+            )
+        # What is built is what the Dockerfile downloads, not what is beside it: at least let it be the same commit.
+        at = {_COMMIT: commit} if commit is not None and _COMMIT in known else {}
+        steps.append(BuildStep(name, image, {**at, **arguments}, pull=not steps))
+    first, second = steps
+    return first, second

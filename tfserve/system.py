@@ -1,0 +1,137 @@
+"""Facts about this machine's operating system, and how one installs on it what serving needs."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Family", "System", "this_system"]
+
+Family = Literal["debian", "fedora", "macos", "other"]
+
+_FAMILIES: dict[str, Family] = {
+    "debian": "debian",
+    "ubuntu": "debian",
+    "fedora": "fedora",
+    "rhel": "fedora",
+    "centos": "fedora",
+}
+_DOCKER_PAGES = ("debian", "ubuntu", "fedora", "rhel", "centos")
+_KEYRING = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
+
+
+@dataclass(frozen=True)
+class System:
+    """An operating system.
+
+    Attributes:
+        family: which package manager it has: that of Debian and Ubuntu, that of Fedora and RHEL, or another.
+        distribution: ``ID`` of ``/etc/os-release``, such as ``ubuntu``; empty where there is none.
+        wsl: whether it runs in the Windows Subsystem for Linux, where the GPU's driver is that of Windows.
+        machine: its CPU, as the kernel names it: ``x86_64``, ``aarch64``.
+        systemd: whether systemd runs its services.
+    """
+
+    family: Family = "other"
+    distribution: str = ""
+    wsl: bool = False
+    machine: str = "x86_64"
+    systemd: bool = True
+
+    @property
+    def docker_page(self) -> str:
+        """Docker's install page for this system. Source: https://docs.docker.com/get-started/get-docker/."""
+        if self.wsl:
+            return "https://docs.docker.com/desktop/features/wsl/"
+        if self.family == "macos":
+            return "https://docs.docker.com/desktop/setup/install/mac-install/"
+        page = self.distribution if self.distribution in _DOCKER_PAGES else ""
+        return f"https://docs.docker.com/engine/install/{page and f'{page}/'}"
+
+    @property
+    def install_driver(self) -> str:
+        """How to install NVIDIA's driver, or a newer one.
+
+        Sources: https://docs.nvidia.com/cuda/wsl-user-guide, https://documentation.ubuntu.com/server/how-to/graphics/,
+        https://wiki.debian.org/NvidiaGraphicsDrivers, https://rpmfusion.org/Howto/NVIDIA.
+        """
+        if self.wsl:
+            return (
+                "Install NVIDIA's newest driver on Windows, none in WSL: https://www.nvidia.com/drivers\n"
+                "Then, on Windows: wsl --shutdown"
+            )
+        if self.distribution == "ubuntu":
+            return "sudo ubuntu-drivers install && sudo reboot"
+        if self.family == "debian":
+            return "sudo apt-get install -y nvidia-driver && sudo reboot   (component non-free of Debian)"
+        if self.family == "fedora":
+            return "sudo dnf install -y akmod-nvidia xorg-x11-drv-nvidia-cuda && sudo reboot   (https://rpmfusion.org)"
+        return "Install it: https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
+
+    @property
+    def install_toolkit(self) -> str:
+        """How to install the NVIDIA Container Toolkit.
+
+        Source: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
+        """
+        packages = "https://nvidia.github.io/libnvidia-container"
+        if self.family == "debian":
+            return (
+                f"curl -fsSL {packages}/gpgkey | sudo gpg --dearmor -o {_KEYRING}\n"
+                f"curl -fsSL {packages}/stable/deb/nvidia-container-toolkit.list | "
+                f"sed 's#deb https://#deb [signed-by={_KEYRING}] https://#g' | "
+                "sudo tee /etc/apt/sources.list.d/nvidia-container-toolkit.list\n"
+                "sudo apt-get update && sudo apt-get install -y nvidia-container-toolkit"
+            )
+        if self.family == "fedora":
+            return (
+                f"curl -fsSL {packages}/stable/rpm/nvidia-container-toolkit.repo | "
+                "sudo tee /etc/yum.repos.d/nvidia-container-toolkit.repo\n"
+                "sudo dnf install -y nvidia-container-toolkit"
+            )
+        return "Install it: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+
+    def register_runtime(self, *, rootless: bool = False) -> str:
+        """How to make an engine of this machine know the toolkit's runtime; same source."""
+        if rootless:
+            return (
+                "nvidia-ctk runtime configure --runtime=docker --config=$HOME/.config/docker/daemon.json"
+                " && systemctl --user restart docker\n"
+                "sudo nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place"
+            )
+        return f"sudo nvidia-ctk runtime configure --runtime=docker && {self.restart_docker}"
+
+    @property
+    def restart_docker(self) -> str:
+        """How to restart the Docker Engine."""
+        return "sudo systemctl restart docker" if self.systemd else "sudo service docker restart"
+
+    @property
+    def start_docker(self) -> str:
+        """How to start the Docker Engine."""
+        if self.family == "macos":
+            return "open -a Docker"
+        return "sudo systemctl start docker" if self.systemd else "sudo service docker start"
+
+
+@cache
+def this_system() -> System:
+    """The system that this program runs on."""
+    if sys.platform == "darwin":
+        return System("macos", machine=platform.machine())
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    return System(
+        family=next((_FAMILIES[name] for name in names if name in _FAMILIES), "other"),
+        distribution=names[0],
+        wsl="microsoft" in platform.release().lower(),
+        machine=platform.machine(),
+        systemd=Path("/run/systemd/system").is_dir(),
+    )

@@ -1,0 +1,234 @@
+"""Unpacks archives of models, and trusts none of them.
+
+Only files and directories come out, below one directory, with the rights that new files have: no links, no devices, no
+owners. What an archive says of its size counts for nothing; what comes out is counted.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from tfserve.archive_limits import ENTRIES_VARIABLE, GIB, SIZE_VARIABLE, Limits
+from tfserve.errors import SavedModelError
+from tfserve.printable import printable
+
+__all__ = ["Unpacked", "unpack"]
+
+_CHUNK_BYTES = 2**20
+_MAX_DEPTH = 32
+_MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, and a table of them, in one piece
+_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,  # what stands where a number or a text should be
+    RuntimeError,  # headers nested without end, and what Python's zipfile does not know
+)
+_HINT = "Download or copy it again, and compare its size and digest with the original."
+
+
+@dataclass
+class Unpacked:
+    """What came out: bytes of all files, and how many files."""
+
+    size: int = 0
+    files: int = 0
+
+
+def unpack(
+    archive: Path,
+    target: Path,
+    *,
+    shown: str,
+    limits: Limits,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Unpacked:
+    """Unpacks a tar, a gzipped tar or a zip, whatever it is called.
+
+    Args:
+        archive: the archive.
+        target: the directory to make; what is there after a failure is the caller's to remove.
+        shown: what to call the archive in errors.
+        limits: how much may come out.
+        on_progress: told how many bytes of the archive have been read.
+
+    Raises:
+        SavedModelError: it is no archive, is damaged, too large, or holds what no model needs.
+        OSError: the archive cannot be read, or `target` not be written.
+    """
+    target.mkdir()
+    unpacking = _Unpacking(target, shown, limits.size_of(archive), limits.entries)
+    with archive.open("rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        with _damage_told(shown):
+            if magic.startswith(_ZIP):
+                _unpack_zip(file, unpacking, on_progress)
+            elif magic.startswith(_GZIP):
+                with gzip.GzipFile(fileobj=file) as plain:
+                    _unpack_tar(cast("IO[bytes]", plain), unpacking, lambda: on_progress(file.tell()))
+            else:
+                _unpack_tar(file, unpacking, lambda: on_progress(file.tell()))
+    return unpacking.done
+
+
+@contextmanager
+def _damage_told(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        what = printable(str(error), limit=200) or type(error).__name__
+        raise SavedModelError(f"{shown!r} is damaged, or no tar and no zip: {what}.", hint=_HINT) from None
+
+
+class _Unpacking:
+    """Makes the files and directories of one archive, and keeps count."""
+
+    def __init__(self, target: Path, shown: str, size: int, entries: int) -> None:
+        self.target = target
+        self.shown = shown
+        self.size = size
+        self.entries = entries
+        self.made = 0
+        self.done = Unpacked()
+
+    def refuse(
+        self, why: str, hint: str = "A model needs only files and directories: pack it again."
+    ) -> SavedModelError:
+        return SavedModelError(f"{self.shown!r} is refused: {why}.", hint=hint)
+
+    def directory(self, name: str) -> None:
+        with self._making(name) as path:
+            path.mkdir(parents=True, exist_ok=True)
+
+    def file(self, name: str, size: int, reader: IO[bytes]) -> None:
+        with self._making(name) as path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = path.open("xb")
+        with writer:
+            left = size
+            while piece := reader.read(_CHUNK_BYTES):
+                left -= len(piece)
+                self.done.size += len(piece)
+                if self.done.size > self.size:
+                    raise self.too_large()
+                writer.write(piece)
+        if left:
+            raise EOFError(f"{name!r} does not have the {size} bytes that it should have")
+        self.done.files += 1
+
+    def too_large(self) -> SavedModelError:
+        return self.refuse(
+            f"more than {self.size / GIB:.3g} GiB come out of it",
+            f"If that is what the model needs, allow it: export {SIZE_VARIABLE}=500",
+        )
+
+    @contextmanager
+    def _making(self, name: str) -> Iterator[Path]:
+        """Counts one more entry, and gives the path of the one that is called `name`."""
+        self.made += 1
+        if self.made > self.entries:
+            raise self.refuse(
+                f"it has more than {self.entries} files and directories",
+                f"If that is what the model needs, allow it: export {ENTRIES_VARIABLE}=1000000",
+            )
+        named = printable(name, limit=200)
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+            raise self.refuse(f"the name {named!r} in it could lead out of the model's directory")
+        if len(parts) > _MAX_DEPTH:
+            raise self.refuse(f"the directories in it are more than {_MAX_DEPTH} deep")
+        try:
+            yield self.target.joinpath(*parts)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise self.refuse(f"{named!r} is in it twice") from None
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
+                raise
+            raise self.refuse(f"the name {named!r} in it is none that a file can have here") from None
+
+
+def _unpack_tar(raw: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[], None]) -> None:
+    plain = _Forward(raw, unpacking)
+    with tarfile.open(fileobj=plain, mode="r:") as tar:  # type: ignore[call-overload]
+        for member in tar:
+            if member.isdir():
+                unpacking.directory(member.name)
+            elif member.isreg():
+                unpacking.file(member.name, member.size, cast("IO[bytes]", tar.extractfile(member)))
+            else:
+                kind = "a link" if member.issym() or member.islnk() else "neither a file nor a directory"
+                raise unpacking.refuse(f"{printable(member.name, limit=200)!r} in it is {kind}")
+            on_progress()
+    if plain.last != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("it ends before its end")
+    while plain.read(_CHUNK_BYTES):  # up to the checksum of a gzip
+        pass
+
+
+class _Forward:
+    """What tarfile needs of a file; it only goes forward, and gives nothing that is too large to be true."""
+
+    def __init__(self, raw: IO[bytes], unpacking: _Unpacking) -> None:
+        self._raw = raw
+        self._unpacking = unpacking
+        self._position = 0
+        # Beside its files, a tar has up to three headers for each entry, and long names.
+        self._limit = unpacking.size + 2**14 * unpacking.entries + _MAX_HEADER_BYTES
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _CHUNK_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        self.last = self._raw.read(size)
+        self._position += len(self.last)
+        if self._position > self._limit:
+            raise self._unpacking.too_large()
+        return self.last
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        if position < self._position:
+            raise tarfile.ReadError("it points back to what has been read")
+        while left := position - self._position:
+            if not self.read(min(left, _CHUNK_BYTES)):
+                break
+        return self._position
+
+
+def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[int], None]) -> None:
+    with zipfile.ZipFile(file) as archive:
+        packed = 0
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                what = "a link" if kind == stat.S_IFLNK else "neither a file nor a directory"
+                raise unpacking.refuse(f"{printable(member.filename, limit=200)!r} in it is {what}")
+            if member.flag_bits & 1:
+                raise unpacking.refuse("it is encrypted", "Pack it again without a password.")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise unpacking.refuse("it is not compressed with deflate, as zips are", "Pack it again: zip -r")
+            if member.header_offset < 0:
+                raise zipfile.BadZipFile("an entry begins before the archive does")
+            if member.is_dir():
+                unpacking.directory(member.filename)
+            else:
+                with archive.open(member) as content:
+                    unpacking.file(member.filename, member.file_size, content)
+            packed += member.compress_size
+            on_progress(packed)
