@@ -163,7 +163,7 @@ def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two
 
 
 def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: Path) -> None:
-    options = ("--engine", "docker", "--rest-port", "9001", "--env", "A=$(id)", "--dry-run")
+    options = ("--engine", "docker", "--rest-port", "9001", "--grpc-port", "none", "--env", "A=$(id)", "--dry-run")
     done = tfserve("run", half_plus_two, *options, "--", "--enable_batching")
     assert done.returncode == 0
     words = shlex.split(done.stdout)
