@@ -50,8 +50,8 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
             raise refusal from error
         if "bind source path does not exist" in lowered or "mounts denied" in lowered:
             raise SavedModelError(
-                "The Docker Engine does not see the model's directory.",
-                hint="On another machine the model has to be there too; in Docker Desktop, share the directory "
+                "The Docker Engine does not see the model's directory, or a file of a flag.",
+                hint="On another machine they have to be there too; in Docker Desktop, share the directory "
                 "(Settings, Resources, File sharing).",
                 details=text,
             ) from error
