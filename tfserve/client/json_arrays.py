@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfserve.client.arrays import bytes_array, dtype_of, input_arrays
+from tfserve.client.binary import encode_bytes, is_encoded_bytes
 from tfserve.client.failures import malformed
 from tfserve.client.formats import DEFAULT_SIGNATURE, Format
 from tfserve.client.values import Value, is_sendable
@@ -38,7 +39,7 @@ def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
         UsageError: one has a type that REST does not carry.
     """
     document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
-    document["inputs"] = {name: _told(array, _base64) for name, array in arrays.items()}
+    document["inputs"] = {name: _told(array, encode_bytes) for name, array in arrays.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -80,7 +81,7 @@ def read_inputs(document: Mapping[str, Any], signature: Signature) -> tuple[dict
         given, format_ = document["inputs"], "column"
     else:
         given, format_ = _columns(document["instances"]), "row"
-    named = isinstance(given, dict) and not _is_base64(given)
+    named = isinstance(given, dict) and not is_encoded_bytes(given)
     tensors = {name: decoded(value) for name, value in given.items()} if named else decoded(given)
     return input_arrays(tensors, signature), "row" if format_ == "row" else "column"
 
@@ -123,19 +124,11 @@ def _widened(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def _base64(content: bytes) -> Value:
-    return {"b64": base64.b64encode(content).decode("ascii")}
-
-
 def _text(content: bytes) -> Value:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        return _base64(content)
-
-
-def _is_base64(value: Any) -> bool:
-    return isinstance(value, dict) and list(value) == ["b64"]
+        return encode_bytes(content)
 
 
 def _read(name: str, value: Value, dtype_name: str) -> Array:
@@ -158,7 +151,7 @@ def decoded(value: Value) -> Value:
     """Returns nested lists with the bytes that are told in base64."""
     if isinstance(value, list):
         return [decoded(item) for item in value]
-    if not _is_base64(value):
+    if not is_encoded_bytes(value):
         return value
     try:
         return base64.b64decode(value["b64"], validate=True)
@@ -170,7 +163,7 @@ def _columns(instances: Any) -> Any:
     """Returns what the rows of a request are by column."""
     if not isinstance(instances, list) or not instances:
         raise UsageError('"instances" is not a list with something in it.')
-    if not isinstance(instances[0], dict) or _is_base64(instances[0]):
+    if not isinstance(instances[0], dict) or is_encoded_bytes(instances[0]):
         return instances
     names = instances[0].keys()
     if any(not isinstance(instance, dict) or instance.keys() != names for instance in instances):
