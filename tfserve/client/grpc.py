@@ -19,8 +19,9 @@ from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
 from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
 from tfserve.client.signature_choice import choose_signature
-from tfserve.defaults import Api
+from tfserve.defaults import GRPC_PORT, Api
 from tfserve.errors import UsageError
+from tfserve.ports import in_url
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
 from tfserve.saved_model import Signature, public_signatures
@@ -205,7 +206,7 @@ def _open(url: str) -> Any:
 
     parts = urlsplit(url)
     host = parts.hostname or ""
-    target = f"{f'[{host}]' if ':' in host else host}:{parts.port or 8500}"
+    target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
     options = [
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
