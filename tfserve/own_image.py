@@ -17,6 +17,7 @@ from tfserve.errors import UsageError
 from tfserve.images import MODEL_ROOT, ImageReference, serving_image
 from tfserve.model_config import model_config
 from tfserve.spec import ModelSpec, check_platform
+from tfserve.timestamps import rfc3339
 
 __all__ = ["PackageSpec", "PackagedModel", "packaged_models", "parse_labels"]
 
@@ -103,7 +104,7 @@ class PackageSpec:
         return {
             f"{_OCI}.title": ", ".join(model.name for model in self.models),
             f"{_OCI}.version": str(self.image.tag),
-            f"{_OCI}.created": created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            f"{_OCI}.created": rfc3339(created),
             f"{_OCI}.base.name": self.base.qualified,
             **digest,
             **self.labels,
