@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 HUB = "docker.io"
+HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
 from tfserve.doctor.bounded import Bounded
-from tfserve.engines.docker_client import reason
-from tfserve.errors import EngineUnavailableError, TfserveError
+from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu import GpuFacts, Look
-from tfserve.images import OFFICIAL_REPOSITORY
+from tfserve.images import HUB_HOST, OFFICIAL_REPOSITORY
 from tfserve.ports import is_free
 from tfserve.system import System, this_system
 
@@ -26,7 +25,7 @@ __all__ = ["EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory"
 
 T = TypeVar("T")
 
-DOCKER_HUB = "https://registry-1.docker.io"
+_HUB_URL = f"https://{HUB_HOST}"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
@@ -134,7 +133,7 @@ def gather(seconds: float) -> Facts:
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
-        registry=_within(registry, Registry(DOCKER_HUB, "no answer in time")) if registry else None,
+        registry=_within(registry, Registry(_HUB_URL, "no answer in time")) if registry else None,
     )
 
 
@@ -194,7 +193,7 @@ def _ask_registry(engine: EngineAnswer | TfserveError, seconds: float) -> Regist
     """Asks the registry that this engine asks first, whether it is there; it need not let anybody in."""
     import requests
 
-    url = next(iter(engine.mirrors), DOCKER_HUB) if isinstance(engine, EngineAnswer) else DOCKER_HUB
+    url = next(iter(engine.mirrors), _HUB_URL) if isinstance(engine, EngineAnswer) else _HUB_URL
     try:
         answer = requests.get(f"{url.rstrip('/')}/v2/", timeout=seconds)
     except requests.RequestException as error:

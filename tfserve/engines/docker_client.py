@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tfserve.engines.local_runtime import how_to_serve
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -24,7 +24,6 @@ __all__ = [
     "explanation",
     "how_to_start",
     "is_configured",
-    "reason",
     "remote_host",
 ]
 
@@ -161,14 +160,3 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         hint=how_to_start(),
         details=why,
     )
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
-    words = str(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            words = cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return words
