@@ -11,7 +11,16 @@ from tfserve import labels
 from tfserve.errors import UsageError
 
 __all__ = [
+    "GRPC_PORT",
+    "HUB",
+    "HUB_HOST",
+    "MODEL_ROOT",
+    "OFFICIAL_PLATFORM",
+    "OFFICIAL_REPOSITORY",
+    "REST_PORT",
+    "SOURCE_ROOT",
     "ImageReference",
+    "Kind",
     "is_tag",
     "kind_of",
     "newest_first",

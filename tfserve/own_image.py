@@ -19,7 +19,7 @@ from tfserve.model_config import model_config
 from tfserve.spec import ModelSpec, check_platform
 from tfserve.timestamps import rfc3339
 
-__all__ = ["PackageSpec", "PackagedModel", "packaged_models", "parse_labels"]
+__all__ = ["PackageSpec", "PackagedModel", "packaged_label", "packaged_models", "parse_labels"]
 
 CONFIG_FILE = ".models.config"  # beside the models, none of which can have this name
 _LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_./-]*"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfserve.protos.saved_model_pb2 import SignatureDef, TensorInfo
 
 __all__ = [
+    "SERVE_TAG",
     "Layout",
     "ModelDirectory",
     "ModelVersion",

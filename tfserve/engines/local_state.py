@@ -25,7 +25,7 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.plan import LaunchPlan
 
-__all__ = ["ServerDirectory", "create", "directories", "directory_of", "servers_root"]
+__all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
 _SET = "Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state"
