@@ -15,7 +15,7 @@ from types import FrameType
 
 from tfserve.errors import InterruptError
 
-__all__ = ["Terminated", "exit_code", "held", "raise_on_termination"]
+__all__ = ["Terminated", "held", "raise_on_termination"]
 
 _AGAIN_SECONDS = 0.01
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
