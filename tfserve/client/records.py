@@ -10,15 +10,15 @@ from tfserve.client.files import read_bounded
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
 
-__all__ = ["JSON_LINES", "is_csv", "is_json_lines", "read_csv", "read_json_lines"]
+__all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines"]
 
-JSON_LINES = (".jsonl", ".ndjson")
+_JSON_LINES = (".jsonl", ".ndjson")
 _MAX_BYTES = 2**30
 
 
 def is_json_lines(source: str) -> bool:
     """Returns whether the name of a file says that it holds JSON lines."""
-    return PurePath(source).suffix.lower() in JSON_LINES
+    return PurePath(source).suffix.lower() in _JSON_LINES
 
 
 def is_csv(source: str) -> bool:

@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InferenceResponse",
-    "ModelMetadata",
     "RestClient",
     "Verb",
-    "VersionStatus",
     "base_url",
     "check_timeout",
     "model_path",
