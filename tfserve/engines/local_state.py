@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.base import name_taken
 from tfserve.errors import EngineUnavailableError
+from tfserve.xdg import base_directory
 
 if TYPE_CHECKING:
     from tfserve.plan import LaunchPlan
@@ -46,16 +47,13 @@ class Record:
 def servers_root() -> Path:
     """The directory of all local servers, under ``$XDG_STATE_HOME``.
 
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/
-
     Raises:
         EngineUnavailableError: it is not said where that is, and this user has no home.
     """
-    configured = os.environ.get("XDG_STATE_HOME", "")
-    state = configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state")  # noqa: PTH111, PTH117
-    if not os.path.isabs(state):  # noqa: PTH117 - Path would raise where there is no home
+    state = base_directory("XDG_STATE_HOME", ".local/state")
+    if state is None:
         raise EngineUnavailableError("The local engine has no place for its state: this user has no home.", hint=_SET)
-    return Path(state) / "tfserve" / "servers"
+    return state / "tfserve" / "servers"
 
 
 def directory_of(name: str) -> ServerDirectory:
