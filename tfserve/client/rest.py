@@ -247,5 +247,5 @@ def _segment(text: str, what: str) -> str:
     except UnicodeEncodeError:
         encoded = ""
     if encoded in ("", ".", ".."):  # the dots would be taken as steps in the path
-        raise UsageError(f"{text!r} cannot be a {what}.")
+        raise UsageError(f"{text!r} cannot be a {what}.", hint="tfserve status shows what a server serves.")
     return encoded

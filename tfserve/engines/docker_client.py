@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
+    "LOG_HINT",
     "connect",
     "docker_errors",
     "endpoint",
@@ -27,6 +28,7 @@ __all__ = [
     "remote_host",
 ]
 
+LOG_HINT = "The engine's own log says more: journalctl -u docker"
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -94,9 +96,7 @@ def docker_errors() -> Iterator[None]:
             hint="Somebody removed it. tfserve ps lists what there is.",
         ) from error
     except docker.errors.APIError as error:
-        raise TfserveError(
-            f"Docker Engine refused: {explanation(error)}.", hint="Its own log says more: journalctl -u docker"
-        ) from error
+        raise TfserveError(f"Docker Engine refused: {explanation(error)}.", hint=LOG_HINT) from error
     except (
         docker.errors.StreamParseError,  # an answer that ends in the middle
         requests.exceptions.RequestException,

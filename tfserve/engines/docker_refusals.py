@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server, name_taken, ports_taken
-from tfserve.engines.docker_client import explanation
+from tfserve.engines.docker_client import LOG_HINT, explanation
 from tfserve.errors import ImageError, NotReadyError, SavedModelError, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
             ) from error
         if diagnosis := recognise([text], None):  # such as a program for another CPU
             raise NotReadyError(diagnosis.cause, hint=diagnosis.hint, details=text, doctor=diagnosis.doctor) from error
-        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
+        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.", hint=LOG_HINT) from error
 
 
 def is_unseen_mount(text: str) -> bool:
