@@ -21,6 +21,7 @@ __all__ = [
     "SOURCE_ROOT",
     "ImageReference",
     "Kind",
+    "check_new_name",
     "is_tag",
     "kind_of",
     "newest_first",
@@ -129,6 +130,19 @@ def serving_image(
         wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
         chosen = "-".join([chosen, *(part for part in wanted if part not in chosen.split("-"))])
     return ImageReference(reference.repository, chosen)
+
+
+def check_new_name(reference: ImageReference) -> None:
+    """Refuses a name that no image can be given.
+
+    Raises:
+        UsageError: it is a digest.
+    """
+    if reference.digest:
+        raise UsageError(
+            f"{str(reference)!r} names an image by its digest, which a new image gets from what is in it.",
+            hint="Write --image REPO:TAG.",
+        )
 
 
 def platform_of(machine: str) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from tfserve import labels
 from tfserve.errors import UsageError
-from tfserve.images import MODEL_ROOT, ImageReference, serving_image
+from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, serving_image
 from tfserve.model_config import model_config
 from tfserve.spec import ModelSpec, check_platform
 from tfserve.timestamps import rfc3339
@@ -58,11 +58,7 @@ class PackageSpec:
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
         check_platform(self.platform)
-        if self.image.digest:
-            raise UsageError(
-                f"{str(self.image)!r} names an image by its digest, which a new image gets from what is in it.",
-                hint="Write --image REPO:TAG.",
-            )
+        check_new_name(self.image)
         if self.image.qualified == self.base.qualified:
             raise UsageError(
                 f"{self.image} is the image that it would be made from.", hint="Choose another --image REPO:TAG."

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tfserve.client.binary import is_encoded_bytes
+from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
-from tfserve.errors import RequestError
 from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
 
@@ -80,9 +80,7 @@ def tabulate(
         reason = "it is nested too deeply"
     except _UnexpectedError as error:
         reason = str(error)
-    raise RequestError(
-        f"The answer is not one that TensorFlow Serving gives to predict: {reason}.", hint="--json shows it as it is."
-    )
+    raise no_answer("predict", reason)
 
 
 _Columns: TypeAlias = list[tuple[str, list[Any]]]

@@ -25,6 +25,7 @@ __all__ = [
     "dropped",
     "failure",
     "malformed",
+    "no_answer",
     "not_listening",
     "redirected",
     "refusal",
@@ -124,6 +125,14 @@ def malformed(url: str, what: str) -> RequestError:
     """Returns the error for an answer that no TensorFlow Serving gives; `what` says what is wrong with it."""
     return RequestError(
         f"The server at {shown_url(url)} did not answer as TensorFlow Serving does: {what}.", hint=_NOT_REST
+    )
+
+
+def no_answer(verb: str, why: str | None = None) -> RequestError:
+    """Returns the error for JSON that is not the answer to `verb`, such as ``predict``; `why` says what is wrong."""
+    return RequestError(
+        f"The answer is not one that TensorFlow Serving gives to {verb}{f': {why}' if why else ''}.",
+        hint="tfserve predict, classify and regress show it as it is with --json.",
     )
 
 
