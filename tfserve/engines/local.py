@@ -32,6 +32,14 @@ _EXIT_SECONDS = 1.0
 _ASIDE = ".replaced-"
 
 
+def _without_record(directory: ServerDirectory) -> NotReadyError:
+    name = directory.path.name
+    return NotReadyError(
+        f"The record of the server {name!r} is damaged, or gone.",
+        hint=f"See whether it is still there: tfserve ps   then remove it: tfserve rm --force {name}",
+    )
+
+
 class LocalEngine:
     """Runs servers as processes of the invoking user."""
 
@@ -250,11 +258,3 @@ class LocalEngine:
         child = self._children.get(pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)
-
-
-def _without_record(directory: ServerDirectory) -> NotReadyError:
-    name = directory.path.name
-    return NotReadyError(
-        f"The record of the server {name!r} is damaged, or gone.",
-        hint=f"See whether it is still there: tfserve ps   then remove it: tfserve rm --force {name}",
-    )
