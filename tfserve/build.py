@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_build import build_image
-from tfserve.engines.docker_images import Image, find_image
+from tfserve.engines.docker_images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
-from tfserve.package import refuse_taken_name
 from tfserve.progress import Progress
 from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles
 
@@ -54,10 +53,7 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
             if number == 2:
                 error.hint = f"{error.hint}. The development image is there: {spec.devel_image}"
             raise
-    image = find_image(client, spec.image)
-    if image is None:
-        raise ImageError(f"{spec.image} was built, and is gone.", hint="Somebody removed it. Build it again.")
-    return Built(image, steps)
+    return Built(made_image(client, spec.image), steps)
 
 
 def _read(source: Path, name: str) -> str:

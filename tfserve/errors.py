@@ -112,3 +112,14 @@ class InterruptError(TfserveError):
     """The user pressed Ctrl-C, or the process was told to end."""
 
     exit_code = 130
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
+    words = str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            words = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return words

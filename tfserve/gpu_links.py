@@ -14,7 +14,7 @@ from tfserve.gpu_request import GpuRequest
 if TYPE_CHECKING:
     from tfserve.cuda import Cuda
     from tfserve.engine_facts import EngineFacts
-    from tfserve.gpu import Gpu, GpuFacts
+    from tfserve.gpu import Failure, Gpu, GpuFacts
     from tfserve.system import System
 
 __all__ = [
@@ -87,51 +87,8 @@ def desktop_link(engine: EngineFacts, system: System) -> BrokenLink | None:
 
 def driver_link(gpus: GpuFacts, system: System) -> BrokenLink | None:
     """Whether the driver is there, and answers."""
-    said = f" NVML says: {gpus.details.rstrip('.')}." if gpus.details else ""
-    reload = "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   (or: sudo reboot)"
-    if gpus.failure == "no library" and not gpus.cards and not system.wsl:
-        return BrokenLink(
-            "This machine has no NVIDIA GPU: none is on its PCI bus, and there is no driver.",
-            "Serve on the CPU with --no-gpu, or on the engine of a machine that has one (DOCKER_HOST).",
-        )
-    if gpus.failure == "no library":
-        return BrokenLink(
-            "There is an NVIDIA GPU but no driver for it: libnvidia-ml.so.1 is not installed."
-            if gpus.cards
-            else "WSL sees no NVIDIA driver: libnvidia-ml.so.1 comes from the one of Windows.",
-            system.install_driver,
-        )
-    if gpus.failure == "no driver":
-        return BrokenLink(
-            f"The NVIDIA driver is installed but not loaded.{said}",
-            system.install_driver if system.wsl else "sudo modprobe nvidia   (after an update of the kernel: reboot)",
-        )
-    if gpus.failure == "mismatch":
-        return BrokenLink(
-            f"The NVIDIA driver in the kernel is not the one whose library is installed (driver/library version "
-            f"mismatch): it was updated and not yet loaded.{said}",
-            "On Windows: wsl --shutdown" if system.wsl else reload,
-        )
-    if gpus.failure == "no permission":
-        return BrokenLink(
-            f"This user may not use the NVIDIA driver.{said}",
-            'See who may: ls -l /dev/nvidia*   then: sudo usermod -aG video "$USER" (log out and in again)',
-        )
-    if gpus.failure == "wrong architecture":
-        return BrokenLink(
-            f"The installed libnvidia-ml.so.1 is for another CPU than this one ({system.machine}).",
-            f"Install the driver of this machine:\n{system.install_driver}",
-        )
-    if gpus.failure == "hangs":
-        return BrokenLink(
-            f"The NVIDIA driver hangs.{said}",
-            "See why: sudo dmesg | grep -i -e nvrm -e xid   then: sudo reboot",
-        )
     if gpus.failure is not None:
-        return BrokenLink(
-            f"The NVIDIA driver does not work.{said}",
-            "See why: nvidia-smi, and sudo dmesg | grep -i nvrm   then: sudo reboot",
-        )
+        return _absent_driver(gpus, system) if gpus.failure == "no library" else _failed_driver(gpus, system)
     if not gpus.gpus:
         return BrokenLink(
             f"The NVIDIA driver {gpus.driver} shows no GPU.",
@@ -144,6 +101,53 @@ def driver_link(gpus: GpuFacts, system: System) -> BrokenLink | None:
             "See why: sudo dmesg | grep -i -e nvrm -e xid   then: sudo reboot",
         )
     return None
+
+
+def _absent_driver(gpus: GpuFacts, system: System) -> BrokenLink:
+    if not gpus.cards and not system.wsl:
+        return BrokenLink(
+            "This machine has no NVIDIA GPU: none is on its PCI bus, and there is no driver.",
+            "Serve on the CPU with --no-gpu, or on the engine of a machine that has one (DOCKER_HOST).",
+        )
+    return BrokenLink(
+        "There is an NVIDIA GPU but no driver for it: libnvidia-ml.so.1 is not installed."
+        if gpus.cards
+        else "WSL sees no NVIDIA driver: libnvidia-ml.so.1 comes from the one of Windows.",
+        system.install_driver,
+    )
+
+
+def _failed_driver(gpus: GpuFacts, system: System) -> BrokenLink:
+    said = f" NVML says: {gpus.details.rstrip('.')}." if gpus.details else ""
+    reload = "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   (or: sudo reboot)"
+    links: dict[Failure | None, BrokenLink] = {
+        "no driver": BrokenLink(
+            f"The NVIDIA driver is installed but not loaded.{said}",
+            system.install_driver if system.wsl else "sudo modprobe nvidia   (after an update of the kernel: reboot)",
+        ),
+        "mismatch": BrokenLink(
+            f"The NVIDIA driver in the kernel is not the one whose library is installed (driver/library version "
+            f"mismatch): it was updated and not yet loaded.{said}",
+            "On Windows: wsl --shutdown" if system.wsl else reload,
+        ),
+        "no permission": BrokenLink(
+            f"This user may not use the NVIDIA driver.{said}",
+            'See who may: ls -l /dev/nvidia*   then: sudo usermod -aG video "$USER" (log out and in again)',
+        ),
+        "wrong architecture": BrokenLink(
+            f"The installed libnvidia-ml.so.1 is for another CPU than this one ({system.machine}).",
+            f"Install the driver of this machine:\n{system.install_driver}",
+        ),
+        "hangs": BrokenLink(
+            f"The NVIDIA driver hangs.{said}",
+            "See why: sudo dmesg | grep -i -e nvrm -e xid   then: sudo reboot",
+        ),
+    }
+    broken = BrokenLink(
+        f"The NVIDIA driver does not work.{said}",
+        "See why: nvidia-smi, and sudo dmesg | grep -i nvrm   then: sudo reboot",
+    )
+    return links.get(gpus.failure, broken)
 
 
 def choice_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:

@@ -11,7 +11,17 @@ from tfserve import labels
 from tfserve.errors import UsageError
 
 __all__ = [
+    "GRPC_PORT",
+    "HUB",
+    "HUB_HOST",
+    "MODEL_ROOT",
+    "OFFICIAL_PLATFORM",
+    "OFFICIAL_REPOSITORY",
+    "REST_PORT",
+    "SOURCE_ROOT",
     "ImageReference",
+    "Kind",
+    "check_new_name",
     "is_tag",
     "kind_of",
     "newest_first",
@@ -21,6 +31,7 @@ __all__ = [
 ]
 
 HUB = "docker.io"
+HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
@@ -120,6 +131,19 @@ def serving_image(
         wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
         chosen = "-".join([chosen, *(part for part in wanted if part not in chosen.split("-"))])
     return ImageReference(reference.repository, chosen)
+
+
+def check_new_name(reference: ImageReference) -> None:
+    """Refuses a name that no image can be given.
+
+    Raises:
+        UsageError: it is a digest.
+    """
+    if reference.digest:
+        raise UsageError(
+            f"{str(reference)!r} names an image by its digest, which a new image gets from what is in it.",
+            hint="Write --image REPO:TAG.",
+        )
 
 
 def platform_of(machine: str) -> str:

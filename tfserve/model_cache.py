@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tfserve.errors import TfserveError
 from tfserve.interrupts import held
+from tfserve.xdg import base_directory
 
 __all__ = [
     "CachedModel",
@@ -62,16 +63,13 @@ class CachedModel:
 def cache_root() -> Path:
     """The directory of all of them.
 
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/
-
     Raises:
         TfserveError: it is not said where that is, and this user has no home.
     """
-    configured = os.environ.get("XDG_CACHE_HOME", "")
-    cache = configured if os.path.isabs(configured) else os.path.expanduser("~/.cache")  # noqa: PTH111, PTH117
-    if not os.path.isabs(cache):  # noqa: PTH117 - Path would raise where there is no home
+    cache = base_directory("XDG_CACHE_HOME", ".cache")
+    if cache is None:
         raise TfserveError("There is no place to unpack a model: this user has no home.", hint=f"Choose one: {_SET}")
-    return Path(cache) / "tfserve" / "models"
+    return cache / "tfserve" / "models"
 
 
 @contextmanager

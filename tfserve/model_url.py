@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tfserve.errors import UsageError
 
-__all__ = ["ARCHIVE_SUFFIXES", "Url", "is_archive", "parse_source"]
+__all__ = ["ARCHIVE_SUFFIXES", "Url", "is_archive", "parse_source", "stem"]
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

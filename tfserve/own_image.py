@@ -14,11 +14,12 @@ from datetime import datetime
 
 from tfserve import labels
 from tfserve.errors import UsageError
-from tfserve.images import MODEL_ROOT, ImageReference, serving_image
+from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, serving_image
 from tfserve.models_config import ServedModel, to_text
 from tfserve.spec import ModelSpec, check_platform
+from tfserve.timestamps import rfc3339
 
-__all__ = ["PackageSpec", "PackagedModel", "packaged_models", "parse_labels"]
+__all__ = ["PackageSpec", "PackagedModel", "packaged_label", "packaged_models", "parse_labels"]
 
 CONFIG_FILE = ".models.config"  # beside the models, none of which can have this name
 _LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_./-]*"
@@ -57,11 +58,7 @@ class PackageSpec:
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
         check_platform(self.platform)
-        if self.image.digest:
-            raise UsageError(
-                f"{str(self.image)!r} names an image by its digest, which a new image gets from what is in it.",
-                hint="Write --image REPO:TAG.",
-            )
+        check_new_name(self.image)
         if self.image.qualified == self.base.qualified:
             raise UsageError(
                 f"{self.image} is the image that it would be made from.", hint="Choose another --image REPO:TAG."
@@ -104,7 +101,7 @@ class PackageSpec:
         return {
             f"{_OCI}.title": ", ".join(model.name for model in self.models),
             f"{_OCI}.version": str(self.image.tag),
-            f"{_OCI}.created": created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            f"{_OCI}.created": rfc3339(created),
             f"{_OCI}.base.name": self.base.qualified,
             **digest,
             **self.labels,

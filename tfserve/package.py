@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from tfserve import labels
 from tfserve.engines.choice import ensure_image
 from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_images import Image, find_image
+from tfserve.engines.docker_images import Image, find_image, made_image, refuse_taken_name
 from tfserve.engines.docker_package import ImagePlan, make_image
 from tfserve.engines.docker_push import push_image
-from tfserve.errors import ImageError, NameTakenError, UsageError
-from tfserve.images import MODEL_ROOT, ImageReference
+from tfserve.errors import UsageError
+from tfserve.images import MODEL_ROOT
 from tfserve.model_archive import ModelArchive, layout
 from tfserve.model_source import find_source
 from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
 from tfserve.progress import Progress
 from tfserve.saved_model import check_version
 
-if TYPE_CHECKING:
-    from docker import APIClient
-
-__all__ = ["Packaged", "package", "refuse_taken_name"]
+__all__ = ["Packaged", "package"]
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,8 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
     if push:
         with progress.pushing(str(spec.image)) as on_layer:
             pushed = push_image(client, spec.image, on_progress=on_layer) or None
-    image = find_image(client, spec.image)
-    if image is None:
-        raise ImageError(f"{spec.image} was made, and is gone.", hint="Somebody removed it. Make it again.")
+    image = made_image(client, spec.image)
     return Packaged(image, packaged_models(image.labels), pushed)
-
-
-def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
-    """Refuses to make an image whose name another one has.
-
-    Raises:
-        NameTakenError: there is one.
-    """
-    if find_image(client, reference) is not None:
-        raise NameTakenError(
-            f"There is an image {reference} already.", hint="Choose another --image, or take its place with --force."
-        )
 
 
 def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> Image:

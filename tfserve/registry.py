@@ -10,15 +10,14 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from tfserve.errors import ImageError
-from tfserve.images import HUB, ImageReference, is_tag
+from tfserve.errors import ImageError, reason
+from tfserve.images import HUB, HUB_HOST, ImageReference, is_tag
 
 if TYPE_CHECKING:
     from requests import Response, Session
 
 __all__ = ["remote_tags"]
 
-_HUB_HOST = "registry-1.docker.io"
 _TIMEOUT_SECONDS = 20.0
 _PAGE = 1000
 _PAGES_AT_MOST = 100
@@ -35,7 +34,7 @@ def remote_tags(reference: ImageReference) -> list[str]:
     """
     import requests
 
-    host = _HUB_HOST if reference.registry == HUB else reference.registry
+    host = HUB_HOST if reference.registry == HUB else reference.registry
     scheme = "http" if _is_loopback(host) else "https"  # as the Docker Engine has it
     first = f"{scheme}://{host}/v2/{reference.path}/tags/list?n={_PAGE}"
     tags: list[str] = []
@@ -53,7 +52,7 @@ def remote_tags(reference: ImageReference) -> list[str]:
         raise ImageError(
             f"The registry {reference.registry} does not answer.",
             hint="Check the network and the proxy (HTTPS_PROXY); a browser may show more: " + first,
-            details=str(getattr(error.args[0], "reason", error) if error.args else error),
+            details=reason(error),
         ) from error
     return tags
 

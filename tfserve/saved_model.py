@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfserve.protos.saved_model_pb2 import SignatureDef, TensorInfo
 
 __all__ = [
+    "SERVE_TAG",
     "Layout",
     "ModelDirectory",
     "ModelVersion",
@@ -134,7 +135,9 @@ def find_model(path: Path) -> ModelDirectory:
             hint="Read permission is needed on the directory and on all that it holds.",
         ) from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
-        raise SavedModelError(f"{str(path)!r} is not a usable path: {error}.") from None
+        raise SavedModelError(
+            f"{str(path)!r} is not a usable path: {error}.", hint="Give a directory, such as ./my_model."
+        ) from None
     return ModelDirectory(resolved, Layout.BASE_PATH, versions, default_name=resolved.name)
 
 
@@ -207,7 +210,10 @@ def _reading(version: ModelVersion) -> Iterator[Path]:
             hint="Export or copy the model again, and compare the size of the file with the original.",
         ) from None
     except OSError as error:
-        raise SavedModelError(f"{str(file)!r} cannot be read: {error.strerror}.") from None
+        raise SavedModelError(
+            f"{str(file)!r} cannot be read: {error.strerror}.",
+            hint="Read permission is needed on all files of a model.",
+        ) from None
 
 
 def _check_tags(file: Path, tags: frozenset[str], found: Sequence[frozenset[str]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfserve.errors import UsageError
-from tfserve.images import ImageReference
+from tfserve.images import ImageReference, check_new_name
 
 __all__ = ["BuildSpec", "BuildStep", "build_steps", "dockerfiles"]
 
@@ -46,11 +46,7 @@ class BuildSpec:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
-        if self.image.digest:
-            raise UsageError(
-                f"{str(self.image)!r} names an image by its digest, which a new image gets from what is in it.",
-                hint="Write --image REPO:TAG.",
-            )
+        check_new_name(self.image)
         if self.ram is not None and self.ram < _LEAST_RAM_MB:
             raise UsageError(
                 f"Bazel compiles nothing with {self.ram} MB of memory.", hint="Give the MB as a number: --ram 2048"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import RequestError, TfserveError, UsageError
+from tfserve.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from tfserve.client.documents import VersionStatus
@@ -51,7 +52,7 @@ class ServerStatus:
             ],
             "rest_url": server.rest_url,
             "grpc_address": server.grpc_address,
-            "created": server.created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "created": rfc3339(server.created),
         }
 
 

@@ -92,6 +92,7 @@ def test_bars_on_a_terminal() -> None:
         with Output().pushing("me/m:1") as on_progress:
             on_progress(LayerProgress("abc", "Pushing", 1, 2))
             on_progress(LayerProgress("abc", "Pushed", None, None))
+            on_progress(LayerProgress("d\x1b]0;ef", "Waiting\x1b[2J", None, None))
     shown = ""
     with suppress(OSError):  # which is how the end of a terminal is told
         while piece := os.read(controller, 4096):
@@ -99,3 +100,6 @@ def test_bars_on_a_terminal() -> None:
     os.close(controller)
     for words in ("Copying [m] into me/m:1, and storing it", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
         assert words in shown
+    assert "d\\x1b]0;ef" in shown
+    assert "\x1b]0;" not in shown
+    assert "\x1b[2J" not in shown

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tfserve.client import rest
+from tfserve.client.documents import VersionStatus
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
-from tfserve.client.rest import RestClient, VersionStatus, base_url, model_path, poll_status
+from tfserve.client.rest import RestClient, base_url, model_path, poll_status
 from tfserve.errors import RequestError, UsageError
 
 from .conftest import ROOT, free_port, wait_until_available

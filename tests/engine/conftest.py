@@ -57,6 +57,13 @@ def engine(request: pytest.FixtureRequest, unique_prefix: str) -> Iterator[bring
     leftovers.remove(outcome.host, unique_prefix)
 
 
+@pytest.fixture(scope="module")
+def own_engine(engine: bring_up.Engine) -> None:
+    """Skips what would build on, or start, the official development image, but for the stand-in of our own engine."""
+    if not engine.own:
+        pytest.skip("the official development image has many gigabytes, and this engine is not ours")
+
+
 @pytest.fixture(scope="session")
 def docker_client(engine: bring_up.Engine) -> Iterator[Any]:
     """The Docker SDK's client of `engine`."""

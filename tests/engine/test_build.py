@@ -14,7 +14,6 @@ from docker import DockerClient
 
 from tests.program import assert_told, eventually
 
-from .bring_up import Engine
 from .conftest import Tfserve
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
@@ -22,11 +21,7 @@ SOURCES = Path(__file__).parent / "serving_sources"
 DOCKERFILES = Path("tensorflow_serving", "tools", "docker")
 RUN = "RUN echo"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def own_engine(engine: Engine) -> None:
-    if not engine.own:
-        pytest.skip("the official development image has many gigabytes, and this engine is not ours")
+pytestmark = pytest.mark.usefixtures("own_engine")
 
 
 @pytest.fixture

@@ -20,16 +20,11 @@ from docker import DockerClient
 
 from tests.program import assert_told, eventually
 
-from .bring_up import Engine
 from .conftest import Tfserve
 
 NO_PORT = ("--grpc-port", "none")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def own_engine(engine: Engine) -> None:
-    if not engine.own:
-        pytest.skip("the official development image has many gigabytes, and this engine is not ours")
+pytestmark = pytest.mark.usefixtures("own_engine")
 
 
 @pytest.fixture(autouse=True)

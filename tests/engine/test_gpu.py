@@ -148,7 +148,7 @@ def test_the_printed_line_makes_the_same_container(
 
 
 def test_by_itself_it_takes_a_gpu_and_says_so(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
-    line = ("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run")
+    line = ("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run", *PORTS)
     taken = tfserve(*line, env=with_runtime.environment)
     assert "--runtime=nvidia" in taken.stdout
     assert "Using GPU 0 (" in taken.stderr
@@ -262,7 +262,7 @@ def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path, tfserve: Tfserve)
 @pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
 def test_a_broken_link_is_no_obstacle_when_nobody_asked(nvml: Path, tfserve: Tfserve) -> None:
     shown = environment(nvml, error="18")
-    ran = tfserve("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run", env=shown)
+    ran = tfserve("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run", *PORTS, env=shown)
     assert ran.returncode == 0, ran.stderr
     assert "nvidia" not in ran.stdout
     assert ran.stderr.startswith("Serving on the CPU. The NVIDIA driver in the kernel")

@@ -255,7 +255,7 @@ def test_start_of_what_was_removed_meanwhile(engine: LocalEngine, python_plan: P
     server = engine.launch(python_plan(""))
     ended(engine)
     shutil.rmtree(local_state.directory_of("m").path)
-    with pytest.raises(NotReadyError, match="cannot be read"):
+    with pytest.raises(NotReadyError, match="damaged, or gone"):
         engine.start(server)
 
 

@@ -204,7 +204,7 @@ def main() -> None:
     except KeyboardInterrupt as interrupt:  # before the command had begun
         code = exit_code(interrupt)
     except OSError as error:  # the help could not be written
-        Output().error(TfserveError(f"The output cannot be written: {error.strerror}."))
+        Output().error(TfserveError(f"The output cannot be written: {error.strerror}.", hint="See where stdout goes."))
         code = TfserveError.exit_code
     with suppress(OSError):
         sys.stdout.flush()

@@ -14,13 +14,14 @@ from tfserve.progress import LayerProgress
 
 _DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
 _MEASURED = ("Downloading", "Extracting", "Pushing")
+_SHOWN_CHARACTERS = 100
 
 
 @contextmanager
 def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     """Draws the bars while the block runs, and gives the function that moves them."""
     console = Console(stderr=True)
-    console.print(Text(what))
+    console.print(Text(printable(what)))
     progress = Progress(
         TextColumn("{task.fields[layer]}", markup=False),
         TextColumn("{task.description}", markup=False),
@@ -32,16 +33,18 @@ def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     tasks: dict[str, TaskID] = {}
 
     def move(layer: LayerProgress) -> None:
+        status = printable(layer.status, limit=_SHOWN_CHARACTERS)
         if layer.layer not in tasks:
-            tasks[layer.layer] = progress.add_task(layer.status, total=None, layer=layer.layer)
+            name = printable(layer.layer, limit=_SHOWN_CHARACTERS)
+            tasks[layer.layer] = progress.add_task(status, total=None, layer=name)
         task = tasks[layer.layer]
         if layer.status in _DONE:
             total = progress.tasks[task].total or 1
-            progress.update(task, description=layer.status, total=total, completed=total)
+            progress.update(task, description=status, total=total, completed=total)
         elif layer.status in _MEASURED and layer.current is not None:
-            progress.update(task, description=layer.status, total=layer.total, completed=layer.current)
+            progress.update(task, description=status, total=layer.total, completed=layer.current)
         else:
-            progress.update(task, description=layer.status)
+            progress.update(task, description=status)
 
     with progress:
         yield move

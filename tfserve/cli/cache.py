@@ -37,6 +37,7 @@ def cache(
 
 def _list(output: Output) -> None:
     from tfserve.model_cache import cache_root, cached_models
+    from tfserve.timestamps import rfc3339
 
     models = cached_models()
     if output.json_wanted:
@@ -46,7 +47,7 @@ def _list(output: Output) -> None:
                 "source": model.source,
                 "bytes": model.size,
                 "files": model.files,
-                "created": model.created.isoformat(),
+                "created": rfc3339(model.created),
                 "path": str(model.path),
             }
             for model in models

@@ -39,19 +39,14 @@ def devel(
     pull: Annotated[PullPolicy, typer.Option("--pull", help="When to pull the image.")] = "missing",
 ) -> None:
     """Work in a development container. On a terminal it opens a shell; its exit code is that of what runs there."""
-    from secrets import token_hex
-
-    from tfserve import spec as specs
-    from tfserve.cuda import cuda_of
-    from tfserve.devel import devel_plan
-    from tfserve.engines.choice import ensure_image, require_gpus
+    from tfserve.devel import prepare
+    from tfserve.devel_plan import DevelSpec
     from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_attached import attached
     from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
     from tfserve.images import serving_image
-    from tfserve.launch import choose_port
-    from tfserve.spec import PortRequest
+    from tfserve.spec import PortRequest, parse_host
 
     output = Output()
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -61,26 +56,18 @@ def devel(
         )
     if source is not None and not source.is_dir():
         raise UsageError(f"There is no directory {str(source)!r}.", hint="Give the one that holds the sources.")
-    specs.check_platform(platform)
-    reference = serving_image(image, tag, gpu=gpu, devel=True)
-    address = specs.parse_host(host)
-    request = PortRequest(GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port)
-    engine = DockerEngine(connect())
-    if gpu:
-        require_gpus(engine.facts, cuda_of(reference), output)
-    ensure_image(engine, reference, platform, pull, output)
-    plan = devel_plan(
-        f"devel-{token_hex(3)}",
-        reference,
-        command or (),
-        engine=engine.facts,
-        host=address,
-        grpc_port=choose_port("gRPC", request, address, engine.shares_ports, set(), output),
+    spec = DevelSpec(
+        image=serving_image(image, tag, gpu=gpu, devel=True),
+        command=tuple(command or ()),
         source=None if source is None else source.resolve(),
         platform=platform,
+        host=parse_host(host),
+        grpc_port=PortRequest(GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port),
         gpu=gpu,
         terminal=terminal,
     )
+    engine = DockerEngine(connect())
+    plan = prepare(engine, spec, pull, output)
     with attached(engine.client, plan, terminal=terminal) as container:
         if terminal:
             from tfserve.cli.terminal import interact

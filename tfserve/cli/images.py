@@ -37,6 +37,7 @@ def images(
 
     from tfserve.engines.docker_client import connect
     from tfserve.engines.docker_image_list import list_images
+    from tfserve.timestamps import rfc3339
 
     found = list_images(connect(), reference)
     if json:
@@ -46,7 +47,7 @@ def images(
                 "kind": listed.kind,
                 "id": listed.image.id,
                 "size": listed.image.size,
-                "created": listed.created.isoformat().replace("+00:00", "Z"),
+                "created": rfc3339(listed.created),
                 "platform": listed.image.platform,
                 "models": [model.name for model in listed.models],
             }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tfserve.cli.options import JsonOption
-from tfserve.cli.output import Output
+from tfserve.cli.output import Output, size_text
 
 __all__ = ["pull"]
 
@@ -54,4 +54,4 @@ def pull(
         "platform": pulled.platform,
     }
     seconds = monotonic() - begin
-    output.result(data, f"{pulled.name} is here: {pulled.size / 1e6:,.0f} MB, {pulled.platform}, in {seconds:.1f} s")
+    output.result(data, f"{pulled.name} is here: {size_text(pulled.size)}, {pulled.platform}, in {seconds:.1f} s")

@@ -42,6 +42,7 @@ def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: Js
     """Show how one server does. Its state, its addresses, and its models' versions."""
     from tfserve.engines.lookup import find_server
     from tfserve.status import look_at
+    from tfserve.timestamps import rfc3339
 
     output = Output(json_wanted=json)
     found = look_at(*find_server(name, engine))
@@ -51,7 +52,7 @@ def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: Js
         f"{server.name}: {server.state}, {how}",
         f"  engine   {server.engine}",
         f"  image    {server.image}" if server.image else f"  pid      {server.pid or '-'}",
-        f"  created  {server.created.isoformat(timespec='seconds')}",
+        f"  created  {rfc3339(server.created)}",
         f"  REST     {server.rest_url or '-'}",
         f"  gRPC     {server.grpc_address or '-'}",
         *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
 
 __all__ = ["signature_lines", "signatures_json"]
@@ -23,12 +24,12 @@ def signatures_json(signatures: Mapping[str, Signature]) -> dict[str, Any]:
 
 
 def signature_lines(signatures: Mapping[str, Signature]) -> list[str]:
-    """Signatures for people: one line each, and one for each of its inputs and outputs."""
+    """Signatures for people: one line each, and one for each of its inputs and outputs, whatever their names hold."""
     lines = []
     for name, signature in signatures.items():
-        lines.append(f"  {name}  {signature.method or 'no method'}")
-        tensors = [("in", *pair) for pair in signature.inputs.items()]
-        tensors += [("out", *pair) for pair in signature.outputs.items()]
+        lines.append(f"  {printable(name)}  {printable(signature.method) or 'no method'}")
+        tensors = [("in", printable(key), spec) for key, spec in signature.inputs.items()]
+        tensors += [("out", printable(key), spec) for key, spec in signature.outputs.items()]
         width = max((len(key) for _, key, _ in tensors), default=0)
         lines += [f"    {way:<3}  {key:<{width}}  {spec.dtype}  {_shape(spec)}" for way, key, spec in tensors]
     return lines

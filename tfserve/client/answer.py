@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from tfserve.client.binary import is_encoded_bytes
+from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
-from tfserve.errors import RequestError
 from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
 
@@ -79,9 +80,7 @@ def tabulate(
         reason = "it is nested too deeply"
     except _UnexpectedError as error:
         reason = str(error)
-    raise RequestError(
-        f"The answer is not one that TensorFlow Serving gives to predict: {reason}.", hint="--json shows it as it is."
-    )
+    raise no_answer("predict", reason)
 
 
 _Columns: TypeAlias = list[tuple[str, list[Any]]]
@@ -141,11 +140,7 @@ def _is_batch(tensors: _Columns, specs: _Specs) -> bool:
 
 def _is_named(value: Any) -> bool:
     """Returns whether `value` maps names to tensors; ``{"b64": …}`` is one tensor's value."""
-    return isinstance(value, dict) and not _is_bytes(value)
-
-
-def _is_bytes(value: Any) -> bool:
-    return isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str)
+    return isinstance(value, dict) and not (is_encoded_bytes(value) and isinstance(value["b64"], str))
 
 
 def _only_name(specs: _Specs, default: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfserve.errors import RequestError
+from tfserve.client.failures import no_answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
     try:
         return [[Class(str(label), float(score)) for label, score in row] for row in document["results"]]
     except (LookupError, TypeError, ValueError):
-        raise _no_answer("classify") from None
+        raise no_answer("classify") from None
 
 
 def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
@@ -43,11 +43,7 @@ def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
     try:
         values = np.array(document["results"], np.float32)
     except (LookupError, TypeError, ValueError):
-        raise _no_answer("regress") from None
+        raise no_answer("regress") from None
     if values.shape != (count,):
-        raise _no_answer("regress")
+        raise no_answer("regress")
     return values
-
-
-def _no_answer(verb: str) -> RequestError:
-    return RequestError(f"The answer is not one that TensorFlow Serving gives to {verb}.")

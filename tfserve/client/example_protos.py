@@ -17,6 +17,8 @@ from tfserve.protos import apis_pb2 as apis
 
 __all__ = ["class_results", "input_of", "value_results"]
 
+_FORM = 'A request looks like this: {"examples": [{"age": 31.0, "name": "Ada"}]}'
+
 
 def input_of(document: Mapping[str, Any]) -> apis.Input:
     """Returns the ``Input`` that has the "examples" and the "context" of a request.
@@ -26,7 +28,7 @@ def input_of(document: Mapping[str, Any]) -> apis.Input:
     """
     examples = document.get("examples")
     if not isinstance(examples, list) or not examples:
-        raise UsageError('The request needs "examples", a list with something in it.')
+        raise UsageError('The request needs "examples", a list with something in it.', hint=_FORM)
     serialized = [_example(example).SerializeToString() for example in examples]
     if "context" not in document:
         return apis.Input(example_list=apis.ExampleList(examples=serialized))
@@ -49,7 +51,7 @@ def value_results(response: apis.RegressionResponse) -> dict[str, Any]:
 
 def _example(features: Any) -> apis.Example:
     if not isinstance(features, dict):
-        raise UsageError(f"{shown(features)} is not an example: an object of features by name.")
+        raise UsageError(f"{shown(features)} is not an example: an object of features by name.", hint=_FORM)
     example = apis.Example()
     for name, content in features.items():
         values = decoded(content if isinstance(content, list) else [content])
@@ -67,10 +69,16 @@ def _fill(feature: apis.Feature, values: list[Any], name: str) -> None:
         try:
             feature.int64_list.value.extend(map(int, values))  # a bool is one too
         except ValueError:
-            raise UsageError(f"The feature {printable(name)} holds an integer of more than 64 bits.") from None
+            raise UsageError(
+                f"The feature {printable(name)} holds an integer of more than 64 bits.",
+                hint="Write it as a number with a point, or as text.",
+            ) from None
     elif all(isinstance(value, float) for value in values):
         feature.float_list.value.extend(values)
     elif all(isinstance(value, (str, bytes)) for value in values):
         feature.bytes_list.value.extend(encoded_text(value, name) for value in values)
     else:
-        raise UsageError(f"The feature {printable(name)} has to hold integers, numbers or text, all of one kind.")
+        raise UsageError(
+            f"The feature {printable(name)} has to hold integers, numbers or text, all of one kind.",
+            hint='1 is an integer, 1.0 a number, "1" text.',
+        )

@@ -7,13 +7,13 @@ which kind: a whole number is an int64, one with a point a float, everything els
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tfserve.client.binary import encode_bytes
 from tfserve.client.failures import RefusedError
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.json_document import read_json
@@ -154,7 +154,7 @@ def _plain(value: Any, name: str) -> Value:
     if isinstance(value, (list, tuple)):
         return [_plain(item, name) for item in value]
     if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode("ascii")}
+        return encode_bytes(value)
     if not isinstance(value, (int, float, str)):
         raise UsageError(
             f"The feature {printable(name)} holds {shown(value)}.", hint="It takes int, float, bool, str and bytes."

@@ -22,14 +22,18 @@ __all__ = [
     "NotListeningError",
     "RefusedError",
     "TimedOutError",
+    "dropped",
     "failure",
     "malformed",
+    "no_answer",
+    "not_listening",
     "redirected",
     "refusal",
     "refused",
     "shown_url",
     "timed_out",
     "too_large",
+    "unknown_host",
 ]
 
 _NOT_REST = "Is this the REST port of a TensorFlow Serving server? REST is 8501 by default; 8500 is gRPC."
@@ -77,6 +81,30 @@ def shown_url(url: str) -> str:
     return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 
+def not_listening(url: str) -> NotListeningError:
+    """Returns the error for an address that refuses connections."""
+    return NotListeningError(
+        f"Nothing listens at {shown_url(url)}.",
+        hint="Is the server running, and has it loaded its model? tfserve ps tells.",
+    )
+
+
+def dropped(url: str) -> DroppedError:
+    """Returns the error for a connection that ended before the answer did."""
+    return DroppedError(
+        f"The server at {shown_url(url)} closed the connection before it had answered.",
+        hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
+    )
+
+
+def unknown_host(url: str, reason: str | None = None) -> RequestError:
+    """Returns the error for a name that leads to no address; `reason` is the system's, if it gives one."""
+    why = f": {printable(reason)}" if reason else ""
+    return RequestError(
+        f"The host of {shown_url(url)} is not known{why}.", hint="Is the name right, and can this machine look it up?"
+    )
+
+
 def timed_out(url: str, seconds: float) -> TimedOutError:
     """Returns the error for an answer that was not complete after `seconds`."""
     return TimedOutError(
@@ -97,6 +125,14 @@ def malformed(url: str, what: str) -> RequestError:
     """Returns the error for an answer that no TensorFlow Serving gives; `what` says what is wrong with it."""
     return RequestError(
         f"The server at {shown_url(url)} did not answer as TensorFlow Serving does: {what}.", hint=_NOT_REST
+    )
+
+
+def no_answer(verb: str, why: str | None = None) -> RequestError:
+    """Returns the error for JSON that is not the answer to `verb`, such as ``predict``; `why` says what is wrong."""
+    return RequestError(
+        f"The answer is not one that TensorFlow Serving gives to {verb}{f': {why}' if why else ''}.",
+        hint="tfserve predict, classify and regress show it as it is with --json.",
     )
 
 
@@ -156,11 +192,9 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
 
     where = shown_url(url)
     if caused_by(ConnectionRefusedError):
-        return NotListeningError(
-            f"Nothing listens at {where}.", hint="Is the server running, and has it loaded its model? tfserve ps tells."
-        )
+        return not_listening(url)
     if unknown := caused_by(socket.gaierror):
-        return RequestError(f"The host of {where} is not known: {printable(str(unknown.args[-1]))}.")
+        return unknown_host(url, str(unknown.args[-1]))
     if refused := caused_by(ssl.SSLError):
         return RequestError(
             f"No secure connection to {where}: {printable(str(refused.args[-1]))}.",
@@ -171,10 +205,7 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
     if caused_by(ConnectionError, http.client.IncompleteRead) or any(
         isinstance(cause, OSError) and cause.errno == errno.EPIPE for cause in causes
     ):
-        return DroppedError(
-            f"The server at {where} closed the connection before it had answered.",
-            hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
-        )
+        return dropped(url)
     if caused_by(http.client.HTTPException):
         return malformed(url, "it does not speak HTTP")
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)

@@ -32,5 +32,7 @@ def read_bounded(source: str | BinaryIO, limit: int, *, what: str, hint: str) ->
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(f"{what} cannot be read: {reason}.", hint=hint) from None
     if len(content) > limit:
-        raise UsageError(f"{what} is larger than {limit // 2**20} MiB.")
+        raise UsageError(
+            f"{what} is larger than {limit // 2**20} MiB.", hint="No request can hold more: give less at once."
+        )
     return content

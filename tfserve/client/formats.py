@@ -17,6 +17,7 @@ from tfserve.saved_model import Signature
 
 __all__ = [
     "DEFAULT_SIGNATURE",
+    "REQUEST_HINT",
     "Format",
     "batch_size",
     "check_row",
@@ -28,6 +29,7 @@ __all__ = [
 Format = Literal["row", "column"]
 
 DEFAULT_SIGNATURE = "serving_default"
+REQUEST_HINT = 'A request looks like this: {"instances": [1.0, 2.0, 5.0]}'
 
 
 def batch_size(tensor: Value) -> int | None:

@@ -17,10 +17,12 @@ from google.protobuf.message import DecodeError, Message
 
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
+from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT
 from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
 from tfserve.client.signature_choice import choose_signature
-from tfserve.defaults import Api
+from tfserve.defaults import GRPC_PORT, Api
 from tfserve.errors import UsageError
+from tfserve.ports import in_url
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
 from tfserve.saved_model import Signature, public_signatures
@@ -103,7 +105,7 @@ class GrpcClient:
         document = _parsed(body)
         name = document.get("signature_name", "")
         if not isinstance(name, str):
-            raise UsageError('"signature_name" is not a string.')
+            raise UsageError('"signature_name" is not a string.', hint="tfserve metadata lists the signatures.")
         begin = time.perf_counter()
         if verb == "predict":
             answer = self._predict_json(model, document, name, version, label)
@@ -134,13 +136,16 @@ class GrpcClient:
 
         size = sum(array.nbytes for array in arrays.values())
         if size > _MAX_TENSOR_BYTES:
-            raise UsageError(f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.")
+            raise UsageError(
+                f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.",
+                hint="Ask for fewer instances at once.",
+            )
         request = apis.PredictRequest(model_spec=_model_spec(model, signature_name, version, label))
         for name, array in arrays.items():
             request.inputs[name].MergeFromString(to_proto_content(array))
         response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
         if response.outputs.keys() != signature.outputs.keys():
-            raise StaleSignatureError("The server answers with other outputs than its signature has.")
+            raise StaleSignatureError("other outputs")
         try:
             return {name: to_array(response.outputs[name]) for name in signature.outputs}
         except MalformedTensorError as error:
@@ -163,7 +168,6 @@ class GrpcClient:
     def _predict_json(
         self, model: str, document: Mapping[str, Any], name: str, version: int | None, label: str | None
     ) -> dict[str, Any]:
-        from tfserve.client.formats import DEFAULT_SIGNATURE
         from tfserve.client.json_arrays import read_inputs, tell_outputs
 
         signatures = self.metadata(model, version=version, label=label).signatures
@@ -205,7 +209,7 @@ def _open(url: str) -> Any:
 
     parts = urlsplit(url)
     host = parts.hostname or ""
-    target = f"{f'[{host}]' if ':' in host else host}:{parts.port or 8500}"
+    target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
     options = [
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
@@ -231,7 +235,9 @@ def _model_spec(model: str, signature_name: str, version: int | None, label: str
         if label is not None:
             spec.version_label = label
     except UnicodeEncodeError:
-        raise UsageError("A name is not valid Unicode, which gRPC needs.") from None
+        raise UsageError(
+            "A name is not valid Unicode, which gRPC needs.", hint="Ask over REST, or give the model another name."
+        ) from None
     return spec
 
 
@@ -243,7 +249,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise UsageError("The request is not a JSON object.")
+        raise UsageError("The request is not a JSON object.", hint=REQUEST_HINT)
     return document
 
 

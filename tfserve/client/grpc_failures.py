@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfserve.client.failures import DroppedError, NotListeningError, refused, shown_url, timed_out
+from tfserve.client.failures import dropped, not_listening, refused, shown_url, timed_out, unknown_host
 from tfserve.errors import RequestError
 from tfserve.printable import printable
 
@@ -26,7 +26,6 @@ _HTTP_STATUS = {
     "UNAVAILABLE": 503,
 }
 _BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "cancelling", "transport", "endpoint")
-_NOT_GRPC = "Is this the gRPC port of a TensorFlow Serving server? gRPC is 8500 by default; 8501 is REST."
 
 
 def call_failure(error: Any, url: str, seconds: float) -> RequestError:
@@ -43,25 +42,30 @@ def call_failure(error: Any, url: str, seconds: float) -> RequestError:
     if code == "UNAVAILABLE":
         return _unavailable(details, url)
     if code in ("INTERNAL", "UNKNOWN", "UNIMPLEMENTED") and ("http" in details.lower() or "content-type" in details):
-        return RequestError(f"The server at {shown_url(url)} does not speak gRPC.", hint=_NOT_GRPC)
+        return _not_grpc(url)
     return refused(_HTTP_STATUS.get(code, 500), details)
 
 
 def _unavailable(details: str, url: str) -> RequestError:
-    where, told = shown_url(url), details.lower()
+    told = details.lower()
     if "http1.x" in told or "http2 server" in told or "settings frame" in told:
-        return RequestError(f"The server at {where} does not speak gRPC.", hint=_NOT_GRPC)
+        return _not_grpc(url)
     if "connection refused" in told:
-        return NotListeningError(
-            f"Nothing listens at {where}.", hint="Is the server running, and has it loaded its model? tfserve ps tells."
-        )
+        return not_listening(url)
     if "dns" in told or "name resolution" in told:
-        return RequestError(f"The host of {where} is not known.")
+        return unknown_host(url)
     if "handshake" in told or "ssl" in told:
-        return RequestError(f"No secure connection to {where}: {printable(details, limit=300)}")
+        return RequestError(
+            f"No secure connection to {shown_url(url)}: {printable(details, limit=300)}",
+            hint="A server without --ssl_config_file speaks no TLS: leave https:// out.",
+        )
     if not any(sign in told for sign in _BROKEN):
         return refused(503, details)
-    return DroppedError(
-        f"The server at {where} closed the connection before it had answered.",
-        hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
+    return dropped(url)
+
+
+def _not_grpc(url: str) -> RequestError:
+    return RequestError(
+        f"The server at {shown_url(url)} does not speak gRPC.",
+        hint="Is this the gRPC port of a TensorFlow Serving server? gRPC is 8500 by default; 8501 is REST.",
     )

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from tfserve.client.arrays import bytes_array, dtype_of, input_arrays
+from tfserve.client.binary import encode_bytes, is_encoded_bytes
 from tfserve.client.failures import malformed
-from tfserve.client.formats import DEFAULT_SIGNATURE, Format
+from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT, Format
 from tfserve.client.values import Value, is_sendable
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.dtypes import Array, data_type
@@ -28,7 +29,17 @@ _JSON_TYPES: dict[str, type | tuple[type, ...]] = {"f": float, "i": int, "u": in
 
 
 class StaleSignatureError(RequestError):
-    """The answer does not have the types or outputs of the signature that was thought to be asked."""
+    """The answer does not have the types or outputs of the signature that was thought to be asked.
+
+    Args:
+        what: what it has instead.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The server answers with {what} than its signature has.",
+            hint="The model was replaced: ask again.",
+        )
 
 
 def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
@@ -38,7 +49,7 @@ def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
         UsageError: one has a type that REST does not carry.
     """
     document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
-    document["inputs"] = {name: _told(array, _base64) for name, array in arrays.items()}
+    document["inputs"] = {name: _told(array, encode_bytes) for name, array in arrays.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -61,7 +72,7 @@ def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) ->
     if len(known) == 1 and not (isinstance(outputs, dict) and outputs.keys() == known.keys()):
         outputs = {next(iter(known)): outputs}
     if not isinstance(outputs, dict) or outputs.keys() != known.keys():
-        raise StaleSignatureError("The server answers with other outputs than its signature has.")
+        raise StaleSignatureError("other outputs")
     try:
         return {name: _read(name, outputs[name], known[name].dtype) for name in known}
     except (UsageError, ValueError, TypeError, OverflowError):
@@ -75,12 +86,12 @@ def read_inputs(document: Mapping[str, Any], signature: Signature) -> tuple[dict
         UsageError: it has none, or they do not fit `signature`.
     """
     if ("instances" in document) == ("inputs" in document):
-        raise UsageError('The request needs "instances" for rows, or "inputs" for columns.')
+        raise UsageError('The request needs "instances" for rows, or "inputs" for columns.', hint=REQUEST_HINT)
     if "inputs" in document:
         given, format_ = document["inputs"], "column"
     else:
         given, format_ = _columns(document["instances"]), "row"
-    named = isinstance(given, dict) and not _is_base64(given)
+    named = isinstance(given, dict) and not is_encoded_bytes(given)
     tensors = {name: decoded(value) for name, value in given.items()} if named else decoded(given)
     return input_arrays(tensors, signature), "row" if format_ == "row" else "column"
 
@@ -123,19 +134,11 @@ def _widened(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def _base64(content: bytes) -> Value:
-    return {"b64": base64.b64encode(content).decode("ascii")}
-
-
 def _text(content: bytes) -> Value:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        return _base64(content)
-
-
-def _is_base64(value: Any) -> bool:
-    return isinstance(value, dict) and list(value) == ["b64"]
+        return encode_bytes(content)
 
 
 def _read(name: str, value: Value, dtype_name: str) -> Array:
@@ -144,7 +147,7 @@ def _read(name: str, value: Value, dtype_name: str) -> Array:
     while isinstance(first, list) and first:
         first = first[0]
     if not isinstance(first, list) and not _is_of_kind(first, dtype.kind):
-        raise StaleSignatureError("The server answers with another type than its signature has.")
+        raise StaleSignatureError("another type")
     return bytes_array(decoded(value), name) if dtype.kind == "O" else np.array(value, dtype)
 
 
@@ -158,21 +161,23 @@ def decoded(value: Value) -> Value:
     """Returns nested lists with the bytes that are told in base64."""
     if isinstance(value, list):
         return [decoded(item) for item in value]
-    if not _is_base64(value):
+    if not is_encoded_bytes(value):
         return value
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, TypeError, ValueError):
-        raise UsageError('"b64" is followed by something that is not base64.') from None
+        raise UsageError(
+            '"b64" is followed by something that is not base64.', hint='Encode the bytes: {"b64": "AAEC"}'
+        ) from None
 
 
 def _columns(instances: Any) -> Any:
     """Returns what the rows of a request are by column."""
     if not isinstance(instances, list) or not instances:
-        raise UsageError('"instances" is not a list with something in it.')
-    if not isinstance(instances[0], dict) or _is_base64(instances[0]):
+        raise UsageError('"instances" is not a list with something in it.', hint=REQUEST_HINT)
+    if not isinstance(instances[0], dict) or is_encoded_bytes(instances[0]):
         return instances
     names = instances[0].keys()
     if any(not isinstance(instance, dict) or instance.keys() != names for instance in instances):
-        raise UsageError("The instances do not all have the same inputs.")
+        raise UsageError("The instances do not all have the same inputs.", hint="Give each the same names.")
     return {name: [instance[name] for instance in instances] for name in names}

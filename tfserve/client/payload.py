@@ -17,6 +17,7 @@ from tfserve.client.failures import RefusedError
 from tfserve.client.files import read_bounded
 from tfserve.client.formats import (
     DEFAULT_SIGNATURE,
+    REQUEST_HINT,
     Format,
     batch_size,
     check_row,
@@ -87,7 +88,8 @@ def build_request(
         raise example_signature_error(name, signature, signatures)
     if not signature.inputs:
         raise UsageError(
-            f"The signature {name!r} has no inputs, so TensorFlow Serving cannot be asked for it over REST."
+            f"The signature {name!r} has no inputs, so TensorFlow Serving cannot be asked for it over REST.",
+            hint="Choose another with --signature NAME; tfserve metadata lists them.",
         )
     try:
         if rows:
@@ -142,13 +144,13 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
     try:
         document = json.loads(body.decode("utf-8"), parse_int=float)  # an int may have too many digits for Python
     except UnicodeDecodeError:
-        raise UsageError(f"{what} is not JSON: it is not UTF-8.") from None
+        raise UsageError(f"{what} is not JSON: it is not UTF-8.", hint="Save it as UTF-8.") from None
     except RecursionError:
         raise UsageError(f"{what} is nested too deeply.") from None
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{what} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).",
-            hint='A request looks like this: {"instances": [1.0, 2.0, 5.0]}',
+            hint=REQUEST_HINT,
         ) from None
     if not isinstance(document, dict):
         raise UsageError(

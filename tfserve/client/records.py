@@ -10,15 +10,15 @@ from tfserve.client.files import read_bounded
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
 
-__all__ = ["JSON_LINES", "is_csv", "is_json_lines", "read_csv", "read_json_lines"]
+__all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines"]
 
-JSON_LINES = (".jsonl", ".ndjson")
+_JSON_LINES = (".jsonl", ".ndjson")
 _MAX_BYTES = 2**30
 
 
 def is_json_lines(source: str) -> bool:
     """Returns whether the name of a file says that it holds JSON lines."""
-    return PurePath(source).suffix.lower() in JSON_LINES
+    return PurePath(source).suffix.lower() in _JSON_LINES
 
 
 def is_csv(source: str) -> bool:
@@ -39,7 +39,9 @@ def read_json_lines(source: str) -> list[Any]:
                 documents.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
-                raise UsageError(f"Line {number} of {shown(source)} is not JSON: {reason}.") from None
+                raise UsageError(
+                    f"Line {number} of {shown(source)} is not JSON: {reason}.", hint="Each line is a JSON document."
+                ) from None
     return documents or _nothing(source)
 
 
@@ -57,17 +59,22 @@ def read_csv(source: str) -> list[dict[str, str]]:
         lines = csv.reader(io.StringIO(_text(source), newline=""), strict=True)
         names = next(lines, [])
         if len(set(names)) < len(names):
-            raise UsageError(f"The first line of {shown(source)} names a column twice.")
+            raise UsageError(
+                f"The first line of {shown(source)} names a column twice.", hint="Give each column a name of its own."
+            )
         for cells in lines:
             if not cells:
                 continue
             if len(cells) != len(names):
                 raise UsageError(
-                    f"Line {lines.line_num} of {shown(source)} has {len(cells)} cells, the first line {len(names)}."
+                    f"Line {lines.line_num} of {shown(source)} has {len(cells)} cells, the first line {len(names)}.",
+                    hint="A cell that holds a comma needs quotes around it.",
                 )
             rows.append({name: cell for name, cell in zip(names, cells, strict=True) if cell})
     except csv.Error as error:
-        raise UsageError(f"{shown(source)} is not CSV: {error}.") from None
+        raise UsageError(
+            f"{shown(source)} is not CSV: {error}.", hint="Separate cells by commas, and quote with double quotes."
+        ) from None
     return rows or _nothing(source)
 
 
@@ -77,8 +84,8 @@ def _text(source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{what} is not UTF-8.") from None
+        raise UsageError(f"{what} is not UTF-8.", hint="Save it as UTF-8.") from None
 
 
 def _nothing(source: str) -> list[Any]:
-    raise UsageError(f"There is nothing to ask in {shown(source)}.")
+    raise UsageError(f"There is nothing to ask in {shown(source)}.", hint="Put one record on each line of it.")

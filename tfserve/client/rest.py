@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InferenceResponse",
-    "ModelMetadata",
     "RestClient",
     "Verb",
-    "VersionStatus",
     "base_url",
     "check_timeout",
     "model_path",
@@ -249,5 +247,5 @@ def _segment(text: str, what: str) -> str:
     except UnicodeEncodeError:
         encoded = ""
     if encoded in ("", ".", ".."):  # the dots would be taken as steps in the path
-        raise UsageError(f"{text!r} cannot be a {what}.")
+        raise UsageError(f"{text!r} cannot be a {what}.", hint="tfserve status shows what a server serves.")
     return encoded

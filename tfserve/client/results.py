@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfserve.client.answer import Table, tabulate
+from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.rest import Verb
-from tfserve.errors import RequestError
 from tfserve.printable import printable
 
 __all__ = ["tabulate_results"]
@@ -31,9 +31,7 @@ def tabulate_results(verb: Verb, document: Mapping[str, Any], *, request: bytes)
     except (TypeError, ValueError):
         answers = []
     if not answers:
-        raise RequestError(
-            f"The answer is not one that TensorFlow Serving gives to {verb}.", hint="--json shows it as it is."
-        )
+        raise no_answer(verb)
     return tabulate({"predictions": answers}, request=_instances(request))
 
 

@@ -60,26 +60,9 @@ def smallest_request(signature: Signature, name: str) -> PredictRequest:
     content: dict[str, str] = {}
     left = MAX_BODY_BYTES
     for key, spec in signature.inputs.items():
-        if not is_sendable(spec.dtype):
-            raise NothingToAskError(
-                f"TensorFlow Serving takes no {printable(spec.dtype)} over REST.",
-                hint=_HINT,
-                details=describe_inputs(signature),
-            )
-        if spec.shape is not None and 0 in spec.shape[:-1]:
-            raise NothingToAskError(
-                f"JSON cannot tell the shape of an empty tensor such as {printable(key)}: {shape_text(spec.shape)}.",
-                hint=_HINT,
-                details=describe_inputs(signature),
-            )
         left -= _size(spec)
-        if left < 0:
-            raise NothingToAskError(
-                f"Even the smallest request has more than {MAX_BODY_BYTES // 2**20} MiB: "
-                f"{printable(key)} has the shape {shape_text(spec.shape)}.",
-                hint=_HINT,
-                details=describe_inputs(signature),
-            )
+        if problem := _problem(printable(key), spec, left):
+            raise NothingToAskError(problem, hint=_HINT, details=describe_inputs(signature))
         content[key] = _zeros(spec)
     if len(content) == 1:
         inputs = next(iter(content.values()))
@@ -92,6 +75,20 @@ def smallest_request(signature: Signature, name: str) -> PredictRequest:
         signature_name=name,
         instances=1 if batched else None,
     )
+
+
+def _problem(name: str, spec: TensorSpec, left: int) -> str | None:
+    """Returns why a request cannot have the input `name`, beside which `left` bytes are left for others."""
+    if not is_sendable(spec.dtype):
+        return f"TensorFlow Serving takes no {printable(spec.dtype)} over REST."
+    if spec.shape is not None and 0 in spec.shape[:-1]:
+        return f"JSON cannot tell the shape of an empty tensor such as {name}: {shape_text(spec.shape)}."
+    if left < 0:
+        return (
+            f"Even the smallest request has more than {MAX_BODY_BYTES // 2**20} MiB: {name} has the shape "
+            f"{shape_text(spec.shape)}."
+        )
+    return None
 
 
 def _sizes(spec: TensorSpec) -> list[int]:

@@ -6,13 +6,13 @@ Which types REST carries, and that whole numbers have to be written without a po
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shlex
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from tfserve.client.binary import encode_bytes, is_encoded_bytes
 from tfserve.client.files import read_bounded
 from tfserve.errors import UsageError
 
@@ -176,7 +176,7 @@ def _strings(text: str) -> Value:
     if text.startswith("@"):
         hint = f"@ stands before a file; for the text itself put it into a list: {_as_list(text)}"
         content = read_bounded(text[1:], _MAX_FILE_BYTES, what=f"The file {shown(text[1:])}", hint=hint)
-        return {"b64": base64.b64encode(content).decode("ascii")}
+        return encode_bytes(content)
     if not text.startswith("["):
         return _string(text)
     try:
@@ -192,7 +192,7 @@ def _strings(text: str) -> Value:
 def _list_string(leaf: Value) -> Value:
     if isinstance(leaf, str):
         return _string(leaf)
-    if isinstance(leaf, dict) and list(leaf) == ["b64"] and isinstance(leaf["b64"], str) and leaf["b64"].isascii():
+    if is_encoded_bytes(leaf) and isinstance(leaf["b64"], str) and leaf["b64"].isascii():
         return leaf
     raise UsageError(f"{shown(leaf)} is not a string, as DT_STRING needs.", hint='Write it with quotes: \'["1", "2"]\'')
 
@@ -205,7 +205,7 @@ def _string(text: str) -> Value:
             original = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
         except UnicodeEncodeError:
             raise UsageError(f"{shown(text)} is not valid Unicode.", hint="Give bytes as a file: @FILE") from None
-        return {"b64": base64.b64encode(original).decode("ascii")}
+        return encode_bytes(original)
     return text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_checks, docker_serves
-from tfserve.doctor.facts import gather
+from tfserve.doctor.gather import gather
 from tfserve.doctor.gpu import gpu_checks
 from tfserve.doctor.machine import local_serves, machine_checks
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfserve.cuda import cuda_of
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import EngineAnswer, Facts
+from tfserve.engine_facts import NVIDIA_RUNTIME
 from tfserve.gpu import Gpu
 from tfserve.gpu_links import (
     HOOK,
@@ -82,7 +83,7 @@ def _runtime(facts: Facts) -> Check:
     if not isinstance(facts.engine, EngineAnswer):
         return Check("nvidia-runtime", "skip", "The Docker Engine does not answer.")
     engine = facts.engine.facts
-    if "nvidia" in engine.runtimes:
+    if NVIDIA_RUNTIME in engine.runtimes:
         return Check("nvidia-runtime", "ok", "The engine lists the runtime nvidia.")
     if engine.offers_gpus or (engine.host is None and HOOK in facts.gpus.programs):
         return Check("nvidia-runtime", "ok", "The engine does not list the runtime nvidia, but takes device requests.")

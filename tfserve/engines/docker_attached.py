@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker import container_arguments
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.engines.docker_refusals import launch_errors
+from tfserve.engines.docker_refusals import SHARE_HINT, is_unseen_mount, launch_errors
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.plan import LaunchPlan
@@ -116,11 +116,10 @@ def _start_errors(plan: LaunchPlan) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         text = explanation(error)
-        if "bind source path does not exist" in text or "mounts denied" in text:
+        if is_unseen_mount(text):
             raise UsageError(
                 f"The Docker Engine does not see {plan.mounts[0].source!r}.",
-                hint="On another machine the sources have to be there too; in Docker Desktop, share the directory "
-                "(Settings, Resources, File sharing).",
+                hint=f"On another machine the sources have to be there too; {SHARE_HINT}",
                 details=text,
             ) from error
         command = plan.command[0] if plan.command else "its own command"

@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tfserve.engines.local_runtime import how_to_serve
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
+    "LOG_HINT",
     "connect",
     "docker_errors",
     "endpoint",
     "explanation",
     "how_to_start",
     "is_configured",
-    "reason",
     "remote_host",
 ]
 
+LOG_HINT = "The engine's own log says more: journalctl -u docker"
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -95,9 +96,7 @@ def docker_errors() -> Iterator[None]:
             hint="Somebody removed it. tfserve ps lists what there is.",
         ) from error
     except docker.errors.APIError as error:
-        raise TfserveError(
-            f"Docker Engine refused: {explanation(error)}.", hint="Its own log says more: journalctl -u docker"
-        ) from error
+        raise TfserveError(f"Docker Engine refused: {explanation(error)}.", hint=LOG_HINT) from error
     except (
         docker.errors.StreamParseError,  # an answer that ends in the middle
         requests.exceptions.RequestException,
@@ -161,14 +160,3 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         hint=how_to_start(),
         details=why,
     )
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
-    words = str(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            words = cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return words

@@ -8,14 +8,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.errors import ImageError
+from tfserve.errors import ImageError, NameTakenError
 from tfserve.images import OFFICIAL_PLATFORM, ImageReference
 from tfserve.progress import LayerProgress
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["Image", "check_published", "disk_full", "find_image", "name_image", "pull_image", "report"]
+__all__ = [
+    "Image",
+    "check_published",
+    "disk_full",
+    "find_image",
+    "made_image",
+    "name_image",
+    "pull_image",
+    "refuse_taken_name",
+    "report",
+]
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,30 @@ def name_image(client: APIClient, image: str, reference: ImageReference) -> None
     if before["Id"] != image and len(before["RepoTags"]) == 1:
         with suppress(docker.errors.APIError):  # it is used
             client.remove_image(before["Id"])
+
+
+def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
+    """Refuses to make an image whose name another one has.
+
+    Raises:
+        NameTakenError: there is one.
+    """
+    if find_image(client, reference) is not None:
+        raise NameTakenError(
+            f"There is an image {reference} already.", hint="Choose another --image, or take its place with --force."
+        )
+
+
+def made_image(client: APIClient, reference: ImageReference) -> Image:
+    """Finds an image that has just been made.
+
+    Raises:
+        ImageError: it is gone.
+    """
+    image = find_image(client, reference)
+    if image is None:
+        raise ImageError(f"{reference} was made, and is gone.", hint="Somebody removed it. Make it again.")
+    return image
 
 
 def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:

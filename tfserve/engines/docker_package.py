@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfserve.engines.docker_client import docker_errors, explanation
+from tfserve.engines.docker_client import LOG_HINT, docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError
 from tfserve.images import ImageReference
@@ -106,6 +106,4 @@ def _make_errors(image: ImageReference) -> Iterator[None]:
         text = explanation(error)
         if "no space left" in text.lower():
             raise disk_full(f"{image} was not made", text) from error
-        raise ImageError(
-            f"The engine could not make {image}.", hint="Its own log says more: journalctl -u docker", details=text
-        ) from error
+        raise ImageError(f"The engine could not make {image}.", hint=LOG_HINT, details=text) from error

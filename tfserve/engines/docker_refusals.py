@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server, name_taken, ports_taken
-from tfserve.engines.docker_client import explanation
+from tfserve.engines.docker_client import LOG_HINT, explanation
 from tfserve.errors import ImageError, NotReadyError, SavedModelError, UsageError
 
 if TYPE_CHECKING:
     from tfserve.plan import LaunchPlan
 
-__all__ = ["launch_errors"]
+__all__ = ["SHARE_HINT", "is_unseen_mount", "launch_errors"]
+
+SHARE_HINT = "in Docker Desktop, share the directory (Settings, Resources, File sharing)."
 
 
 @contextmanager
@@ -48,13 +50,18 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
             ) from error
         if server.gpu and (refusal := gpu_refusal(text, host)):
             raise refusal from error
-        if "bind source path does not exist" in lowered or "mounts denied" in lowered:
+        if is_unseen_mount(text):
             raise SavedModelError(
                 "The Docker Engine does not see the model's directory, or a file of a flag.",
-                hint="On another machine they have to be there too; in Docker Desktop, share the directory "
-                "(Settings, Resources, File sharing).",
+                hint=f"On another machine they have to be there too; {SHARE_HINT}",
                 details=text,
             ) from error
         if diagnosis := recognise([text], None):  # such as a program for another CPU
             raise NotReadyError(diagnosis.cause, hint=diagnosis.hint, details=text, doctor=diagnosis.doctor) from error
-        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.") from error
+        raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.", hint=LOG_HINT) from error
+
+
+def is_unseen_mount(text: str) -> bool:
+    """Whether the engine's words mean that it does not see a directory that a container should have."""
+    lowered = text.lower()
+    return "bind source path does not exist" in lowered or "mounts denied" in lowered

@@ -35,6 +35,14 @@ _EXIT_SECONDS = 1.0
 _ASIDE = ".replaced-"
 
 
+def _without_record(directory: ServerDirectory) -> NotReadyError:
+    name = directory.path.name
+    return NotReadyError(
+        f"The record of the server {name!r} is damaged, or gone.",
+        hint=f"See whether it is still there: tfserve ps   then remove it: tfserve rm --force {name}",
+    )
+
+
 class LocalEngine:
     """Runs servers as processes of the invoking user."""
 
@@ -195,7 +203,7 @@ class LocalEngine:
         """Starts the process; `secrets` are not in its record, so that a later start takes those of its environment."""
         record = directory.read()
         if record is None:
-            raise NotReadyError(f"The record of the server {directory.path.name!r} cannot be read.")
+            raise _without_record(directory)
         with ExitStack() as descriptors:
             with local_state.state_errors(directory.path):
                 log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
@@ -216,7 +224,10 @@ class LocalEngine:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise NotReadyError(f"{record.plan.command[0]!r} could not be started: {error.strerror}.") from error
+                raise NotReadyError(
+                    f"{record.plan.command[0]!r} could not be started: {error.strerror}.",
+                    hint="What of this machine is ready, and what is not: tfserve doctor",
+                ) from error
             directory.note_pid(lock, process.pid)
         self._children[process.pid] = process
         try:
@@ -227,7 +238,7 @@ class LocalEngine:
             raise
         server = self._server(directory)
         if server is None:
-            raise NotReadyError(f"The record of the server {directory.path.name!r} is gone.")
+            raise _without_record(directory)
         return server
 
     def _server(self, directory: ServerDirectory) -> Server | None:
@@ -290,7 +301,9 @@ class LocalEngine:
                 pass
             except PermissionError as error:
                 raise EngineUnavailableError(
-                    f"The process {pid} of {directory.path.name!r} belongs to another user."
+                    f"The process {pid} of {directory.path.name!r} belongs to another user.",
+                    hint="Let that user stop it, or root.",
+                    doctor=False,
                 ) from error
             deadline = time.monotonic() + seconds
             while directory.is_alive() and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tfserve.server_log import timestamp
+from tfserve.timestamps import rfc3339
 
 __all__ = ["read_log"]
 
@@ -58,7 +59,7 @@ def _dated(lines: Iterable[str]) -> Iterator[tuple[datetime, str]]:
 
 
 def _stamped(when: datetime, line: str, timestamps: bool) -> str:
-    return f"{when.isoformat(timespec='microseconds').replace('+00:00', 'Z')} {line}" if timestamps else line
+    return f"{rfc3339(when, 'microseconds')} {line}" if timestamps else line
 
 
 def _follow(file: Iterable[str], more: Callable[[], bool]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.plan import Binary
 
-__all__ = ["INSTALL", "find_binary", "how_to_serve", "is_installed", "missing"]
+__all__ = ["INSTALL", "OFFICIAL", "find_binary", "how_to_serve", "is_installed", "missing"]
 
 OFFICIAL = "tensorflow_model_server"
 INSTALL = "pip install 'tfserve[local]'"

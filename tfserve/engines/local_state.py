@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.base import name_taken
 from tfserve.errors import EngineUnavailableError
+from tfserve.xdg import base_directory
 
 if TYPE_CHECKING:
     from tfserve.mounts import Mount
     from tfserve.plan import LaunchPlan
 
-__all__ = ["ServerDirectory", "create", "directories", "directory_of", "servers_root"]
+__all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
 _SET = "Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state"
@@ -47,16 +48,13 @@ class Record:
 def servers_root() -> Path:
     """The directory of all local servers, under ``$XDG_STATE_HOME``.
 
-    Source: https://specifications.freedesktop.org/basedir-spec/latest/
-
     Raises:
         EngineUnavailableError: it is not said where that is, and this user has no home.
     """
-    configured = os.environ.get("XDG_STATE_HOME", "")
-    state = configured if os.path.isabs(configured) else os.path.expanduser("~/.local/state")  # noqa: PTH111, PTH117
-    if not os.path.isabs(state):  # noqa: PTH117 - Path would raise where there is no home
+    state = base_directory("XDG_STATE_HOME", ".local/state")
+    if state is None:
         raise EngineUnavailableError("The local engine has no place for its state: this user has no home.", hint=_SET)
-    return Path(state) / "tfserve" / "servers"
+    return state / "tfserve" / "servers"
 
 
 def directory_of(name: str) -> ServerDirectory:

@@ -3,17 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfserve.devel import devel_plan
+from tfserve.devel_plan import DevelSpec, devel_plan
 from tfserve.engine_facts import EngineFacts
 from tfserve.images import serving_image
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
+from tfserve.spec import PortRequest
 
 IMAGE = serving_image(devel=True)
 
 
-def plan(**changes: Any) -> LaunchPlan:
-    settings = {"engine": EngineFacts(), "host": "127.0.0.1", "grpc_port": 8500, **changes}
-    return devel_plan("devel-1", IMAGE, ["bazel", "version"], **settings)
+def plan(engine: EngineFacts | None = None, grpc_port: int | None = 8500, **changes: Any) -> LaunchPlan:
+    spec = DevelSpec(IMAGE, PortRequest(grpc_port), ("bazel", "version"), **changes)
+    return devel_plan("devel-1", spec, engine or EngineFacts(), grpc_port=grpc_port)
 
 
 def test_what_the_guide_runs() -> None:

@@ -1,0 +1,72 @@
+"""Plans development containers: TensorFlow Serving's sources and all that builds them, as its guide uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfserve.defaults import HOST
+from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
+from tfserve.gpu_request import GpuRequest
+from tfserve.images import GRPC_PORT, SOURCE_ROOT, ImageReference
+from tfserve.plan import LaunchPlan, Mount, PublishedPort
+from tfserve.spec import PortRequest, check_platform
+
+__all__ = ["DevelSpec", "devel_plan"]
+
+
+@dataclass(frozen=True)
+class DevelSpec:
+    """A development container as somebody asked for it.
+
+    Attributes:
+        image: a development image.
+        grpc_port: which host port of gRPC.
+        command: what it runs; nothing for the image's own command, a shell.
+        source: an absolute directory that is to be where the image has its sources, and that it may write to.
+        platform: the image's platform; None for the engine's own.
+        host: the address to publish the gRPC port on.
+        gpu: whether it gets a GPU.
+        terminal: whether somebody types there, so that Ctrl-C has to end what is no shell.
+    """
+
+    image: ImageReference
+    grpc_port: PortRequest
+    command: tuple[str, ...] = ()
+    source: Path | None = None
+    platform: str | None = None
+    host: str = HOST
+    gpu: bool = False
+    terminal: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without looking at the machine."""
+        check_platform(self.platform)
+
+
+def devel_plan(name: str, spec: DevelSpec, engine: EngineFacts, *, grpc_port: int | None) -> LaunchPlan:
+    """Plans a container to develop in. It is root's, as compilers and package managers want it.
+
+    Args:
+        name: its name.
+        spec: what was asked for.
+        engine: what is true of the engine.
+        grpc_port: the host port that gRPC gets; None to publish nothing.
+    """
+    runtime = NVIDIA_RUNTIME if spec.gpu and NVIDIA_RUNTIME in engine.runtimes else None
+    return LaunchPlan(
+        name=name,
+        models=(),
+        mounts=() if spec.source is None else (Mount(str(spec.source), SOURCE_ROOT, read_only=False),),
+        rest=None,
+        grpc=None if grpc_port is None else PublishedPort(GRPC_PORT, spec.host, grpc_port),
+        environment=GpuRequest().environment if runtime else {},
+        command=spec.command,
+        gpu=spec.gpu,
+        image=str(spec.image),
+        platform=spec.platform,
+        init=spec.terminal,  # without one, the engine itself says that there is no such command
+        security_options=("label=disable",) if engine.selinux and spec.source is not None else (),
+        runtime=runtime,
+        gpus=GpuRequest().option if spec.gpu and not runtime else None,
+    )

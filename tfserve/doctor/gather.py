@@ -1,0 +1,157 @@
+"""Gathers the facts for ``tfserve doctor``, side by side, each within its time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
+from tfserve.doctor.bounded import Bounded
+from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, StateDirectory
+from tfserve.errors import EngineUnavailableError, TfserveError, reason
+from tfserve.gpu import Look
+from tfserve.images import HUB_HOST, OFFICIAL_REPOSITORY
+from tfserve.ports import is_free
+from tfserve.system import this_system
+
+__all__ = ["gather"]
+
+T = TypeVar("T")
+
+_HUB_URL = f"https://{HUB_HOST}"
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+_EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
+
+
+def gather(seconds: float) -> Facts:
+    """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
+    look = Look(seconds)
+    asking = Bounded(_ask_engine, seconds)
+    local, state = Bounded(_local_runtime, seconds), Bounded(_state_directory, seconds)
+    engine = _engine(asking)
+    pulls_from_here = isinstance(engine, EngineAnswer) and engine.facts.host is None
+    registry = Bounded(lambda: _ask_registry(engine, seconds), seconds) if pulls_from_here else None
+    return Facts(
+        system=this_system(),
+        docker_command=shutil.which("docker"),
+        context=_context(),
+        engine=engine,
+        proxies={name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.upper()))},
+        taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
+        local=_within(local, LocalRuntime(None, "an answer in time")),
+        state=_within(state, StateDirectory("", failure="its file system does not answer")),
+        avx=_has_avx(),
+        emulates=_EMULATOR.exists(),
+        gpus=look.facts(),
+        registry=_within(registry, Registry(_HUB_URL, "no answer in time")) if registry else None,
+    )
+
+
+def _ask_engine() -> EngineAnswer:
+    """Asks the Docker Engine for what it is.
+
+    Raises:
+        TfserveError: it does not answer, or not to this user.
+    """
+    from tfserve.engines.docker import DockerEngine, engine_facts
+    from tfserve.engines.docker_client import connect, docker_errors, endpoint
+
+    where = endpoint()
+    engine = DockerEngine(connect())
+    with docker_errors():
+        info = engine.client.info()
+        images = engine.client.images(name=OFFICIAL_REPOSITORY)
+    facts = engine_facts(info, engine.host)
+    root = Path(info.get("DockerRootDir") or "/")
+    return EngineAnswer(
+        endpoint=where,
+        version=str(info.get("ServerVersion")),
+        api=str(engine.client.api_version),
+        facts=facts,
+        mirrors=tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ()),
+        proxy=str(info.get("HttpsProxy") or info.get("HttpProxy") or ""),
+        images=tuple(sorted(tag for image in images for tag in image.get("RepoTags") or ())),
+        free=_free(root) if facts.host is None and not facts.desktop else None,
+    )
+
+
+def _engine(asking: Bounded[EngineAnswer]) -> EngineAnswer | TfserveError:
+    try:
+        return asking.result()
+    except TfserveError as error:
+        return error
+    except TimeoutError as error:
+        return EngineUnavailableError(f"The Docker Engine hangs: {error}.", hint=this_system().restart_docker)
+
+
+def _within(work: Bounded[T], otherwise: T) -> T:
+    try:
+        return work.result()
+    except TimeoutError:
+        return otherwise
+
+
+def _context() -> str:
+    if os.environ.get("DOCKER_HOST"):
+        return "DOCKER_HOST"
+    from docker.context.config import get_current_context_name
+
+    return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name()}"
+
+
+def _ask_registry(engine: EngineAnswer | TfserveError, seconds: float) -> Registry:
+    """Asks the registry that this engine asks first, whether it is there; it need not let anybody in."""
+    import requests
+
+    url = next(iter(engine.mirrors), _HUB_URL) if isinstance(engine, EngineAnswer) else _HUB_URL
+    try:
+        answer = requests.get(f"{url.rstrip('/')}/v2/", timeout=seconds)
+    except requests.RequestException as error:
+        return Registry(url, reason(error))
+    return Registry(url, None if answer.status_code in (200, 401) else f"it answers {answer.status_code}")
+
+
+def _local_runtime() -> LocalRuntime:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from tfserve.engines.local_runtime import OFFICIAL, missing
+
+    if official := shutil.which(OFFICIAL):
+        return LocalRuntime(official)
+    if lacks := missing():
+        return LocalRuntime(None, ", ".join(lacks))
+    for package in ("tensorflow-cpu", "tensorflow"):
+        with suppress(PackageNotFoundError):
+            return LocalRuntime(f"TensorFlow {version(package)}")
+    return LocalRuntime("TensorFlow")
+
+
+def _state_directory() -> StateDirectory:
+    from tfserve.engines.local_state import servers_root
+
+    try:
+        root = servers_root()
+    except EngineUnavailableError as error:
+        return StateDirectory("", failure=error.message.rstrip("."))
+    there = next(path for path in (root, *root.parents) if path.exists())
+    failure = None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
+    return StateDirectory(str(root), _free(there) or 0, failure)
+
+
+def _free(path: Path) -> int | None:
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
+def _has_avx() -> bool | None:
+    try:
+        cpu = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return None
+    flags = next((line for line in cpu.splitlines() if line.startswith("flags")), None)
+    return None if flags is None else "avx" in flags.split()
