@@ -384,4 +384,4 @@ def test_a_bucket_is_for_servers() -> None:
     with pytest.raises(UsageError, match="s3://bucket/m is in a bucket, which only a server reads"):
         find_source(Url("s3://bucket/m"))
     with pytest.raises(UsageError, match="has no digest"):
-        ModelSpec(Url("s3://bucket/m"), "m", "0" * 64)
+        ModelSpec(Url("s3://bucket/m"), "m", sha256="0" * 64)

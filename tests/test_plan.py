@@ -19,6 +19,7 @@ from tfserve.model_url import Url
 from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.version_policy import VersionPolicy
 
 OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)
 OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True)
@@ -36,7 +37,7 @@ def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, 
 
 
 def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
-    settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod/models"), **facts}
+    settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod"), **facts}
     return plan.process_plan(asked or spec(), [directory], **settings)
 
 
@@ -194,9 +195,9 @@ def test_the_plan_of_a_process() -> None:
         "tfserve.model_server",
         "--port=0",
         "--rest_api_port=8501",
+        "--bind_address=127.0.0.2",
         "--model_name=m",
         "--model_base_path=/state/prod/models/m",
-        "--bind_address=127.0.0.2",
         "--enable_batching",
     )
     assert made.mounts == (Mount("/data/m", "/state/prod/models/m"),)
@@ -265,7 +266,124 @@ def test_a_plan_without_one_of_its_parts(name: str) -> None:
         made = plan.from_json(json.dumps(data))
     except ValueError:
         return
-    assert getattr(made, name) == default or made.labels == {}
+    assert getattr(made, name) in (default, {})
+
+
+def test_files_that_flags_name_are_mounted() -> None:
+    flags = ("--batching_parameters_file=/a/b c", "--enable_batching", "--ssl_config_file=/x", "--ssl_config_file=/y")
+    made = container(asked=spec(server_flags=flags))
+    assert made.mounts[1:] == (
+        Mount("/a/b c", "/etc/tfserve/batching_parameters_file"),
+        Mount("/y", "/etc/tfserve/ssl_config_file"),
+    )
+    assert made.command == (
+        "--enable_batching",
+        "--batching_parameters_file=/etc/tfserve/batching_parameters_file",
+        "--ssl_config_file=/etc/tfserve/ssl_config_file",
+    )
+    local = process(spec(server_flags=flags))
+    assert local.command[-4:] == flags
+    assert len(local.mounts) == 1
+
+
+TWO = (ModelSpec(Path("/data/m"), "a", VersionPolicy(2), {"stable": 3}), ModelSpec(Path("/data/m/3"), "b"))
+DIRECTORIES = [BASE, ModelDirectory(Path("/data/m/3"), Layout.VERSION, (ModelVersion(3, Path("/data/m/3")),), "m")]
+CONFIG = """\
+model_config_list {
+  config {
+    name: "a"
+    base_path: "/models/a"
+    model_platform: "tensorflow"
+    model_version_policy {
+      latest {
+        num_versions: 2
+      }
+    }
+    version_labels {
+      key: "stable"
+      value: 3
+    }
+  }
+  config {
+    name: "b"
+    base_path: "/models/b"
+    model_platform: "tensorflow"
+  }
+}
+"""
+LABELS = "--allow_version_labels_for_unavailable_models=true"
+
+
+def test_several_models_in_a_container() -> None:
+    asked = spec(models=TWO, server_flags=("--enable_batching",))
+    made = plan.container_plan(asked, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
+    assert made.models == ("a", "b")
+    assert made.mounts == (Mount("/data/m", "/models/a"), Mount("/data/m/3", "/models/b/3"))
+    assert made.files == {"/models.config": CONFIG}
+    assert made.command == ("--model_config_file=/models.config", LABELS, "--enable_batching")
+    assert made.environment == {}
+    assert made.labels["tfserve.config"] == "/models.config"
+    assert json.loads(made.labels["tfserve.spec"])["models"] == [
+        {"path": "/data/m", "name": "a", "versions": {"latest": 2, "specific": []}, "labels": {"stable": 3}},
+        {"path": "/data/m/3", "name": "b"},
+    ]
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+def test_several_models_in_a_process() -> None:
+    made = plan.process_plan(spec(models=TWO), DIRECTORIES, HostPorts(1, 2), binary=OWN, root=Path("/state/prod"))
+    assert made.mounts == (
+        Mount("/data/m", "/state/prod/models/a"),
+        Mount("/data/m/3", "/state/prod/models/b/3"),
+    )
+    assert made.files == {"/state/prod/models.config": CONFIG.replace("/models/", "/state/prod/models/")}
+    assert made.command[-2:] == ("--model_config_file=/state/prod/models.config", LABELS)
+
+
+def test_one_model_that_may_change_has_a_config_too() -> None:
+    for changes in ({"versions": VersionPolicy()}, {"labels": {"stable": 3}}):
+        made = container(asked=spec(models=(replace(spec().models[0], **changes),)))
+        assert 'name: "m"' in made.files["/models.config"]
+
+
+def test_a_users_own_config_is_mounted_and_never_rewritten() -> None:
+    models = (ModelSpec(Path("/data/link"), "m", VersionPolicy(None)),)
+    asked = spec(models=models, config=Path("/home/models.config"))
+    made = container(asked=asked)
+    assert made.mounts == (
+        Mount("/home/models.config", "/etc/tfserve/models.config"),
+        Mount("/data/m", "/data/link"),  # where the file says it is
+    )
+    assert made.command == ("--model_config_file=/etc/tfserve/models.config", LABELS)
+    assert made.files == {}
+    local = process(asked)
+    assert (local.mounts, local.files) == ((), {})
+    assert local.command[-2] == "--model_config_file=/home/models.config"
+    with pytest.raises(SavedModelError, match="is one version"):
+        container(DIRECTORIES[1], asked)
+
+
+def test_blocks_become_files() -> None:
+    asked = spec(batching={"max_batch_size": 8}, monitoring="/metrics")
+    made = container(asked=asked)
+    assert made.files == {
+        "/batching_parameters.config": "max_batch_size { value: 8 }\n",
+        "/monitoring.config": 'prometheus_config { enable: true path: "/metrics" }\n',
+    }
+    assert made.command == (
+        "--enable_batching=true",
+        "--batching_parameters_file=/batching_parameters.config",
+        "--monitoring_config_file=/monitoring.config",
+    )
+    assert "tfserve.config" not in made.labels
+    assert made.environment["MODEL_NAME"] == "m"
+    local = process(asked)
+    assert set(local.files) == {"/state/prod/batching_parameters.config", "/state/prod/monitoring.config"}
+    assert "--batching_parameters_file=/state/prod/batching_parameters.config" in local.command
+    alone = container(asked=spec(batching={}))
+    assert (alone.command, alone.files) == (("--enable_batching=true",), {})
+    with pytest.raises(UsageError, match="--monitoring sets the server flag --monitoring_config_file"):
+        spec(monitoring="/", server_flags=("--monitoring_config_file=/x",))
 
 
 def test_a_container_with_the_models_inside() -> None:
@@ -295,6 +413,23 @@ def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
     assert made.environment == {"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models", "A": "b"}
     assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
     assert json.loads(made.labels["tfserve.spec"])["models"] == [{"path": "s3://b/models/m", "name": "m"}]
+
+
+def test_a_bucket_beside_a_directory() -> None:
+    models = (ModelSpec(Url("s3://bucket/b"), "b", VersionPolicy(None), {"stable": 1}), *spec().models)
+    made = container(asked=spec(models=models))
+    assert made.mounts == (Mount("/data/m", "/models/m"),)
+    assert 'base_path: "s3://bucket/b"' in made.files["/models.config"]
+    assert 'base_path: "/models/m"' in made.files["/models.config"]
+    assert not any(flag.startswith("--model_base_path") for flag in made.command)
+    paths = [model["path"] for model in json.loads(made.labels["tfserve.spec"])["models"]]
+    assert paths == ["s3://bucket/b", "/data/m"]
+    official = process(spec(models=models), binary=OFFICIAL, ports=HostPorts(1, 2))
+    assert 'base_path: "s3://bucket/b"' in official.files["/state/prod/models.config"]
+    with pytest.raises(UsageError, match="s3://bucket/b is in a bucket"):
+        process(spec(models=models))
+    own = container(asked=spec(models=models, config=Path("/home/models.config")))
+    assert own.mounts == (Mount("/home/models.config", "/etc/tfserve/models.config"), Mount("/data/m", "/data/m"))
 
 
 def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from tfserve.ports import any_free_port, is_free
+from tfserve.ports import any_free_port, claim, is_free, release
 
 
 def test_a_port_that_somebody_listens_on_is_not_free() -> None:
@@ -32,3 +32,12 @@ def test_any_free_port_can_be_listened_on() -> None:
 def test_the_address_of_another_machine_has_no_free_port() -> None:
     assert not is_free("192.0.2.1", 8501)  # TEST-NET-1 of RFC 5737: nobody's
     assert any_free_port("192.0.2.1") == 0
+
+
+def test_a_port_is_claimed_by_one_at_a_time() -> None:
+    assert claim(1)
+    assert not claim(1)
+    assert claim(2)
+    release([1, None])
+    assert claim(1)
+    release([1, 2])

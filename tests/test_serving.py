@@ -22,9 +22,10 @@ from tfserve import serving
 from tfserve.client import numpy_client
 from tfserve.client.failures import NotListeningError
 from tfserve.errors import NameTakenError, SavedModelError, TfserveError, UsageError
-from tfserve.launch import LaunchOptions
+from tfserve.launch_options import LaunchOptions
 from tfserve.serving import RunningServer
-from tfserve.spec import ServeSpec
+from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.version_policy import VersionPolicy
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,6 +72,27 @@ def test_the_documentation_is_true(server: RunningServer, monkeypatch: pytest.Mo
         result = doctest.testmod(module, extraglobs={**given, "client": client})
         assert result.attempted
         assert not result.failed
+
+
+def test_several_models(state: Path, half_plus_two: Path) -> None:
+    models = {"a": half_plus_two, "b": half_plus_two / "1"}
+    with tfserve.serve(models, engine="local", batching={"allowed_batch_sizes": [2, 8], "max_batch_size": 8}) as server:
+        assert server.models == ("a", "b")
+        assert server.predict([1.0]).tolist() == server.predict([1.0], model="b").tolist() == [2.5]
+
+
+def test_what_is_said_of_models(tmp_path: Path, half_plus_two: Path) -> None:
+    path = str(half_plus_two)
+    assert serving._models([path, path], None, None, {}, None) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
+    assert serving._models(path, "m", "latest=2", {"stable": 1}, "0") == (
+        ModelSpec(half_plus_two, "m", VersionPolicy(2), {"stable": 1}, "0"),
+    )
+    assert serving._models(None, None, None, {}, None) == ()
+    assert serving._batching({"max_batch_size": 2, "pad_variable_length_inputs": True}) == {
+        "max_batch_size": 2,
+        "pad_variable_length_inputs": True,
+    }
+    assert (serving._batching(True), serving._batching(False)) == ({}, None)
 
 
 def test_a_name_that_is_taken(server: RunningServer, half_plus_two: Path) -> None:
@@ -131,6 +153,13 @@ time.sleep({0 if ending == "by itself" else 60})
         ({"host": "nowhere"}, UsageError, "nowhere"),
         ({"wait_seconds": -1}, UsageError, "-1"),
         ({"model": "/nowhere"}, SavedModelError, "There is no model"),
+        ({"model": None}, UsageError, "There is no model to serve"),
+        ({"model": {}, "versions": "all"}, UsageError, "are for one model"),
+        ({"config": "models.config"}, UsageError, "excludes model"),
+        ({"versions": "some"}, UsageError, "does not say which versions"),
+        ({"labels": {"a b": 1}}, UsageError, "is not a label"),
+        ({"batching": {"max_bacth_size": 1}}, UsageError, "is not a batching parameter"),
+        ({"monitoring": "metrics"}, UsageError, "is not the path of a page"),
     ],
 )
 def test_bad_options(
@@ -144,7 +173,7 @@ def test_bad_options(
 def test_every_option_of_a_server_can_be_given() -> None:
     fields = {field.name for kind in (ServeSpec, LaunchOptions) for field in dataclasses.fields(kind)}
     given = set(inspect.signature(tfserve.serve).parameters)
-    # It is removed in any case, and its model is one.
+    # It is removed in any case, and its models are given by one argument.
     assert fields - given == {"models", "remove", "keep_failed", "smoke_request"}
 
 

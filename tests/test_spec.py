@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tfserve import spec as specs
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
-from tfserve.server_flags import SERVER_FLAGS
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 
 NASTY = [
@@ -75,7 +74,7 @@ def test_what_only_makes_sense_with_a_gpu_requires_one(changes: dict[str, Any], 
         ({"gpu_memory_fraction": float("nan")}, "nan is not a share"),
         (
             {"gpu_memory_fraction": 0.5, "server_flags": ("--per_process_gpu_memory_fraction=0.2",)},
-            "and both were given",
+            "--gpu-memory-fraction sets the server flag --per_process_gpu_memory_fraction",
         ),
     ],
 )
@@ -175,65 +174,6 @@ def test_environment() -> None:
 )
 def test_environment_that_is_none(assignment: str, words: str) -> None:
     assert words in refusal(specs.parse_environment, [assignment], {}).message
-
-
-@pytest.mark.parametrize(
-    "flag",
-    [
-        "--enable_batching",
-        "--enable_batching=true",
-        "--enable_batching=false",
-        "--num_load_threads=-1",
-        "--load_retry_interval_micros=60000000000",
-        "--per_process_gpu_memory_fraction=0.5",
-        "--saved_model_tags=serve,gpu",
-        "--saved_model_tags=",
-        "--monitoring_config_file=/a b/$(id)",
-    ],
-)
-def test_server_flags(flag: str) -> None:
-    assert specs.parse_server_flags([flag]) == (flag,)
-
-
-@pytest.mark.parametrize(
-    ("flag", "message", "hint"),
-    [
-        ("x", "is not a server flag", "--name=value"),
-        ("-v", "is not a server flag", "--name=value"),
-        ("--enable_bacthing=true", "no flag --enable_bacthing", "--enable_batching?"),
-        ("--zzzzzzzz", "no flag --zzzzzzzz", "--help"),
-        ("--", "no flag", "--help"),
-        ("--port=1", "set by tfserve", "--grpc-port"),
-        ("--rest_api_port=1", "set by tfserve", "--rest-port"),
-        ("--model_name=m", "set by tfserve", "--name"),
-        ("--model_base_path=/m", "set by tfserve", "MODEL_DIR"),
-        ("--bind_address=::", "set by tfserve", "--host"),
-        ("--num_load_threads", "needs a value", "--num_load_threads=VALUE"),
-        ("--num_load_threads=two", "type int32", "Threads"),
-        ("--num_load_threads=", "type int32", "Threads"),
-        ("--num_load_threads=1.5", "type int32", "Threads"),
-        ("--num_load_threads=1_0", "type int32", "Threads"),
-        ("--num_load_threads=2147483648", "type int32", "Threads"),
-        ("--num_load_threads=" + "1" * 5000, "type int32", "Threads"),
-        ("--load_retry_interval_micros=9223372036854775808", "type int64", "Microseconds"),
-        ("--per_process_gpu_memory_fraction=half", "type float", "GPU"),
-        ("--per_process_gpu_memory_fraction=0_1", "type float", "GPU"),
-        ("--enable_batching=yes", "type bool", "batch"),
-        ("--enable_batching=TRUE", "type bool", "batch"),
-        ("--enable_batching=1", "type bool", "batch"),
-    ],
-)
-def test_server_flags_that_are_none(flag: str, message: str, hint: str) -> None:
-    error = refusal(specs.parse_server_flags, [flag])
-    assert message in error.message
-    assert hint in str(error.hint)
-
-
-def test_every_server_flag_takes_its_default() -> None:
-    for flag in SERVER_FLAGS:
-        if flag.name not in specs._SET_BY_TFSERVE and flag.default is not None:
-            value = str(flag.default).lower() if flag.type == "bool" else flag.default
-            assert specs.parse_server_flags([f"--{flag.name}={value}"])
 
 
 @pytest.mark.parametrize("policy", ["no", "always", "unless-stopped", "on-failure", "on-failure:3"])

@@ -15,6 +15,7 @@ from tfserve.target import Target, find_target, split_words
 CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
 A = Server("a", "local", "running", ("m", "n"), CREATED, rest_url="http://a")
 B = Server("b", "local", "running", ("b", "5"), CREATED, rest_url="http://b")
+C = Server("c", "local", "running", ("d",), CREATED, rest_url="http://c")
 STOPPED = replace(A, name="7", state="exited", models=("old",), rest_url=None)
 
 Serve = Callable[..., None]
@@ -34,22 +35,23 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        ("a", Target("http://a", "m")),  # the first model of a server
+        ("c", Target("http://c", "d")),  # the only model of a server
+        ("a/m", Target("http://a", "m")),
         ("n", Target("http://a", "n")),
         ("b", Target("http://b", "b")),
         ("5", Target("http://b", "5")),
     ],
 )
 def test_names(serve: Serve, name: str, target: Target) -> None:
-    serve(A, B, STOPPED)
+    serve(A, B, C, STOPPED)
     assert find_target(name) == target
     assert split_words([name, "1", "-2"]) == (target, ("1", "-2"))
     assert split_words([name]) == (target, ())
 
 
 def test_the_only_running_server(serve: Serve) -> None:
-    serve(A, STOPPED)
-    target = Target("http://a", "m")
+    serve(C, STOPPED)
+    target = Target("http://c", "d")
     assert find_target(None) == target
     assert split_words([]) == (target, ())
     for value in ("1", "-.5", "-Infinity", "[1, 2]", "true", "@image.jpg"):
@@ -62,6 +64,15 @@ def test_a_word_that_is_neither_name_nor_value(serve: Serve) -> None:
         split_words(["am", "1"])
     with pytest.raises(NoSuchServerError, match="no server '1'"):
         find_target("1")  # where no values are wanted, nothing is one
+
+
+def test_a_server_of_several_models(serve: Serve) -> None:
+    serve(A)
+    for ask in (lambda: find_target("a"), lambda: find_target(None), lambda: split_words(["1"])):
+        with pytest.raises(UsageError, match="serves several models: m, n"):
+            ask()
+    with pytest.raises(UsageError, match="no model 'k'"):
+        find_target("a/k")
 
 
 def test_a_value_for_several_servers(serve: Serve) -> None:
@@ -100,8 +111,8 @@ def test_url() -> None:
 
 
 def test_grpc(serve: Serve) -> None:
-    serve(replace(A, grpc_address="a:1"))
-    assert find_target("n", api="grpc") == Target("a:1", "n")
+    serve(replace(A, models=("m",), grpc_address="a:1"))
+    assert find_target("m", api="grpc") == Target("a:1", "m")
     assert split_words(["1"], api="grpc") == (Target("a:1", "m"), ("1",))
     serve(A)
     with pytest.raises(RequestError, match="has no gRPC API"):

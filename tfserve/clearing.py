@@ -39,7 +39,9 @@ def clear(digests: Sequence[str]) -> Cleared:
     chosen = [_find(digest, models) for digest in dict.fromkeys(digests)] if digests else models
     seen = [(server.name, Path(source)) for _, server in list_servers().found for source in server.mounts]
     users = {
-        model.digest: tuple(name for name, source in seen if source.is_relative_to(model.path.parent.resolve()))
+        model.digest: tuple(
+            dict.fromkeys(name for name, source in seen if source.is_relative_to(model.path.parent.resolve()))
+        )
         for model in chosen
     }
     for model in chosen:

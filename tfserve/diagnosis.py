@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tfserve.engines.base import Exit
 from tfserve.server_log import message
 
-__all__ = ["Diagnosis", "begins_a_run", "is_fatal", "port_was_taken", "recognise"]
+__all__ = ["Diagnosis", "begins_a_run", "is_fatal", "load_failure", "port_was_taken", "recognise"]
 
 # What the server logs when a model will not load; it then retries for minutes with its ports closed, or waits for ever.
 _FATAL = re.compile(
@@ -18,6 +18,8 @@ _FATAL = re.compile(
     r"|Could not find base path .+ for servable"
     r"|Failed to start server"
 )
+
+_LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,20 @@ def port_was_taken(lines: Iterable[str]) -> bool:
     return any(words in line for line in lines for words in ("ddress already in use", "Failed to bind"))
 
 
+def load_failure(lines: Iterable[str], model: str | None = None) -> str | None:
+    """Says which version could not be loaded, and why, by the first log line that tells; None when none does.
+
+    Args:
+        lines: of a server's log.
+        model: the name of the model in question; None for any.
+    """
+    for line in lines:
+        failed = _LOAD_FAILED.search(message(line))
+        if failed and model in (None, failed[1]):
+            return f"Version {failed[2]} of the model {failed[1]!r} cannot be loaded: {failed[3].rstrip('. ')}."
+    return None
+
+
 def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False) -> Diagnosis | None:
     """Names the cause of a failed start; None when it is not one of the known ones.
 
@@ -59,10 +75,10 @@ def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False) ->
     for known, diagnosis in _CAUSES:
         if known(text, code, bool(ended and ended.out_of_memory)):
             return diagnosis
-    failed = re.search(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)", text)
+    failed = load_failure(text.splitlines())
     if failed:
         return Diagnosis(
-            f"Version {failed[2]} of the model {failed[1]!r} cannot be loaded: {failed[3].rstrip('. ')}.",
+            failed,
             "Check the export with: tfserve inspect MODEL_DIR. What a newer TensorFlow saved may need a newer image "
             "(--tag).",
         )

@@ -41,6 +41,7 @@ SOURCE_ROOT = "/tensorflow-serving"  # where the development images have TensorF
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
+CONFIG_ROOT = "/etc/tfserve"  # where a container sees the text files that flags name
 
 # https://pkg.go.dev/github.com/distribution/reference
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"

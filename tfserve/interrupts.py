@@ -15,10 +15,13 @@ from types import FrameType
 
 from tfserve.errors import InterruptError
 
-__all__ = ["Terminated", "held", "raise_on_termination"]
+__all__ = ["Terminated", "end_threads", "held", "raise_if_ending", "raise_on_termination"]
 
 _AGAIN_SECONDS = 0.01
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+_ending = threading.Event()
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,6 +35,17 @@ class Terminated(KeyboardInterrupt):
 def exit_code(interrupt: BaseException) -> int:
     """The shell's code for a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + interrupt.number if isinstance(interrupt, Terminated) else InterruptError.exit_code
+
+
+def end_threads() -> None:
+    """Has every thread that calls `raise_if_ending` now and then end, as an interrupt has the main thread end."""
+    _ending.set()
+
+
+def raise_if_ending() -> None:
+    """Raises KeyboardInterrupt in a thread that is to end."""
+    if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+        raise KeyboardInterrupt
 
 
 def raise_on_termination() -> None:

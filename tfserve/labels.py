@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GPU", "MODELS", "NAME", "PACKAGED", "PREFIX", "SPEC", "VERSION", "container_name"]
+__all__ = ["CONFIG", "GPU", "MODELS", "NAME", "PACKAGED", "PREFIX", "SPEC", "VERSION", "container_name"]
 
 PREFIX = "tfserve."
 NAME = "tfserve.name"
 MODELS = "tfserve.models"
+CONFIG = "tfserve.config"  # where the server sees the models.config that tfserve made for it
 GPU = "tfserve.gpu"
 SPEC = "tfserve.spec"
 VERSION = "tfserve.version"

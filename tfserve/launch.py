@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 
 from tfserve import ports
 from tfserve.bucket_credentials import find_credentials
-from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS, EngineChoice, PullPolicy
+from tfserve.defaults import STOP_SECONDS, EngineChoice
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
@@ -21,57 +21,20 @@ from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
+from tfserve.launch_options import LaunchOptions
 from tfserve.model_source import find_source
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
+from tfserve.server_flags import check_flag_files, flag_value
 from tfserve.smoke_test import SmokeTest, smoke_test
-from tfserve.spec import PortRequest, ServeSpec
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.version_policy import VersionPolicy, check_labels
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 
 _ATTEMPTS = 4
-_TAGS_FLAG = "--saved_model_tags="
-
-
-@dataclass(frozen=True)
-class LaunchOptions:
-    """How to start a server, as opposed to what it is.
-
-    Attributes:
-        engine: which engine to run it on.
-        pull: when to pull the image.
-        wait_seconds: how long to wait until it is ready; 0 for not at all.
-        smoke_test: whether to ask it once when it is ready.
-        smoke_request: the body of that predict request; None for the smallest the signature allows.
-        replace: whether to take the place of a server of the same name.
-        keep_failed: whether a server that did not become ready stays, for a look at it.
-    """
-
-    engine: EngineChoice = "auto"
-    pull: PullPolicy = "missing"
-    wait_seconds: float = WAIT_SECONDS
-    smoke_test: bool = True
-    smoke_request: bytes | None = None
-    replace: bool = False
-    keep_failed: bool = False
-
-    def __post_init__(self) -> None:
-        """Checks that no two servers would be left with one name."""
-        if not self.wait_seconds >= 0:  # nan is neither more nor less
-            raise UsageError(f"{self.wait_seconds} is not a number of seconds.", hint="Give 0 or more: --wait 60")
-        if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
-            raise UsageError(
-                "A server that is not waited for, or not tried, gets no request.",
-                hint="Leave --smoke-test out, or --no-smoke-test and --wait 0.",
-            )
-        if self.replace and self.keep_failed:
-            raise UsageError(
-                "--replace and --keep-failed contradict each other: when the new server fails, the old one takes its "
-                "name back.",
-                hint="Leave one of them out, or try the new server under another --name first.",
-            )
 
 
 @dataclass(frozen=True)
@@ -137,15 +100,28 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
 
 def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served before anything starts."""
-    # As for the server, the last of several flags holds.
-    given = [flag.removeprefix(_TAGS_FLAG) for flag in spec.server_flags if flag.startswith(_TAGS_FLAG)]
-    tags = frozenset((given or [SERVE_TAG])[-1].split(","))
-    directories = tuple(
-        find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models if not model.in_bucket
-    )
-    for directory in directories:
-        check_version(directory.newest, tags=tags)
+    given = flag_value(spec.server_flags, "saved_model_tags")
+    tags = frozenset((SERVE_TAG if given is None else given).split(","))
+    check_flag_files(spec.server_flags)
+    directories = tuple(find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models_here)
+    for model, directory in zip(spec.models_here, directories, strict=True):
+        _check_versions(model, directory, tags)
     return directories
+
+
+def _check_versions(model: ModelSpec, directory: ModelDirectory, tags: frozenset[str]) -> None:
+    there = [version.number for version in directory.versions]
+    policy = model.versions or VersionPolicy()
+    served = policy.served(there)
+    if missing := sorted(set(policy.specific).difference(there)):
+        raise UsageError(
+            f"The model {model.name!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
+            hint="Serve others: --versions latest, all, or their numbers.",
+        )
+    check_labels(model.name, model.labels, served)
+    for version in directory.versions:
+        if version.number in served:
+            check_version(version, tags=tags)
 
 
 def _launch_on_free_ports(
@@ -169,6 +145,8 @@ def _launch_on_free_ports(
             if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
                 raise
             taken.update(port for port in (host_ports.rest, host_ports.grpc) if port)
+        finally:
+            ports.release((host_ports.rest, host_ports.grpc))
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -206,7 +184,7 @@ def choose_port(
     """Decides on the host port of one API; `shared` says whether it is one of this machine."""
     if request.number is None:
         return None
-    if request.number and request.number not in taken and (not shared or ports.is_free(host, request.number)):
+    if request.number and request.number not in taken and _can_have(request.number, request, host, shared):
         return request.number
     if request.number and request.explicit:
         raise PortTakenError(
@@ -216,6 +194,16 @@ def choose_port(
     free = ports.any_free_port(host) if shared else 0
     if request.number:
         progress.notice(f"Port {request.number} is taken; {api} is on {free or 'another one'}.")
+    return free
+
+
+def _can_have(number: int, request: PortRequest, host: str, shared: bool) -> bool:
+    """Whether a port is free; a default one also of the other servers that this process is starting."""
+    if not request.explicit and not ports.claim(number):
+        return False
+    free = not shared or ports.is_free(host, number)
+    if not free and not request.explicit:
+        ports.release([number])
     return free
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from tfserve import labels
 from tfserve.errors import UsageError
 from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, serving_image
-from tfserve.model_config import model_config
+from tfserve.models_config import ServedModel, to_text
 from tfserve.spec import ModelSpec, check_platform
 from tfserve.timestamps import rfc3339
 
@@ -76,7 +76,8 @@ class PackageSpec:
         """What has to be beside the models in the image, by its name."""
         if len(self.models) == 1:
             return {}
-        return {CONFIG_FILE: model_config(MODEL_ROOT, [model.name for model in self.models]).encode()}
+        models = (ServedModel(model.name, f"{MODEL_ROOT}/{model.name}") for model in self.models)
+        return {CONFIG_FILE: to_text(models).encode()}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tfserve import __version__, images, labels
 from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.gpu_request import GpuRequest
-from tfserve.saved_model import Layout, ModelDirectory
+from tfserve.mounts import Mount, Sight, container_sight, process_sight
+from tfserve.saved_model import ModelDirectory
 from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = [
@@ -27,19 +28,11 @@ __all__ = [
     "PublishedPort",
     "container_plan",
     "process_plan",
+    "spec_json",
 ]
 
 _NO_CREDENTIALS = Credentials()
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A directory of the host (`source`) that the server sees as `target`."""
-
-    source: str
-    target: str
-    read_only: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +73,7 @@ class LaunchPlan:
         name: the server's name.
         models: the names of its models.
         mounts: what it sees of the host.
+        files: text files that it sees as its own: path -> content.
         rest: where the REST API is published; None for nowhere.
         grpc: where the gRPC API is published; None for nowhere.
         environment: variables of its process.
@@ -109,6 +103,7 @@ class LaunchPlan:
     environment: Mapping[str, str]
     command: tuple[str, ...]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, str] = field(default_factory=dict)
     gpu: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
@@ -159,38 +154,32 @@ def container_plan(
     """
     for directory in directories:
         _check_links(directory)
+    sight = container_sight(spec, directories)
     models = tuple(model.name for model in spec.models) or packaged
     runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
     gpus = spec.gpus or GpuRequest()
     fraction = spec.gpu_memory_fraction if gpu else None
-    files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
+    key_files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
     environment = {
         # What is inside an image, that itself knows how to serve.
-        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models else {}),
+        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models and spec.fixed else {}),
         **(gpus.environment if runtime else {}),
         **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
-        **{name: _secret_file(name) for name in files},
+        **{name: _secret_file(name) for name in key_files},
         **_plain(spec.environment),
     }
     return LaunchPlan(
         name=spec.name,
         models=models,
-        mounts=(
-            *_mounts(spec, directories, images.MODEL_ROOT),
-            *(Mount(str(path), _secret_file(name)) for name, path in files.items()),
-        ),
+        mounts=(*sight.mounts, *(Mount(str(path), _secret_file(name)) for name, path in key_files.items())),
+        files=sight.files,
         rest=_publish(images.REST_PORT, spec.host, ports.rest),
         grpc=_publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
         secrets={**credentials.variables, **_secret(spec.environment)},
-        command=(
-            # What the image makes of the variables stands before it, and the last one holds.
-            *(f"--model_base_path={model.path}" for model in spec.models if model.in_bucket),
-            *([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()),
-            *spec.server_flags,
-        ),
+        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
         gpu=gpu,
-        labels=_labels(spec, models, directories, gpu=gpu),
+        labels=_labels(spec, models, directories, sight, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -221,43 +210,39 @@ def process_plan(
         directories: the models of `spec` that are on this machine, in its order.
         ports: where it listens; each a port or None.
         binary: the program to run.
-        root: the directory under which the engine links the models, as ``/models`` is in a container.
+        root: the server's own directory, in which the engine links the models, as ``/models`` is in a container.
 
     Raises:
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
         GpuError: `spec` asks for a GPU.
     """
     _refuse_container_options(spec)
-    (model,) = spec.models
-    if model.in_bucket and not binary.official:
+    if not binary.official and (elsewhere := [model.path for model in spec.models if model.in_bucket]):
         raise UsageError(
-            f"tfserve's own model server reads models from disks alone, and {model.path} is in a bucket.",
+            f"tfserve's own model server reads models from disks alone, and {elsewhere[0]} is in a bucket.",
             hint="Serve it with --engine docker, or copy it to this machine first.",
         )
     if ports.grpc is None and binary.official:
         raise UsageError(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
-    base_path = str(model.path) if model.in_bucket else str(root / model.name)
-    flags = [
-        f"--port={ports.grpc or 0}",
-        f"--rest_api_port={ports.rest or 0}",
-        f"--model_name={model.name}",
-        f"--model_base_path={base_path}",
-    ]
+    models = tuple(model.name for model in spec.models)
+    sight = process_sight(spec, directories, str(root))
+    flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]
     if not binary.official:
         flags.append(f"--bind_address={spec.host}")
     host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - what the official server does, said to the user
     return LaunchPlan(
         name=spec.name,
-        models=(model.name,),
-        mounts=_mounts(spec, directories, str(root)),
+        models=models,
+        mounts=sight.mounts,
+        files=sight.files,
         rest=_publish(ports.rest or 0, host, ports.rest),
         grpc=_publish(ports.grpc or 0, host, ports.grpc),
         environment=_plain(spec.environment),
         secrets=_secret(spec.environment),
-        command=(*binary.argv, *flags, *spec.server_flags),
-        labels=_labels(spec, (model.name,), directories, gpu=False),
+        command=(*binary.argv, *flags, *sight.flags),
+        labels=_labels(spec, models, directories, sight, gpu=False),
         remove=spec.remove,
     )
 
@@ -284,19 +269,6 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
-def _mounts(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> tuple[Mount, ...]:
-    here = [model.name for model in spec.models if not model.in_bucket]
-    return tuple(_mount(found, f"{root}/{name}") for name, found in zip(here, directories, strict=True))
-
-
-def _mount(directory: ModelDirectory, target: str) -> Mount:
-    if directory.layout is Layout.BASE_PATH:
-        return Mount(str(directory.path), target)
-    version = directory.newest
-    name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
-    return Mount(str(version.path), str(PurePosixPath(target) / name))
-
-
 def _secret_file(variable: str) -> str:
     return f"/run/secrets/{variable.lower()}"
 
@@ -313,22 +285,28 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def _labels(
-    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], *, gpu: bool
-) -> dict[str, str]:
+def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> str:
+    """What of a spec is not a default, as JSON; the values of its environment, which may be secrets, left out."""
     paths = (directory.path for directory in directories)
-    found = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
-    # Values of the environment may be secrets, and anybody on the engine can read a label.
-    written = asdict(replace(spec, models=found, environment=dict.fromkeys(spec.environment, "")))
+    models = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
+    # Anybody on the engine can read a label.
+    written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
+    return json.dumps(asked, default=str)
+
+
+def _labels(
+    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool
+) -> dict[str, str]:
     return {
         labels.NAME: spec.name,
         labels.MODELS: json.dumps(models),
         labels.GPU: json.dumps(gpu),
-        labels.SPEC: json.dumps(asked, default=str),
+        labels.SPEC: spec_json(spec, directories),
         labels.VERSION: __version__,
+        **({labels.CONFIG: sight.config} if sight.config else {}),
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterable
 
-__all__ = ["any_free_port", "in_url", "is_free", "is_local", "reachable"]
+__all__ = ["any_free_port", "claim", "in_url", "is_free", "is_local", "reachable", "release"]
 
 
 def is_free(host: str, port: int) -> bool:
@@ -14,6 +16,25 @@ def is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+_claimed: set[int] = set()
+_claiming = threading.Lock()
+
+
+def claim(port: int) -> bool:
+    """Claims a port for a server that is yet to listen on it; False when another one of this process has it."""
+    with _claiming:
+        if port in _claimed:
+            return False
+        _claimed.add(port)
+        return True
+
+
+def release(ports: Iterable[int | None]) -> None:
+    """Gives up claims: the servers listen by now, or never will."""
+    with _claiming:
+        _claimed.difference_update(port for port in ports if port is not None)
 
 
 def is_local(host: str) -> bool:

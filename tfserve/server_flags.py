@@ -1,149 +1,157 @@
-"""Every flag of ``tensorflow_model_server``, as data: to accept what it accepts and to refuse what it would not know.
-
-Sources: ``main.cc`` and ``server.h`` in ``tensorflow_serving/model_servers`` of tensorflow/serving at 9d981c5c; for the
-grammar of values, ``tsl/util/command_line_flags.cc``.
-"""
+"""Flags for ``tensorflow_model_server`` as somebody gave them: checked, and the text files that they name."""
 
 from __future__ import annotations
 
-import re
-from typing import Literal, NamedTuple
+import difflib
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
 
-FlagType = Literal["bool", "int32", "int64", "float", "string"]
+from tfserve.errors import UsageError
+from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
-_BOOLS = {"true": True, "false": False}
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}", re.ASCII)
-_INTEGER_LIMITS = {"int32": 1 << 31, "int64": 1 << 63}
-_FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+__all__ = ["FlagFile", "check_flag_files", "flag_files", "flag_value", "parse_server_flags"]
+
+SET_BY_TFSERVE = {
+    "port": "--grpc-port",
+    "rest_api_port": "--rest-port",
+    "model_name": "--name or --model-name",
+    "model_base_path": "MODEL_DIR",
+    "model_config_file": "--config",
+    "bind_address": "--host",
+}
+"""Flags that are not to be given, and the options of ``tfserve run`` that say the same."""
+
+_MESSAGES = {
+    "BatchingParameters": "server_config_pb2",
+    "ConfigProto": "server_config_pb2",
+    "ModelServerConfig": "model_config_pb2",
+    "MonitoringConfig": "server_config_pb2",
+    "SSLConfig": "server_config_pb2",
+}  # and the modules that can read them; the others hold google.protobuf.Any of types that only the server has
+_MAX_FILE_BYTES = 16 << 20
 
 
-class ServerFlag(NamedTuple):
-    """One flag of the model server.
+class FlagFile(NamedTuple):
+    """A text file of the host that a flag names."""
 
-    Attributes:
-        name: as typed, without the dashes.
-        type: the C++ type it is parsed as; a bool may stand without a value and is then true.
-        default: its value when it is not given; None where the server takes a number of CPUs (times four for threads).
-        help: what it does, in one line.
+    flag: str
+    path: Path
+
+
+def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> tuple[str, ...]:
+    """Checks what stands after ``--`` against the flags of ``tensorflow_model_server``.
+
+    The official server prints its usage for an unknown flag and starts all the same, so a typing error would go
+    unnoticed until it matters.
+
+    Args:
+        flags: each as ``--name=value``, or ``--name`` for a bool.
+        directory: where the paths of text files start; None to leave them as they are.
+
+    Returns:
+        The flags, each once and with its value, the last one, and with absolute paths of text files.
+
+    Raises:
+        UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
     """
-
-    name: str
-    type: FlagType
-    default: bool | int | float | str | None
-    help: str
-
-    def parse(self, text: str) -> bool | int | float | str | None:
-        """Returns the value that `text` gives the flag, or None if it cannot be one.
-
-        Taken is what every release of the server takes, and takes for the same value. Releases differ at the edges: in
-        that of TensorFlow 2.21 a bool may also be ``1`` or ``TRUE``, and space may follow a number; older ones refuse
-        both, and let an integer out of range wrap around.
-        """
-        if self.type == "bool":
-            return _BOOLS.get(text)
-        if self.type == "string":
-            return None if "\0" in text else text
-        if self.type == "float":
-            return float(text) if _FLOAT.fullmatch(text) else None
-        limit = _INTEGER_LIMITS[self.type]
-        number = int(text) if _INTEGER.fullmatch(text) else limit
-        return number if -limit <= number < limit else None
+    checked = [_checked(flag, directory) for flag in flags]
+    return tuple({flag.partition("=")[0]: flag for flag in checked}.values())
 
 
-SERVER_FLAGS = (
-    ServerFlag("port", "int32", 8500, "TCP port of the gRPC API; 0 turns it off."),
-    ServerFlag("grpc_socket_path", "string", "", "Path of a UNIX socket for the gRPC API."),
-    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, another one than --port; 0 turns it off."),
-    ServerFlag("rest_api_num_threads", "int32", None, "Threads for REST requests; by default four for each CPU."),
-    ServerFlag("rest_api_timeout_in_ms", "int32", 30000, "Longest time a REST request may take, in milliseconds."),
-    ServerFlag("rest_api_enable_cors_support", "bool", False, "Adds CORS headers to REST responses."),
-    ServerFlag("enable_batching", "bool", False, "Runs requests that wait at the same time as one batch."),
-    ServerFlag(
-        "allow_version_labels_for_unavailable_models",
-        "bool",
-        False,
-        "Lets a new version label point to a version that is not loaded yet.",
-    ),
-    ServerFlag("batching_parameters_file", "string", "", "Text file of BatchingParameters."),
-    ServerFlag(
-        "enable_per_model_batching_parameters",
-        "bool",
-        False,
-        "Reads batching parameters from batching_params.pbtxt in each SavedModel.",
-    ),
-    ServerFlag("model_config_file", "string", "", "Text file of ModelServerConfig: the models to serve."),
-    ServerFlag(
-        "model_config_file_poll_wait_seconds",
-        "int32",
-        0,
-        "Seconds between two readings of --model_config_file; 0 reads it once.",
-    ),
-    ServerFlag("model_name", "string", "default", "Name of the model, without --model_config_file."),
-    ServerFlag("model_base_path", "string", "", "Directory that holds the model's version directories."),
-    ServerFlag("num_load_threads", "int32", 0, "Threads that load models; 0 loads them one after the other."),
-    ServerFlag("num_unload_threads", "int32", 0, "Threads that unload models; 0 unloads them one after the other."),
-    ServerFlag("max_num_load_retries", "int32", 5, "How often a failed load is tried again before giving up."),
-    ServerFlag(
-        "load_retry_interval_micros",
-        "int64",
-        60_000_000,
-        "Microseconds between two tries to load a model; negative does not wait.",
-    ),
-    ServerFlag(
-        "file_system_poll_wait_seconds",
-        "int32",
-        1,
-        "Seconds between two looks for new versions; 0 looks once, negative never.",
-    ),
-    ServerFlag("flush_filesystem_caches", "bool", True, "Drops file system caches once the models are loaded."),
-    ServerFlag("tensorflow_session_parallelism", "int64", 0, "Threads of a session, inter- and intra-op; 0 chooses."),
-    ServerFlag("tensorflow_session_config_file", "string", "", "Text file of TensorFlow's ConfigProto for sessions."),
-    ServerFlag("tensorflow_intra_op_parallelism", "int64", 0, "Threads that share one op; 0 chooses."),
-    ServerFlag("tensorflow_inter_op_parallelism", "int64", 0, "Ops that run at the same time; 0 chooses."),
-    ServerFlag("use_alts_credentials", "bool", False, "Secures gRPC with Google's ALTS."),
-    ServerFlag("ssl_config_file", "string", "", "Text file of SSLConfig: secures gRPC with TLS."),
-    ServerFlag("platform_config_file", "string", "", "Text file of PlatformConfigMap, in place of TensorFlow's."),
-    ServerFlag(
-        "per_process_gpu_memory_fraction",
-        "float",
-        0.0,
-        "Share of the GPU's memory the server may take, 0 to 1; 0 lets TensorFlow choose.",
-    ),
-    ServerFlag("saved_model_tags", "string", "serve", "Tags, with commas between them, of the meta graph to load."),
-    ServerFlag("grpc_channel_arguments", "string", "", "gRPC server arguments, KEY=VALUE with commas between them."),
-    ServerFlag("grpc_max_threads", "int32", None, "Most threads for gRPC; by default four for each CPU."),
-    ServerFlag("enable_model_warmup", "bool", True, "Replays a model's warm-up requests when it is loaded."),
-    ServerFlag("num_request_iterations_for_warmup", "int32", 0, "How often each warm-up request is replayed, if > 0."),
-    ServerFlag("version", "bool", False, "Prints the versions of the server and of TensorFlow, and ends."),
-    ServerFlag("monitoring_config_file", "string", "", "Text file of MonitoringConfig: Prometheus metrics."),
-    ServerFlag(
-        "remove_unused_fields_from_bundle_metagraph",
-        "bool",
-        True,
-        "Saves memory by forgetting parts of the meta graph that serving does not need.",
-    ),
-    ServerFlag("prefer_tflite_model", "bool", False, "Serves model.tflite of a SavedModel where there is one."),
-    ServerFlag("num_tflite_pools", "int32", None, "Pools of LiteRT interpreters; by default one for each CPU."),
-    ServerFlag("num_tflite_interpreters_per_pool", "int32", 1, "LiteRT interpreters in each pool."),
-    ServerFlag(
-        "enable_signature_method_name_check", "bool", False, "Requires signatures to have the API's method name."
-    ),
-    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs."),
-    ServerFlag(
-        "xla_gpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs and GPUs."
-    ),
-    ServerFlag("enable_profiler", "bool", True, "Serves TensorFlow's profiler over gRPC."),
-    ServerFlag("thread_pool_factory_config_file", "string", "", "Text file of ThreadPoolConfig."),
-    ServerFlag("mixed_precision", "string", "", "Mixed precision mode for models, such as bfloat16."),
-    ServerFlag("skip_initialize_tpu", "bool", False, "Leaves TPUs uninitialised."),
-    ServerFlag("enable_grpc_healthcheck_service", "bool", False, "Serves gRPC's standard health service."),
-    ServerFlag(
-        "enable_serialization_as_tensor_content",
-        "bool",
-        False,
-        "Writes tensors of gRPC predict responses as tensor_content.",
-    ),
-)
-"""All flags, in the order of the server's own usage."""
+def flag_value(flags: Sequence[str], name: str) -> str | None:
+    """The value that `flags` give the flag `name`: as for the server, the last one holds. None where there is none."""
+    given = [flag.partition("=")[2] for flag in flags if flag.startswith(f"--{name}=")]
+    return given[-1] if given else None
 
-SERVER_FLAGS_BY_NAME = {flag.name: flag for flag in SERVER_FLAGS}
+
+def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
+    """Yields the text files that `flags`, which were checked, name."""
+    for name in dict.fromkeys(flag[2:].partition("=")[0] for flag in flags):
+        value = flag_value(flags, name) if SERVER_FLAGS_BY_NAME[name].file else None
+        if value:
+            yield FlagFile(name, Path(value))
+
+
+def check_flag_files(flags: Sequence[str]) -> None:
+    """Reads the text files that `flags` name, before a server fails over them.
+
+    Raises:
+        UsageError: one cannot be read, or is not what its flag needs; with line and column.
+    """
+    for name, path in flag_files(flags):
+        message = str(SERVER_FLAGS_BY_NAME[name].file)
+        text = read_config_file(path, f"--{name}")
+        if message in _MESSAGES:
+            module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
+            parse_config_file(path, text, getattr(module, message)())
+
+
+def read_config_file(path: Path, option: str) -> bytes:
+    """Returns what is in a text file that `option` names.
+
+    Raises:
+        UsageError: it cannot be read, is empty, or is far too big to be one.
+    """
+    try:
+        if not path.is_file():  # reading a pipe or a device could last for ever
+            what = "is not a file" if path.exists() else "is not there"
+            raise UsageError(f"{str(path)!r}, which {option} names, {what}.", hint="Give the path of a text file.")
+        with path.open("rb") as file:
+            text = file.read(_MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"{str(path)!r}, which {option} names, cannot be read: {reason}.", hint="Give the path of a text file."
+        ) from None
+    if not text:  # which the official server cannot map into memory
+        raise UsageError(f"{str(path)!r}, which {option} names, is empty.", hint="Leave the option out, or fill it.")
+    if len(text) > _MAX_FILE_BYTES:
+        raise UsageError(
+            f"{str(path)!r}, which {option} names, is over {_MAX_FILE_BYTES >> 20} MiB.",
+            hint="Give the path of a text file.",
+        )
+    return text
+
+
+def parse_config_file(path: Path, text: bytes, message: object) -> None:
+    """Fills `message`, of protobuf, with what `text` of the file `path` says.
+
+    Raises:
+        UsageError: it does not stand for such a message; with line and column.
+    """
+    from tfserve.protos.text_files import TextError, parse_text
+
+    name = type(message).__name__
+    try:
+        parse_text(text, message)  # type: ignore[type-var]  # a type of protobuf, which costs too much to import above
+    except TextError as failure:
+        where = f", line {failure.line}, column {failure.column}" if failure.line else ""
+        raise UsageError(
+            f"{str(path)!r}{where}: {failure.problem.rstrip('.')}.",
+            hint=f"The file is to hold a {name} in protobuf's text format: field: value, and message {{ … }}",
+        ) from None
+
+
+def _checked(flag: str, directory: Path | None) -> str:
+    if not flag.startswith("--"):
+        raise UsageError(
+            f"{flag!r} is not a server flag.",
+            hint="Server flags stand after a lone --, as --name=value: tfserve run DIR -- --enable_batching=true",
+        )
+    name, separator, value = flag[2:].partition("=")
+    if name in SET_BY_TFSERVE:
+        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} of tfserve run instead.")
+    known = SERVER_FLAGS_BY_NAME.get(name)
+    if known is None:
+        near = difflib.get_close_matches(name, SERVER_FLAGS_BY_NAME, n=1)
+        hint = f"Did you mean --{near[0]}?" if near else "tfserve flags lists them all."
+        raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
+    if not separator and known.type != "bool":
+        raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")
+    if separator and known.parse(value) is None:
+        raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
+    if known.file and value and directory is not None:
+        return f"--{name}={(directory / value).absolute()}"
+    return flag if separator else f"{flag}=true"

@@ -7,6 +7,7 @@ import os
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from tfserve.client.numpy_client import Client
 from tfserve.client.rest import check_timeout
@@ -14,26 +15,26 @@ from tfserve.defaults import HOST, WAIT_SECONDS, Api, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, EngineName, Server
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
+from tfserve.images import serving_image
 from tfserve.interrupts import held
-from tfserve.launch import LaunchOptions, launch
+from tfserve.launch import launch
+from tfserve.launch_options import LaunchOptions
 from tfserve.model_source import source_name
 from tfserve.model_url import parse_source
+from tfserve.models_config import read_models_config
 from tfserve.progress import Progress, Silent
-from tfserve.spec import (
-    ModelSpec,
-    PortRequest,
-    ServeSpec,
-    parse_environment,
-    parse_host,
-    parse_memory,
-    parse_server_flags,
-)
+from tfserve.server_flags import parse_server_flags
+from tfserve.serving_files import BatchingValue, parse_batching, parse_monitoring
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec, parse_environment, parse_host, parse_memory
+from tfserve.version_policy import VersionPolicy, parse_label
 
 __all__ = ["RunningServer", "serve"]
 
+Place = str | os.PathLike[str]
+
 
 class RunningServer(Client):
-    """A server that `serve` started, and a `Client` of its model.
+    """A server that `serve` started, and a `Client` of its model, or of the first of several.
 
     It is removed at the end of the ``with`` block, by `close`, or at the latest when the program ends. A program that
     is killed leaves it behind: ``tfserve ps`` shows it, and ``tfserve rm --force`` removes it.
@@ -84,11 +85,14 @@ class RunningServer(Client):
 
 
 def serve(
-    model: str | os.PathLike[str],
+    model: Place | Sequence[Place] | Mapping[str, Place] | None = None,
     *,
     name: str | None = None,
     model_name: str | None = None,
+    versions: str | None = None,
+    labels: Mapping[str, int] | None = None,
     sha256: str | None = None,
+    config: Place | None = None,
     engine: EngineChoice = "auto",
     gpu: bool | None = None,
     gpus: str | None = None,
@@ -105,6 +109,8 @@ def serve(
     memory: int | str | None = None,
     cpus: float | None = None,
     restart: str | None = None,
+    batching: Mapping[str, BatchingValue | Sequence[int]] | bool = False,
+    monitoring: str | bool = False,
     server_flags: Sequence[str] = (),
     wait_seconds: float = WAIT_SECONDS,
     smoke_test: bool = True,
@@ -123,10 +129,14 @@ def serve(
 
     Args:
         model: a directory of versions, one version, or a SavedModel; an archive of one, or its ``https://`` address; or
-            a base path in a bucket (``s3://``, ``gs://``).
+            a base path in a bucket (``s3://``, ``gs://``). Several of these, in a list or by their names; None for
+            the models of `config`, or for those inside `image`.
         name: the server's name; None for the model's with something unique behind it.
-        model_name: the model's name; None for the directory's.
-        sha256: the digest that the archive has to have; None for any.
+        model_name: the only model's name; None for the directory's.
+        versions: which versions of the only model: ``"latest"``, ``"latest=2"``, ``"all"``, or ``"1,3"``.
+        labels: names for versions of the only model -> their numbers.
+        sha256: the digest that the archive of the only model has to have; None for any.
+        config: a ``models.config`` of your own, which names the models.
         engine: what runs it; ``auto`` takes Docker where there is one, else a local process.
         gpu: True to require a GPU, False to refuse one, None to take one when there is one.
         gpus: which GPUs: ``"all"``, a number of them, indices such as ``"0,2"`` or ``"device=0"``, or UUIDs.
@@ -143,6 +153,8 @@ def serve(
         memory: the most memory it may use, in bytes or as ``"2g"``.
         cpus: the most CPUs it may use.
         restart: Docker's restart policy.
+        batching: whether requests are run together, or the ``BatchingParameters`` by which they are.
+        monitoring: whether there is a page of Prometheus metrics, or its URL path.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
         wait_seconds: how long to wait until it is ready.
         smoke_test: whether to ask it once when it is ready.
@@ -157,11 +169,17 @@ def serve(
     check_timeout(timeout)
     if (rest_port if api == "rest" else grpc_port) is None:
         raise UsageError(f"A server that does not publish {api} cannot be asked over it.", hint="Choose the other api.")
-    source = parse_source(os.fspath(model))
-    served_name = source_name(source) if model_name is None else model_name
+    if model is not None and config is not None:
+        raise UsageError("config names the models, and excludes model.", hint="Leave one of them out.")
+    if config is not None:
+        models = read_models_config(Path(config))
+    else:
+        models = _models(model, model_name, versions, labels or {}, sha256)
+    served_name = models[0].name if models else serving_image(image).path.rpartition("/")[2]
     spec = ServeSpec(
         name=f"{served_name[:100]}-{uuid.uuid4().hex[:8]}" if name is None else name,
-        models=(ModelSpec(source, served_name, sha256),),
+        models=models,
+        config=None if config is None else Path(config).absolute(),
         image=image,
         tag=tag,
         platform=platform,
@@ -176,7 +194,9 @@ def serve(
         gpus=None if gpus is None else GpuRequest.parse(gpus),
         gpu_memory_fraction=gpu_memory_fraction,
         gpu_memory_growth=gpu_memory_growth,
-        server_flags=parse_server_flags(server_flags),
+        batching=_batching(batching),
+        monitoring=parse_monitoring("on" if monitoring is True else monitoring) if monitoring else None,
+        server_flags=parse_server_flags(server_flags, Path()),
     )
     options = LaunchOptions(engine=engine, pull=pull, wait_seconds=wait_seconds, smoke_test=smoke_test, replace=replace)
     launched = launch(spec, options, progress or Silent())
@@ -185,6 +205,44 @@ def serve(
     except BaseException:
         _remove(launched.engine, launched.server, os.getpid())
         raise
+
+
+def _models(
+    places: Place | Sequence[Place] | Mapping[str, Place] | None,
+    name: str | None,
+    versions: str | None,
+    labels: Mapping[str, int],
+    sha256: str | None,
+) -> tuple[ModelSpec, ...]:
+    if isinstance(places, Mapping):
+        named: list[tuple[str | None, Place]] = list(places.items())
+    else:
+        named = [(name, place) for place in ([places] if isinstance(places, str | os.PathLike) else places or ())]
+    sources = [(given, parse_source(os.fspath(place))) for given, place in named]
+    if len(sources) != 1 and (name is not None or versions is not None or labels or sha256 is not None):
+        raise UsageError(
+            "model_name, versions, labels and sha256 are for one model.",
+            hint="Name several models as {NAME: PATH}; for the rest write a models.config, and give it as config.",
+        )
+    policy = None if versions is None else VersionPolicy.parse(versions)
+    for label, version in labels.items():
+        parse_label(f"{label}={version}")
+    return tuple(
+        ModelSpec(source, source_name(source) if given is None else given, policy, dict(labels), sha256)
+        for given, source in sources
+    )
+
+
+def _batching(given: Mapping[str, BatchingValue | Sequence[int]] | bool) -> dict[str, BatchingValue] | None:
+    if isinstance(given, bool):
+        return {} if given else None
+    return parse_batching(f"{name}={_text(value)}" for name, value in given.items())
+
+
+def _text(value: BatchingValue | Sequence[int]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else ",".join(map(str, value))
 
 
 def _remove(engine: Engine, server: Server, process: int) -> None:

@@ -33,31 +33,40 @@ class SmokeTest:
 
 
 def smoke_test(server: Server, request: bytes | None, progress: Progress) -> SmokeTest | None:
-    """Sends one predict request to the first model of `server`.
+    """Sends one predict request to each model of `server`.
 
     Args:
         server: a server that is ready.
-        request: the body to send; None for the smallest that the model's signature allows.
+        request: the body to send to the first model; None for the smallest that the model's signature allows.
         progress: told when there is nothing to ask.
 
     Returns:
-        What came back; None where nothing can be asked: only gRPC is published and it is not installed, or no signature
-        is for predict.
+        What came back from the first model; None where nothing can be asked: only gRPC is published and it is not
+        installed, or no signature is for predict.
 
     Raises:
         NotReadyError: the server refused or failed the request, or answered with something that is no answer.
     """
-    from tfserve.client.connection import connect, grpc_is_installed
-    from tfserve.client.failures import RefusedError, malformed
-    from tfserve.client.json_document import strict_json
-    from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+    from tfserve.client.connection import grpc_is_installed
 
     api: Api = "rest" if server.rest_url is not None else "grpc"
     if api == "grpc" and not grpc_is_installed():
         progress.notice("No smoke test: REST is not published, and gRPC is not installed here.")
         return None
+    first = _ask(server, api, server.models[0], request, progress)
+    for model in server.models[1:]:
+        _ask(server, api, model, None, progress)
+    return first
+
+
+def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
+    from tfserve.client.connection import connect
+    from tfserve.client.failures import RefusedError, malformed
+    from tfserve.client.json_document import strict_json
+    from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+
     address = str(server.rest_url if api == "rest" else server.grpc_address)
-    model = server.models[0]
+    of_model = f" of {model}" if len(server.models) > 1 else ""
     text_was_invented = False
     try:
         with connect(address, api=api, timeout=_TIMEOUT_SECONDS) as client:
@@ -72,14 +81,16 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
         except ValueError as error:
             raise malformed(client.url, f"its answer is {error}") from None
     except NothingToAskError as error:
-        progress.notice(f"No smoke test: {error.message}")
+        progress.notice(f"No smoke test{of_model}: {error.message}")
         return None
     except RequestError as error:
         if text_was_invented and isinstance(error, RefusedError) and error.status == 400:
-            progress.notice("No smoke test: the model refuses an empty string. Try it with --smoke-test FILE.")
+            progress.notice(
+                f"No smoke test{of_model}: the model refuses an empty string. Try it with --smoke-test FILE."
+            )
             return None
         raise NotReadyError(
-            f"{server.name!r} is up, but failed its smoke test. {error.message}",
+            f"{server.name!r} is up, but failed its smoke test{of_model}. {error.message}",
             hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
             details=error.details,
         ) from error

@@ -6,10 +6,9 @@ the two together.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from tfserve import defaults
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.model_url import Url
-from tfserve.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.serving_files import BatchingValue
+from tfserve.version_policy import VersionPolicy
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
 
@@ -29,15 +29,13 @@ _SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
 _MEMORY_LIMIT = 2**63
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
-_SET_BY_TFSERVE = {
-    "port": "--grpc-port",
-    "rest_api_port": "--rest-port",
-    "model_name": "--name or --model-name",
-    "model_base_path": "MODEL_DIR",
-    "bind_address": "--host",
+_SAID_BY = {
+    "enable_batching": "batching",
+    "batching_parameters_file": "batching",
+    "monitoring_config_file": "monitoring",
+    "per_process_gpu_memory_fraction": "gpu_memory_fraction",
 }
 _PORT = re.compile(r"[0-9]{1,5}")
-_FRACTION_FLAG = "--per_process_gpu_memory_fraction="
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,15 @@ class ModelSpec:
         path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
             bucket, of which nothing is known until a server has read it.
         name: the name that clients use for it.
+        versions: which of its versions; None for the newest.
+        labels: names for versions -> their numbers.
         sha256: the digest that the archive has to have; None for any, and for a directory.
     """
 
     path: Path | Url
     name: str
+    versions: VersionPolicy | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
     sha256: str | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +104,7 @@ class ServeSpec:
     Attributes:
         name: the server's name.
         models: what it serves; none for the models that are inside `image`.
+        config: the user's own ``models.config``, which says what `models` says; None for one of tfserve's, or none.
         image: the repository, with or without a tag; None for ``tensorflow/serving``.
         tag: the tag; None for the one in `image`, or ``latest``.
         platform: ``linux/amd64`` and the like; None for the engine's own.
@@ -118,11 +121,14 @@ class ServeSpec:
         gpu_memory_fraction: the share of each GPU's memory that the server takes at its start, above 0 and up to 1;
             None lets TensorFlow take nearly all.
         gpu_memory_growth: whether it begins with little memory and takes more as it needs it.
+        batching: ``BatchingParameters``, for requests to be run together; None for one by one.
+        monitoring: the URL path of a page of Prometheus metrics; None for none.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
     """
 
     name: str
     models: tuple[ModelSpec, ...]
+    config: Path | None = None
     image: str | None = None
     tag: str | None = None
     platform: str | None = None
@@ -138,16 +144,24 @@ class ServeSpec:
     gpus: GpuRequest | None = None
     gpu_memory_fraction: float | None = None
     gpu_memory_growth: bool = False
+    batching: Mapping[str, BatchingValue] | None = None
+    monitoring: str | None = None
     server_flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
+        names = [model.name for model in self.models]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(
+                    f"There are two models {name!r}.", hint=f"Name one of them otherwise: PATH={name}_2, for example."
+                )
         check_platform(self.platform)
         if not self.models and self.image is None:
             raise UsageError(
                 "There is no model to serve: neither a MODEL_DIR nor an --image with a model inside.",
-                hint="Give one: tfserve run ./my_model, or tfserve run --image REPO:TAG",
+                hint="Give one: tfserve run ./my_model, --config FILE, or tfserve run --image REPO:TAG",
             )
         if self.restart is not None and not re.fullmatch(_RESTART, self.restart):
             raise UsageError(
@@ -161,6 +175,12 @@ class ServeSpec:
             )
         if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
             raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
+        for flag in self.server_flags:
+            flag_name = flag[2:].partition("=")[0]
+            attribute = _SAID_BY.get(flag_name)
+            if attribute and getattr(self, attribute) is not None:
+                option = f"--{attribute.replace('_', '-')}"
+                raise UsageError(f"{option} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
         requested = (self.rest_port.number, self.grpc_port.number)
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
@@ -182,11 +202,6 @@ class ServeSpec:
             raise UsageError(
                 f"{fraction:g} is not a share of a GPU's memory.", hint="Give more than 0 and at most 1, such as 0.3."
             )
-        if fraction is not None and any(flag.startswith(_FRACTION_FLAG) for flag in self.server_flags):
-            raise UsageError(
-                f"--gpu-memory-fraction and {_FRACTION_FLAG.rstrip('=')} are the same, and both were given.",
-                hint="Leave one of them out.",
-            )
 
     @property
     def wants_gpu(self) -> bool | None:
@@ -200,6 +215,17 @@ class ServeSpec:
             "--gpu-memory-growth": self.gpu_memory_growth,
         }
         return [option for option, value in given.items() if value]
+
+    @property
+    def models_here(self) -> tuple[ModelSpec, ...]:
+        """Those of its models that this machine has a directory of, or gets one: all that are not in buckets."""
+        return tuple(model for model in self.models if not model.in_bucket)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it needs no ``models.config``: for the newest version of one model, or for what is in its image."""
+        one_by_one = [(model.versions, dict(model.labels)) for model in self.models]
+        return self.config is None and one_by_one in ([], [(None, {})])
 
     def container_options(self) -> list[str]:
         """The options that were given and that only a container knows."""
@@ -297,35 +323,3 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
             value = inherited[name]
         environment[name] = value
     return environment
-
-
-def parse_server_flags(flags: Sequence[str]) -> tuple[str, ...]:
-    """Checks what stands after ``--`` against the flags of ``tensorflow_model_server``.
-
-    The official server prints its usage for an unknown flag and starts all the same, so a typing error would go
-    unnoticed until it matters.
-
-    Raises:
-        UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
-    """
-    for flag in flags:
-        if not flag.startswith("--"):
-            raise UsageError(
-                f"{flag!r} is not a server flag.",
-                hint="Server flags stand after a lone --, as --name=value: tfserve run DIR -- --enable_batching=true",
-            )
-        name, separator, value = flag[2:].partition("=")
-        if name in _SET_BY_TFSERVE:
-            raise UsageError(
-                f"--{name} is set by tfserve.", hint=f"Use {_SET_BY_TFSERVE[name]} of tfserve run instead."
-            )
-        known = SERVER_FLAGS_BY_NAME.get(name)
-        if known is None:
-            near = difflib.get_close_matches(name, SERVER_FLAGS_BY_NAME, n=1)
-            hint = f"Did you mean --{near[0]}?" if near else "tfserve-model-server --help lists them all."
-            raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
-        if not separator and known.type != "bool":
-            raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")
-        if separator and known.parse(value) is None:
-            raise UsageError(f"--{name}={value} is not a value of type {known.type}.", hint=known.help)
-    return tuple(flags)

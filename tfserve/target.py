@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ def find_target(
     """Finds the model to ask.
 
     Args:
-        name: the name of a server, whose first model is meant, or of a model; None for the only running server.
+        name: the name of a server of one model, or of a model, or ``SERVER/MODEL``; None for the only running server.
         url: the address of a server that tfserve did not start; then `name` is the model's.
         api: which API to ask.
         engine: where to look for servers.
@@ -41,7 +42,7 @@ def find_target(
     Raises:
         NoSuchServerError: there is none, or it is stopped.
         RequestError: it does not publish that API.
-        UsageError: several servers come into question; or `url` without `name`.
+        UsageError: several servers or models come into question; or `url` without `name`.
     """
     if url is None:
         return _target(_find(name, engine), name, api)
@@ -85,7 +86,10 @@ def split_words(
 
 
 def _find(name: str | None, engine: EngineChoice) -> Server:
-    return find_server(name, engine, by_model=True, among=lambda server: server.running)[1]
+    server, separator, _ = (name or "").partition("/")  # which no name has in it
+    return find_server(
+        server if separator else name, engine, by_model=not separator, among=lambda server: server.running
+    )[1]
 
 
 def _target(server: Server, name: str | None, api: Api) -> Target:
@@ -98,4 +102,23 @@ def _target(server: Server, name: str | None, api: Api) -> Target:
             f"{server.name!r} has no {'REST' if api == 'rest' else 'gRPC'} API.",
             hint=f"It was started with --{api}-port none. Ask it with --api {other}.",
         )
-    return Target(address, name if name in server.models else server.models[0])
+    return Target(address, _model(server, name))
+
+
+def _model(server: Server, name: str | None) -> str:
+    """Which model of `server` is meant by the name that was given."""
+    _, separator, model = (name or "").partition("/")
+    if separator and model not in server.models:
+        near = difflib.get_close_matches(model, server.models, n=1)
+        hint = f"Did you mean {server.name}/{near[0]}?" if near else f"It has: {', '.join(server.models)}."
+        raise UsageError(f"{server.name!r} has no model {model!r}.", hint=hint)
+    if separator:
+        return model
+    if name in server.models:
+        return str(name)
+    if len(server.models) > 1:
+        raise UsageError(
+            f"{server.name!r} serves several models: {', '.join(server.models)}.",
+            hint=f"Name one: {server.models[0]}, or {server.name}/{server.models[0]}",
+        )
+    return server.models[0]

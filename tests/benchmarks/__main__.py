@@ -22,12 +22,14 @@ from tests.benchmarks import (
     packaging,
     python_api,
     throughput,
+    up,
 )
 from tests.benchmarks.load import MissingToolError
 from tests.benchmarks.pairs import Effort, Row
 
 PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "commands": command_line.rows,
+    "up": up.rows,
     "python": python_api.rows,
     "start": model_server.rows,
     "docker": docker_run.rows,

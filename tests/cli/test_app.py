@@ -13,8 +13,9 @@ import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
 
-COMMANDS = ["demo", "pull", "images", "run", "ps", "status", "logs", "stop", "start", "restart", "rm"]
-COMMANDS += ["predict", "classify", "regress", "metadata", "inspect", "cache", "package", "devel", "build", "doctor"]
+COMMANDS = ["demo", "pull", "images", "run", "up", "down", "config", "init", "schema", "ps", "status", "models", "logs"]
+COMMANDS += ["stop", "start", "restart", "rm", "predict", "classify", "regress", "metadata", "flags", "inspect"]
+COMMANDS += ["cache", "package", "devel", "build", "doctor"]
 
 
 def test_version(tfserve: Program) -> None:

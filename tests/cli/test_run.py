@@ -87,8 +87,9 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
         (["--", "--enable_batching=true"], 2, "There is no model to serve"),
         (["--image", "me/m:1"], 2, "knows no --image"),
-        (["--image", "me/m:1", "--model-name", "b"], 2, "the name that it was packaged with"),
+        (["--image", "me/m:1", "--model-name", "b"], 2, "that it was packaged with"),
         (["{model}", "--", "--saved_model_tags=tpu"], 3, "tagged tpu"),
+        (["{model}", "--", "--ssl_config_file=no/such"], 2, "no/such', which --ssl_config_file names, is not there"),
     ],
 )
 def test_bad_input(tfserve: Program, half_plus_two: Path, arguments: list[str], code: int, words: str) -> None:
@@ -162,12 +163,12 @@ def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two
 
 
 def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: Path) -> None:
-    options = ("--engine", "docker", "--rest-port", "9001", "--env", "A=$(id)", "--dry-run")
+    options = ("--engine", "docker", "--rest-port", "9001", "--grpc-port", "none", "--env", "A=$(id)", "--dry-run")
     done = tfserve("run", half_plus_two, *options, "--", "--enable_batching")
     assert done.returncode == 0
     words = shlex.split(done.stdout)
     assert words[:3] == ["docker", "run", "--detach"]
-    assert words[-2:] == ["tensorflow/serving:latest", "--enable_batching"]
+    assert words[-2:] == ["tensorflow/serving:latest", "--enable_batching=true"]
     assert "--publish=127.0.0.1:9001:8501" in words
     assert "--env=A=$(id)" in words
     assert f"--mount=type=bind,source={half_plus_two},target=/models/half_plus_two,readonly" in words
@@ -343,3 +344,11 @@ def test_two_at_the_same_moment_on_the_default_port(tfserve: Program, half_plus_
     assert len({server["rest_url"] for server in said}) == 2
     assert len({server["pid"] for server in said}) == 2
     assert tfserve("rm", "--force", "one", "two").returncode == 0
+
+
+def test_a_file_that_a_flag_names(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    (tmp_path / "a b.txt").write_text("prometheus_config { enable: true }")
+    flag = f"--monitoring_config_file={os.path.relpath(tmp_path / 'a b.txt')}"
+    done = tfserve("run", half_plus_two, *LOCAL, "--json", "--", flag)
+    with urlopen(f"{json.loads(done.stdout)['rest_url']}/monitoring/prometheus/metrics", timeout=10) as page:
+        assert b"# TYPE" in page.read()

@@ -54,7 +54,7 @@ def comparable(container: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": container["Name"],
         "image": container["Image"],
-        "mounts": mounts,
+        "mounts": sorted(mounts, key=lambda mount: str(mount["Destination"])),
         "environment": sorted(container["Config"]["Env"]),
         **{key: _plain(value) for key, value in settings.items() if key not in passing},
     }

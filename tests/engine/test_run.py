@@ -87,6 +87,18 @@ def test_limits_variables_and_flags_arrive(
     assert "a b" not in found["Config"]["Labels"]["tfserve.spec"]  # values may be secrets
 
 
+def test_a_file_that_a_flag_names(tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]) -> None:
+    file = tmp_path / "a,b.txt"
+    file.write_text("prometheus_config { enable: true }")
+    ran = tfserve(
+        *("run", HALF_PLUS_TWO, "--name", unique_name(), "--engine", "docker", "--rest-port", "0", "--grpc-port"),
+        *("none", "--json", "--", f"--monitoring_config_file={file.name}"),
+    )
+    assert ran.returncode == 0, ran.stderr
+    page = requests.get(f"{json.loads(ran.stdout)['rest_url']}/monitoring/prometheus/metrics", timeout=10)
+    assert "# TYPE" in page.text
+
+
 @pytest.mark.parametrize("layout", ["version", "bare"])
 def test_takes_one_version_or_a_bare_saved_model(
     layout: str, tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]

@@ -19,6 +19,7 @@ def test_a_process_as_a_line_that_does_it(tmp_path: Path) -> None:
         PLAN,
         image=None,
         mounts=(Mount(str(model), str(target)),),
+        files={str(target.parent / "it's a file"): "".join(texts)},
         environment={f"V{number}": text for number, text in enumerate(texts)},
         command=("sh", "-c", 'printf "%s\\0" "$@"; printenv -0 | grep -az ^V', "sh", *NASTY),
     )
@@ -32,4 +33,6 @@ def test_a_process_as_a_line_that_does_it(tmp_path: Path) -> None:
         f"V{n}={text}" for n, text in enumerate(texts)
     )
     assert target.resolve() == model
+    written = (target.parent / "it's a file").read_bytes().decode("utf-8", "surrogateescape")
+    assert written == "".join(texts)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([model.name, "state dir"])

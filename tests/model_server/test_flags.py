@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfserve.model_server.flags import OWN_FLAGS, parse, usage
-from tfserve.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
+from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
 
 TYPES = {"bool": bool, "int32": int, "int64": int, "float": float, "string": str}
 

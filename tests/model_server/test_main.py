@@ -77,6 +77,8 @@ def test_version() -> None:
         (["--rest_api_port=1"], "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path"),
         (["--model_base_path=/m", "--port=0"], "INVALID_ARGUMENT: At least one of server_options.grpc_port or"),
         (["--model_base_path=/m", "--rest_api_port=8500"], "http_port cannot be same as grpc_port"),
+        (["--model_base_path=/m", "--port=65536"], "--port=65536 is no port"),
+        (["--model_base_path=/m", "--grpc_max_message_bytes=-5"], "--grpc_max_message_bytes=-5 is no number of bytes"),
     ],
 )
 def test_command_lines_that_cannot_be_followed(arguments: list[str], message: str) -> None:
@@ -131,6 +133,7 @@ def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path
             assert process.process.wait(timeout=15) == 255
             assert "Failed to start HTTP Server at localhost:" in process.log
             assert "Failed to start server. Error: UNAVAILABLE: Couldn't bind address 127.0.0.1 to port" in process.log
+            assert "Warning" not in process.log
 
 
 def test_no_request_fails_while_versions_change(models: Path, tmp_path: Path) -> None:

@@ -49,15 +49,42 @@ _COMMANDS = {
     "run": _Command(
         "run",
         "run",
-        "Serve a SavedModel: start, wait until ready, try.",
+        "Serve SavedModels: start, wait until ready, try.",
         (
             "tfserve run ./my_model",
-            "tfserve run ./my_model --name prod --rest-port 9000 --memory 2g -- --enable_batching=true",
+            "tfserve run ./a ./b=other --versions a:latest=2 --label a:canary=2 -- --enable_batching=true",
         ),
+    ),
+    "up": _Command(
+        "up", "up", "Start the servers of a YAML file.", ("tfserve up", "tfserve up -f servers.yaml prod --dry-run")
+    ),
+    "down": _Command(
+        "up", "down", "Stop and remove the servers of a YAML file.", ("tfserve down", "tfserve down prod --time 30")
+    ),
+    "config": _Command(
+        "config",
+        "config",
+        "Show what a YAML file comes to.",
+        ("tfserve config", "tfserve config -f servers.yaml --json"),
+    ),
+    "init": _Command(
+        "config", "init", "Begin a YAML file.", ("tfserve init ./my_model", "tfserve init ./my_model -f servers.yaml")
+    ),
+    "schema": _Command(
+        "config",
+        "schema",
+        "Print the JSON Schema of the YAML file.",
+        ("tfserve schema", "tfserve schema > tfserve.schema.json"),
     ),
     "ps": _Command("servers", "ps", "List the servers, running and stopped.", ("tfserve ps", "tfserve ps --json")),
     "status": _Command(
         "servers", "status", "Show how one server does.", ("tfserve status my_model", "tfserve status my_model --json")
+    ),
+    "models": _Command(
+        "models",
+        "models",
+        "Show or change what a server serves.",
+        ("tfserve models prod", "tfserve models prod label my_model canary=2"),
     ),
     "logs": _Command(
         "logs",
@@ -113,6 +140,12 @@ _COMMANDS = {
         "metadata",
         "Show the signatures a server has.",
         ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
+    ),
+    "flags": _Command(
+        "flags",
+        "flags",
+        "List the flags of tensorflow_model_server.",
+        ("tfserve flags", "tfserve flags batching"),
     ),
     "inspect": _Command(
         "inspect",

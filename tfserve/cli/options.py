@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,19 +13,23 @@ __all__ = [
     "ApiOption",
     "CurlOption",
     "EngineOption",
+    "FileOption",
     "GpuOption",
     "JsonOption",
     "LabelOption",
+    "LabelsOption",
     "ModelArgument",
-    "OptionalModel",
+    "ModelWords",
     "OptionalName",
     "OptionalNames",
     "Sha256Option",
+    "Sha256sOption",
     "SignatureOption",
     "TimeOption",
     "TimeoutOption",
     "UrlOption",
     "VersionOption",
+    "VersionsOption",
     "WaitOption",
 ]
 
@@ -32,20 +37,36 @@ EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
 ]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", metavar="FILE", help="The YAML file.  [default: tfserve.yaml]")
+]
 GpuOption = Annotated[
     bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+LabelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="[MODEL:]LABEL=VERSION", help="A name for a version; repeatable."),
+]
+VersionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--versions",
+        metavar="[MODEL:]VERSIONS",
+        help="Which versions: latest, latest=2, all, or 1,3; repeatable.  [default: latest]",
+    ),
+]
 _MODEL_HELP = (
     "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), here or "
     "at an https:// address"
 )
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL_DIR", help=f"{_MODEL_HELP}.")]
-OptionalModel = Annotated[
-    str | None,
+ModelWords = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[MODEL_DIR]",
-        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with one inside.",
+        metavar="[MODEL_DIR[=NAME]]... [-- SERVER_FLAGS]",
+        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with models inside. "
+        "After --, flags for tensorflow_model_server as --name=value (tfserve flags).",
     ),
 ]
 OptionalName = Annotated[
@@ -56,6 +77,10 @@ OptionalNames = Annotated[
 ]
 Sha256Option = Annotated[
     str | None, typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the archive has to have.")
+]
+Sha256sOption = Annotated[
+    list[str] | None,
+    typer.Option("--sha256", metavar="[MODEL:]DIGEST", help="The SHA-256 that an archive has to have; repeatable."),
 ]
 TimeOption = Annotated[
     float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")

@@ -1,34 +1,51 @@
-"""``tfserve run``: one model, one server, ready and tried."""
+"""``tfserve run``: one server, of one model or several, ready and tried."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, GpuOption, JsonOption, OptionalModel, Sha256Option
+from tfserve.cli.options import (
+    EngineOption,
+    GpuOption,
+    JsonOption,
+    LabelsOption,
+    ModelWords,
+    Sha256sOption,
+    VersionsOption,
+)
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolicy
 from tfserve.errors import TfserveError, UsageError
+
+if TYPE_CHECKING:
+    from tfserve.launch_options import LaunchOptions
+    from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = ["run"]
 
 
 def run(
-    model_dir: OptionalModel = None,
-    server_flags: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[-- SERVER_FLAGS]", help="Flags for tensorflow_model_server, as --name=value."),
-    ] = None,
+    words: ModelWords = None,
     *,
     name: Annotated[
-        str | None, typer.Option("--name", help="The server's and the model's name.  [default: the directory's]")
+        str | None, typer.Option("--name", help="The server's and the only model's name.  [default: the directory's]")
     ] = None,
     model_name: Annotated[
         str | None, typer.Option("--model-name", help="The model's name, where it is not the server's.")
     ] = None,
-    sha256: Sha256Option = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="A models.config of your own, which names the models."),
+    ] = None,
+    versions: VersionsOption = None,
+    label: LabelsOption = None,
+    sha256: Sha256sOption = None,
     engine: EngineOption = "auto",
     gpu: GpuOption = None,
     gpus: Annotated[
@@ -69,6 +86,14 @@ def run(
         str | None,
         typer.Option("--restart", metavar="POLICY", help="no, always, unless-stopped or on-failure[:TIMES]."),
     ] = None,
+    batching: Annotated[
+        list[str] | None,
+        typer.Option("--batching", metavar="on|KEY=VALUE", help="Run requests together, such as max_batch_size=64."),
+    ] = None,
+    monitoring: Annotated[
+        str | None,
+        typer.Option("--monitoring", metavar="on|PATH", help="A page of Prometheus metrics on the REST port."),
+    ] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Show the log, and stop the server on Ctrl-C.")
     ] = False,
@@ -86,42 +111,35 @@ def run(
         typer.Option("--smoke-test", metavar="FILE|JSON", help="The request to try it with, instead of a small one."),
     ] = None,
     no_smoke_test: Annotated[bool, typer.Option("--no-smoke-test", help="Do not try it.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Also write it down as YAML, for tfserve up -f FILE.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the equivalent docker run line, and start nothing.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Serve a SavedModel: start, wait until ready, try. The trial is one predict request."""
+    """Serve SavedModels: start, wait until ready, try. The trial is one predict request to each."""
     from tfserve import launch as launching
     from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
     from tfserve.gpu_request import GpuRequest
     from tfserve.images import serving_image
-    from tfserve.model_source import source_name
-    from tfserve.model_url import parse_source
-    from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+    from tfserve.launch_options import LaunchOptions
+    from tfserve.server_flags import parse_server_flags
+    from tfserve.serving_files import parse_batching, parse_monitoring
+    from tfserve.spec import PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
-    if model_dir is not None and model_dir.startswith("--"):  # what stands behind a lone -- is a server's flag
-        server_flags, model_dir = [model_dir, *(server_flags or ())], None
     if name is not None:
         specs.check_name(name, kind="server", option="--name")
-    models: tuple[ModelSpec, ...] = ()
-    if model_dir is not None:
-        source = parse_source(model_dir)
-        model = next((given for given in (model_name, name) if given is not None), None)
-        if model is None:
-            model = source_name(source)
-        models = (ModelSpec(source, model, sha256),)
-    elif model_name is not None:
-        raise UsageError(
-            "The model inside an image has the name that it was packaged with.",
-            hint="Leave --model-name out; --name names the server.",
-        )
+    paths, server_flags = _split(words or [])
+    models = _models(paths, config, image, model_name, name, versions, label, sha256)
     default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
     spec = ServeSpec(
         name=default if name is None else name,
         models=models,
+        config=None if config is None else config.absolute(),
         image=image,
         tag=tag,
         platform=platform,
@@ -137,14 +155,11 @@ def run(
         gpus=None if gpus is None else GpuRequest.parse(gpus),
         gpu_memory_fraction=gpu_memory_fraction,
         gpu_memory_growth=gpu_memory_growth,
-        server_flags=specs.parse_server_flags(server_flags or ()),
+        batching=None if not batching else parse_batching(batching),
+        monitoring=None if monitoring is None else parse_monitoring(monitoring),
+        server_flags=parse_server_flags(server_flags, Path()),
     )
-    if dry_run:
-        from tfserve.exporters import command_line
-
-        output.shell_line(command_line(launching.make_plan(spec, engine, output)))
-        return
-    options = launching.LaunchOptions(
+    options = LaunchOptions(
         engine=engine,
         pull=pull,
         wait_seconds=wait,
@@ -153,7 +168,13 @@ def run(
         replace=replace,
         keep_failed=keep_failed,
     )
-    launched = launching.launch(spec, options, output)
+    with _saved(save, spec, options):
+        if dry_run:
+            from tfserve.exporters import command_line
+
+            output.shell_line(command_line(launching.make_plan(spec, engine, output)))
+            return
+        launched = launching.launch(spec, options, output)
     if foreground:
         from tfserve.cli.foreground import stay
 
@@ -163,6 +184,65 @@ def run(
         show_launched(launched, output)
     except TfserveError:  # nobody has learned of the server
         launched.engine.remove(launched.server)
+        raise
+
+
+def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Splits what was typed into models, and flags for the server, which stand behind them."""
+    first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+    return words[:first], words[first:]
+
+
+def _models(
+    paths: Sequence[str],
+    config: Path | None,
+    image: str | None,
+    model_name: str | None,
+    name: str | None,
+    versions: list[str] | None,
+    labels: list[str] | None,
+    digests: list[str] | None,
+) -> tuple[ModelSpec, ...]:
+    """Reads which models to serve: those of the command line, of the user's own configuration, or none: the image's."""
+    from tfserve.model_arguments import parse_models
+    from tfserve.models_config import read_models_config
+
+    options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}
+    given = [option for option, value in options.items() if value not in (None, [])]
+    if config is not None:
+        if beside := [*(["MODEL_DIR"] if paths else ()), *given]:
+            raise UsageError(
+                f"--config names the models, their versions and labels, and excludes {', '.join(beside)}.",
+                hint="Write it into that file, or leave --config out.",
+            )
+        return read_models_config(config)
+    if not paths:
+        if given and image is not None:
+            raise UsageError(
+                "The model inside an image has the name and the versions that it was packaged with.",
+                hint=f"Leave {', '.join(given)} out; --name names the server.",
+            )
+        return ()
+    only = name if model_name is None and len(paths) == 1 else model_name
+    return parse_models(paths, name=only, versions=versions or (), labels=labels or (), digests=digests or ())
+
+
+@contextmanager
+def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterator[None]:
+    """Writes a server down as YAML; when the block fails, the file goes again."""
+    if file is None:
+        yield
+        return
+    from tfserve.cli.config import write_new
+    from tfserve.config.servers import Configured, write_servers
+
+    # For the user's eyes only when there are variables or addresses, which may hold secrets.
+    secret = bool(spec.environment) or any(isinstance(model.path, str) for model in spec.models)
+    write_new(file, write_servers([Configured(spec, options)]), secret=secret)
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
         raise
 
 

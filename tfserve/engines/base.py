@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tfserve.errors import NameTakenError, PortTakenError
 
@@ -51,6 +51,8 @@ class Server:
         exit: how it ended; None while it runs.
         removes_itself: whether it is removed when it stops (``run --rm``).
         mounts: the paths of its engine's machine that it sees.
+        config: where it sees the ``models.config`` that tfserve made for it; None when there is none.
+        spec: what of its spec is not a default, as JSON has it; empty when somebody else wrote something else there.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Server:
     exit: Exit | None = None
     removes_itself: bool = False
     mounts: tuple[str, ...] = ()
+    config: str | None = None
+    spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def running(self) -> bool:
@@ -151,6 +155,26 @@ class Engine(Protocol):
 
     def remove(self, server: Server) -> None:
         """Removes a server, ending it at once if it runs, with its log and all that was made for it."""
+        ...
+
+    def models_config(self, server: Server) -> str | None:
+        """Returns the ``models.config`` that tfserve made for the server; None when it has none."""
+        ...
+
+    def keep_models(self, server: Server, config: str, models: Sequence[str]) -> None:
+        """Keeps a changed ``models.config``, of `models`, for the server's next start and for whoever looks."""
+        ...
+
+    def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
+        """Lets a server that runs see one more model, and returns the base path by which it does."""
+        ...
+
+    def sees(self, server: Server, path: str) -> bool:
+        """Whether the server sees a directory at `path`."""
+        ...
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Returns the variables that the server runs with, or some more."""
         ...
 
     def set_aside(self, server: Server, *, grace: float) -> Server | None:

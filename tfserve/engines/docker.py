@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfserve import labels
 from tfserve.defaults import HOST
+from tfserve.engines import docker_files
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.errors import ImageError, NotReadyError, UsageError
-from tfserve.images import GRPC_PORT, REST_PORT
+from tfserve.images import GRPC_PORT, MODEL_ROOT, REST_PORT
 from tfserve.ports import reachable
 
 if TYPE_CHECKING:
@@ -87,6 +90,8 @@ class DockerEngine:
             with launch_errors(plan, self.host):
                 container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
             try:
+                if plan.files:
+                    docker_files.write_texts(self.client, container, plan.files)
                 return self._start(container, plan)
             except BaseException:
                 self._remove(container)
@@ -146,6 +151,36 @@ class DockerEngine:
         """Removes the container; see `Engine.remove`."""
         with docker_errors():
             self._remove(str(server.container_id))
+
+    def models_config(self, server: Server) -> str | None:
+        """Reads the file in the container; see `Engine.models_config`."""
+        return docker_files.read_text(self.client, str(server.container_id), server.config) if server.config else None
+
+    def keep_models(self, server: Server, config: str, models: Sequence[str]) -> None:
+        """Writes the file in the container; see `Engine.keep_models`."""
+        with docker_errors():
+            docker_files.write_texts(self.client, str(server.container_id), {str(server.config): config})
+
+    def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
+        """Copies the model, as a container that runs gets no mounts any more; see `Engine.bring_model`."""
+        from tfserve.mounts import model_mount
+
+        wanted = model_mount(directory, f"{MODEL_ROOT}/{name}")
+        with docker_errors():
+            mounts = self.client.inspect_container(server.container_id)["Mounts"]
+            if not any((mount["Source"], mount["Destination"]) == (wanted.source, wanted.target) for mount in mounts):
+                docker_files.copy_directory(self.client, str(server.container_id), Path(wanted.source), wanted.target)
+        return f"{MODEL_ROOT}/{name}"
+
+    def sees(self, server: Server, path: str) -> bool:
+        """Asks the engine for it; see `Engine.sees`."""
+        return docker_files.exists(self.client, str(server.container_id), path)
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Asks the engine for them; see `Engine.environment`."""
+        with docker_errors():
+            assignments = self.client.inspect_container(server.container_id)["Config"]["Env"] or ()
+        return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
 
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Renames and stops the container; see `Engine.set_aside`."""
@@ -214,12 +249,23 @@ class DockerEngine:
         containers.sort(key=lambda data: data["Names"][0].endswith(_ASIDE))
         servers: dict[str, Server] = {}
         for data in containers:
-            servers.setdefault(data["Labels"][labels.NAME], self._with_exit(_server(data)))
+            servers.setdefault(data["Labels"][labels.NAME], self._with_models(self._with_exit(_server(data))))
         return list(servers.values())
 
     def _list(self, filters: dict[str, str]) -> list[dict[str, Any]]:
         containers: list[dict[str, Any]] = self.client.containers(all=True, filters=filters)
         return containers
+
+    def _with_models(self, server: Server) -> Server:
+        """Puts the models of now in place of those that the server was made with, where they can change."""
+        config = self.models_config(server)
+        if config is None:
+            return server
+        from tfserve.models_config import served_models
+
+        with suppress(UsageError):  # somebody else wrote it
+            return dataclasses.replace(server, models=tuple(model.name for model in served_models(config)))
+        return server
 
     def _with_exit(self, server: Server) -> Server:
         """Adds how a stopped container ended, which the engine's list tells in prose alone."""
@@ -293,6 +339,7 @@ def _devices(gpus: str) -> dict[str, Any]:
 def _server(data: dict[str, Any]) -> Server:
     """Reads one entry of the engine's container list."""
     written = data["Labels"]
+    spec = _label(written, labels.SPEC, dict)
     rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
     return Server(
         name=written[labels.NAME],
@@ -305,8 +352,10 @@ def _server(data: dict[str, Any]) -> Server:
         image=data["Image"],
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
-        removes_itself=_label(written, labels.SPEC, dict).get("remove") is True,
+        removes_itself=spec.get("remove") is True,
         mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
+        config=written.get(labels.CONFIG),
+        spec=spec,
     )
 
 

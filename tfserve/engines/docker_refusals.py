@@ -52,8 +52,8 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
             raise refusal from error
         if is_unseen_mount(text):
             raise SavedModelError(
-                "The Docker Engine does not see the model's directory.",
-                hint=f"On another machine the model has to be there too; {SHARE_HINT}",
+                "The Docker Engine does not see the model's directory, or a file of a flag.",
+                hint=f"On another machine they have to be there too; {SHARE_HINT}",
                 details=text,
             ) from error
         if diagnosis := recognise([text], None):  # such as a program for another CPU

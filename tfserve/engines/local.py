@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from tfserve import labels
 from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, name_taken
 from tfserve.engines.local_runtime import find_binary
@@ -60,7 +63,7 @@ class LocalEngine:
             directories,
             ports,
             binary=find_binary(),
-            root=local_state.directory_of(spec.name).path / "models",
+            root=local_state.directory_of(spec.name).path,
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -131,6 +134,54 @@ class LocalEngine:
         directory = local_state.directory_of(server.name)
         self._end(directory, grace=0)
         directory.remove()
+
+    def models_config(self, server: Server) -> str | None:
+        """Reads the file; see `Engine.models_config`."""
+        try:
+            return Path(server.config).read_text(encoding="utf-8") if server.config else None
+        except (OSError, ValueError):
+            return None
+
+    def keep_models(self, server: Server, config: str, models: Sequence[str]) -> None:
+        """Writes the file, and the models' names into the record; see `Engine.keep_models`."""
+        directory = local_state.directory_of(server.name)
+        record = directory.read()
+        if record is None or server.config is None:
+            return
+        with local_state.state_errors(directory.path):
+            draft = Path(f"{server.config}.{os.getpid()}")
+            draft.write_text(config, encoding="utf-8")
+            draft.replace(server.config)
+            plan = dataclasses.replace(
+                record.plan, models=tuple(models), files={**record.plan.files, server.config: config}
+            )
+            directory.write(dataclasses.replace(record, plan=plan))
+
+    def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
+        """Links the model beside the others; see `Engine.bring_model`."""
+        from tfserve.mounts import model_mount
+
+        own = local_state.directory_of(server.name)
+        base_path = f"{own.path}/models/{name}"
+        mount = model_mount(directory, base_path)
+        record = own.read()
+        with local_state.state_errors(own.path):
+            if record is not None:  # so that it is known what the server sees
+                others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
+                plan = dataclasses.replace(record.plan, mounts=(*others, mount))
+                own.write(dataclasses.replace(record, plan=plan))
+            own.unlink(Path(base_path))
+            own.link(mount)
+        return base_path
+
+    def sees(self, server: Server, path: str) -> bool:
+        """Looks; see `Engine.sees`."""
+        return Path(path).exists()
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        """Reads them from the record; see `Engine.environment`."""
+        record = local_state.directory_of(server.name).read()
+        return record.plan.environment if record else {}
 
     def set_aside(self, server: Server, *, grace: float) -> Server:
         """Stops the process and moves its directory away; see `Engine.set_aside`."""
@@ -210,6 +261,8 @@ class LocalEngine:
             exit=None if alive else self._exit(record),
             removes_itself=plan.remove,
             mounts=tuple(mount.source for mount in plan.mounts),
+            config=plan.labels.get(labels.CONFIG),
+            spec=_spec(plan),
         )
 
     def _damaged(self, directory: ServerDirectory) -> Server | None:
@@ -258,3 +311,9 @@ class LocalEngine:
         child = self._children.get(pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)
+
+
+def _spec(plan: LaunchPlan) -> dict[str, Any]:
+    """What the plan's label says of its spec."""
+    spec: dict[str, Any] = json.loads(plan.labels.get(labels.SPEC, "{}"))
+    return spec

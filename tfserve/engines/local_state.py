@@ -24,6 +24,7 @@ from tfserve.errors import EngineUnavailableError
 from tfserve.xdg import base_directory
 
 if TYPE_CHECKING:
+    from tfserve.mounts import Mount
     from tfserve.plan import LaunchPlan
 
 __all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
@@ -90,9 +91,9 @@ def create(plan: LaunchPlan) -> ServerDirectory:
             draft.log.touch()
             draft.lock.touch()
             for mount in plan.mounts:
-                link = draft.path / Path(mount.target).relative_to(root / plan.name)
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(mount.source)
+                draft.link(mount, made_for=root / plan.name)
+            for path, text in plan.files.items():
+                (draft.path / Path(path).relative_to(root / plan.name)).write_text(text, encoding="utf-8")
             try:
                 draft.path.rename(root / plan.name)
             except OSError:
@@ -169,6 +170,18 @@ class ServerDirectory:
         draft = self.path / f".{_RECORD}.{os.getpid()}"
         draft.write_text(json.dumps(data), encoding="utf-8")
         draft.replace(self.path / _RECORD)
+
+    def link(self, mount: Mount, made_for: Path | None = None) -> None:
+        """Links what `mount` mounts; its target lies in `made_for`, which this directory will become."""
+        link = self.path / Path(mount.target).relative_to(made_for or self.path)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(mount.source)
+
+    def unlink(self, base_path: Path) -> None:
+        """Removes the link of a model, or the directory that holds the link of its only version."""
+        if base_path.is_dir() and not base_path.is_symlink():
+            shutil.rmtree(base_path)
+        base_path.unlink(missing_ok=True)
 
     def take_lock(self) -> int | None:
         """Locks the directory for a new process and returns the descriptor to pass on; None while one holds it."""

@@ -1,4 +1,7 @@
-"""A container plan as the ``docker run`` line that makes the same container."""
+"""A container plan as the ``docker run`` line that makes the same container.
+
+With files of its own it is a line of ``docker create``, ``docker cp`` and ``docker start``.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,18 @@ def docker_run(plan: LaunchPlan) -> str:
     options += [f"{option}={value}" for option, value in optional.items() if value is not None]
     options += ["--rm"] if plan.remove else []
     options += [f"--label={name}={value}" for name, value in plan.labels.items()]
-    return shell_line(["docker", "run", "--detach", *options, plan.image, *plan.command])
+    if not plan.files:
+        return shell_line(["docker", "run", "--detach", *options, plan.image, *plan.command])
+    made = shell_line(["docker", "create", *options, plan.image, *plan.command])
+    # What is copied gets the mode of the draft, and mktemp would let nobody else read it.
+    draft = "draft=$(mktemp)"
+    copies = [
+        f'{shell_line(["printf", "%s", text])} >"$draft" && chmod 644 "$draft" && docker cp "$draft" '
+        + shell_line([f"{plan.container_name}:{path}"])
+        for path, text in plan.files.items()
+    ]
+    started = shell_line(["docker", "start", plan.container_name])
+    return " && ".join([made, draft, *copies, 'rm "$draft"', started])
 
 
 def _published(port: PublishedPort) -> str:

@@ -15,6 +15,8 @@ def process_line(plan: LaunchPlan) -> str:
         parent = mount.target.rpartition("/")[0]
         lines.append(shell_line(["mkdir", "-p", parent]))
         lines.append(shell_line(["ln", "-sfn", mount.source, mount.target]))
+    for path, text in plan.files.items():
+        lines.append(f"{shell_line(['printf', '%s', text])} >{shell_line([path])}")
     variables = [f"{name}={value}" for name, value in plan.environment.items()]
     lines.append(shell_line([*(("env", *variables) if variables else ()), *plan.command]))
     return " && ".join(lines)

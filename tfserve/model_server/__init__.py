@@ -42,8 +42,6 @@ port taken             REST: logs it and serves gRPC alone;   ends with 255
                        gRPC: another server may share it
 one API alone          gRPC alone                             either, where the other one's port is 0
 gRPC deadline          the run goes on                        ends the run
-gRPC request that is   INTERNAL                               INVALID_ARGUMENT
-no such message
 tensor of a request    any size                               at most 64 MiB, else INVALID_ARGUMENT
 with fewer values
 than elements
@@ -61,6 +59,9 @@ UTF-8                                                         to get every byte.
 nesting                any depth                              at most 32 dimensions, else 400
 broken gzip bodies     taken for empty ones; at most 100 MB   400 with what is wrong; the limit on request bodies
 ``Inf`` in JSON        read as Infinity                       400; ``NaN``, ``Infinity`` and ``-Infinity`` are read
+``1e400`` in JSON      400                                    read as Infinity
+what broken JSON is    "Parse error" in RapidJSON's words     in Python's words
+told
 bad JSON for a model   400                                    404
 that is not there
 the same key twice     the first counts                       the last counts

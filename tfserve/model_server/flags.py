@@ -1,7 +1,7 @@
 """The command line of the model server, read the way TensorFlow's own flag parser reads it, and the options in it.
 
 ``--name=value``; a bool may stand alone; the last of several wins; what is no flag is left over, not refused. What a
-value may look like is in `tfserve.server_flags`, with the source.
+value may look like is in `tfserve.protos.server_flags`, with the source.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfserve.server_flags import SERVER_FLAGS, ServerFlag
+from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
 
 OWN_FLAGS = (
     ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfserve.model_server.runtime.batching import Batching
 
 _FAILED = 255  # what the official server's -1 becomes
+_MAX_PORT = (1 << 16) - 1
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -129,6 +130,12 @@ def _check(options: Options) -> None:
         raise invalid_argument(
             "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API."
         )
+    for name in ("port", "rest_api_port"):
+        if not 0 <= getattr(options, name) <= _MAX_PORT:
+            raise invalid_argument(f"--{name}={getattr(options, name)} is no port; they go from 0 to {_MAX_PORT}.")
+    for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes"):
+        if getattr(options, name) < 0:
+            raise invalid_argument(f"--{name}={getattr(options, name)} is no number of bytes.")
     if options.batching_parameters_file is not None and not options.enable_batching:
         raise invalid_argument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
@@ -201,6 +208,7 @@ def _metrics_path(options: Options) -> str | None:
 
 
 async def _load_and_serve(options: Options, manager: Manager, metrics_path: str | None) -> int:
+    asyncio.get_running_loop().set_exception_handler(_log_failure)
     stop = _stop_on_signals()
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
@@ -242,11 +250,11 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
 
         make_dispatcher = MonitoredDispatcher
     dispatcher = make_dispatcher(manager, options.rest_api_num_threads)
-    serving: list[Coroutine[Any, Any, None]] = []
+    serving: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if _serves_grpc(options):
         from tfserve.model_server.grpc.server import GrpcServer
 
-        serving.append(GrpcServer(dispatcher, options).serve(stop))
+        serving.append(functools.partial(GrpcServer(dispatcher, options).serve, stop))
     if options.rest_api_port != 0:
         from tfserve.model_server.rest import http_server
         from tfserve.model_server.rest.app import RestApp
@@ -265,8 +273,8 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
             raise
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
         log.plain("[http_server.py] NET_LOG: Entering the event loop ...\n")
-        serving.append(http_server.serve(app, listener, stop))
-    await asyncio.gather(*serving)
+        serving.append(functools.partial(http_server.serve, app, listener, stop))
+    await asyncio.gather(*[serve() for serve in serving])
 
 
 def _serves_grpc(options: Options) -> bool:
@@ -278,6 +286,12 @@ def _watch_config_file(options: Options, manager: Manager) -> None:
         from tfserve.model_server.models.config_file import ConfigFile
 
         ConfigFile(Path(options.model_config_file), options.model_config_file_poll_wait_seconds, manager).start()
+
+
+def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs in one line what nobody has caught; whatever it is, the server goes on."""
+    failure = context.get("exception")
+    log.error(f"{context['message']}: {type(failure).__name__}: {failure}" if failure else context["message"])
 
 
 def _stop_on_signals() -> asyncio.Event:

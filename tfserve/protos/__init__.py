@@ -1,1 +1,4 @@
-"""Wire formats of TensorFlow and TensorFlow Serving: the ``.proto`` files and the modules generated from them."""
+"""The interfaces of TensorFlow and TensorFlow Serving, as data: flags, and wire formats.
+
+The ``.proto`` files are the source of the ``_pb2`` modules.
+"""

@@ -75,6 +75,10 @@ def test_text_after_the_object_is_ignored() -> None:
     assert parse(b' {"instances": [1]} and more').arrays["x"].tolist() == [1.0]
 
 
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert parse(b'\xef\xbb\xbf {"instances": [1]}').arrays["x"].tolist() == [1.0]
+
+
 def test_integers_past_a_double_are_exact() -> None:
     values = [2**53 + 1, -(2**63), 2**63 - 1]
     assert parse({"instances": values}, x=INT64).arrays["x"].tolist() == values

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tfserve.model_server.runtime import tensors
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -57,6 +58,12 @@ def test_strings_of_any_bytes_and_length(zoo: Servable, values: list[bytes]) -> 
 @given(npst.arrays(np.float32, npst.array_shapes(max_dims=5)))
 def test_arrays_that_are_not_contiguous(zoo: Servable, values: Any) -> None:
     np.testing.assert_array_equal(zoo.run("echo_float32", {"x": values.T})["y"], values.T)
+
+
+def test_values_larger_than_a_c_int_tells(zoo: Servable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors, "_MAX_C_INT", 3)  # the real bound would take 4 GiB
+    test_every_type_and_shape_comes_back_as_it_went_in(zoo, "float32", (2, 3))
+    assert zoo.run("echo_string", {"x": np.array([b"abcd", b""], object)})["y"].tolist() == [b"abcd", b""]
 
 
 def test_results_outlive_the_run(zoo: Servable) -> None:

@@ -33,6 +33,7 @@ from tfserve.protos.tensors import to_proto_content, to_proto_fields
 Answer = Callable[[bytes, Any], Awaitable[bytes]]
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_MAX_MESSAGE_BYTES = (1 << 31) - 1  # of any message in Protocol Buffers
 _MAX_MESSAGE_LENGTH = 1024  # bytes of an error's message; the official server cuts it there too
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
 _MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC gives whoever waits for ever hundreds of years
@@ -148,7 +149,12 @@ def _handler(method: str, answer: Answer) -> Answer:
 
     async def handle(body: bytes, context: Any) -> bytes:
         try:
-            return await answer(body, context)
+            response = await answer(body, context)
+            if len(response) > _MAX_MESSAGE_BYTES:
+                raise StatusError(
+                    Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; 2 GiB is most"
+                )
+            return response
         except StatusError as failure:
             code, message = failure.code, failure.message
         except Exception as failure:  # whatever it is, the client gets a well-formed answer

@@ -5,6 +5,7 @@ Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -113,9 +114,10 @@ def _parse_leniently(body: bytes) -> Any:
     """Parses with the tokens NaN, Infinity and -Infinity; like the official server, ignores what follows the value."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         text = body.decode()
-        start = _WHITESPACE.match(text.removeprefix("\ufeff"))
+        start = _WHITESPACE.match(text)
         return _DECODER.raw_decode(text, start.end() if start else 0)[0]
     except UnicodeDecodeError as failure:
         raise invalid_argument(f"JSON Parse error: Invalid encoding in string. at offset: {failure.start}") from None

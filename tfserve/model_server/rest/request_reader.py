@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tfserve.model_server.rest.connection import Connection
 
 MAX_HEAD_BYTES = 1 << 18
-"""About how large the request line and headers may be together; an endless one must not fill the memory."""
+"""About how large the request line and headers may be together, and what follows a body; an endless one must not fill
+the memory."""
 
 
 class NoRequestError(Exception):
@@ -46,7 +47,10 @@ class RequestReader:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects = False
-        self._head_bytes = 0  # of a head that has begun and is not complete
+        self._in_request = False
+        self._in_head = False
+        self._got_on = False  # whether what is being fed ended a head, or brought some of a body
+        self._bytes_in_vain = 0  # since then
 
     def feed(self, data: bytes) -> None:
         """Reads what came.
@@ -54,19 +58,30 @@ class RequestReader:
         Raises:
             NoRequestError: it is not HTTP, or a head without an end; the connection knows of all that came before.
         """
+        self._got_on = False
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            self._feed_without_upgrades(data)
         except httptools.HttpParserError:
             raise NoRequestError(400, "The request is not HTTP") from None
-        if self._head_bytes:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise NoRequestError(431, f"The head of the request is larger than {MAX_HEAD_BYTES} bytes")
+        if self._in_request:
+            self._bytes_in_vain = 0 if self._got_on else self._bytes_in_vain + len(data)
+            if self._bytes_in_vain > MAX_HEAD_BYTES:
+                raise NoRequestError(431, f"The head or the end of the request is larger than {MAX_HEAD_BYTES} bytes")
 
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Reads a request that asks for another protocol, which is not spoken here, as if it did not ask."""
+    def _feed_without_upgrades(self, data: bytes) -> None:
+        """Reads requests that ask for another protocol, which is not spoken here, as if they did not ask."""
+        rest: bytes | memoryview = data
+        while True:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = memoryview(rest)[upgrade.args[0] :]
+                self._begin_without_upgrade()
+            else:
+                return
+
+    def _begin_without_upgrade(self) -> None:
+        """Begins the last request anew, with another parser, as this one reads nothing more."""
         parser = self._parser
         method = parser.get_method()
         if method == b"CONNECT":
@@ -75,7 +90,7 @@ class RequestReader:
         headers = [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
         first = b"%b %b HTTP/%b" % (method, self._url, parser.get_http_version().encode())
         self._parser = httptools.HttpRequestParser(self)
-        self.feed(b"\r\n".join([first, *headers, b"", b""]) + rest)
+        self._parser.feed_data(b"\r\n".join([first, *headers, b"", b""]))
 
     # What the parser calls.
 
@@ -84,14 +99,16 @@ class RequestReader:
         self._url = b""
         self._headers = []
         self._expects = False
-        self._head_bytes = 1
+        self._in_request = self._in_head = self._got_on = True
 
     def on_url(self, url: bytes) -> None:
         """Adds to the target of the request."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Adds a header."""
+        """Adds a header; what follows a chunked body in the form of headers has no meaning here."""
+        if not self._in_head:
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
@@ -99,7 +116,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Makes the request ready to be answered, even before its body is there."""
-        self._head_bytes = 0
+        self._in_head = False
+        self._got_on = True
         url = self._url
         if url.startswith(b"/"):
             path, _, query = url.partition(b"?")
@@ -121,11 +139,13 @@ class RequestReader:
 
     def on_body(self, body: bytes) -> None:
         """Adds to the body."""
+        self._got_on = True
         if self.incoming is not None:
             self.incoming.feed(body)
 
     def on_message_complete(self) -> None:
         """Ends the request."""
+        self._in_request = False
         request, self.incoming = self.incoming, None
         if request is not None:
             self._connection.end_request(request)

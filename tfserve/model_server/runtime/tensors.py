@@ -19,6 +19,7 @@ from tfserve.protos.dtypes import DT_STRING, Array
 
 _TF_STRING_BYTES = 24  # sizeof(TF_TString)
 _SMALL_BYTES = 1 << 13
+_MAX_C_INT = (1 << 31) - 1  # the most that ctypes.string_at takes
 
 
 @functools.cache
@@ -80,8 +81,7 @@ def take_tensor(handle: int) -> Array:
         if dtype == DT_STRING:
             return _strings(address, shape)
         size = tf.TF_TensorByteSize(handle)
-        data = ctypes.string_at(address, size) if size else b""
-        return np.frombuffer(data, target).reshape(shape)
+        return np.frombuffer(_bytes_at(address, size), target).reshape(shape)
     finally:
         tf.TF_DeleteTensor(handle)
 
@@ -91,7 +91,16 @@ def _strings(address: int, shape: tuple[int, ...]) -> Array:
     array = np.empty(shape, np.object_)
     values = []
     for _ in range(array.size):
-        values.append(ctypes.string_at(tf.TF_StringGetDataPointer(address), tf.TF_StringGetSize(address)))
+        values.append(_bytes_at(tf.TF_StringGetDataPointer(address), tf.TF_StringGetSize(address)))
         address += _TF_STRING_BYTES
     array.reshape(-1)[:] = values
     return array
+
+
+def _bytes_at(address: int, size: int) -> bytes:
+    """Returns a copy of memory."""
+    if size == 0:
+        return b""
+    if size <= _MAX_C_INT:
+        return ctypes.string_at(address, size)
+    return bytes((ctypes.c_char * size).from_address(address))

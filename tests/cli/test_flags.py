@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from tests.program import Program, assert_told
+from tfserve.protos.server_flags import SERVER_FLAGS
+
+
+def test_all_of_them(tfserve: Program) -> None:
+    head, *rows = tfserve("flags").stdout.splitlines()
+    assert head.split() == ["FLAG", "TYPE", "DEFAULT", "HELP"]
+    assert [row.split()[0] for row in rows] == [f"--{flag.name}" for flag in SERVER_FLAGS]
+    assert "--rest_api_num_threads                         int32   CPUs " in "\n".join(rows)
+
+
+def test_those_with_a_word(tfserve: Program) -> None:
+    said = tfserve.json("flags", "Monitoring-config")
+    assert said == [
+        {
+            "name": "monitoring_config_file",
+            "type": "string",
+            "default": "",
+            "help": "Text file of MonitoringConfig: Prometheus metrics.",
+        }
+    ]
+    assert_told(tfserve("flags", "enable_bacthing"), 2, "No flag has 'enable_bacthing'", "enable_batching?")

@@ -1,0 +1,136 @@
+"""``tfserve models`` on a real server: what it serves changes, and whoever asks meanwhile does not notice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.asking import keep_asking
+from tests.packing import model_files, tar_bytes
+from tests.program import Copy, Program, assert_told
+from tfserve.cli import build_app
+
+PORTS = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
+
+
+def states(tfserve: Program) -> dict[str, dict[int, tuple[str, list[str]]]]:
+    """What ``tfserve models`` says: by model, the state and the labels of each version."""
+    return {
+        model["name"]: {v["version"]: (v["state"], v["labels"]) for v in model["versions"]}
+        for model in tfserve.json("models")
+    }
+
+
+@pytest.fixture(scope="module")
+def two(shared_tfserve: Program, half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of two models, for tests that leave it as it is: ``a`` with versions 1 and 2, and ``b``."""
+    a = tmp_path_factory.mktemp("models") / "a"
+    for version in ("1", "2", "3"):
+        shutil.copytree(half_plus_two / "1", a / version)
+    options = ("--versions", "a:1,2", "--label", "a:stable=1", "--name", "prod")
+    yield shared_tfserve.json("run", a, f"{half_plus_two}=b", *options, *PORTS)
+
+
+def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
+    assert [model["name"] for model in two["models"]] == ["a", "b"]
+    assert two["health"] == "available"
+    assert states(shared_tfserve) == {
+        "a": {2: ("AVAILABLE", []), 1: ("AVAILABLE", ["stable"])},
+        "b": {1: ("AVAILABLE", [])},
+    }
+    head, first, *_ = shared_tfserve("models", "prod").stdout.splitlines()
+    assert head.split() == ["MODEL", "SERVED", "VERSION", "STATE", "LABELS"]
+    assert first.split() == ["a", "1,2", "2", "AVAILABLE", "-"]
+    (listed,) = shared_tfserve.json("ps")
+    assert listed["models"] == two["models"]
+    for name in ("b", "prod/b"):
+        assert shared_tfserve.json("predict", name, "1", "2") == {"predictions": [2.5, 3.0]}
+    assert shared_tfserve.json("predict", "a", "1", "--label", "stable") == {"predictions": [2.5]}
+    assert_told(shared_tfserve("predict", "prod", "1"), 2, "several models: a, b", "prod/a")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["add"], 2, ["add takes PATH"]),
+        (["add", "no/such"], 3, ["There is no model"]),
+        (["add", "s3://bucket/c"], 2, ["s3://bucket/c is in a bucket", "--replace"]),
+        (["add", "{model}=a"], 2, ["serves a model 'a' already", "PATH=a_2"]),
+        (["add", "{model}=c", "--label", "x=2"], 2, ["'x' of the model 'c' is for version 2, which is not served"]),
+        (["remove", "bb"], 2, ["no model 'bb'", "Did you mean b?"]),
+        (["remove", "a", "b"], 2, ["nothing any more", "tfserve stop prod"]),
+        (["label", "a", "x"], 2, ["is not a label"]),
+        (["label", "x=1"], 2, ["several models: a, b"]),
+        (["label", "a", "x=3"], 2, ["'x' of the model 'a' is for version 3, which is not served; served: 1, 2"]),
+        (["pin", "a", "some"], 2, ["which versions to serve"]),
+        (["pin", "a", "9"], 2, ["no version 9 of the model 'a'"]),
+        (["pin", "a", "2"], 2, ["The label 'stable' of the model 'a' is for version 1"]),
+        (["rollback", "b"], 2, ["no version of the model 'b' before version 1"]),
+        (["rollback", "b", "c"], 2, ["rollback takes [MODEL]"]),
+        (["list", "--versions", "all"], 2, ["are for add"]),
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_what_is_wrong(
+    shared_tfserve: Program, half_plus_two: Path, words: list[str], code: int, told: list[str]
+) -> None:
+    given = [word.replace("{model}", str(half_plus_two)) for word in words]
+    done = CliRunner(env=shared_tfserve.environment).invoke(build_app(["models"]), ["models", "prod", *given])
+    assert (done.exit_code, done.stdout) == (code, "")
+    for text in ("Error: ", "Hint: ", *told):
+        assert text in done.stderr
+
+
+def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
+    a = copied("a")
+    shutil.copytree(half_plus_two / "1", a / "2")
+    shutil.copytree(half_plus_two / "1", a / "3")
+    (a / "3" / "variables" / "variables.data-00000-of-00001").write_bytes(b"")  # cannot be loaded
+    archive = a.with_name("b.tar.gz")
+    archive.write_bytes(tar_bytes(model_files(half_plus_two)))
+    served = tfserve.json("run", a, "--versions", "2", "--model-name", "a", "--name", "prod", *PORTS)
+    with keep_asking(served["rest_url"], "a") as asked:
+        for words in (
+            ("add", f"{archive}=b", "--label", "only=1"),
+            ("pin", "a", "1,2"),
+            ("label", "a", "canary=2", "stable=1"),
+            ("label", "a", "canary="),
+            ("label", "a", "stable="),
+            ("rollback", "a"),
+        ):
+            done = tfserve("models", "prod", *words)
+            assert done.returncode == 0, done.stderr
+            if words[-1] == "stable=1":
+                assert states(tfserve)["a"] == {2: ("AVAILABLE", ["canary"]), 1: ("AVAILABLE", ["stable"])}
+        assert states(tfserve)["a"] == {2: ("END", []), 1: ("AVAILABLE", [])}
+        assert states(tfserve)["b"] == {1: ("AVAILABLE", ["only"])}
+        (kept,) = tfserve.json("cache", "clear")["kept"]  # the server needs what came out of the archive
+        assert kept["servers"] == ["prod"]
+        assert_told(tfserve("models", "prod", "pin", "a", "1,3"), 7, "Version 3 of the model 'a' cannot be loaded")
+        assert tfserve("models", "prod", "remove", "b").returncode == 0
+    assert asked.failures == []
+    assert asked.well > 50
+    assert [model["name"] for model in tfserve.json("status")["models"]] == ["a"]
+    assert tfserve("restart", "prod").returncode == 0  # what was changed stays
+    assert states(tfserve) == {"a": {1: ("AVAILABLE", [])}}
+
+
+def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    assert tfserve("run", half_plus_two, "--name", "fixed", *PORTS, "--wait", "0").returncode == 0
+    assert_told(tfserve("models", "fixed", "pin", "all"), 2, "one model, and stays at that", "--versions latest")
+    file = tmp_path / "models.config"
+    text = f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
+    file.write_text(text)
+    assert_told(tfserve("run", half_plus_two, "--config", file), 2, "excludes MODEL_DIR")
+    assert tfserve("run", "--config", file, "--name", "own", *PORTS, "--label", "x=1").returncode == 2
+    said = tfserve.json("run", "--config", file, "--name", "own", *PORTS)
+    assert said["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
+    assert_told(tfserve("models", "own", "pin", "all"), 2, "never rewrites")
+    assert file.read_text() == text
+    (listed,) = tfserve.json("models", "own")
+    assert (listed["name"], listed["base_path"], listed["serves"]) == ("m", str(half_plus_two), "latest")

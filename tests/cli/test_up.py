@@ -1,0 +1,123 @@
+"""``tfserve up`` and ``down``, ``config``, ``init`` and ``schema``, with real servers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import Copy, Program, assert_told, eventually
+
+FILE = """
+defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
+servers:
+  one:
+    models: [./m]
+    env: {SECRET: "${SECRET:-a}", AWS_REGION: x}  # the latter is written down nowhere
+  two:
+    models: [{path: ./m, name: a}, {path: ./m, name: b}]
+"""
+
+
+@pytest.fixture
+def directory(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, with a file of two servers and their model."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(half_plus_two, tmp_path / "m")
+    (tmp_path / "tfserve.yaml").write_text(FILE)
+    return tmp_path
+
+
+def actions(said: Any) -> dict[str, str]:
+    return {server["name"]: server["action"] for server in said}
+
+
+def test_only_what_has_changed_is_touched(tfserve: Program, directory: Path) -> None:
+    said = {server["name"]: server for server in tfserve.json("up")}
+    assert actions(said.values()) == {"one": "create", "two": "create"}
+    assert [server["health"] for server in said.values()] == ["available"] * 2
+    assert tfserve.json("predict", "two/b", "1") == {"predictions": [2.5]}
+    again = tfserve.json("up")
+    assert actions(again) == {"one": "leave", "two": "leave"}
+    assert {server["name"]: server["pid"] for server in again} == {name: s["pid"] for name, s in said.items()}
+    changed = tfserve("up", "--json", SECRET="b")  # in no label, and seen all the same
+    assert actions(json.loads(changed.stdout)) == {"one": "recreate", "two": "leave"}
+    assert "one: recreate (environment changed)" in changed.stderr
+    assert tfserve("stop", "two").returncode == 0
+    done = tfserve("up", "two")
+    assert done.stderr.splitlines()[0] == "two: start"
+    assert done.stdout.startswith("two is ready (local, http://127.0.0.1:")
+    file = directory / "tfserve.yaml"
+    file.write_text(FILE.replace("name: b}]", "name: c}]\n    monitoring: true"))
+    dry = tfserve("up", "--dry-run", SECRET="b")
+    assert "# one: leave\n# two: recreate (models, monitoring changed)\n" in dry.stdout
+    assert actions(tfserve.json("up", "two")) == {"two": "recreate"}
+    assert sorted(tfserve.json("down")) == ["one", "two"]
+    assert tfserve.left() == []
+    done = tfserve("down")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "one is not there" in done.stderr
+
+
+def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Path, unloadable: Path) -> None:
+    (directory / "tfserve.yaml").write_text(
+        FILE + f"  broken: {{models: ['{unloadable}']}}\n  gone: {{models: [{{path: ./gone, name: g}}]}}\n"
+    )
+    done = tfserve("up")
+    assert done.returncode == 7  # that of the first that failed
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]
+    assert "'broken' cannot load its model" in done.stderr
+    assert "There is no model at" in done.stderr
+    assert tfserve.left() == ["one", "two"]
+    done = tfserve("up", "--json")
+    assert {s["name"]: s.get("error", {}).get("exit_code") for s in json.loads(done.stdout)} == {
+        "one": None,
+        "two": None,
+        "broken": 7,
+        "gone": 3,
+    }
+
+
+def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
+    (directory / "tfserve.yaml").write_text(FILE + f"  slow: {{models: ['{hanging}']}}\n")
+    process = tfserve.begin("up")
+    eventually(lambda: "slow" in tfserve.left() and len(tfserve.processes()) == 3)
+    eventually(
+        lambda: all(server["health"] == "available" for server in tfserve.json("ps") if server["name"] != "slow")
+    )
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted" in stderr
+    assert "slow" not in tfserve.left()
+
+
+@pytest.mark.usefixtures("directory")
+def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
+    text = tfserve("config", SECRET="$x").stdout
+    assert "SECRET: $$x" in text
+    (tmp_path / "resolved.yaml").write_text(text)
+    assert tfserve("config", "-f", "resolved.yaml").stdout == text  # which says the same anywhere
+    assert list(tfserve.json("config", "two")["servers"]) == ["two"]
+    assert_told(tfserve("config", "three"), 2, "describes no server 'three'", "one, two")
+    (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
+    for command in ("config", "up", "down"):
+        assert_told(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
+    assert_told(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
+
+
+def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copied("a model").parent)
+    assert_told(tfserve("init", "none"), 3, "There is no model")
+    shutil.move("a model", "model")
+    done = tfserve("init", "model")
+    assert (done.returncode, done.stdout) == (0, "tfserve.yaml is written. Look at it, then: tfserve up\n")
+    assert "- path: ./model\n" in (tmp_path / "tfserve.yaml").read_text()
+    assert actions(tfserve.json("up", "--dry-run")) == {"model": "create"}
+    assert_told(tfserve("init", "model"), 2, "tfserve.yaml is there already")
+    assert_told(tfserve("init", "model", "-f", "no/such/file"), 1, "cannot be written")
+    assert json.loads(tfserve("schema").stdout)["title"] == "tfserve.yaml"

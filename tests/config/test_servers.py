@@ -1,0 +1,444 @@
+"""What a YAML file says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve.config.servers import Configured, choose, read_servers, write_servers
+from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.gpu_request import GpuRequest
+from tfserve.launch_options import LaunchOptions
+from tfserve.model_url import Url
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.version_policy import VersionPolicy
+
+Read = Callable[..., tuple[Configured, ...]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Reads a file with some text, or bytes, in it."""
+
+    def read(text: str | bytes, variables: Mapping[str, str] | None = None) -> tuple[Configured, ...]:
+        file = tmp_path / "servers.yaml"
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        return read_servers(file, variables or {})
+
+    return read
+
+
+@pytest.fixture
+def server(read: Read) -> Callable[..., Configured]:
+    """Reads one server with some fields besides its model."""
+
+    def server(fields: str, variables: Mapping[str, str] | None = None) -> Configured:
+        lines = "".join(f"    {line}\n" for line in fields.splitlines())
+        (found,) = read(f"servers:\n  prod:\n    models: [m]\n{lines}", variables)
+        return found
+
+    return server
+
+
+def complaint(ask: Callable[[], object]) -> TfserveError:
+    with pytest.raises(TfserveError) as caught:
+        ask()
+    assert caught.value.hint
+    return caught.value
+
+
+def test_a_server(read: Read, tmp_path: Path) -> None:
+    (found,) = read("servers:\n  prod:\n    models: [m]\n")
+    assert found == Configured(ServeSpec("prod", (ModelSpec(tmp_path / "m", "prod"),)), LaunchOptions(), found.line)
+
+
+def test_everything(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text('{"instances": [1]}')
+    (found,) = read(
+        """
+servers:
+  prod:
+    models:
+      - {path: ./a, versions: [3, 1], labels: {stable: 1}, name: x}
+      - {path: /b, versions: latest=2, name: y}
+      - {path: c, versions: all, name: z}
+    engine: docker
+    image: my/serving
+    tag: 2.10
+    platform: linux/amd64
+    pull: never
+    rest_port: 9001
+    grpc_port: none
+    host: localhost
+    gpu: false
+    env: [A=1, B]
+    memory: 2g
+    cpus: 1.5
+    restart: no
+    batching: {max_batch_size: 8, allowed_batch_sizes: [4, 8], pad_variable_length_inputs: true}
+    monitoring: {path: /metrics}
+    server_flags: {enable_model_warmup: false, ssl_config_file: ssl.txt, mixed_precision: bfloat16}
+    wait: 7.5
+    smoke_test: request.json
+    keep_failed: true
+""",
+        {"B": "2"},
+    )
+    assert found.spec == ServeSpec(
+        name="prod",
+        models=(
+            ModelSpec(tmp_path / "a", "x", VersionPolicy(1, (1, 3)), {"stable": 1}),
+            ModelSpec(Path("/b"), "y", VersionPolicy(2)),
+            ModelSpec(tmp_path / "c", "z", VersionPolicy(None)),
+        ),
+        image="my/serving",
+        tag="2.10",  # as it was written
+        platform="linux/amd64",
+        host="127.0.0.1",
+        rest_port=PortRequest(9001, explicit=True),
+        grpc_port=PortRequest(None, explicit=True),
+        environment={"A": "1", "B": "2"},
+        memory=2 << 30,
+        cpus=1.5,
+        restart="no",
+        gpu=False,
+        batching={"max_batch_size": 8, "allowed_batch_sizes": (4, 8), "pad_variable_length_inputs": True},
+        monitoring="/metrics",
+        server_flags=(
+            "--enable_model_warmup=false",
+            f"--ssl_config_file={tmp_path / 'ssl.txt'}",
+            "--mixed_precision=bfloat16",
+        ),
+    )
+    assert found.options == LaunchOptions(
+        engine="docker", pull="never", wait_seconds=7.5, smoke_request=b'{"instances": [1]}', keep_failed=True
+    )
+
+
+def test_where_models_are(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "packed.tar.gz").touch()
+    (found,) = read(
+        """
+servers:
+  prod:
+    models:
+      - packed.tar.gz
+      - {path: "https://host/a.zip?token=$$1", sha256: SHA}
+      - {path: "gs://bucket/m", labels: {stable: 1}}
+      - {path: "s3://bucket/m", name: other}
+""".replace("SHA", "0" * 64)
+    )
+    assert found.spec.models == (
+        ModelSpec(tmp_path / "packed.tar.gz", "packed"),
+        ModelSpec(Url("https://host/a.zip?token=$1"), "a", sha256="0" * 64),
+        ModelSpec(Url("gs://bucket/m"), "m", labels={"stable": 1}),
+        ModelSpec(Url("s3://bucket/m"), "other"),
+    )
+    (tmp_path / "servers.yaml").write_text(write_servers([found]))
+    (again,) = read_servers(tmp_path / "servers.yaml", {})
+    assert again.spec == found.spec
+
+
+def test_models_inside_an_image(read: Read) -> None:
+    (found,) = read("servers: {prod: {image: 'me/m:1'}}")
+    assert (found.spec.models, found.spec.image) == ((), "me/m:1")
+    (again,) = read(write_servers([found]))
+    assert again.spec == found.spec
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("all", GpuRequest()),
+        ("2", GpuRequest(2)),
+        ("0,2", GpuRequest(devices=("0", "2"))),
+        ("[1]", GpuRequest(devices=("1",))),
+        ("[GPU-a, MIG-b]", GpuRequest(devices=("GPU-a", "MIG-b"))),
+    ],
+)
+def test_gpus(server: Callable[..., Configured], text: str, wanted: GpuRequest) -> None:
+    assert server(f"gpus: {text}").spec.gpus == wanted
+
+
+def test_a_users_own_models_config(read: Read, half_plus_two: Path, tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    file.write_text(
+        f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
+    )
+    (found,) = read("servers: {prod: {config: models.config}}")
+    assert (found.spec.config, found.spec.models) == (file, (ModelSpec(half_plus_two, "m", VersionPolicy()),))
+    file.write_text("model_config_list {")
+    error = complaint(lambda: read("servers: {prod: {config: models.config}}"))
+    assert "servers.yaml, line 1, servers.prod.config: " in error.message
+    assert "models.config', line 1, column 19" in error.message
+
+
+def test_defaults_anchors_and_merges(read: Read) -> None:
+    first, second = read(
+        """
+x-shared: &shared {memory: 1g, cpus: 2}
+defaults:
+  wait: 5
+  env: {A: 1, B: 1}
+  server_flags: {num_load_threads: 1, num_unload_threads: 1}
+servers:
+  one:
+    models: &models [{path: m, name: m}]
+    <<: *shared
+  two:
+    <<: [*shared, {cpus: 9, tag: x}]
+    models: *models
+    memory: 3g
+    env: {B: 2}
+    wait: 6
+    server_flags: {num_load_threads: 2}
+"""
+    )
+    assert (first.spec.memory, first.spec.cpus, first.options.wait_seconds) == (1 << 30, 2, 5)
+    assert (second.spec.memory, second.spec.cpus, second.spec.tag, second.options.wait_seconds) == (3 << 30, 2, "x", 6)
+    assert (first.spec.environment, second.spec.environment) == ({"A": "1", "B": "1"}, {"A": "1", "B": "2"})
+    assert second.spec.server_flags == ("--num_unload_threads=1", "--num_load_threads=2")
+    assert first.spec.models == second.spec.models
+
+
+def test_variables(server: Callable[..., Configured]) -> None:
+    fields = 'rest_port: ${PORT}\ngpu: ${GPU:-false}\nenv: {PRICE: "$$5", NAME: "${NAME:-a: b}", PASSED: }\ntag: v$TAG'
+    spec = server(fields, {"PORT": "9000", "PASSED": "$x", "TAG": "1"}).spec
+    assert (spec.rest_port, spec.gpu, spec.tag) == (PortRequest(9000, explicit=True), False, "v1")
+    assert spec.environment == {"PRICE": "$5", "NAME": "a: b", "PASSED": "$x"}
+
+
+def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
+    on = server("batching: true\nmonitoring: true\nsmoke_test: false")
+    assert (on.spec.batching, on.spec.monitoring) == ({}, "/monitoring/prometheus/metrics")
+    assert not on.options.smoke_test
+    off = server("batching: false\nmonitoring: false\nsmoke_test: true")
+    assert (off.spec.batching, off.spec.monitoring, off.options) == (None, None, LaunchOptions())
+
+
+@pytest.mark.parametrize(
+    ("fields", "line", "path", "words"),
+    [
+        ("rest_prot: 1", 4, "rest_prot", "there is no field 'rest_prot'"),
+        ("gpu: true\ngpu: false", 5, "gpu", "it stands twice; the first is in line 4"),
+        ("rest_port: http", 4, "rest_port", "'http' is not a port"),
+        ("rest_port: 70000", 4, "rest_port", "'70000' is not a port"),
+        ("rest_port: [1]", 4, "rest_port", "expected a port, or none, found a list"),
+        ("rest_port:", 4, "rest_port", "expected a port, or none, found nothing"),
+        ("grpc_port: {a: 1}", 4, "grpc_port", "expected a port, or none, found a mapping"),
+        ("engine: podman", 4, "engine", "expected one of auto, docker, local, found 'podman'"),
+        ("pull: 1", 4, "pull", "expected one of missing, always, never, found '1'"),
+        ("image: []", 4, "image", "expected text, found a list"),
+        ("platform: amd64", 3, "", "'amd64' is not a platform"),
+        ("host: example.com", 4, "host", "is not an IP address"),
+        ("gpu: yes", 4, "gpu", "expected true or false, found 'yes'"),
+        ('gpu: "true"', 4, "gpu", "expected true or false, found 'true'"),
+        ("gpus: both", 4, "gpus", "'both' does not say which GPUs"),
+        ("gpus: []", 4, "gpus", "does not say which GPUs"),
+        ("gpus: {a: 1}", 4, "gpus", "expected all, a number of GPUs, or a list of them, found a mapping"),
+        ("gpu: false\ngpus: 1", 3, "", "--no-gpu and --gpus contradict"),
+        ("gpu_memory_fraction: 2", 3, "", "2 is not a share"),
+        ("env: A", 4, "env", "expected variables: a mapping, or a list of NAME=VALUE, found 'A'"),
+        ("env: {A b: 1}", 4, "env.A b", "is not the name of a variable"),
+        ("env: [A]", 4, "env[0]", "A is not set in this environment"),
+        ("env:\n  A: [1]", 5, "env.A", "expected text, found a list"),
+        ("env: {MODEL_NAME: x}", 4, "env.MODEL_NAME", "is set by tfserve"),
+        ("memory: much", 4, "memory", "is not an amount of memory"),
+        ("cpus: two", 4, "cpus", "expected a number, found 'two'"),
+        ("cpus: -1", 3, "", "-1 is not a number of CPUs"),
+        ("restart: sometimes", 3, "", "is not a restart policy"),
+        ("rm: true\nrestart: always", 3, "", "contradict"),
+        ("batching: 1", 4, "batching", "expected true, false, or parameters: a mapping, found '1'"),
+        ("batching: {max_bacth_size: 1}", 4, "batching.max_bacth_size", "there is no field"),
+        ("batching:\n  max_batch_size: x", 5, "batching.max_batch_size", "is not a value of type integer"),
+        ("batching: {max_batch_size: 9, allowed_batch_sizes: [4]}", 4, "batching", "The last of allowed_batch_sizes"),
+        ("batching: true\nserver_flags: {enable_batching: true}", 3, "", "--batching sets the server flag"),
+        ("monitoring: on", 4, "monitoring", "expected true, false, or path: /…, found 'on'"),
+        ("monitoring: {path: x}", 4, "monitoring.path", "is not the path of a page"),
+        ("monitoring: {port: 1}", 4, "monitoring.port", "there is no field"),
+        ("server_flags: [a]", 4, "server_flags", "expected server flags by name: a mapping, found a list"),
+        ("server_flags:\n  enable_bacthing: true", 5, "server_flags.enable_bacthing", "has no flag --enable_bacthing"),
+        ("server_flags: {num_load_threads: x}", 4, "server_flags.num_load_threads", "of type int32"),
+        ("server_flags: {port: 1}", 4, "server_flags.port", "is set by tfserve"),
+        ("wait: -1", 3, "", "-1.0 is not a number of seconds"),
+        ("wait: .nan", 4, "wait", "expected a number, found '.nan'"),
+        ("smoke_test: '{'", 3, "", "JSON"),
+        ("smoke_test: []", 4, "smoke_test", "expected true, false, a request, or a file, found a list"),
+        ("config: x", 4, "config", "models has to go"),
+        ("rest_port: 1\ngrpc_port: 1", 3, "", "cannot share port 1"),
+        ("? [a]\n: b", 4, "", "a key has to be a word"),
+        ("tag: ${NO}", 4, "tag", "the variable NO is not set"),
+        ("tag: ${NO:?say which}", 4, "tag", "the variable NO is not set: say which"),
+        ("tag: $", 4, "tag", "'$' begins no variable"),
+        ("<<: x", 4, "<<", "expected a mapping to merge, found 'x'"),
+    ],
+)
+def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int, path: str, words: str) -> None:
+    error = complaint(lambda: server(fields))
+    assert isinstance(error, UsageError)
+    place = f"servers.yaml, line {line}, servers.prod{'.' if path else ''}{path}: "
+    assert place in error.message, error.message
+    assert error.message.count("servers.yaml") == 1
+    assert words in error.message
+
+
+def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:
+    assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
+    assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
+    assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
+    assert "There are: " in str(complaint(lambda: server("zzz: 1")).hint)
+
+
+@pytest.mark.parametrize(
+    ("models", "place", "words"),
+    [
+        ("m", "models", "expected a list of models, found 'm'"),
+        ("[]", "models", "there is no model"),
+        ("[[a]]", "models[0]", "expected a path, or a model's fields, found a list"),
+        ("[{name: a}]", "models[0]", "the field path is missing"),
+        ("[{path: a, nam: b}]", "models[0].nam", "there is no field 'nam'"),
+        ("[{path: a, name: b/c}]", "models[0].name", "'b/c' is not a model name"),
+        ("[{path: a, name: [b]}]", "models[0].name", "expected a model's name, found a list"),
+        ("[{path: a, name: b, versions: some}]", "models[0].versions", "does not say which versions"),
+        ("[{path: a, name: b, versions: [x]}]", "models[0].versions[0]", "expected the number of a version"),
+        ("[{path: a, name: b, versions: []}]", "models[0].versions", "does not say which versions"),
+        ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "expected the number of a version, found 'y'"),
+        ("[{path: a, name: b, labels: {a b: 1}}]", "models[0].labels.a b", "is not a label"),
+        ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "expected labels: a mapping, found a list"),
+        ("[{path: a, name: b}, {path: c, name: b}]", "", "There are two models 'b'"),
+        ("[a, b]", "models[0]", "There is no model at"),
+        ("[ftp://a/b]", "models[0]", "ftp:// is no address"),
+        ("[{path: s3://, name: m}]", "models[0].path", "names no bucket"),
+        (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0]", "is no archive, and has no digest"),
+    ],
+)
+def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
+    error = complaint(lambda: read(f"servers:\n  prod:\n    models: {models}\n"))
+    assert f"line 3, servers.prod{'.' if place else ''}{place}: " in error.message, error.message
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "is empty"),
+        (b"# nothing\n", "is empty"),
+        (b"a: \xff", "line 1: it is not UTF-8"),
+        (b"a: 1\nb: \x00", "line 2: a character that YAML does not allow"),
+        (b"servers:\n\tprod: 1", "line 2, column 1: found character '\\t' that cannot start any token"),
+        (b"servers: {", "line 1, column 11"),
+        (b"a: 1\n---\nb: 2", "line 2, column 1: but found another document"),
+        (b"a: *nope", "found undefined alias"),
+        (b"[" * 500, "nested too deep"),
+        (b"servers: !!python/object/apply:os.system [id]", "expected servers by name: a mapping, found a list"),
+        (b"just text", "line 1: expected servers: and defaults:, found 'just text'"),
+        (b"[]", "line 1: expected servers: and defaults:, found a list"),
+        (b"defaults: {}", "line 1: the field servers is missing"),
+        (b"server: {}", "line 1, server: there is no field 'server'"),
+        (b"servers: {}", "line 1, servers: there is no server"),
+        (b"servers:", "line 1, servers: expected servers by name: a mapping, found nothing"),
+        (b"servers:\n  a:", "line 2, servers.a: expected the fields of a server, found nothing"),
+        (b"servers:\n  a: {}", "line 2, servers.a: the field models is missing"),
+        (b"servers:\n  a b: {models: [m]}", "line 2, servers.a b: 'a b' is not a server name"),
+        (b"servers:\n  a: {models: [m]}\n  a: {models: [m]}", "line 3, servers.a: it stands twice"),
+        (b"defaults: {models: [m]}\nservers: {a: {models: [m]}}", "line 1, defaults.models: there is no field"),
+        (b"servers: &s {a: *s}", "there is no field 'a'"),
+        (b"servers: {a: &a {<<: *a, models: [m]}}", "nested too deep, or holds itself"),
+        (b"x" * (300 << 10), "over 256 KiB"),
+    ],
+)
+def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
+    error = complaint(lambda: read(text))
+    assert isinstance(error, UsageError)
+    assert words in error.message, error.message
+    assert "servers.yaml" in error.message
+
+
+def test_a_billion_laughs(read: Read) -> None:
+    lines = ["a0: &a0 {cpus: 1}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    text = "".join(f"x-{line}\n" for line in lines) + "servers: {a: {<<: *a11, models: [m]}}"
+    assert "there is too much of it" in complaint(lambda: read(text)).message
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("none", "There is no file"), (".", "is not a file"), ("pipe", "is not a file")):
+        assert words in complaint(lambda: read_servers(tmp_path / name, {})).message  # noqa: B023
+
+
+def test_a_port_that_is_used_twice(read: Read) -> None:
+    def two(first: str, second: str) -> str:
+        return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
+
+    error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
+    assert "line 3, servers.b: port 9000 is that of 'a' too, in line 2" in error.message
+    for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
+        assert len(read(two("rest_port: 9000", second))) == 2
+
+
+def test_servers_by_name(read: Read) -> None:
+    servers = read("servers: {a: {models: [m]}, b: {models: [m]}}")
+    assert choose(servers, ()) == servers
+    assert [server.spec.name for server in choose(servers, ["b"])] == ["b"]
+    with pytest.raises(UsageError, match="describes no server 'c'"):
+        choose(servers, ["b", "c"])
+
+
+def test_it_reads_as_it_is_written(server: Callable[..., Configured], tmp_path: Path) -> None:
+    for fields in (
+        "",
+        "rest_port: 0\ngrpc_port: none\nmemory: 1g\ncpus: 0.5\nrestart: no\nhost: '::1'\ntag: '2.10'\ngpu: true",
+        'env: {A: "${B}", C: "yes", D: "1", E: "a\\nb"}\nsmoke_test: \'{"instances": ["$$"]}\'\nwait: 1\nrm: true',
+        "gpus: [0, 2]\ngpu_memory_fraction: 0.3\ngpu_memory_growth: true",
+        "batching: true\nmonitoring: true\nsmoke_test: false\nkeep_failed: true\nengine: local\npull: always",
+        "batching: {allowed_batch_sizes: [2, 1000], thread_pool_name: t}\nserver_flags: {ssl_config_file: a$$b}",
+    ):
+        made = server(fields, {"B": "$b $$"})
+        file = tmp_path / "again.yaml"
+        file.write_text(write_servers([made]))
+        (again,) = read_servers(file, {})
+        assert (again.spec, again.options) == (made.spec, made.options)
+
+
+WORDS = ["servers", "defaults", "models", "env", "<<", "gpu", "m", "1", "true", "${A}", "*a", "&a", "!!x", "batching"]
+MARKS = [": ", "- ", "? ", "\n", "\n  ", "\n    ", "{", "}", "[", "]", ",", "'", '"', "|", "#", "%", "\t", "x-"]
+FRAGMENTS = st.sampled_from([*WORDS, *MARKS])
+
+
+@given(st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=30).map("".join).map(str.encode))
+def test_no_text_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    for content in (text, b"servers:\n  a:\n    models: [m]\n    " + text):
+        file.write_bytes(content)
+        try:
+            assert read_servers(file, {})
+        except (UsageError, SavedModelError) as error:
+            assert "fuzz.yaml" in error.message or "model" in error.message
+
+
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_no_value_of_any_field_brings_it_down(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    import yaml
+
+    from tfserve.config.fields import FIELDS
+
+    name = data.draw(st.sampled_from(["models", "config", *(field.name for field in FIELDS)]))
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_text(yaml.safe_dump({"servers": {"a": {"models": ["m"], name: data.draw(VALUES)}}}))
+    try:
+        assert read_servers(file, {})
+    except (UsageError, SavedModelError) as error:
+        assert "fuzz.yaml, line " in error.message

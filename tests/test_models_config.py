@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.model_url import Url
+from tfserve.models_config import ServedModel, read_models_config, served_models, to_text
+from tfserve.spec import ModelSpec
+from tfserve.version_policy import VersionPolicy
+
+POLICIES = st.sampled_from([VersionPolicy(), VersionPolicy(2), VersionPolicy(None), VersionPolicy(1, (1, 5))])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(st.builds(ServedModel, TEXT, TEXT, POLICIES, st.dictionaries(TEXT, st.integers(0, 2**63 - 1)))))
+def test_it_reads_as_it_is_written(models: list[ServedModel]) -> None:
+    text = to_text(models)
+    assert served_models(text) == tuple(models)
+    for cut in {len(text) // 2, len(text) - 2} if models else ():
+        with pytest.raises(UsageError):  # a server that reads while it is written does not take a part for the whole
+            served_models(text[:cut])
+
+
+def test_a_path_that_the_format_cannot_hold() -> None:
+    with pytest.raises(UsageError, match="not UTF-8"):
+        to_text([ServedModel("m", "/\udcff")])
+
+
+def config(directory: Path, text: str) -> Path:
+    file = directory / "models.config"
+    file.write_text(text)
+    return file
+
+
+def entry(base_path: object, more: str = 'model_platform: "tensorflow"', name: str = "m") -> str:
+    return f'model_config_list {{\n  config {{ name: "{name}"\n base_path: "{base_path}" {more} }}\n}}'
+
+
+def test_a_users_own(half_plus_two: Path, tmp_path: Path) -> None:
+    more = (
+        "model_type: TENSORFLOW model_version_policy { specific { versions: 3 versions: 1 } } "
+        "version_labels { key: 'stable' value: 1 }"
+    )
+    expected = (ModelSpec(half_plus_two, "m", VersionPolicy(1, (1, 3)), {"stable": 1}),)
+    assert read_models_config(config(tmp_path, entry(half_plus_two, more))) == expected
+    assert read_models_config(config(tmp_path, entry(f"file://{half_plus_two}", more))) == expected
+    in_bucket = (ModelSpec(Url("gs://bucket/m"), "m", VersionPolicy()),)
+    assert read_models_config(config(tmp_path, entry("gs://bucket/m"))) == in_bucket
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("model_config_list {\n  confg {} }", UsageError, "models.config', line 2, column 3: "),
+        ("model_config_list {}", UsageError, "names no models"),
+        ("custom_model_config {}", UsageError, "names no models"),
+        (
+            entry("/no/such"),
+            SavedModelError,
+            "models.config', line 3: the base_path '/no/such' of the model 'm' is not",
+        ),
+        (entry("x/m"), UsageError, "line 3: the base_path 'x/m' of the model 'm' is not an absolute path"),
+        (entry("https://a/b.zip"), UsageError, "is not an absolute path"),
+        (entry("s3://bucket/m?c"), UsageError, "line 3: The address of the model names no bucket"),
+        (entry("/tmp", ""), UsageError, "not one of TensorFlow"),
+        (entry("/tmp", 'model_platform: "caffe"'), UsageError, "not one of TensorFlow"),
+        (entry("/tmp", name="a/b"), UsageError, "'a/b' is not a model name"),
+    ],
+)
+def test_what_is_wrong_with_one(text: str, error: type[TfserveError], words: str, tmp_path: Path) -> None:
+    with pytest.raises(error) as caught:
+        read_models_config(config(tmp_path, text))
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+@given(st.binary(max_size=60) | st.text('model_cnfigst{}:"/ \n', max_size=60).map(str.encode))
+def test_no_text_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "models.config"
+    file.write_bytes(text)
+    with pytest.raises(TfserveError):
+        read_models_config(file)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
+def test_one_that_may_not_be_read(tmp_path: Path) -> None:
+    file = config(tmp_path, "")
+    file.chmod(0)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_models_config(file)

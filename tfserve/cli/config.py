@@ -1,0 +1,83 @@
+"""``tfserve config``, ``init`` and ``schema``: YAML files of servers, looked at, begun and checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import FileOption, JsonOption, ModelArgument
+from tfserve.cli.output import Output
+from tfserve.errors import TfserveError, UsageError
+
+__all__ = ["config", "init", "schema", "write_new"]
+
+
+def config(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Servers of the file.  [default: all]")
+    ] = None,
+    *,
+    file: FileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
+    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers, servers_data, write_servers
+
+    servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    if json:
+        Output(json_wanted=True).result(servers_data(servers), "")
+    else:
+        Output().text(write_servers(servers).rstrip())
+
+
+def init(
+    model_dir: ModelArgument,
+    *,
+    file: FileOption = None,
+) -> None:
+    """Begin a YAML file. It serves one model, and says in comments what else there is."""
+    from tfserve.config.servers import DEFAULT_FILE
+    from tfserve.config.template import first_file
+    from tfserve.model_source import source_name
+    from tfserve.model_url import Url, parse_source
+    from tfserve.saved_model import find_model
+
+    target = file or DEFAULT_FILE
+    source = parse_source(model_dir)
+    name = source_name(source)
+    if isinstance(source, Url):
+        text = first_file(name, source)
+    else:
+        path = os.path.relpath(source.expanduser().absolute(), target.absolute().parent)
+        version = find_model(source).newest.number if source.expanduser().is_dir() else 1
+        text = first_file(name, path if path.startswith(".") else f"./{path}", version)
+    write_new(target, text)
+    Output().text(f"{target} is written. Look at it, then: tfserve up{'' if file is None else f' -f {file}'}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the YAML file. Editors complete and check a file by it."""
+    from tfserve.config.schema import json_schema
+
+    Output(json_wanted=True).result(json_schema(), "")
+
+
+def write_new(file: Path, text: str, *, secret: bool = False) -> None:
+    """Writes a file that is not there yet.
+
+    Raises:
+        UsageError: it is there.
+        TfserveError: it cannot be written.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o666)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        raise UsageError(f"{file} is there already.", hint="Remove it first, or name another file.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TfserveError(f"{file} cannot be written: {reason}.", hint="Name another file.") from None

@@ -1,0 +1,49 @@
+"""``tfserve flags``: the flags of the model server."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated
+
+import typer
+
+from tfserve.cli.options import JsonOption
+from tfserve.cli.output import Output
+from tfserve.errors import UsageError
+from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
+
+__all__ = ["flags"]
+
+
+def flags(
+    word: Annotated[
+        str | None, typer.Argument(metavar="[WORD]", help="Only flags with this in their name or help.")
+    ] = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """List the flags of tensorflow_model_server. They go after -- of tfserve run."""
+    wanted = (word or "").lower().lstrip("-").replace("-", "_")
+    found = [flag for flag in SERVER_FLAGS if wanted in flag.name or wanted.replace("_", " ") in flag.help.lower()]
+    if not found:
+        near = difflib.get_close_matches(wanted, [flag.name for flag in SERVER_FLAGS], n=1)
+        raise UsageError(
+            f"No flag has {word!r} in its name or help.",
+            hint=f"Did you mean {near[0]}?" if near else "tfserve flags lists them all.",
+        )
+    output = Output(json_wanted=json)
+    if json:
+        output.result([_json(flag) for flag in found], "")
+    else:
+        rows = [(f"--{flag.name}", flag.type, _default(flag), flag.help) for flag in found]
+        output.table(("FLAG", "TYPE", "DEFAULT", "HELP"), rows)
+
+
+def _json(flag: ServerFlag) -> dict[str, object]:
+    return {"name": flag.name, "type": flag.type, "default": flag.default, "help": flag.help}
+
+
+def _default(flag: ServerFlag) -> str:
+    if flag.default is None:
+        return "CPUs"
+    return str(flag.default).lower() if flag.type == "bool" else str(flag.default) or '""'

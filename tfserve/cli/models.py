@@ -1,0 +1,132 @@
+"""``tfserve models``: what a server serves, and how to change that while it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, OptionalName, Sha256sOption, VersionsOption
+from tfserve.cli.output import Output
+from tfserve.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfserve.engines.base import Engine, Server
+    from tfserve.model_states import ModelState
+    from tfserve.spec import ModelSpec
+
+__all__ = ["models"]
+
+Action = Literal["list", "add", "remove", "label", "pin", "rollback"]
+_WORDS = {
+    "list": "no more words",
+    "add": "PATH[=NAME]…, as run does",
+    "remove": "MODEL…",
+    "label": "[MODEL] LABEL=VERSION…, or LABEL= to take it away",
+    "pin": "[MODEL] VERSIONS: latest, latest=2, all, or numbers such as 1,3",
+    "rollback": "[MODEL]",
+}
+
+
+def models(
+    name: OptionalName = None,
+    action: Annotated[
+        Action,
+        typer.Argument(metavar="[ACTION]", help="list, add, remove, label, pin or rollback.", show_default=False),
+    ] = "list",
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD]...", help="A model, and what it takes; see above.")
+    ] = None,
+    *,
+    versions: VersionsOption = None,
+    label: LabelsOption = None,
+    sha256: Sha256sOption = None,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the server may take over it.")
+    ] = 120.0,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Show or change what a server serves. Requests go on meanwhile.
+
+    add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION...; pin MODEL latest|all|1,3; rollback MODEL
+    """
+    from tfserve.engines.lookup import find_server
+    from tfserve.model_arguments import parse_models
+    from tfserve.model_states import model_states
+
+    output = Output(json_wanted=json)
+    if action != "add" and (versions or label or sha256):
+        raise UsageError(
+            "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
+        )
+    found, server = find_server(name, engine)
+    if action == "add" and words:
+        specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
+        _add(found, server, specs, wait, output)
+    else:
+        _change(found, server, action, words or [], wait, output)
+    states = model_states(found, server)
+    if json:
+        output.result([_json(state) for state in states], "")
+    else:
+        rows = [row for state in states for row in _rows(state)]
+        output.table(("MODEL", "SERVED", "VERSION", "STATE", "LABELS"), rows)
+
+
+def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
+    from tfserve import model_changes
+
+    if engine.name == "docker":
+        output.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
+    model_changes.add(engine, server, specs, seconds=seconds, progress=output)
+
+
+def _change(
+    engine: Engine, server: Server, action: Action, words: Sequence[str], seconds: float, output: Output
+) -> None:
+    from tfserve import model_changes
+    from tfserve.version_policy import VersionPolicy, parse_label
+
+    match action, words:
+        case "list", []:
+            pass
+        case "remove", [_, *_]:
+            model_changes.remove(engine, server, words, seconds=seconds)
+        case "label", [_, *_]:
+            model, rest = (None, words) if "=" in words[0] else (words[0], words[1:])
+            model_changes.label(engine, server, model, dict(map(parse_label, rest)), seconds=seconds)
+        case "pin", [_] | [_, _]:
+            model = words[0] if len(words) == 2 else None
+            model_changes.pin(engine, server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
+        case "rollback", [] | [_]:
+            version = model_changes.rollback(engine, server, next(iter(words), None), seconds=seconds)
+            output.notice(f"It stays at version {version} until it is told otherwise: pin MODEL latest")
+        case _:
+            raise UsageError(
+                f"{action} does not take {' '.join(words) or 'nothing'!r}.",
+                hint=f"tfserve models {server.name} {action} takes {_WORDS[action]}.",
+            )
+
+
+def _json(state: ModelState) -> dict[str, Any]:
+    return {
+        "name": state.model.name,
+        "base_path": state.model.base_path,
+        "serves": str(state.model.versions),
+        "labels": dict(state.model.labels),
+        "versions": [
+            {"version": status.version, "state": status.state, "labels": state.labels_of(status.version)}
+            for status in state.versions
+        ],
+    }
+
+
+def _rows(state: ModelState) -> list[tuple[str, ...]]:
+    served = (state.model.name, str(state.model.versions))
+    rows: list[tuple[str, ...]] = [
+        (*served, str(status.version), status.state, " ".join(state.labels_of(status.version)) or "-")
+        for status in state.versions
+    ]
+    return rows or [(*served, "-", "-", "-")]

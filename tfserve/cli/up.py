@@ -1,0 +1,129 @@
+"""``tfserve up`` and ``tfserve down``: all servers of a YAML file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tfserve.cli.options import FileOption, JsonOption, TimeOption
+from tfserve.cli.output import Output
+from tfserve.defaults import STOP_SECONDS
+
+if TYPE_CHECKING:
+    from tfserve.up import Outcome, Step
+
+__all__ = ["down", "up"]
+
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Servers of the file.  [default: all]")
+]
+
+
+def up(
+    names: NamesArgument = None,
+    *,
+    file: FileOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and the line that does it; change nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
+    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.up import decide
+    from tfserve.up import up as bring_up
+
+    output = Output(json_wanted=json)
+    steps = decide(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
+    if dry_run:
+        _show_dry_run(steps, output)
+        return
+    for step in steps:
+        if step.action != "leave":
+            output.notice(_said(step))
+    with output.waiting() as on_wait:
+        busy = [step.name for step in steps if step.action not in ("leave", "fail")]
+        if busy:
+            on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
+        outcomes = bring_up(steps, output)
+    _show(outcomes, output)
+
+
+def down(
+    names: NamesArgument = None,
+    *,
+    file: FileOption = None,
+    seconds: TimeOption = STOP_SECONDS,
+    json: JsonOption = False,
+) -> None:
+    """Stop and remove the servers of a YAML file. Their logs go with them."""
+    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.engines.lookup import list_servers
+    from tfserve.up import take_down
+
+    output = Output(json_wanted=json)
+    servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    choices = {server.spec.name: server.options.engine for server in servers}
+    found = [pair for pair in list_servers().found if choices.get(pair[1].name) in ("auto", pair[0].name)]
+    take_down(found, grace=seconds)
+    gone = [server.name for _, server in found]
+    for name in choices:
+        if name not in gone:
+            output.notice(f"{name} is not there")
+    if gone or json:
+        output.result(gone, "\n".join(f"{name} is removed" for name in gone))
+
+
+def _said(step: Step) -> str:
+    changed = f" ({', '.join(step.changed)} changed)" if step.changed else ""
+    return f"{step.name}: {step.action}{changed}"
+
+
+def _show_dry_run(steps: list[Step], output: Output) -> None:
+    from tfserve.exporters import command_line
+    from tfserve.launch import make_plan
+
+    shown: list[dict[str, Any]] = []
+    for step in steps:
+        if step.error is not None:
+            raise step.error
+        line = None
+        if step.action in ("create", "recreate"):
+            line = command_line(make_plan(step.configured.spec, step.configured.options.engine, output))
+        shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
+        if not output.json_wanted:
+            output.text(f"# {_said(step)}")
+            if line is not None:
+                output.shell_line(line)
+    if output.json_wanted:
+        output.result(shown, "")
+
+
+def _show(outcomes: list[Outcome], output: Output) -> None:
+    from tfserve.status import look_at_all
+
+    statuses = {}
+    if output.json_wanted:
+        found = [outcome.found for outcome in outcomes if outcome.found is not None]
+        statuses = {status.server.name: status.to_json() for status in look_at_all(found)}
+    shown: list[dict[str, Any]] = []
+    lines = []
+    for outcome in outcomes:
+        name, action, error = outcome.step.name, outcome.step.action, outcome.error
+        shown.append({"name": name, "action": action, **statuses.get(name, {})})
+        if error is not None:
+            shown[-1]["error"] = {"message": error.message, "exit_code": error.exit_code}
+        elif outcome.found is not None:
+            server = outcome.found[1]
+            where = server.rest_url or server.grpc_address or "-"
+            lines.append(f"{name} {'runs already' if action == 'leave' else 'is ready'} ({server.engine}, {where})")
+    failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
+    if shown and (output.json_wanted or lines):
+        output.result(shown, "\n".join(lines))
+    for name, error in failed:
+        output.notice(f"{name}:")
+        output.error(error)
+    if failed:
+        raise SystemExit(failed[0][1].exit_code)

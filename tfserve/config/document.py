@@ -1,0 +1,217 @@
+"""A YAML file as a tree whose every part knows where it stands, so that each complaint names file, line and path.
+
+YAML is read into nodes, not into values: a scalar stays the text that was written (``2.10`` is no number, ``no`` no
+bool) until the field it is for says what it is to be. Aliases and merge keys (``<<``) work; what they could blow up is
+counted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tfserve.config.interpolation import InterpolationError, interpolate
+from tfserve.errors import UsageError
+
+__all__ = ["Document", "Part", "PlacedError", "read_document"]
+
+_MAX_BYTES = 256 << 10
+_MAX_PARTS = 50_000
+_MAX_DEPTH = 40
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NULL_TAG = "tag:yaml.org,2002:null"
+
+
+class PlacedError(UsageError):
+    """A complaint that begins with file, line and path."""
+
+
+class Document:
+    """What all parts of one file share: its name, the variables, and how much of it was looked at."""
+
+    def __init__(self, file: str, variables: Mapping[str, str]) -> None:
+        self.file = file
+        self.variables = variables
+        self.parts = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One mapping, sequence or scalar of a document.
+
+    Attributes:
+        document: the file.
+        node: PyYAML's node.
+        path: how one gets to it, such as ``servers.prod.models[0]``.
+        depth: how deep it lies.
+    """
+
+    document: Document
+    node: Any
+    path: str
+    depth: int = 0
+
+    @property
+    def line(self) -> int:
+        """The line it begins in, counted from 1."""
+        return int(self.node.start_mark.line) + 1
+
+    @property
+    def kind(self) -> str:
+        """``mapping``, ``sequence``, ``nothing``, ``string`` for a quoted scalar, else ``scalar``."""
+        if self.node.id != "scalar":
+            return str(self.node.id)
+        if self.node.style:
+            return "string"
+        return "nothing" if self.node.tag == _NULL_TAG else "scalar"
+
+    def fail(self, problem: str, hint: str | None = None) -> NoReturn:
+        """Raises PlacedError with file, line and path before `problem`, a sentence."""
+        place = f"{self.document.file}, line {self.line}"
+        raise PlacedError(
+            f"{place}, {self.path}: {problem}" if self.path else f"{place}: {problem}",
+            hint=hint or "tfserve schema says what may stand there.",
+        )
+
+    def expected(self, what: str) -> NoReturn:
+        """Raises PlacedError: something else was found than `what`."""
+        shown = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
+        self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.")
+
+    def text(self, what: str) -> str:
+        """The text of a scalar, with its variables.
+
+        Raises:
+            UsageError: it is no scalar, or a variable is not set.
+        """
+        if self.kind not in ("scalar", "string"):
+            self.expected(what)
+        try:
+            return interpolate(self.node.value, self.document.variables)
+        except InterpolationError as error:
+            self.fail(f"{error}.", "Set it, or give a default: ${NAME:-default}")
+
+    def items(self, what: str) -> list[Part]:
+        """The parts of a sequence."""
+        if self.kind != "sequence":
+            self.expected(what)
+        return [self._part(node, f"{self.path}[{index}]") for index, node in enumerate(self.node.value)]
+
+    def fields(self, what: str, known: Iterable[str] | None = None, *, extensions: bool = False) -> dict[str, Part]:
+        """The parts of a mapping, by key; those that a merge key brings come last.
+
+        Args:
+            what: what it is, for a complaint.
+            known: the keys it may have; None for any.
+            extensions: whether keys that begin with ``x-`` may be there too, which are left out.
+
+        Raises:
+            UsageError: it is no mapping, a key is unknown, stands twice, or is no text.
+        """
+        found: dict[str, Any] = {}
+        for key, node in self._pairs(what):
+            if not (extensions and key.startswith("x-")):
+                found.setdefault(key, node)
+        parts = {key: self._part(node, self._below(key)) for key, node in found.items()}
+        names = None if known is None else list(known)
+        for key, part in parts.items():
+            if names is not None and key not in names:
+                near = difflib.get_close_matches(key, names, n=1)
+                hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+                part.fail(f"there is no field {key[:80]!r}.", hint)
+        return parts
+
+    def _pairs(self, what: str) -> Iterator[tuple[str, Any]]:
+        """Yields keys and nodes of a mapping, its own before those that it merges."""
+        if self.kind != "mapping":
+            self.expected(what)
+        seen: dict[str, int] = {}
+        merged: list[Part] = []
+        for key, value in self.node.value:
+            part = self._part(key, self.path)  # which counts it
+            if key.tag == _MERGE_TAG:
+                below = self._part(value, self._below("<<"))
+                merged += below.items("mappings to merge") if below.kind == "sequence" else [below]
+                continue
+            if key.id != "scalar":
+                part.fail("a key has to be a word.")
+            if key.value in seen:
+                self._part(key, self._below(key.value)).fail(
+                    f"it stands twice; the first is in line {seen[key.value]}.", "Leave one of them out."
+                )
+            seen[key.value] = part.line
+            yield key.value, value
+        for part in merged:
+            yield from part._pairs("a mapping to merge")
+
+    def _below(self, key: str) -> str:
+        key = key[:80]
+        return f"{self.path}.{key}" if self.path else key
+
+    def _part(self, node: Any, path: str) -> Part:
+        self.document.parts += 1
+        part = Part(self.document, node, path, self.depth + 1)
+        if part.depth > _MAX_DEPTH:
+            part.fail("it is nested too deep, or holds itself.", "See which alias (*name) leads back to where it is.")
+        if self.document.parts > _MAX_PARTS:
+            part.fail("there is too much of it, by aliases of aliases perhaps.", "Write less into one file.")
+        return part
+
+
+def read_document(path: Path, variables: Mapping[str, str]) -> Part:
+    """Reads a YAML file.
+
+    Args:
+        path: the file.
+        variables: for ``${NAME}``.
+
+    Raises:
+        UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
+    """
+    document = Document(str(path), variables)
+    text = _text(path)
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise _broken(f"{path}{where}: {error.problem or error.context}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _broken(f"{path}, line {line}: a character that YAML does not allow: {error.character!r}") from None
+    except RecursionError:
+        raise _broken(f"{path}: it is nested too deep") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise _broken(f"{path}: {error}") from None
+    if node is None:
+        raise UsageError(f"{path} is empty.", hint="Begin with: tfserve init MODEL_DIR")
+    return Part(document, node, "")
+
+
+def _broken(problem: str) -> UsageError:
+    hint = "YAML wants spaces, not tabs, and the same indentation for all that belongs together."
+    return UsageError(f"{problem.rstrip('.')}.", hint=hint)
+
+
+def _text(path: Path) -> str:
+    hint = "Name the file with -f, or make one: tfserve init MODEL_DIR"
+    try:
+        if not path.is_file():  # reading a pipe or a device could last for ever
+            raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path} cannot be read: {reason}.", hint=hint) from None
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{path} is over {_MAX_BYTES >> 10} KiB.", hint=hint)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}, line {line}: it is not UTF-8.", hint="Save the file as UTF-8.") from None

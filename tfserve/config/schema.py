@@ -1,0 +1,85 @@
+"""The JSON Schema of a YAML file of servers, by which editors complete and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfserve.config.fields import FIELDS
+
+__all__ = ["json_schema"]
+
+_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_VERSION = {"type": ["integer", "string"]}
+_MODEL = {
+    "anyOf": [
+        {"type": "string", "description": "The directory of a model, or another place of one."},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["path"],
+            "properties": {
+                "path": {
+                    "type": "string",
+                    "description": "A directory of versions, one version, or a SavedModel; an archive of one, or its "
+                    "https:// address; or a base path in a bucket (s3://, gs://).",
+                },
+                "name": {"type": "string", "description": "What requests call it; by default its directory's name."},
+                "versions": {
+                    "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
+                    "description": "latest, latest=2, all, or a list of numbers.",
+                },
+                "labels": {
+                    "type": "object",
+                    "additionalProperties": _VERSION,
+                    "description": "Names for versions: {stable: 1}.",
+                },
+                "sha256": {"type": "string", "description": "The SHA-256 that the archive has to have."},
+            },
+        },
+    ]
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """Returns the schema, of draft 2020-12."""
+    fields = {field.name: {"description": field.help, **field.schema} for field in FIELDS}
+    server = {
+        "type": "object",
+        "additionalProperties": False,
+        "anyOf": [{"required": [name]} for name in ("models", "config", "image")],
+        "not": {"required": ["models", "config"]},
+        "properties": {
+            "models": {
+                "type": "array",
+                "minItems": 1,
+                "items": _MODEL,
+                "description": "What it serves; left out for an image with models inside.",
+            },
+            "config": {"type": "string", "description": "A models.config of your own, in place of models."},
+            **fields,
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "tfserve.yaml",
+        "description": "Servers for TensorFlow SavedModels, started by tfserve up.",
+        "type": "object",
+        "required": ["servers"],
+        "additionalProperties": False,
+        "patternProperties": {"^x-": {}},
+        "properties": {
+            "defaults": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": fields,
+                "description": "What holds for every server that does not say otherwise.",
+            },
+            "servers": {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": _NAME},
+                "additionalProperties": server,
+                "description": "The servers, by name.",
+            },
+        },
+    }

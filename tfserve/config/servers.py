@@ -1,0 +1,253 @@
+"""A YAML file <-> the servers that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tfserve.config.document import Part, read_document
+from tfserve.config.fields import FIELDS, Field
+from tfserve.config.readers import Context, integer, told
+from tfserve.errors import SavedModelError, UsageError
+from tfserve.launch_options import LaunchOptions
+from tfserve.model_source import source_name
+from tfserve.model_url import Url, parse_source
+from tfserve.models_config import read_models_config
+from tfserve.spec import ModelSpec, ServeSpec, check_name
+from tfserve.version_policy import VersionPolicy, parse_label
+
+__all__ = ["DEFAULT_FILE", "MODEL_FIELDS", "Configured", "choose", "read_servers", "servers_data", "write_servers"]
+
+DEFAULT_FILE = Path("tfserve.yaml")
+MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
+
+
+@dataclass(frozen=True)
+class Configured:
+    """One server of a file: what it is, how it is started, and the line where it is described."""
+
+    spec: ServeSpec
+    options: LaunchOptions
+    line: int = 0
+
+
+def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
+    """Reads the servers of a file, in its order.
+
+    Args:
+        file: in YAML; paths in it start where it is.
+        variables: the environment, for ``${NAME}`` and for ``env`` without values.
+
+    Raises:
+        UsageError: the file, or something in it, is not what it should be; with file, line and path.
+        SavedModelError: a path without a name is not a model.
+    """
+    document = read_document(file, variables)
+    context = Context(file.parent.absolute(), variables)
+    known = document.fields("servers: and defaults:", ["defaults", "servers"], extensions=True)
+    if "servers" not in known:
+        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
+    names = [field.name for field in FIELDS]
+    defaults = known["defaults"].fields("the defaults of all servers", names) if "defaults" in known else {}
+    servers = []
+    for name, part in known["servers"].fields("servers by name: a mapping").items():
+        own = part.fields("the fields of a server", ["models", "config", *names])
+        servers.append(told(part, lambda: _server(name, part, own, defaults, context)))  # noqa: B023
+    if not servers:
+        known["servers"].fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
+    _check_ports(file, servers)
+    return tuple(servers)
+
+
+def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configured, ...]:
+    """Returns the servers of these names, or all of them.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    known = [server.spec.name for server in servers]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"The file describes no server {name!r}.", hint=f"There are: {', '.join(known)}.")
+    return tuple(server for server in servers if not names or server.spec.name in names)
+
+
+def write_servers(servers: Iterable[Configured]) -> str:
+    """Returns a file that `read_servers` reads as `servers`; what is a default is left out."""
+    import yaml
+
+    return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
+
+
+def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
+    """Returns what `write_servers` writes, as plain data."""
+    return {"servers": {server.spec.name: _data(server) for server in servers}}
+
+
+def _server(
+    name: str, part: Part, own: Mapping[str, Part], defaults: Mapping[str, Part], context: Context
+) -> Configured:
+    told(part, lambda: check_name(name, kind="server", option="its key"))
+    spec: dict[str, Any] = {}
+    launch: dict[str, Any] = {}
+    for field in FIELDS:
+        given = [each[field.name] for each in (defaults, own) if field.name in each]
+        for each in given:
+            value = field.read(each, context)
+            values = launch if field.launch else spec
+            values[field.attribute] = _over(values.get(field.attribute), value, field)
+    if "config" in own and "models" in own:
+        own["config"].fail("config names the models, so models has to go.", "Leave one of them out.")
+    if "config" in own:
+        spec["config"] = context.directory / own["config"].text("the path of a models.config")
+        models = told(own["config"], lambda: read_models_config(spec["config"]))
+    elif "models" in own:
+        models = _models(name, own["models"], context)
+    elif "image" in own:
+        models = ()  # they are inside
+    else:
+        part.fail(
+            "the field models is missing.", "Name them: models: [MODEL_DIR], or an image with models inside: image: …"
+        )
+    smoke_test = launch.pop("smoke_test", True)
+    if isinstance(smoke_test, str):
+        from tfserve.client.payload import read_request
+
+        launch["smoke_request"] = read_request(smoke_test).body
+    return Configured(
+        ServeSpec(name=name, models=models, **spec),
+        LaunchOptions(**launch, smoke_test=smoke_test is not False),
+        part.line,
+    )
+
+
+def _over(default: Any, own: Any, field: Field) -> Any:
+    """What a server's own field makes of the shared default: mappings are joined, everything else is replaced."""
+    if isinstance(default, dict) and isinstance(own, dict):
+        return {**default, **own}
+    if field.attribute == "server_flags" and default:
+        names = {flag.partition("=")[0] for flag in own}
+        return (*(flag for flag in default if flag.partition("=")[0] not in names), *own)
+    return own
+
+
+def _models(server: str, part: Part, context: Context) -> tuple[ModelSpec, ...]:
+    entries = part.items("a list of models")
+    if not entries:
+        part.fail("there is no model.", "Name one: models: [MODEL_DIR]")
+    return tuple(_model(entry, server if len(entries) == 1 else None, context) for entry in entries)
+
+
+def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
+    if entry.kind != "mapping":
+        source = _source(entry, "a path, or a model's fields", context)
+        return told(entry, lambda: ModelSpec(source, name or _name_of(entry, source)))
+    fields_ = entry.fields("a model's fields", MODEL_FIELDS)
+    if "path" not in fields_:
+        entry.fail("the field path is missing.", "Give the directory of the model: path: ./my_model")
+    source = _source(fields_["path"], "a path", context)
+    if "name" in fields_:
+        name = fields_["name"].text("a model's name")
+    versions = _versions(fields_["versions"]) if "versions" in fields_ else None
+    labels = {}
+    for label, version in fields_["labels"].fields("labels: a mapping").items() if "labels" in fields_ else ():
+        number = integer(version, "the number of a version")
+        told(version, lambda: parse_label(f"{label}={number}"))  # noqa: B023
+        labels[label] = number
+    sha256 = fields_["sha256"].text("a SHA-256 digest") if "sha256" in fields_ else None
+    where = fields_.get("name", entry)
+    return told(where, lambda: ModelSpec(source, name or _name_of(fields_["path"], source), versions, labels, sha256))
+
+
+def _source(part: Part, what: str, context: Context) -> Path | Url:
+    text = part.text(what)
+    source = told(part, lambda: parse_source(text))
+    return source if isinstance(source, Url) else context.directory / source.expanduser()
+
+
+def _versions(part: Part) -> VersionPolicy:
+    what = "latest, latest=2, all, or a list of numbers"
+    if part.kind == "sequence":
+        text = ",".join(str(integer(item, "the number of a version")) for item in part.items(what))
+    else:
+        text = part.text(what)
+    return told(part, lambda: VersionPolicy.parse(text))
+
+
+def _name_of(part: Part, source: Path | Url) -> str:
+    try:
+        return source_name(source)
+    except SavedModelError as error:
+        raise SavedModelError(
+            f"{part.document.file}, line {part.line}, {part.path}: {error.message}", hint=error.hint
+        ) from None
+
+
+def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
+    """Refuses a port that is asked for by number twice.
+
+    Raises:
+        UsageError: there is one.
+    """
+    taken: dict[int, list[tuple[str, Configured]]] = {}
+    for server in servers:
+        for request in (server.spec.rest_port, server.spec.grpc_port):
+            if not (request.number and request.explicit):
+                continue
+            host = server.spec.host
+            for other_host, other in taken.setdefault(request.number, []):
+                if host == other_host or host in _EVERYWHERE or other_host in _EVERYWHERE:
+                    raise UsageError(
+                        f"{file}, line {server.line}, servers.{server.spec.name}: port {request.number} is that of "
+                        f"{other.spec.name!r} too, in line {other.line}.",
+                        hint="Give each server ports of its own; 0 takes any free one.",
+                    )
+            taken[request.number].append((host, server))
+
+
+def _data(server: Configured) -> dict[str, Any]:
+    spec, options = server.spec, server.options
+    data: dict[str, Any] = {}
+    if spec.config is not None:
+        data["config"] = _escaped(str(spec.config))
+    elif spec.models:
+        data["models"] = [_model_data(model) for model in spec.models]
+    for field in FIELDS:
+        source = options if field.launch else spec
+        value = getattr(source, field.attribute)
+        if field.attribute == "smoke_test" and options.smoke_request is not None:
+            value = options.smoke_request.decode()
+        elif value == _default(source, field.attribute):
+            continue
+        data[field.name] = _escaped(field.write(value))
+    return data
+
+
+def _default(source: object, attribute: str) -> Any:
+    if attribute == "environment":
+        return {}
+    return next(field.default for field in fields(source) if field.name == attribute)  # type: ignore[arg-type]
+
+
+def _model_data(model: ModelSpec) -> dict[str, Any]:
+    path = model.path if isinstance(model.path, Url) else model.path.absolute()
+    data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
+    if model.versions is not None:
+        data["versions"] = list(model.versions.specific) or str(model.versions)
+    if model.labels:
+        data["labels"] = dict(model.labels)
+    if model.sha256 is not None:
+        data["sha256"] = model.sha256
+    return data
+
+
+def _escaped(value: Any) -> Any:
+    """Doubles the dollar signs of all texts, which would begin variables."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return value

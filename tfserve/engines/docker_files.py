@@ -1,0 +1,79 @@
+"""Files inside a container, written and read through the engine, so that this works on another machine's engine too."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfserve.engines.docker_client import docker_errors
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+__all__ = ["copy_directory", "exists", "read_text", "write_texts"]
+
+_IN_MEMORY = 16 << 20
+
+
+def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> None:
+    """Writes text files, by their paths, in a container that runs or not; others may read them."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for path, text in files.items():
+                content = text.encode()
+                entry = tarfile.TarInfo(path.lstrip("/"))
+                entry.size, entry.mode = len(content), 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        archive.seek(0)
+        client.put_archive(container, "/", archive)
+
+
+def copy_directory(client: APIClient, container: str, source: Path, target: str) -> None:
+    """Copies a directory of this machine into a container, which others than its owner may then read."""
+
+    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mode |= 0o555 if entry.isdir() else 0o444
+        entry.uid = entry.gid = 0
+        return entry
+
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as archive:
+        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
+            tar.add(source, target.lstrip("/"), filter=readable)
+        archive.seek(0)
+        client.put_archive(container, "/", archive)
+
+
+def read_text(client: APIClient, container: str, path: str) -> str | None:
+    """Returns what is in a text file of a container; None when there is none, or the container is gone."""
+    import docker.errors
+
+    with docker_errors():
+        try:
+            chunks, _ = client.get_archive(container, path)
+            archive = io.BytesIO(b"".join(chunks))
+        except docker.errors.APIError:
+            return None
+    with suppress(tarfile.TarError, UnicodeDecodeError), tarfile.open(fileobj=archive) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry)
+            if content is not None:
+                return content.read().decode()
+    return None
+
+
+def exists(client: APIClient, container: str, path: str) -> bool:
+    """Whether a container has a file or directory at `path`."""
+    import docker.errors
+
+    with docker_errors():
+        try:
+            chunks: Any = client.get_archive(container, path)[0]
+        except docker.errors.NotFound:
+            return False
+        with closing(chunks):
+            return True

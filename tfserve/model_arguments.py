@@ -1,0 +1,88 @@
+"""Which models a command line asks for: where they are, with names, version policies, labels and digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tfserve.errors import UsageError
+from tfserve.model_source import source_name
+from tfserve.model_url import is_archive, parse_source
+from tfserve.spec import ModelSpec
+from tfserve.version_policy import VersionPolicy, parse_label
+
+__all__ = ["parse_models"]
+
+
+def parse_models(
+    words: Sequence[str],
+    *,
+    name: str | None = None,
+    versions: Iterable[str] = (),
+    labels: Iterable[str] = (),
+    digests: Iterable[str] = (),
+) -> tuple[ModelSpec, ...]:
+    """Reads the models of a command line.
+
+    Args:
+        words: each the path or address of a model, or ``PATH=NAME``; without a name it is called like its directory or
+            archive.
+        name: the name of the only model; None for its own.
+        versions: ``[MODEL:]POLICY`` each; MODEL may be left out where there is one model.
+        labels: ``[MODEL:]LABEL=VERSION`` each.
+        digests: ``[MODEL:]SHA256`` each.
+
+    Raises:
+        UsageError: a word is none of these, or `name` is given for several models.
+        SavedModelError: a path without a name is not a model.
+    """
+    if name is not None and len(words) > 1:
+        raise UsageError("--model-name is for one model.", hint="Name each of several models as PATH=NAME.")
+    models = [_model(word, name) for word in words]
+    for text in versions:
+        index, rest = _model_of(text, models, "--versions")
+        models[index] = replace(models[index], versions=VersionPolicy.parse(rest))
+    for text in labels:
+        index, rest = _model_of(text, models, "--label")
+        label, version = parse_label(rest)
+        if version is None:
+            raise UsageError(f"The label {label!r} lacks its version.", hint=f"Write it as --label {label}=2")
+        models[index] = replace(models[index], labels={**models[index].labels, label: version})
+    for text in digests:
+        index, rest = _model_of(text, models, "--sha256")
+        models[index] = replace(models[index], sha256=rest)
+    return tuple(models)
+
+
+def _model(word: str, name: str | None) -> ModelSpec:
+    path, given = _split(word)
+    source = parse_source(path)
+    if name is not None or given:
+        return ModelSpec(source, given or str(name))
+    return ModelSpec(source, source_name(source))
+
+
+def _split(word: str) -> tuple[str, str]:
+    """Splits ``PATH=NAME``; the name is empty where there is none."""
+    path, separator, given = word.rpartition("=")
+    if not separator or "/" in given or Path(word).exists():
+        return word, ""
+    if "://" in path and not is_archive(Path(path)):  # what follows is a part of the address
+        return word, ""
+    if not given:
+        raise UsageError(f"{word!r} lacks the model's name.", hint="Write it as PATH=NAME.")
+    return path, given
+
+
+def _model_of(text: str, models: Sequence[ModelSpec], option: str) -> tuple[int, str]:
+    """Splits ``[MODEL:]REST``; returns which model is meant, and the rest."""
+    name, separator, rest = text.rpartition(":")
+    names = [model.name for model in models]
+    if not separator and len(models) > 1:
+        raise UsageError(
+            f"{option} {text} does not say for which model.", hint=f"Write it as {option} {names[0]}:{text}"
+        )
+    if separator and name not in names:
+        raise UsageError(f"{option} {text} is for a model that is not there.", hint=f"There are: {', '.join(names)}.")
+    return (names.index(name) if separator else 0), rest

@@ -1,0 +1,72 @@
+"""What a server serves now: its models, their versions and labels, by its configuration and its own word."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tfserve.client.documents import VersionStatus
+from tfserve.engines.base import Engine, Server
+from tfserve.errors import RequestError, UsageError
+from tfserve.models_config import ServedModel, served_models
+from tfserve.version_policy import VersionPolicy
+
+__all__ = ["ModelState", "model_states", "version_statuses"]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A model that a server serves, with the state of each version that the server knows."""
+
+    model: ServedModel
+    versions: tuple[VersionStatus, ...]
+
+    def labels_of(self, version: int) -> list[str]:
+        """The labels of a version."""
+        return [label for label, number in self.model.labels.items() if number == version]
+
+
+def model_states(engine: Engine, server: Server) -> list[ModelState]:
+    """Returns what a server serves, and how that does.
+
+    A model of which the server tells nothing has no versions.
+    """
+    states = []
+    for model in _models_of(engine, server):
+        versions: tuple[VersionStatus, ...] = ()
+        with suppress(RequestError, UsageError):
+            versions = version_statuses(server, model.name)
+        states.append(ModelState(model, versions))
+    return states
+
+
+def version_statuses(server: Server, name: str) -> tuple[VersionStatus, ...]:
+    """Returns the status of each version of a model.
+
+    Raises:
+        UsageError: the server has no REST API, which would tell.
+        RequestError: it does not answer.
+    """
+    from tfserve.client.rest import poll_status
+
+    if server.rest_url is None:
+        raise UsageError(
+            f"{server.name!r} has no REST API, which would tell its versions.",
+            hint="Start it without --rest-port none.",
+        )
+    return tuple(poll_status(server.rest_url, name))
+
+
+def _models_of(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
+    """The models of a server, by its configuration, or by what it was started with."""
+    config = engine.models_config(server)
+    if config is not None:
+        return served_models(config)
+    written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}
+    models = []
+    for name in server.models:
+        spec = written.get(name, {})
+        versions = spec.get("versions") or {}
+        policy = VersionPolicy(versions.get("latest", 1), tuple(versions.get("specific", ())))
+        models.append(ServedModel(name, str(spec.get("path", "")), policy, spec.get("labels") or {}))
+    return tuple(models)

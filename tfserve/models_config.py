@@ -1,0 +1,160 @@
+"""The ``models.config`` of TensorFlow Serving: written for several models, and read where a user has one.
+
+Source: https://www.tensorflow.org/tfx/serving/serving_config#model_server_configuration
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfserve.errors import SavedModelError, UsageError
+from tfserve.model_url import parse_source
+from tfserve.server_flags import parse_config_file, read_config_file
+from tfserve.spec import ModelSpec
+from tfserve.version_policy import VersionPolicy
+
+if TYPE_CHECKING:
+    from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig
+
+__all__ = ["NEWEST", "ServedModel", "read_models_config", "served_models", "to_message", "to_text"]
+
+NEWEST = VersionPolicy()
+PLATFORM = "tensorflow"
+_TENSORFLOW = 1  # model_type, which model_platform has replaced
+_FILE_SCHEME = "file://"
+_BUCKETS = ("s3://", "gs://")
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One entry of a ``models.config``: a name, where the server sees the versions, which of them, and their labels."""
+
+    name: str
+    base_path: str
+    versions: VersionPolicy = NEWEST
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+def to_message(models: Iterable[ServedModel]) -> ModelServerConfig:
+    """Returns the message that has a server serve `models`, and nothing else.
+
+    Raises:
+        UsageError: a base path is not UTF-8, which the format cannot hold.
+    """
+    from tfserve.protos.model_config_pb2 import ModelServerConfig
+
+    message = ModelServerConfig()
+    for model in models:
+        entry = message.model_config_list.config.add(name=model.name, model_platform=PLATFORM)
+        try:
+            entry.base_path = model.base_path
+        except (UnicodeEncodeError, ValueError):
+            raise UsageError(
+                f"The path {model.base_path!r} is not UTF-8, which a models.config cannot hold.", hint="Rename it."
+            ) from None
+        policy = entry.model_version_policy
+        if model.versions.specific:
+            policy.specific.versions.extend(model.versions.specific)
+        elif model.versions.latest is None:
+            policy.all.SetInParent()
+        elif model.versions.latest > 1:
+            policy.latest.num_versions = model.versions.latest
+        entry.version_labels.update(model.labels)
+    return message
+
+
+def to_text(models: Iterable[ServedModel]) -> str:
+    """Returns a ``models.config`` in protobuf's text format.
+
+    Raises:
+        UsageError: as `to_message`.
+    """
+    from google.protobuf import text_format
+
+    return str(text_format.MessageToString(to_message(models)))
+
+
+def served_models(text: str) -> tuple[ServedModel, ...]:
+    """Reads what `to_text` wrote.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    return tuple(map(_served, _parse(Path("models.config"), text.encode()).model_config_list.config))
+
+
+def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
+    """Reads a user's own ``models.config``; its base paths are directories of this machine, or in buckets.
+
+    Raises:
+        UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
+        SavedModelError: a base path is not a directory here.
+    """
+    text = read_config_file(path, "--config")
+    message = _parse(path, text)
+    if message.WhichOneof("config") != "model_config_list" or not message.model_config_list.config:
+        raise UsageError(
+            f"{str(path)!r} names no models.", hint="It has to hold a model_config_list { config { … } } of them."
+        )
+    specs = []
+    for entry in message.model_config_list.config:
+        where = f"{str(path)!r}{_line_of(text, entry.base_path or entry.name)}"
+        specs.append(_spec(entry, where))
+    return tuple(specs)
+
+
+def _parse(path: Path, text: bytes) -> ModelServerConfig:
+    from tfserve.protos.model_config_pb2 import ModelServerConfig
+
+    message = ModelServerConfig()
+    parse_config_file(path, text, message)
+    return message
+
+
+def _spec(entry: ModelConfig, where: str) -> ModelSpec:
+    model = _served(entry)
+    base_path = model.base_path.removeprefix(_FILE_SCHEME)
+    if entry.model_platform != PLATFORM and (entry.model_platform or entry.model_type != _TENSORFLOW):
+        raise UsageError(
+            f"{where}: the model {model.name!r} is not one of TensorFlow.",
+            hint=f'The server takes model_platform: "{PLATFORM}", and nothing else.',
+        )
+    in_bucket = base_path.startswith(_BUCKETS)
+    if not in_bucket and not base_path.startswith("/"):
+        raise UsageError(
+            f"{where}: the base_path {model.base_path!r} of the model {model.name!r} is not an absolute path.",
+            hint="The server takes absolute paths, s3:// and gs://; tfserve run PATH=NAME … takes relative paths too.",
+        )
+    if not in_bucket and not Path(base_path).is_dir():
+        raise SavedModelError(
+            f"{where}: the base_path {base_path!r} of the model {model.name!r} is not a directory here.",
+            hint="Give the directory of this machine that holds the versions; tfserve mounts it at the same path.",
+        )
+    try:
+        return ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", hint="Correct it in that file.") from None
+
+
+def _served(entry: ModelConfig) -> ServedModel:
+    policy = entry.model_version_policy
+    versions = NEWEST
+    if policy.WhichOneof("policy_choice") == "all":
+        versions = VersionPolicy(None)
+    elif policy.specific.versions:
+        versions = VersionPolicy(1, tuple(sorted(set(policy.specific.versions))))
+    elif policy.latest.num_versions > 1:
+        versions = VersionPolicy(policy.latest.num_versions)
+    return ServedModel(entry.name, entry.base_path, versions, dict(sorted(entry.version_labels.items())))
+
+
+def _line_of(text: bytes, value: str) -> str:
+    """Where in `text` a value stands, as far as that can be seen without the parser's help."""
+    encoded = value.encode("utf-8", "surrogateescape")
+    indices = [text.find(quote + encoded + quote) for quote in (b'"', b"'")]
+    index = max(indices)
+    line = text.count(b"\n", 0, index) + 1
+    return "" if index < 0 else f", line {line}"

@@ -1,0 +1,167 @@
+"""Every flag of ``tensorflow_model_server``, as data: to accept what it accepts and to refuse what it would not know.
+
+Sources: ``main.cc`` and ``server.h`` in ``tensorflow_serving/model_servers`` of tensorflow/serving at 9d981c5c; for the
+grammar of values, ``tsl/util/command_line_flags.cc``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+FlagType = Literal["bool", "int32", "int64", "float", "string"]
+
+_BOOLS = {"true": True, "false": False}
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER_LIMITS = {"int32": 1 << 31, "int64": 1 << 63}
+_FLOAT = re.compile(r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+
+
+class ServerFlag(NamedTuple):
+    """One flag of the model server.
+
+    Attributes:
+        name: as typed, without the dashes.
+        type: the C++ type it is parsed as; a bool may stand without a value and is then true.
+        default: its value when it is not given; None where the server takes a number of CPUs (times four for threads).
+        help: what it does, in one line.
+        file: for a flag that names a text file, the message that is in it; None for every other flag.
+    """
+
+    name: str
+    type: FlagType
+    default: bool | int | float | str | None
+    help: str
+    file: str | None = None
+
+    def parse(self, text: str) -> bool | int | float | str | None:
+        """Returns the value that `text` gives the flag, or None if it cannot be one.
+
+        Taken is what every release of the server takes, and takes for the same value. Releases differ at the edges: in
+        that of TensorFlow 2.21 a bool may also be ``1`` or ``TRUE``, and space may follow a number; older ones refuse
+        both, and let an integer out of range wrap around.
+        """
+        if self.type == "bool":
+            return _BOOLS.get(text)
+        if self.type == "string":
+            return None if "\0" in text else text
+        if self.type == "float":
+            return float(text) if _FLOAT.fullmatch(text) else None
+        limit = _INTEGER_LIMITS[self.type]
+        number = int(text) if _INTEGER.fullmatch(text) else limit
+        return number if -limit <= number < limit else None
+
+
+SERVER_FLAGS = (
+    ServerFlag("port", "int32", 8500, "TCP port of the gRPC API; 0 turns it off."),
+    ServerFlag("grpc_socket_path", "string", "", "Path of a UNIX socket for the gRPC API."),
+    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, another one than --port; 0 turns it off."),
+    ServerFlag("rest_api_num_threads", "int32", None, "Threads for REST requests; by default four for each CPU."),
+    ServerFlag("rest_api_timeout_in_ms", "int32", 30000, "Longest time a REST request may take, in milliseconds."),
+    ServerFlag("rest_api_enable_cors_support", "bool", False, "Adds CORS headers to REST responses."),
+    ServerFlag("enable_batching", "bool", False, "Runs requests that wait at the same time as one batch."),
+    ServerFlag(
+        "allow_version_labels_for_unavailable_models",
+        "bool",
+        False,
+        "Lets a new version label point to a version that is not loaded yet.",
+    ),
+    ServerFlag("batching_parameters_file", "string", "", "Text file of BatchingParameters.", "BatchingParameters"),
+    ServerFlag(
+        "enable_per_model_batching_parameters",
+        "bool",
+        False,
+        "Reads batching parameters from batching_params.pbtxt in each SavedModel.",
+    ),
+    ServerFlag(
+        "model_config_file", "string", "", "Text file of ModelServerConfig: the models to serve.", "ModelServerConfig"
+    ),
+    ServerFlag(
+        "model_config_file_poll_wait_seconds",
+        "int32",
+        0,
+        "Seconds between two readings of --model_config_file; 0 reads it once.",
+    ),
+    ServerFlag("model_name", "string", "default", "Name of the model, without --model_config_file."),
+    ServerFlag("model_base_path", "string", "", "Directory that holds the model's version directories."),
+    ServerFlag("num_load_threads", "int32", 0, "Threads that load models; 0 loads them one after the other."),
+    ServerFlag("num_unload_threads", "int32", 0, "Threads that unload models; 0 unloads them one after the other."),
+    ServerFlag("max_num_load_retries", "int32", 5, "How often a failed load is tried again before giving up."),
+    ServerFlag(
+        "load_retry_interval_micros",
+        "int64",
+        60_000_000,
+        "Microseconds between two tries to load a model; negative does not wait.",
+    ),
+    ServerFlag(
+        "file_system_poll_wait_seconds",
+        "int32",
+        1,
+        "Seconds between two looks for new versions; 0 looks once, negative never.",
+    ),
+    ServerFlag("flush_filesystem_caches", "bool", True, "Drops file system caches once the models are loaded."),
+    ServerFlag("tensorflow_session_parallelism", "int64", 0, "Threads of a session, inter- and intra-op; 0 chooses."),
+    ServerFlag(
+        "tensorflow_session_config_file",
+        "string",
+        "",
+        "Text file of TensorFlow's ConfigProto for sessions.",
+        "ConfigProto",
+    ),
+    ServerFlag("tensorflow_intra_op_parallelism", "int64", 0, "Threads that share one op; 0 chooses."),
+    ServerFlag("tensorflow_inter_op_parallelism", "int64", 0, "Ops that run at the same time; 0 chooses."),
+    ServerFlag("use_alts_credentials", "bool", False, "Secures gRPC with Google's ALTS."),
+    ServerFlag("ssl_config_file", "string", "", "Text file of SSLConfig: secures gRPC with TLS.", "SSLConfig"),
+    ServerFlag(
+        "platform_config_file",
+        "string",
+        "",
+        "Text file of PlatformConfigMap, in place of TensorFlow's.",
+        "PlatformConfigMap",
+    ),
+    ServerFlag(
+        "per_process_gpu_memory_fraction",
+        "float",
+        0.0,
+        "Share of the GPU's memory the server may take, 0 to 1; 0 lets TensorFlow choose.",
+    ),
+    ServerFlag("saved_model_tags", "string", "serve", "Tags, with commas between them, of the meta graph to load."),
+    ServerFlag("grpc_channel_arguments", "string", "", "gRPC server arguments, KEY=VALUE with commas between them."),
+    ServerFlag("grpc_max_threads", "int32", None, "Most threads for gRPC; by default four for each CPU."),
+    ServerFlag("enable_model_warmup", "bool", True, "Replays a model's warm-up requests when it is loaded."),
+    ServerFlag("num_request_iterations_for_warmup", "int32", 0, "How often each warm-up request is replayed, if > 0."),
+    ServerFlag("version", "bool", False, "Prints the versions of the server and of TensorFlow, and ends."),
+    ServerFlag(
+        "monitoring_config_file", "string", "", "Text file of MonitoringConfig: Prometheus metrics.", "MonitoringConfig"
+    ),
+    ServerFlag(
+        "remove_unused_fields_from_bundle_metagraph",
+        "bool",
+        True,
+        "Saves memory by forgetting parts of the meta graph that serving does not need.",
+    ),
+    ServerFlag("prefer_tflite_model", "bool", False, "Serves model.tflite of a SavedModel where there is one."),
+    ServerFlag("num_tflite_pools", "int32", None, "Pools of LiteRT interpreters; by default one for each CPU."),
+    ServerFlag("num_tflite_interpreters_per_pool", "int32", 1, "LiteRT interpreters in each pool."),
+    ServerFlag(
+        "enable_signature_method_name_check", "bool", False, "Requires signatures to have the API's method name."
+    ),
+    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs."),
+    ServerFlag(
+        "xla_gpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs and GPUs."
+    ),
+    ServerFlag("enable_profiler", "bool", True, "Serves TensorFlow's profiler over gRPC."),
+    ServerFlag("thread_pool_factory_config_file", "string", "", "Text file of ThreadPoolConfig.", "ThreadPoolConfig"),
+    ServerFlag("mixed_precision", "string", "", "Mixed precision mode for models, such as bfloat16."),
+    ServerFlag("skip_initialize_tpu", "bool", False, "Leaves TPUs uninitialised."),
+    ServerFlag("enable_grpc_healthcheck_service", "bool", False, "Serves gRPC's standard health service."),
+    ServerFlag(
+        "enable_serialization_as_tensor_content",
+        "bool",
+        False,
+        "Writes tensors of gRPC predict responses as tensor_content.",
+    ),
+)
+"""All flags, in the order of the server's own usage."""
+
+SERVER_FLAGS_BY_NAME = {flag.name: flag for flag in SERVER_FLAGS}

@@ -1,0 +1,89 @@
+"""Which versions of a model are served, and by which labels: TensorFlow Serving's version policies.
+
+Source: https://www.tensorflow.org/tfx/serving/serving_config#serving_a_specific_version_of_a_model
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tfserve.errors import UsageError
+
+__all__ = ["VersionPolicy", "check_labels", "parse_label"]
+
+_NUMBER = r"[0-9]{1,19}"
+_POLICY = re.compile(rf"latest(?:=(?P<latest>[0-9]{{1,9}}))?|(?P<all>all)|(?P<specific>{_NUMBER}(,{_NUMBER})*)")
+_LABEL = re.compile(rf"(?P<label>[A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})=(?P<version>{_NUMBER})?")
+_VERSION_LIMIT = 2**63
+
+
+@dataclass(frozen=True)
+class VersionPolicy:
+    """Which of the versions under a base path to serve.
+
+    Attributes:
+        latest: the so many with the highest numbers; None for all of them.
+        specific: exactly these, in rising order; empty for what `latest` says.
+    """
+
+    latest: int | None = 1
+    specific: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> VersionPolicy:
+        """Reads ``latest``, ``latest=N``, ``all``, or versions with commas between them.
+
+        Raises:
+            UsageError: `text` is none of these.
+        """
+        match = _POLICY.fullmatch(text)
+        specific = tuple(sorted({int(word) for word in (match["specific"] or "").split(",") if word})) if match else ()
+        latest = int(match["latest"] or 1) if match else 0
+        if match is None or latest == 0 or any(version >= _VERSION_LIMIT for version in specific):
+            raise UsageError(
+                f"{text[:80]!r} does not say which versions to serve.",
+                hint="Say latest, latest=2 for the two newest, all, or their numbers: 1,3",
+            )
+        return cls(None if match["all"] else latest, specific)
+
+    def __str__(self) -> str:
+        if self.specific:
+            return ",".join(map(str, self.specific))
+        return {None: "all", 1: "latest"}.get(self.latest, f"latest={self.latest}")
+
+    def served(self, versions: Sequence[int]) -> tuple[int, ...]:
+        """Those of `versions`, given in rising order, that are served."""
+        if self.specific:
+            return tuple(version for version in versions if version in self.specific)
+        return tuple(versions if self.latest is None else versions[-self.latest :])
+
+
+def parse_label(text: str) -> tuple[str, int | None]:
+    """Reads ``LABEL=VERSION``, or ``LABEL=`` for a label that is to go.
+
+    Raises:
+        UsageError: `text` is neither.
+    """
+    match = _LABEL.fullmatch(text)
+    version = int(match["version"]) if match and match["version"] else None
+    if match is None or (version or 0) >= _VERSION_LIMIT:
+        raise UsageError(f"{text[:80]!r} is not a label for a version.", hint="Write it as LABEL=VERSION: canary=2")
+    return match["label"], version
+
+
+def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -> None:
+    """Refuses labels on versions that are not served: requests by them would fail.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for label, version in labels.items():
+        if version not in served:
+            listed = ", ".join(map(str, served)) or "none"
+            raise UsageError(
+                f"The label {label!r} of the model {model!r} is for version {version}, which is not served; served: "
+                f"{listed}.",
+                hint="Serve that version too, for example with --versions all, or move the label.",
+            )
