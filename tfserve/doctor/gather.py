@@ -56,7 +56,8 @@ def _ask_engine() -> EngineAnswer:
     Raises:
         TfserveError: it does not answer, or not to this user.
     """
-    from tfserve.engines.docker import DockerEngine, engine_facts
+    from tfserve.engines.docker import DockerEngine
+    from tfserve.engines.docker_api import engine_facts
     from tfserve.engines.docker_client import connect, docker_errors, endpoint
 
     where = endpoint()

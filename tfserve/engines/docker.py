@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tfserve import labels
-from tfserve.defaults import HOST
 from tfserve.engines import docker_files
 from tfserve.engines.base import EngineName, Exit, Server
+from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.errors import ImageError, NotReadyError, UsageError
-from tfserve.images import GRPC_PORT, MODEL_ROOT, REST_PORT
-from tfserve.ports import reachable
+from tfserve.images import MODEL_ROOT
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["DockerEngine", "container_arguments", "engine_facts"]
+__all__ = ["DockerEngine"]
 
-_Kind = TypeVar("_Kind", bound=Collection[Any])
 _ASIDE = ".replaced"
 
 
@@ -229,7 +226,7 @@ class DockerEngine:
             raise NotReadyError(
                 f"{server.name!r} ended at once, and was removed at that.", hint="Start it without --rm."
             )
-        return _server(found[0])
+        return read_server(found[0])
 
     def _remove(self, container: str) -> None:
         """Removes a container that may be gone already, or be going by itself."""
@@ -249,7 +246,7 @@ class DockerEngine:
         containers.sort(key=lambda data: data["Names"][0].endswith(_ASIDE))
         servers: dict[str, Server] = {}
         for data in containers:
-            servers.setdefault(data["Labels"][labels.NAME], self._with_models(self._with_exit(_server(data))))
+            servers.setdefault(data["Labels"][labels.NAME], self._with_models(self._with_exit(read_server(data))))
         return list(servers.values())
 
     def _list(self, filters: dict[str, str]) -> list[dict[str, Any]]:
@@ -278,98 +275,3 @@ class DockerEngine:
         except docker.errors.NotFound:
             return server
         return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
-
-
-def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
-    """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
-    from tfserve.engine_facts import EngineFacts
-
-    security = info.get("SecurityOptions") or []
-    return EngineFacts(
-        rootless=any("rootless" in option for option in security),
-        selinux=any("selinux" in option for option in security),
-        runtimes=frozenset(info.get("Runtimes") or {}),
-        devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
-        architecture=str(info.get("Architecture") or "x86_64"),
-        desktop=info.get("OperatingSystem") == "Docker Desktop",
-        host=host,
-    )
-
-
-def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
-    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
-    from docker.types import DeviceRequest, Mount
-
-    restart, _, times = (plan.restart or "no").partition(":")
-    published = [port for port in (plan.rest, plan.grpc) if port]
-    host_config = client.create_host_config(
-        port_bindings={port.server_port: (port.host, port.host_port or None) for port in published},
-        mounts=[Mount(mount.target, mount.source, type="bind", read_only=mount.read_only) for mount in plan.mounts],
-        init=plan.init,
-        cap_drop=list(plan.dropped_capabilities),
-        security_opt=list(plan.security_options),
-        mem_limit=plan.memory,
-        nano_cpus=None if plan.cpus is None else round(plan.cpus * 1e9),
-        restart_policy={"Name": restart, "MaximumRetryCount": int(times or 0)},
-        auto_remove=plan.remove,
-        runtime=plan.runtime,
-        device_requests=None if plan.gpus is None else [DeviceRequest(capabilities=[["gpu"]], **_devices(plan.gpus))],
-    )
-    return {
-        "image": plan.image,
-        "command": list(plan.command) or None,
-        "name": plan.container_name,
-        "environment": {**plan.environment, **plan.secrets},
-        "ports": [port.server_port for port in published],
-        "labels": dict(plan.labels),
-        "user": plan.user,
-        "platform": plan.platform,
-        "detach": True,
-        "host_config": host_config,
-    }
-
-
-def _devices(gpus: str) -> dict[str, Any]:
-    """What Docker's ``--gpus`` makes of its value; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
-    if gpus.startswith("device="):
-        return {"device_ids": gpus.removeprefix("device=").split(",")}
-    return {"count": -1 if gpus == "all" else int(gpus)}
-
-
-def _server(data: dict[str, Any]) -> Server:
-    """Reads one entry of the engine's container list."""
-    written = data["Labels"]
-    spec = _label(written, labels.SPEC, dict)
-    rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
-    return Server(
-        name=written[labels.NAME],
-        engine="docker",
-        state=data["State"],
-        models=tuple(map(str, _label(written, labels.MODELS, list))),
-        created=datetime.fromtimestamp(data["Created"], timezone.utc),
-        rest_url=f"http://{rest}" if rest else None,
-        grpc_address=grpc,
-        image=data["Image"],
-        container_id=data["Id"],
-        gpu=written.get(labels.GPU) == "true",
-        removes_itself=spec.get("remove") is True,
-        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
-        config=written.get(labels.CONFIG),
-        spec=spec,
-    )
-
-
-def _label(written: Mapping[str, str], name: str, kind: type[_Kind]) -> _Kind:
-    """Reads the JSON of a label; empty when somebody else wrote something else there."""
-    try:
-        value = json.loads(written.get(name, ""))
-    except ValueError:
-        return kind()
-    return value if isinstance(value, kind) else kind()
-
-
-def _address(data: dict[str, Any], port: int) -> str | None:
-    for published in data.get("Ports") or ():
-        if published["PrivatePort"] == port and published.get("PublicPort"):
-            return reachable(published.get("IP") or HOST, published["PublicPort"])
-    return None

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker import container_arguments
+from tfserve.engines.docker_api import container_arguments
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import SHARE_HINT, is_unseen_mount, launch_errors
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError

@@ -1,0 +1,117 @@
+"""Between this program's data and that of the Docker Engine's API: what it is told, and what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tfserve import labels
+from tfserve.defaults import HOST
+from tfserve.engine_facts import EngineFacts
+from tfserve.engines.base import Server
+from tfserve.images import GRPC_PORT, REST_PORT
+from tfserve.ports import reachable
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from tfserve.plan import LaunchPlan
+
+__all__ = ["container_arguments", "engine_facts", "read_server"]
+
+_Kind = TypeVar("_Kind", bound=Collection[Any])
+
+
+def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
+    """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
+    security = info.get("SecurityOptions") or []
+    return EngineFacts(
+        rootless=any("rootless" in option for option in security),
+        selinux=any("selinux" in option for option in security),
+        runtimes=frozenset(info.get("Runtimes") or {}),
+        devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
+        architecture=str(info.get("Architecture") or "x86_64"),
+        desktop=info.get("OperatingSystem") == "Docker Desktop",
+        host=host,
+    )
+
+
+def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
+    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
+    from docker.types import DeviceRequest, Mount
+
+    restart, _, times = (plan.restart or "no").partition(":")
+    published = [port for port in (plan.rest, plan.grpc) if port]
+    host_config = client.create_host_config(
+        port_bindings={port.server_port: (port.host, port.host_port or None) for port in published},
+        mounts=[Mount(mount.target, mount.source, type="bind", read_only=mount.read_only) for mount in plan.mounts],
+        init=plan.init,
+        cap_drop=list(plan.dropped_capabilities),
+        security_opt=list(plan.security_options),
+        mem_limit=plan.memory,
+        nano_cpus=None if plan.cpus is None else round(plan.cpus * 1e9),
+        restart_policy={"Name": restart, "MaximumRetryCount": int(times or 0)},
+        auto_remove=plan.remove,
+        runtime=plan.runtime,
+        device_requests=None if plan.gpus is None else [DeviceRequest(capabilities=[["gpu"]], **_devices(plan.gpus))],
+    )
+    return {
+        "image": plan.image,
+        "command": list(plan.command) or None,
+        "name": plan.container_name,
+        "environment": {**plan.environment, **plan.secrets},
+        "ports": [port.server_port for port in published],
+        "labels": dict(plan.labels),
+        "user": plan.user,
+        "platform": plan.platform,
+        "detach": True,
+        "host_config": host_config,
+    }
+
+
+def _devices(gpus: str) -> dict[str, Any]:
+    """What Docker's ``--gpus`` makes of its value; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
+    if gpus.startswith("device="):
+        return {"device_ids": gpus.removeprefix("device=").split(",")}
+    return {"count": -1 if gpus == "all" else int(gpus)}
+
+
+def read_server(data: dict[str, Any]) -> Server:
+    """Reads one entry of the engine's container list."""
+    written = data["Labels"]
+    spec = _label(written, labels.SPEC, dict)
+    rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
+    return Server(
+        name=written[labels.NAME],
+        engine="docker",
+        state=data["State"],
+        models=tuple(map(str, _label(written, labels.MODELS, list))),
+        created=datetime.fromtimestamp(data["Created"], timezone.utc),
+        rest_url=f"http://{rest}" if rest else None,
+        grpc_address=grpc,
+        image=data["Image"],
+        container_id=data["Id"],
+        gpu=written.get(labels.GPU) == "true",
+        removes_itself=spec.get("remove") is True,
+        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
+        config=written.get(labels.CONFIG),
+        spec=spec,
+    )
+
+
+def _label(written: Mapping[str, str], name: str, kind: type[_Kind]) -> _Kind:
+    """Reads the JSON of a label; empty when somebody else wrote something else there."""
+    try:
+        value = json.loads(written.get(name, ""))
+    except ValueError:
+        return kind()
+    return value if isinstance(value, kind) else kind()
+
+
+def _address(data: dict[str, Any], port: int) -> str | None:
+    for published in data.get("Ports") or ():
+        if published["PrivatePort"] == port and published.get("PublicPort"):
+            return reachable(published.get("IP") or HOST, published["PublicPort"])
+    return None
