@@ -6,7 +6,6 @@ the server's ``models.config``, so that it starts with that the next time.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from tfserve.interrupts import held
 from tfserve.model_source import find_source
 from tfserve.model_states import version_statuses
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
+from tfserve.nearest import did_you_mean
 from tfserve.progress import Progress
 from tfserve.saved_model import ModelVersion, check_version, find_model
 from tfserve.version_policy import VersionPolicy, check_labels
@@ -234,8 +234,7 @@ def _find(models: Models, name: str | None) -> ServedModel:
     for model in models:
         if model.name == name:
             return model
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+    hint = did_you_mean(name, names) or f"There are: {', '.join(names)}."
     raise UsageError(f"The server has no model {name!r}.", hint=hint)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
 __all__ = ["FlagFile", "check_flag_files", "flag_files", "flag_value", "parse_server_flags"]
@@ -145,8 +145,7 @@ def _checked(flag: str, directory: Path | None) -> str:
         raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} of tfserve run instead.")
     known = SERVER_FLAGS_BY_NAME.get(name)
     if known is None:
-        near = difflib.get_close_matches(name, SERVER_FLAGS_BY_NAME, n=1)
-        hint = f"Did you mean --{near[0]}?" if near else "tfserve flags lists them all."
+        hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "tfserve flags lists them all."
         raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
     if not separator and known.type != "bool":
         raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")

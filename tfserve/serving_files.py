@@ -5,12 +5,12 @@ Sources: ``session_bundle_config.proto`` and ``monitoring_config.proto`` of Tens
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 
 __all__ = [
     "BATCHING",
@@ -64,13 +64,8 @@ def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
         if assignment == "on":
             continue
         if not separator or name not in BATCHING:
-            near = difflib.get_close_matches(name, BATCHING, n=1)
-            raise UsageError(
-                f"{assignment[:80]!r} is not a batching parameter.",
-                hint=f"Did you mean {near[0]}?"
-                if near
-                else f"Say on, or KEY=VALUE with one of: {', '.join(BATCHING)}.",
-            )
+            hint = did_you_mean(name, BATCHING) or f"Say on, or KEY=VALUE with one of: {', '.join(BATCHING)}."
+            raise UsageError(f"{assignment[:80]!r} is not a batching parameter.", hint=hint)
         parameters[name] = _value(name, text)
     check_batching(parameters)
     return parameters

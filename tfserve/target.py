@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.lookup import find_server
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
+from tfserve.nearest import did_you_mean
 
 __all__ = ["Target", "find_target", "split_words"]
 
@@ -109,8 +109,7 @@ def _model(server: Server, name: str | None) -> str:
     """Which model of `server` is meant by the name that was given."""
     _, separator, model = (name or "").partition("/")
     if separator and model not in server.models:
-        near = difflib.get_close_matches(model, server.models, n=1)
-        hint = f"Did you mean {server.name}/{near[0]}?" if near else f"It has: {', '.join(server.models)}."
+        hint = did_you_mean(model, server.models, f"{server.name}/") or f"It has: {', '.join(server.models)}."
         raise UsageError(f"{server.name!r} has no model {model!r}.", hint=hint)
     if separator:
         return model

@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
+import shlex
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
-
-COMMANDS = ["demo", "pull", "images", "run", "up", "down", "config", "init", "schema", "ps", "status", "models", "logs"]
-COMMANDS += ["stop", "start", "restart", "rm", "predict", "classify", "regress", "metadata", "flags", "inspect"]
-COMMANDS += ["cache", "package", "devel", "build", "doctor"]
+from tfserve.cli.asking import refuse_unknown_options
+from tfserve.cli.commands import COMMANDS, TASKS, Command
+from tfserve.server_flags import parse_server_flags
 
 
 def test_version(tfserve: Program) -> None:
@@ -23,23 +24,30 @@ def test_version(tfserve: Program) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tfserve {package.__version__}\n", "")
 
 
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help_lists_every_command_with_its_summary(tfserve: Program, option: str) -> None:
+@pytest.mark.parametrize("option", ["--help", "-h", "help"])
+def test_help_lists_every_command_by_task(tfserve: Program, option: str) -> None:
     done = tfserve(option)
     assert (done.returncode, done.stderr) == (0, "")
-    listed = re.findall(r"^  ([a-z]+)  +(.+)$", done.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert [name for name, _ in listed] == COMMANDS
-    for name, summary in listed:
-        command = cli._COMMANDS[name]
-        function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
-        assert str(inspect.getdoc(function)).startswith(command.summary)
-        assert command.summary.startswith(summary.removesuffix("..."))
+    for task, commands in TASKS.items():
+        listed = done.stdout.partition(f"\n{task}:\n")[2].partition("\n\n")[0].splitlines()
+        assert [line.split(maxsplit=1) for line in listed] == [[name, commands[name].summary] for name in commands]
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_the_summary_is_that_of_the_docstring(command: Command) -> None:
+    function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
+    assert str(inspect.getdoc(function)).startswith(command.summary)
+
+
+def test_help_of_a_command(tfserve: Program) -> None:
+    assert tfserve("help", "logs").stdout == tfserve("logs", "--help").stdout
+    assert "Did you mean tfserve logs?" in tfserve("help", "lgos").stderr
 
 
 def test_without_a_command_it_helps(tfserve: Program) -> None:
     done = tfserve()
     assert done.returncode == 2
-    assert "Commands:" in done.stdout + done.stderr
+    assert "Serve a model:" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -47,16 +55,34 @@ def test_every_command_has_help_and_examples(name: str) -> None:
     done = CliRunner().invoke(cli.build_app([name]), [name, "--help"])
     assert done.exit_code == 0
     assert f"{name} [OPTIONS]" in done.output
-    examples = done.output.partition("Examples:")[2].split("\n")
-    assert [line.split()[:2] for line in examples if line] == [["tfserve", name]] * 2
+    shown = [line.strip() for line in done.output.partition("Examples:")[2].splitlines() if line.strip()]
+    assert tuple(shown) == COMMANDS[name].examples
+    assert len(shown) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [(name, example) for name in COMMANDS for example in COMMANDS[name].examples]
+)
+def test_every_example_can_be_typed(name: str, example: str) -> None:
+    program, typed, *arguments = shlex.split(example.partition(" > ")[0])
+    assert (program, typed) == ("tfserve", name)
+    group: Any = typer.main.get_command(cli.build_app([name]))
+    parsed = group.commands[name].make_context(name, arguments)
+    if COMMANDS[name].takes_negative_numbers:
+        refuse_unknown_options(parsed.params["words"], parsed)
+    elif name == "run":
+        parse_server_flags([word for word in parsed.params["words"] if word.startswith("--")])
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["serve"], "No such command 'serve'"),
-        (["statsu"], "status"),
-        (["--verson"], "No such option"),
+        (["statsu"], "No such command 'statsu'. Did you mean tfserve status?"),
+        (["\x1b[1m"], r"No such command '\x1b[1m'. tfserve --help lists them."),
+        (["--verson"], "No such option: --verson. Did you mean --version?"),
+        (["ps", "--engin=local"], "No such option: --engin. Did you mean --engine?"),
+        (["run", "m", "--nogpu"], "No such option: --nogpu. Did you mean --no-gpu?"),
         (["run"], "MODEL_DIR"),
         (["run", "m", "--enable_batching=true"], "No such option"),
         (["ps", "--engine", "podman"], "'podman'"),

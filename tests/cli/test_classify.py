@@ -78,7 +78,7 @@ def test_curl(served: Served) -> None:
         (("classify", "X=1.0", "--api", "grpc"), 8, "Is 'X' meant to be that?"),
         (("classify", "x=1.0", "--label", "stable"), 8, "stable"),
         (("classify", "--data", '{"examples": []}', "--context", "x=1.0"), 2, "excludes --context"),
-        (("classify", "x=1.0", "--contxt", "y=1"), 2, "There is no option --contxt"),
+        (("classify", "x=1.0", "--contxt", "y=1"), 2, "Did you mean --context?"),
         (("regress", "x=1.0"), 2, "--signature regress_x2_to_y3"),
         (("regress", "x=1.0", "-s", "regress_x_to_z"), 2, "Did you mean --signature regress_x_to_y?"),
     ],

@@ -128,6 +128,7 @@ def test_curl(served: Served) -> None:
         (["half_plus_two", "--data", '{"instances": ["a"]}'], 8, "x  DT_FLOAT"),
         (["half_plus_two", "1", "--version", "7"], 8, "7"),
         (["half_plus_two", "1", "--versoin", "7"], 2, "There is no option --versoin"),
+        (["half_plus_two", "1", "--versoin=7"], 2, "Did you mean --version?"),
         (["half_plus_two", "1", "--timeout", "0"], 2, "timeout"),
         (["half_plus_two", "1", "--url", "ftp://x"], 2, "is not the URL of a server"),
         (["half_plus_two", "1", "--url", "http://127.0.0.1:1"], 8, "127.0.0.1:1"),

@@ -46,8 +46,11 @@ def test_by_name() -> None:
 @pytest.mark.usefixtures("servers")
 def test_by_model() -> None:
     assert find_server("beta-model", by_model=True)[1].name == "beta"
-    with pytest.raises(NoSuchServerError):
+    with pytest.raises(NoSuchServerError, match="'beta-model'"):
         find_server("beta-model")
+    with pytest.raises(NoSuchServerError) as caught:
+        find_server("bata-modle", by_model=True)
+    assert "Did you mean beta-model?" in str(caught.value.hint)
     with pytest.raises(NoSuchServerError):
         find_server("gamma-model", by_model=True)  # it does not run
 

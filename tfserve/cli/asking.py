@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tfserve.cli.output import Output
+from tfserve.cli.program import option_names
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 
 if TYPE_CHECKING:
+    import typer
+
     from tfserve.client.answer import Table
     from tfserve.client.connection import Connection
     from tfserve.client.rest import InferenceResponse, Verb
@@ -17,8 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["refuse_beside_data", "refuse_unknown_options", "show_answer", "show_curl"]
 
 
-def refuse_unknown_options(words: Sequence[str], command: str) -> None:
+def refuse_unknown_options(words: Sequence[str], ctx: typer.Context) -> None:
     """Tells values such as -1 from mistyped options, which the parser lets pass for the values' sake.
+
+    Args:
+        words: what the parser took for values.
+        ctx: the command they were typed behind.
 
     Raises:
         UsageError: one of `words` is an option that there is not.
@@ -27,10 +35,9 @@ def refuse_unknown_options(words: Sequence[str], command: str) -> None:
 
     for word in words:
         if word.startswith("-") and not looks_like_value(word):
-            raise UsageError(
-                f"There is no option {word}.",
-                hint=f"See tfserve {command} --help. A string that begins with '-' goes into --input KEY=VALUE.",
-            )
+            hint = f"See tfserve {ctx.info_name} --help. A string that begins with '-' goes into --input KEY=VALUE."
+            near = did_you_mean(word.partition("=")[0], option_names(ctx))
+            raise UsageError(f"There is no option {word}.", hint=" ".join(filter(None, (near, hint))))
 
 
 def refuse_beside_data(what: str, hint: str, **given: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfserve.cli.asking import refuse_beside_data, refuse_unknown_options, show_answer, show_curl
+from tfserve.cli.completion import complete_target
 from tfserve.cli.options import (
     ApiOption,
     CurlOption,
@@ -33,6 +34,7 @@ WordsArgument = Annotated[
         metavar="[NAME] EXAMPLES...",
         help="The server or model, and features as KEY=VALUE, or examples as JSON objects. A whole number is an int64, "
         "1.0 a float, everything else bytes.",
+        autocompletion=complete_target,
     ),
 ]
 FeatureOption = Annotated[
@@ -58,6 +60,7 @@ def _command(verb: ExampleVerb, summary: str) -> Callable[..., None]:
     """Returns the command that asks `verb`, with `summary` as its help."""
 
     def command(
+        ctx: typer.Context,
         words: WordsArgument = None,
         *,
         inputs: FeatureOption = None,
@@ -79,7 +82,7 @@ def _command(verb: ExampleVerb, summary: str) -> Callable[..., None]:
         from tfserve.target import split_words
 
         output = Output(json_wanted=json)
-        refuse_unknown_options(words or [], verb)
+        refuse_unknown_options(words or [], ctx)
         target, typed = split_words(words or [], url=url, api=api, engine=engine, is_value=example_requests.looks_typed)
         features = [*typed, *(inputs or ())]
         given = example_requests.read_examples(data) if data is not None else None

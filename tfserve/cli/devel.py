@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tfserve.cli.completion import complete_tag
 from tfserve.cli.output import Output
 from tfserve.defaults import GRPC_PORT, HOST, PullPolicy
 
@@ -32,7 +33,9 @@ def devel(
     image: Annotated[
         str | None, typer.Option("--image", help="The development image.  [default: tensorflow/serving:latest-devel]")
     ] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="The image's version, such as 2.19.1.")] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The image's version, such as 2.19.1.", autocompletion=complete_tag)
+    ] = None,
     platform: Annotated[
         str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
     ] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
 
 __all__ = ["flags"]
@@ -26,11 +26,8 @@ def flags(
     wanted = (word or "").lower().lstrip("-").replace("-", "_")
     found = [flag for flag in SERVER_FLAGS if wanted in flag.name or wanted.replace("_", " ") in flag.help.lower()]
     if not found:
-        near = difflib.get_close_matches(wanted, [flag.name for flag in SERVER_FLAGS], n=1)
-        raise UsageError(
-            f"No flag has {word!r} in its name or help.",
-            hint=f"Did you mean {near[0]}?" if near else "tfserve flags lists them all.",
-        )
+        hint = did_you_mean(wanted, [flag.name for flag in SERVER_FLAGS]) or "tfserve flags lists them all."
+        raise UsageError(f"No flag has {word!r} in its name or help.", hint=hint)
     output = Output(json_wanted=json)
     if json:
         output.result([_json(flag) for flag in found], "")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tfserve.cli.completion import complete_target
 from tfserve.cli.options import (
     ApiOption,
     EngineOption,
@@ -22,7 +23,12 @@ __all__ = ["metadata"]
 
 def metadata(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The server or model; not needed when there is only one.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="The server or model; not needed when there is only one.",
+            autocompletion=complete_target,
+        ),
     ] = None,
     *,
     version: VersionOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfserve.cli.completion import complete_server, complete_signature
 from tfserve.defaults import Api, EngineChoice
 
 __all__ = [
@@ -70,10 +71,16 @@ ModelWords = Annotated[
     ),
 ]
 OptionalName = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="The server; not needed when there is only one.")
+    str | None,
+    typer.Argument(
+        metavar="[NAME]", help="The server; not needed when there is only one.", autocompletion=complete_server
+    ),
 ]
 OptionalNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="The servers; not needed when there is only one.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="The servers; not needed when there is only one.", autocompletion=complete_server
+    ),
 ]
 Sha256Option = Annotated[
     str | None, typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the archive has to have.")
@@ -97,7 +104,13 @@ ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC ne
 VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
 SignatureOption = Annotated[
-    str | None, typer.Option("--signature", "-s", help="The signature to call.  [default: serving_default]")
+    str | None,
+    typer.Option(
+        "--signature",
+        "-s",
+        help="The signature to call.  [default: serving_default]",
+        autocompletion=complete_signature,
+    ),
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for the answer.")]
 CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl line, and ask nothing.")]

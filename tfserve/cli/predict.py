@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tfserve.cli.asking import refuse_beside_data, refuse_unknown_options, show_answer, show_curl
+from tfserve.cli.completion import complete_target
 from tfserve.cli.options import (
     ApiOption,
     CurlOption,
@@ -30,9 +31,14 @@ __all__ = ["predict"]
 
 
 def predict(
+    ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME] VALUES...", help="The server or model, and numbers, strings or JSON."),
+        typer.Argument(
+            metavar="[NAME] VALUES...",
+            help="The server or model, and numbers, strings or JSON.",
+            autocompletion=complete_target,
+        ),
     ] = None,
     *,
     inputs: Annotated[
@@ -72,7 +78,7 @@ def predict(
     from tfserve.target import split_words
 
     output = Output(json_wanted=json)
-    refuse_unknown_options(words or [], "predict")
+    refuse_unknown_options(words or [], ctx)
     target, values = split_words(words or [], url=url, api=api, engine=engine)
     if data is not None:
         lines = is_json_lines(data) or is_csv(data)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tfserve.cli.completion import complete_tag
 from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output, size_text
 
@@ -18,7 +19,10 @@ def pull(
     ] = None,
     *,
     tag: Annotated[
-        str | None, typer.Option("--tag", help="The version to pull, such as 2.19.1.  [default: latest]")
+        str | None,
+        typer.Option(
+            "--tag", help="The version to pull, such as 2.19.1.  [default: latest]", autocompletion=complete_tag
+        ),
     ] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="The image with CUDA: latest-gpu, or TAG-gpu.")] = False,
     devel: Annotated[bool, typer.Option("--devel", help="The development image: latest-devel, or TAG-devel.")] = False,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tfserve.cli.completion import complete_tag
 from tfserve.cli.options import (
     EngineOption,
     GpuOption,
@@ -71,7 +72,9 @@ def run(
     image: Annotated[
         str | None, typer.Option("--image", help="The serving image.  [default: tensorflow/serving]")
     ] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="The image's tag.  [default: latest]")] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="The image's tag.  [default: latest]", autocompletion=complete_tag)
+    ] = None,
     platform: Annotated[
         str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
     ] = None,

@@ -13,9 +13,9 @@ import numpy as np
 
 from tfserve.client.examples import describe_inputs
 from tfserve.client.shapes import shape_text
-from tfserve.client.signature_choice import nearest
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 from tfserve.printable import printable
 from tfserve.protos.dtypes import Array, NoNumpyDtypeError, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
@@ -41,7 +41,7 @@ def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
         if isinstance(inputs, Mapping):
             for name in inputs:
                 if name not in known:
-                    raise UsageError(f"The signature has no input {shown(name)}.", hint=nearest(str(name), known))
+                    raise UsageError(f"The signature has no input {shown(name)}.", hint=did_you_mean(str(name), known))
             return {name: _array(value, name, known[name]) for name, value in inputs.items()}
         if len(known) != 1:
             raise UsageError(f"The signature has {len(known)} inputs.", hint="Give them by name, in a dict.")

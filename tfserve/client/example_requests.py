@@ -19,9 +19,10 @@ from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.json_document import read_json
 from tfserve.client.payload import read_request
 from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_lines
-from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature, most_like
+from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
 from tfserve.client.values import Value, guess_value, looks_like_value, shown
 from tfserve.errors import RequestError, UsageError
+from tfserve.nearest import nearest
 from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
@@ -188,7 +189,7 @@ def explain_examples(error: RequestError, request: ExamplesRequest) -> RequestEr
     if not isinstance(error, RefusedError) or error.status != 400 or error.reason is None:
         return error
     if missing := _MISSING_FEATURE.search(error.reason):
-        near = most_like(missing[1], _feature_names(request))
+        near = nearest(missing[1], _feature_names(request))
         hint = f"The model needs the feature {printable(missing[1])!r}, {missing[2]}."
         if near:
             hint += f" Is {printable(near)!r} meant to be that?"

@@ -27,9 +27,10 @@ from tfserve.client.formats import (
 )
 from tfserve.client.records import is_json_lines, read_json_lines
 from tfserve.client.shapes import fit, is_batched
-from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature, nearest
+from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
 from tfserve.client.values import Value, parse_value, shown
 from tfserve.errors import RequestError, UsageError
+from tfserve.nearest import did_you_mean
 from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
@@ -199,7 +200,7 @@ def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signa
         if "=" not in argument:
             raise UsageError(f"{shown(argument)} is not KEY=VALUE.")
         if key not in texts:
-            raise UsageError(f"The signature has no input {shown(key)}.", hint=nearest(key, known))
+            raise UsageError(f"The signature has no input {shown(key)}.", hint=did_you_mean(key, known))
         texts[key].append(argument[len(key) + 1 :])
     missing = [printable(key) for key, given in texts.items() if not given]
     if missing:
@@ -213,7 +214,7 @@ def _columns(rows: Sequence[Mapping[str, str]], signature: Signature) -> dict[st
     for number, row in enumerate(rows, 1):
         for key in row:
             if key not in known:
-                raise UsageError(f"The signature has no input {shown(key)}.", hint=nearest(key, known))
+                raise UsageError(f"The signature has no input {shown(key)}.", hint=did_you_mean(key, known))
         if missing := [printable(key) for key in known if key not in row]:
             raise UsageError(f"Row {number} has nothing for {', '.join(missing)}.")
     return {key: [row[key] for row in rows] for key in known}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tfserve.client.examples import describe_inputs
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 from tfserve.printable import printable
 from tfserve.saved_model import Signature
 
@@ -16,8 +16,6 @@ __all__ = [
     "choose_signature",
     "example_signature_error",
     "is_example_signature",
-    "most_like",
-    "nearest",
 ]
 
 EXAMPLE_METHODS = {"tensorflow/serving/classify": "classify", "tensorflow/serving/regress": "regress"}
@@ -40,7 +38,7 @@ def choose_signature(signatures: Mapping[str, Signature], name: str | None = Non
     elif name not in signatures:
         raise UsageError(
             f"The model has no signature {name!r}; its signatures are: {listed}.",
-            hint=nearest(name, signatures, "--signature "),
+            hint=did_you_mean(name, signatures, "--signature "),
         )
     return name, signatures[name]
 
@@ -48,19 +46,6 @@ def choose_signature(signatures: Mapping[str, Signature], name: str | None = Non
 def is_example_signature(signature: Signature) -> bool:
     """Returns whether `signature` is for classify or regress: its input is a serialized ``tf.Example``."""
     return signature.method in EXAMPLE_METHODS
-
-
-def nearest(name: str, known: Mapping[str, object], option: str = "") -> str | None:
-    """Returns a hint with the name of `known` that is most like a mistyped one, behind `option`; None if none is."""
-    found = most_like(name, known)
-    return None if found is None else f"Did you mean {option}{printable(found)}?"
-
-
-def most_like(name: str, known: Iterable[str]) -> str | None:
-    """Returns the one of `known` that is most like `name`, whatever their case; None if none is like it."""
-    lowered = {key.lower(): key for key in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1)
-    return lowered[close[0]] if close else None
 
 
 def example_signature_error(name: str, signature: Signature, signatures: Mapping[str, Signature]) -> UsageError:

@@ -7,7 +7,6 @@ counted.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
 from tfserve.errors import UsageError
+from tfserve.nearest import did_you_mean
 
 __all__ = ["Document", "Part", "PlacedError", "read_document"]
 
@@ -119,8 +119,7 @@ class Part:
         names = None if known is None else list(known)
         for key, part in parts.items():
             if names is not None and key not in names:
-                near = difflib.get_close_matches(key, names, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+                hint = did_you_mean(key, names) or f"There are: {', '.join(names)}."
                 part.fail(f"there is no field {key[:80]!r}.", hint)
         return parts
 

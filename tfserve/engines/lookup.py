@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from tfserve.engines.base import Engine, Server
 from tfserve.engines.docker_client import connect, is_configured
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
+from tfserve.nearest import did_you_mean
 
 __all__ = ["Found", "Listing", "find_server", "find_servers", "list_servers"]
 
@@ -101,18 +101,18 @@ def _pick(servers: Listing, name: str | None, *, by_model: bool, among: Callable
         if len({server.name for _, server in candidates}) == 1:
             raise UsageError(f"The name {name!r} is that of several servers: {listed}.", hint="Add --engine.")
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
-    error = no_such_server(name, [server.name for _, server in servers.found])
+    models = [model for _, server in servers.found if server.running for model in server.models] if by_model else []
+    error = no_such_server(name, [server.name for _, server in servers.found], models)
     if servers.unavailable is not None:
         error.hint = f"{error.hint} Docker was not asked: {servers.unavailable.message}"
     raise error
 
 
-def no_such_server(name: str | None, existing: list[str]) -> NoSuchServerError:
-    """The error for a server that is not there, with the nearest name that is."""
+def no_such_server(name: str | None, existing: list[str], models: Sequence[str] = ()) -> NoSuchServerError:
+    """The error for a server that is not there, with the nearest name that is; the names of `models` would do, too."""
     if name is None:
         what = "No server is in question" if existing else "There is no server"
         hint = f"There is: {', '.join(existing)}." if existing else "Start one: tfserve run MODEL_DIR"
         return NoSuchServerError(f"{what}.", hint=hint)
-    near = difflib.get_close_matches(name, existing, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "tfserve ps lists the servers there are."
+    hint = did_you_mean(name, [*existing, *models]) or "tfserve ps lists the servers there are."
     return NoSuchServerError(f"There is no server {name!r}.", hint=hint)

@@ -1,0 +1,159 @@
+"""The questions that shells ask while somebody types, asked as their functions ask them."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import forked
+from tests.cli.conftest import Served
+from tests.program import Program
+from tfserve.cli import completion
+
+SIGNATURES = ["regress_x2_to_y3", "regress_x_to_y", "regress_x_to_y2"]
+
+
+def ask(program: Program, shell: str, line: str) -> str:
+    """What `shell` gets for what has been typed; a space at the end begins a new word."""
+    variables = {"_TFSERVE_COMPLETE": f"complete_{shell}"}
+    if shell == "bash":
+        words = [*line.split(" ")]
+        variables |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+    else:
+        variables |= {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = forked.run([], {**program.environment, **variables})
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("tfserve re", ["regress", "restart"]),
+        ("tfserve --ver", ["--version"]),
+        ("tfserve zzz", []),
+        ("tfserve run --rest", ["--rest-port", "--restart"]),
+        ("tfserve zzz --rest", []),
+        ("tfserve logs ", ["half_plus_two"]),
+        ("tfserve logs half", ["half_plus_two"]),
+        ("tfserve logs x", []),
+        ("tfserve logs --engine docker ", []),
+        ("tfserve stop ", ["half_plus_two"]),
+        ("tfserve stop half_plus_two ", []),
+        ("tfserve start ", []),
+        ("tfserve metadata ", ["half_plus_two"]),
+        ("tfserve predict h", ["half_plus_two"]),
+        ("tfserve predict half_plus_two h", []),
+        ("tfserve predict half_plus_two 1 --signature ", ["serving_default"]),
+        ("tfserve regress -s ", SIGNATURES),
+        ("tfserve regress half_plus_two x=1.0 --signature regress_x_", SIGNATURES[1:]),
+        ("tfserve regress other --url http://127.0.0.1:1 -s ", []),
+        ("tfserve ps --engine ", ["auto", "docker", "local"]),
+        ("tfserve ps --engine l", ["local"]),
+        ("tfserve ps --engine=l", ["local"]),
+        ("tfserve ps --engine = l", ["local"]),  # how bash takes it apart
+        ("tfserve predict --api g", ["grpc"]),
+        ("tfserve run --tag l", ["latest"]),
+        ("tfserve cache c", ["clear"]),
+        ("tfserve logs 'half", None),
+    ],
+)
+def test_what_bash_gets(served: Served, line: str, names: list[str] | None) -> None:
+    said = ask(served.tfserve, "bash", line).split()
+    if names is not None:
+        assert said == names
+
+
+def test_what_zsh_gets(served: Served) -> None:
+    assert ask(served.tfserve, "zsh", "tfserve logs ") == """_arguments '*: :(("half_plus_two"))'\n"""
+    assert '"rm":"Remove servers, with their logs."' in ask(served.tfserve, "zsh", "tfserve r")
+    assert "[default\\\\: serving_default]" in ask(served.tfserve, "zsh", "tfserve predict --sig")
+    assert ask(served.tfserve, "zsh", "tfserve run ") == "_files\n"
+
+
+def test_what_fish_gets(served: Served) -> None:
+    assert ask(served.tfserve, "fish", "tfserve predict -s ") == "serving_default\n"
+    assert "rm\tRemove servers, with their logs.\n" in ask(served.tfserve, "fish", "tfserve r")
+
+
+@pytest.fixture
+def on_path(served: Served, tmp_path: Path) -> dict[str, str]:
+    """An environment in which ``tfserve`` is a command."""
+    program = tmp_path / "bin" / "tfserve"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tfserve "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    environment = served.tfserve.environment
+    return {**environment, "PATH": f"{program.parent}:{environment['PATH']}"}
+
+
+def script(shell: str, environment: dict[str, str]) -> str:
+    """The script that `shell` loads."""
+    variables = {**environment, "_TFSERVE_COMPLETE": f"source_{shell}"}
+    return subprocess.run(["tfserve"], env=variables, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_itself(on_path: dict[str, str]) -> None:
+    lines = f"""{script("bash", on_path)}
+    complete -p tfserve
+    COMP_WORDS=(tfserve predict --signature = serv) COMP_CWORD=4
+    _tfserve_completion tfserve; echo "${{COMPREPLY[@]}}"
+    COMP_WORDS=(tfserve logs "") COMP_CWORD=2
+    _tfserve_completion tfserve; echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "--norc", "-c", lines], env=on_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "complete -o default -F _tfserve_completion tfserve",
+        "serving_default",
+        "half_plus_two",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+def test_fish_itself(on_path: dict[str, str]) -> None:
+    lines = f"{script('fish', on_path)}\ncomplete -C 'tfserve logs h'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", lines], env=on_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("half_plus_two\n", "")
+
+
+def test_only_what_a_shell_can_evaluate() -> None:
+    def names(_: object) -> Iterator[str]:
+        yield from ("a", "$(reboot)", "b`", "c d", "e\n", "é*", "", "tensorflow/serving", "a")
+
+    context: Any = None
+    assert completion._completer(names)(context, "") == ["a", "tensorflow/serving"]
+    assert completion._completer(names)(context, "t") == ["tensorflow/serving"]
+
+
+def test_an_error_is_silent() -> None:
+    def names(_: object) -> Iterator[str]:
+        yield "a"
+        raise OSError
+
+    context: Any = None
+    assert completion._completer(names)(context, "") == ["a"]
+
+
+def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    def names(_: object) -> Iterator[str]:
+        yield "a"
+        try:
+            threading.Event().wait()
+        except Exception:  # whoever handles errors of its own on the way does not hide that the time is up
+            yield "b"
+
+    monkeypatch.setattr(completion, "_SECONDS", 0.02)
+    context: Any = None
+    assert completion._completer(names)(context, "") == ["a"]

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tfserve.cli import reference
+from tfserve.cli.commands import COMMANDS
+
+
+@pytest.mark.parametrize("file", reference.PAGES)
+def test_it_is_up_to_date(file: str) -> None:
+    written = (reference.DIRECTORY / file).read_text(encoding="utf-8")
+    assert written == reference.PAGES[file](), "write it anew: python -m tfserve.cli.reference"
+
+
+def test_markdown() -> None:
+    text = reference.markdown()
+    for name, command in COMMANDS.items():
+        section = text.partition(f"### tfserve {name}\n")[2].partition("\n### ")[0]
+        assert section.strip().replace("\\", "").startswith(command.summary)
+        assert f"    tfserve {name} [OPTIONS]" in section
+        assert all(f"    {example}\n" in section for example in command.examples)
+    assert (
+        "- `--wait SECONDS`: How long to wait until it is ready; 0: do not wait. \\[default: 300.0; x\\>=0\\]" in text
+    )
+    assert "- `6`: A server of that name exists already. A port asked for" in text
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
+def test_the_man_page_is_without_errors() -> None:
+    command = ["groff", "-man", "-ww", "-Tutf8", "-P-c"]
+    done = subprocess.run(command, input=reference.man_page(), capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "--build-option=--copt=-march=native" in done.stdout

@@ -1,0 +1,148 @@
+"""What could come next on a command line, for the shells: names of servers, models, signatures and tags.
+
+Whoever presses Tab wants an answer at once, or none: what fails, or takes too long, is left out without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from tfserve.engines.base import Server
+
+__all__ = ["VARIABLE", "begin", "complete_server", "complete_signature", "complete_tag", "complete_target", "is_wanted"]
+
+VARIABLE = "_TFSERVE_COMPLETE"
+_SECONDS = 2.0
+_HARMLESS = re.compile(r"[\w.+/@-]+")  # what a shell evaluates as it stands: zsh's function is an eval
+
+Completer = Callable[[typer.Context, str], list[str]]
+
+
+class _TooLongError(BaseException):
+    """The time is up; no handler on the way takes it for an error of its own."""
+
+
+def is_wanted() -> bool:
+    """Returns whether it is a shell that asks."""
+    return os.environ.get(VARIABLE, "").startswith("complete_")
+
+
+def begin() -> list[str]:
+    """Prepares for the question of a shell, if that is what there is, and returns the words typed behind ``tfserve``.
+
+    Nothing is printed any more but the answer. Typer would load rich for the help beside each name, and lose what
+    stands in brackets there.
+    """
+    if not is_wanted():
+        return []
+    if os.environ.get("TFSERVE_DEBUG") != "1":
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it stays open to the end
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    if "COMP_WORDS" not in os.environ:
+        return os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:]
+    words, position = _joined(os.environ["COMP_WORDS"].split("\n"), int(os.environ.get("COMP_CWORD", "0")))
+    os.environ.update(COMP_WORDS="\n".join(words), COMP_CWORD=str(position))
+    return words[1:]
+
+
+def _joined(words: Sequence[str], position: int) -> tuple[list[str], int]:
+    """Leaves out each lone "=" before the word at `position`, as bash makes three words of ``--option=value``."""
+    kept = [word for index, word in enumerate(words) if word != "=" or index >= position]
+    return kept, position - (len(words) - len(kept))
+
+
+def _completer(names: Callable[[typer.Context], Iterator[str]]) -> Completer:
+    """Makes `names` a function that Typer can ask, and that fails never and takes no longer than the limit."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        found: dict[str, None] = {}
+        with suppress(Exception, _TooLongError), _time_limit():
+            for name in names(ctx):
+                if name.startswith(incomplete) and _HARMLESS.fullmatch(name):
+                    found[name] = None
+        return list(found)
+
+    return complete
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _servers(ctx: typer.Context) -> Iterator[Server]:
+    """Yields the servers there are, the local ones first, as these are found at once."""
+    from tfserve.engines.docker_client import is_configured
+    from tfserve.engines.lookup import list_servers
+
+    engine = ctx.params.get("engine") or "auto"
+    if engine != "docker":
+        yield from (server for _, server in list_servers("local").found)
+    if engine != "local" and is_configured():
+        yield from (server for _, server in list_servers("docker").found)
+
+
+def _server_names(ctx: typer.Context) -> Iterator[str]:
+    given = ctx.params.get("names") or ()
+    wanted = {"start": (False,), "stop": (True,)}.get(ctx.info_name or "", (True, False))
+    yield from (server.name for server in _servers(ctx) if server.running in wanted and server.name not in given)
+
+
+def _target_names(ctx: typer.Context) -> Iterator[str]:
+    if ctx.params.get("words") or ctx.params.get("url"):  # what is typed are values, or another's model
+        return
+    for server in _servers(ctx):
+        if server.running:
+            yield from (server.name, *server.models)
+
+
+def _signature_names(ctx: typer.Context) -> Iterator[str]:
+    from tfserve.client.connection import connect
+    from tfserve.client.signature_choice import EXAMPLE_METHODS
+    from tfserve.target import split_words
+
+    words, url, engine = (ctx.params.get(name) for name in ("words", "url", "engine"))
+    target, _ = split_words(words or (), url=url, engine=engine or "auto", is_value=lambda word: True)
+    with connect(target.address, timeout=_SECONDS) as client:
+        signatures = client.metadata(target.model).signatures
+    verb = ctx.info_name
+    yield from (
+        name for name, signature in signatures.items() if EXAMPLE_METHODS.get(signature.method, "predict") == verb
+    )
+
+
+def _tags(ctx: typer.Context) -> Iterator[str]:
+    from tfserve.engines.docker_client import connect, is_configured
+    from tfserve.engines.docker_image_list import list_images
+    from tfserve.images import serving_image
+
+    yield "latest"
+    if is_configured():
+        images = list_images(connect(), serving_image(ctx.params.get("image")))
+        yield from (image.reference.tag for image in images if image.reference.tag is not None)
+
+
+complete_server = _completer(_server_names)
+complete_target = _completer(_target_names)
+complete_signature = _completer(_signature_names)
+complete_tag = _completer(_tags)

@@ -1,0 +1,69 @@
+"""The program and its commands as Typer sees them: help by task, and the nearest name for a mistyped one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from tfserve.cli.commands import COMMANDS, TASKS
+from tfserve.nearest import did_you_mean
+from tfserve.printable import printable
+
+__all__ = ["OneCommand", "Program", "option_names"]
+
+
+class OneCommand(TyperCommand):
+    """A command that says which option was meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses `args` into `ctx`, and returns what is left."""
+        with _option_suggested(ctx):
+            return super().parse_args(ctx, args)
+
+
+class Program(TyperGroup):
+    """The list of commands; of them, those that are needed have been added."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses `args` into `ctx`, and returns what is left."""
+        with _option_suggested(ctx):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Finds the command that `args` begin with; says which one was meant."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = did_you_mean(name, COMMANDS, "tfserve ") or "tfserve --help lists them."
+            ctx.fail(f"No such command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes all commands with their summaries, by what they are for."""
+        width = max(map(len, COMMANDS))
+        for task, commands in TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name.ljust(width), command.summary) for name, command in commands.items()])
+
+
+def option_names(ctx: Any) -> list[str]:
+    """The options of the command that is being run, as they are typed."""
+    parameters = ctx.command.get_params(ctx)
+    names = [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
+    return [name for name in names if name.startswith("-")]
+
+
+@contextmanager
+def _option_suggested(ctx: Any) -> Iterator[None]:
+    """Adds to the error for an unknown option which one was meant."""
+    try:
+        yield
+    except Exception as caught:
+        error: Any = caught
+        if getattr(error, "possibilities", None) is not None:  # Typer's own guesses
+            hint = did_you_mean(error.option_name, option_names(ctx))
+            error.message = " ".join(filter(None, (f"No such option: {printable(error.option_name)}.", hint)))
+            error.possibilities = None
+        raise

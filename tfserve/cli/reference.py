@@ -1,0 +1,113 @@
+"""Writes the reference of the command line, ``reference.md`` and ``tfserve.1``: ``python -m tfserve.cli.reference``.
+
+All of it is what the commands say of themselves, so that it holds as long as a test finds these files as they are
+written here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tfserve import errors
+from tfserve.cli import NAME, build_app
+from tfserve.cli.commands import TASKS, Command
+
+__all__ = ["DIRECTORY", "PAGES", "man_page", "markdown"]
+
+DIRECTORY = Path(__file__).parent.parent
+_WRITTEN_BY = "Written by python -m tfserve.cli.reference from the commands themselves; do not edit it."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the help of a command says: how it is called, what it does, and each argument and option with its help."""
+
+    usage: str
+    description: str
+    parameters: tuple[tuple[str, str], ...]
+    examples: tuple[str, ...]
+
+
+def markdown() -> str:
+    """The reference as Markdown."""
+    lines = [f"<!-- {_WRITTEN_BY} -->", "", f"# {NAME}", "", _summary(), ""]
+    for task, commands in TASKS.items():
+        lines += [f"## {task}", ""]
+        for name, command in commands.items():
+            entry = _entry(name, command)
+            lines += [f"### {NAME} {name}", "", _markdown_text(entry.description), "", f"    {entry.usage}", ""]
+            lines += [f"- `{syntax}`: {_markdown_text(text)}" for syntax, text in entry.parameters]
+            lines += ["", "Examples:", "", *(f"    {example}" for example in entry.examples), ""]
+    lines += ["## Exit codes", ""]
+    lines += [f"- `{code}`: {_markdown_text(meaning)}" for code, meaning in _exit_codes()]
+    return "\n".join([*lines, ""])
+
+
+def man_page() -> str:
+    """The reference as a page of the manual, in roff."""
+    lines = [f'.\\" {_WRITTEN_BY}', f".TH {NAME.upper()} 1", ".SH NAME", f"{NAME} \\- {_roff(_summary())}"]
+    lines += [".SH SYNOPSIS", f".B {NAME}", "COMMAND [OPTIONS] [ARGS]..."]
+    for task, commands in TASKS.items():
+        lines += [f".SH {_roff(task.upper())}"]
+        for name, command in commands.items():
+            entry = _entry(name, command)
+            paragraphs = map(_roff, entry.description.split("\n\n"))
+            lines += [f".SS {_roff(entry.usage)}", "\n.PP\n".join(paragraphs)]
+            for syntax, text in entry.parameters:
+                lines += [".TP", f".B {_roff(syntax)}", _roff(text)]
+            lines += [".PP", "Examples:", ".PP", ".nf", ".RS", *map(_roff, entry.examples), ".RE", ".fi"]
+    lines += [".SH EXIT STATUS"]
+    for code, meaning in _exit_codes():
+        lines += [".TP", f".B {code}", _roff(meaning)]
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"reference.md": markdown, "tfserve.1": man_page}
+"""The files, in the package's directory, and what is in them."""
+
+
+def _summary() -> str:
+    return str(build_app().info.help)
+
+
+def _entry(name: str, command: Command) -> Entry:
+    program: Any = typer.main.get_command(build_app([name]))
+    defined = program.commands[name]
+    context = typer.Context(defined, info_name=name)
+    records = (parameter.get_help_record(context) for parameter in defined.params)
+    return Entry(
+        " ".join([NAME, name, *defined.collect_usage_pieces(context)]),
+        inspect.cleandoc(defined.help),
+        tuple((syntax.strip(), " ".join(text.split())) for syntax, text in filter(None, records)),
+        command.examples,
+    )
+
+
+def _exit_codes() -> Iterator[tuple[int, str]]:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TfserveError)]
+    meanings: dict[int, list[str]] = {0: ["Done."]}
+    for kind in sorted(kinds, key=lambda kind: kind.exit_code):
+        meaning = "An unexpected error." if kind is errors.TfserveError else str(inspect.getdoc(kind))
+        meanings.setdefault(kind.exit_code, []).append(meaning)
+    yield from ((code, " ".join(listed)) for code, listed in meanings.items())
+
+
+def _markdown_text(text: str) -> str:
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", text)
+
+
+def _roff(text: str) -> str:
+    escaped = " ".join(text.split()).replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    return rf"\&{escaped}" if escaped.startswith(".") else escaped
+
+
+if __name__ == "__main__":
+    for file, write in PAGES.items():
+        (DIRECTORY / file).write_text(write(), encoding="utf-8")
