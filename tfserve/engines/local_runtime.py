@@ -12,9 +12,10 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.plan import Binary
 
-__all__ = ["INSTALL", "OFFICIAL", "find_binary", "how_to_serve", "is_installed", "missing"]
+__all__ = ["INSTALL", "OFFICIAL", "OWN_COMMAND", "find_binary", "how_to_serve", "is_installed", "missing"]
 
 OFFICIAL = "tensorflow_model_server"
+OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
 INSTALL = "pip install 'tfserve[local]'"
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
@@ -46,7 +47,7 @@ def find_binary() -> Binary:
             f"The local engine is not installed; it lacks: {', '.join(lacks)}.",
             hint=f"Install it: {INSTALL}",
         )
-    return Binary((sys.executable, "-m", "tfserve.model_server"), official=False)
+    return Binary(OWN_COMMAND, official=False)
 
 
 def missing() -> list[str]:
