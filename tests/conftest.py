@@ -32,6 +32,12 @@ def half_plus_two() -> Path:
     return EXAMPLES / "half_plus_two"
 
 
+@pytest.fixture(scope="session")
+def half_plus_n() -> Path:
+    """The base path of a model whose version N, 2 or 3, computes 0.5 * x + N; not to be changed."""
+    return EXAMPLES / "half_plus_n"
+
+
 @pytest.fixture
 def copied(half_plus_two: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Copies the bundled model to a base path of that name, to be changed at will."""

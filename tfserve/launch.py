@@ -191,10 +191,18 @@ def choose_port(
             f"Port {request.number} on {host} is taken by another program.",
             hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
         )
-    free = ports.any_free_port(host) if shared else 0
+    free = _any_free_port(host, taken) if shared else 0
     if request.number:
         progress.notice(f"Port {request.number} is taken; {api} is on {free or 'another one'}.")
     return free
+
+
+def _any_free_port(host: str, taken: set[int]) -> int:
+    """A free port of this server's own: the system may well name the one it has just named to another."""
+    while True:
+        port = ports.any_free_port(host)
+        if port == 0 or (port not in taken and ports.claim(port)):
+            return port
 
 
 def _can_have(number: int, request: PortRequest, host: str, shared: bool) -> bool:

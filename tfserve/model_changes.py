@@ -14,14 +14,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Engine, Server
-from tfserve.errors import NotReadyError, RequestError, TfserveError, UsageError
+from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.model_source import find_source
-from tfserve.model_states import version_statuses
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.nearest import did_you_mean
 from tfserve.progress import Progress
-from tfserve.saved_model import ModelVersion, check_version, find_model
+from tfserve.saved_model import check_version
+from tfserve.status import is_loading, version_statuses
 from tfserve.version_policy import VersionPolicy, check_labels
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
             raise UsageError(
                 f"{server.name!r} serves a model {spec.name!r} already.", hint=f"Name it otherwise: PATH={spec.name}_2"
             )
-        versions = spec.versions or NEWEST
-        served = versions.served([version.number for version in directory.versions])
-        check_labels(spec.name, spec.labels, served)
+        model = ServedModel(spec.name, "", spec.versions or NEWEST, spec.labels)
+        served = _served(model, [version.number for version in directory.versions])
         for version in directory.versions:
             if version.number in served:
                 check_version(version)
-        added.append(ServedModel(spec.name, "", versions, spec.labels))
+        added.append(model)
+    if engine.name == "docker":
+        progress.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
     with held():
         seen = [
             replace(model, base_path=engine.bring_model(server, model.name, directory))
@@ -94,11 +95,16 @@ def label(
     """Gives versions labels, moves labels, and takes them away (None).
 
     Raises:
-        UsageError: a version is not AVAILABLE, so that requests by the label would fail.
+        UsageError: a version is not AVAILABLE, so that requests by the label would fail; or there is no label to go.
         RequestError: the server did not take it over.
     """
     models = _changeable(engine, server)
     model = _find(models, name)
+    for unknown in (label for label, version in labels.items() if version is None and label not in model.labels):
+        raise UsageError(
+            f"The model {model.name!r} has no label {unknown!r}.",
+            hint=did_you_mean(unknown, model.labels) or f"It has: {', '.join(model.labels) or 'none'}.",
+        )
     wanted = {label: version for label, version in labels.items() if version is not None}
     check_labels(model.name, wanted, _available(server, model))
     kept = {label: version for label, version in model.labels.items() if label not in labels}
@@ -114,16 +120,10 @@ def pin(engine: Engine, server: Server, name: str | None, versions: VersionPolic
         RequestError: the server did not take it over.
     """
     models = _changeable(engine, server)
-    model = _find(models, name)
-    for version in versions.specific:
-        if not _has(engine, server, model, version):
-            raise UsageError(
-                f"There is no version {version} of the model {model.name!r}.",
-                hint=f"tfserve models {server.name} lists those that the server knows.",
-            )
-    if versions.specific:
-        check_labels(model.name, model.labels, versions.specific)
-    _put_in_force(engine, server, models, _with(models, replace(model, versions=versions)), seconds)
+    pinned = replace(_find(models, name), versions=versions)
+    if (there := _versions_of(engine, server, pinned)) is not None:
+        _served(pinned, there)
+    _put_in_force(engine, server, models, _with(models, pinned), seconds)
 
 
 def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float) -> int:
@@ -136,18 +136,17 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
     """
     model = _find(_changeable(engine, server), name)
     newest = max(_available(server, model), default=0)
-    older = {status.version for status in version_statuses(server, model.name) if status.version < newest}
-    for spec in server.spec.get("models", ()):
-        if isinstance(spec, dict) and spec.get("name") == model.name:
-            older.update(version.number for version in _versions_of(spec.get("path")) if version.number < newest)
-    there = [version for version in sorted(older) if _has(engine, server, model, version)]
-    if not there:
+    there = _versions_of(engine, server, model)
+    known = [status.version for status in version_statuses(server, model.name)] if there is None else there
+    older = [version for version in known if version < newest]
+    if not older:
         raise UsageError(
             f"There is no version of the model {model.name!r} before version {newest}.",
-            hint=f"tfserve models {server.name} lists those that the server knows.",
+            hint=f"Its versions are: {', '.join(map(str, known))}. To serve one of them: "
+            f"tfserve models {server.name} pin {model.name} VERSION",
         )
-    pin(engine, server, model.name, VersionPolicy(1, (there[-1],)), seconds=seconds)
-    return there[-1]
+    pin(engine, server, model.name, VersionPolicy(1, (max(older),)), seconds=seconds)
+    return max(older)
 
 
 def _changeable(engine: Engine, server: Server) -> Models:
@@ -157,7 +156,7 @@ def _changeable(engine: Engine, server: Server) -> Models:
         UsageError: it cannot.
     """
     if not server.running:
-        raise UsageError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
+        raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
     if own := server.spec.get("config"):
         raise UsageError(
             f"{server.name!r} serves what your own {str(own)!r} says, which tfserve never rewrites.",
@@ -172,7 +171,7 @@ def _changeable(engine: Engine, server: Server) -> Models:
     if config is None:
         raise UsageError(
             f"{server.name!r} was started for the newest version of one model, and stays at that.",
-            hint="Start it so that it can change: tfserve run MODEL_DIR --versions latest --replace",
+            hint="Start it so that it can change: with --versions latest, or versions: latest in tfserve.yaml.",
         )
     if server.grpc_address is None:
         raise UsageError(
@@ -190,10 +189,10 @@ def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seco
     watch = _LoadWatch(engine, server)
     try:
         reload_config(address, to_message(new), timeout=seconds, watch=watch)
-        before = {model.name: model.versions for model in old}
+        before = {model.name: (model.base_path, model.versions) for model in old}
         for model in new:
-            if before.get(model.name, model.versions) != model.versions:
-                _wait_for(server, model.name, model.versions.specific, seconds, watch)
+            if before.get(model.name) != (model.base_path, model.versions):
+                _wait_for(server, model.name, _versions_to_come(engine, server, model), seconds, watch)
     except (TfserveError, KeyboardInterrupt):
         with held(), suppress(RequestError):  # of what it refuses, the official server may have kept a part
             reload_config(address, to_message(old), timeout=seconds)
@@ -237,18 +236,31 @@ def _with(models: Models, changed: ServedModel) -> Models:
     return tuple(changed if model.name == changed.name else model for model in models)
 
 
-def _has(engine: Engine, server: Server, model: ServedModel, version: int) -> bool:
-    """Whether a server has the files of a version; what is in a bucket, only its loading tells."""
-    return "://" in model.base_path or engine.sees(server, f"{model.base_path}/{version}")
+def _versions_of(engine: Engine, server: Server, model: ServedModel) -> tuple[int, ...] | None:
+    """The versions of a model that a server could load; None for what is in a bucket, where only loading tells."""
+    return None if "://" in model.base_path else engine.versions(server, model.base_path)
 
 
-def _versions_of(path: object) -> tuple[ModelVersion, ...]:
-    """The versions under a path of the host, which may have been another host's."""
-    from pathlib import Path
+def _versions_to_come(engine: Engine, server: Server, model: ServedModel) -> Sequence[int]:
+    """The versions that a server will have loaded in the end, as far as that can be known."""
+    there = _versions_of(engine, server, model)
+    return model.versions.specific if there is None else model.versions.served(there)
 
-    with suppress(TfserveError):
-        return find_model(Path(str(path))).versions
-    return ()
+
+def _served(model: ServedModel, there: Sequence[int]) -> tuple[int, ...]:
+    """Those of the versions `there` that are served of a model.
+
+    Raises:
+        UsageError: one that it is to serve, or has a label for, is not among them.
+    """
+    if missing := sorted(set(model.versions.specific).difference(there)):
+        raise UsageError(
+            f"The model {model.name!r} has no version {missing[0]}; it has {', '.join(map(str, there)) or 'none'}.",
+            hint="Serve others: latest, all, or their numbers.",
+        )
+    served = model.versions.served(there)
+    check_labels(model.name, model.labels, served)
+    return served
 
 
 def _available(server: Server, model: ServedModel) -> list[int]:
@@ -256,19 +268,22 @@ def _available(server: Server, model: ServedModel) -> list[int]:
 
 
 def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float, watch: Callable[[], None]) -> None:
-    """Returns when of a model exactly these versions are AVAILABLE; at once where that cannot be seen.
+    """Returns when of a model exactly these versions are AVAILABLE.
+
+    Of what is in a bucket it is not known which; then it returns when no version is on its way.
 
     Raises:
         NotReadyError: one cannot be loaded, or it takes too long.
     """
     deadline = time.monotonic() + seconds
-    while versions and server.rest_url is not None:
-        statuses = version_statuses(server, name)
-        if {s.version for s in statuses if s.state in ("AVAILABLE", "UNLOADING")} == set(versions):
+    while True:
+        states = {status.version: status.state for status in version_statuses(server, name)}
+        loaded = {version for version, state in states.items() if state in ("AVAILABLE", "UNLOADING")}
+        if loaded == set(versions) or (not versions and loaded and not is_loading(states.values())):
             return
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"The versions {', '.join(map(str, versions))} of the model {name!r} were not AVAILABLE after "
+                f"The versions {', '.join(map(str, versions))} of the model {name!r} were not all AVAILABLE after "
                 f"{seconds:g} s.",
                 hint="A large model takes longer to load: --wait SECONDS. What was served before still is.",
             )

@@ -9,9 +9,10 @@ from tfserve.client.documents import VersionStatus
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import RequestError, UsageError
 from tfserve.models_config import ServedModel, served_models
+from tfserve.status import version_statuses
 from tfserve.version_policy import VersionPolicy
 
-__all__ = ["ModelState", "model_states", "version_statuses"]
+__all__ = ["ModelState", "model_states"]
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,6 @@ def model_states(engine: Engine, server: Server) -> list[ModelState]:
             versions = version_statuses(server, model.name)
         states.append(ModelState(model, versions))
     return states
-
-
-def version_statuses(server: Server, name: str) -> tuple[VersionStatus, ...]:
-    """Returns the status of each version of a model.
-
-    Raises:
-        UsageError: the server has no REST API, which would tell.
-        RequestError: it does not answer.
-    """
-    from tfserve.client.rest import poll_status
-
-    if server.rest_url is None:
-        raise UsageError(
-            f"{server.name!r} has no REST API, which would tell its versions.",
-            hint="Start it without --rest-port none.",
-        )
-    return tuple(poll_status(server.rest_url, name))
 
 
 def _models_of(engine: Engine, server: Server) -> tuple[ServedModel, ...]:

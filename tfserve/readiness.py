@@ -16,6 +16,7 @@ from datetime import datetime
 from tfserve.engines.base import Engine, Exit, Server, ports_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
 from tfserve.interrupts import raise_if_ending
+from tfserve.status import is_loading
 
 __all__ = ["wait_until_ready"]
 
@@ -49,7 +50,7 @@ def wait_until_ready(
     since: datetime | None = None,
     on_wait: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Returns when every model of `server` has an AVAILABLE version.
+    """Returns when every model of `server` has an AVAILABLE version, and none that is still on its way.
 
     Where the REST API is not published, the log has to say that the server has started.
 
@@ -106,7 +107,8 @@ def _is_available(server: Server, model: str, watch: _Watch) -> bool:
     if server.rest_url is None:
         return True
     try:
-        return any(version.state == "AVAILABLE" for version in poll_status(server.rest_url, model))
+        states = [version.state for version in poll_status(server.rest_url, model)]
+        return "AVAILABLE" in states and not is_loading(states)
     except RequestError:  # no port yet, or not this model's turn
         return False
 

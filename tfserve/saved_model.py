@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -227,6 +227,11 @@ def _check_tags(file: Path, tags: frozenset[str], found: Sequence[frozenset[str]
 
 def _holds_saved_model(directory: Path) -> bool:
     return any((directory / name).is_file() for name in _MODEL_FILES)
+
+
+def version_numbers(names: Iterable[str]) -> tuple[int, ...]:
+    """Returns the versions, in rising order, that the server takes directories of these `names` for."""
+    return tuple(sorted({number for name in names if (number := _version_number(name)) is not None}))
 
 
 def _version_number(name: str) -> int | None:

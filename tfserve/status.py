@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from tfserve.timestamps import rfc3339
 if TYPE_CHECKING:
     from tfserve.client.documents import VersionStatus
 
-__all__ = ["Health", "ServerStatus", "look_at", "look_at_all"]
+__all__ = ["Health", "ServerStatus", "is_loading", "look_at", "look_at_all", "version_statuses"]
 
 Health = Literal["available", "loading", "failed", "unknown"]
 
@@ -65,7 +65,7 @@ def look_at(engine: Engine, server: Server) -> ServerStatus:
 
     try:
         for model in server.models:
-            found = _poll(server, model)
+            found = version_statuses(server, model)
             versions[model] = tuple((version.version, version.state) for version in found)
     except (NotListeningError, DroppedError):
         # The ports open only when all is loaded, so a server without an answer loads, or fails to.
@@ -75,8 +75,13 @@ def look_at(engine: Engine, server: Server) -> ServerStatus:
     return ServerStatus(server, _health_of_versions(versions), versions)
 
 
-def _poll(server: Server, model: str) -> tuple[VersionStatus, ...]:
-    """Asks for the status of a model over REST, or over gRPC where that is all the server publishes."""
+def version_statuses(server: Server, model: str) -> tuple[VersionStatus, ...]:
+    """Asks a server for the status of each version of a model, over REST, or gRPC where that is all it publishes.
+
+    Raises:
+        RequestError: it does not answer.
+        UsageError: gRPC is the only way to ask, and not installed.
+    """
     from tfserve.client.connection import connect
     from tfserve.client.rest import poll_status
 
@@ -95,6 +100,11 @@ def look_at_all(found: Sequence[tuple[Engine, Server]]) -> list[ServerStatus]:
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return list(pool.map(lambda pair: look_at(*pair), found))
+
+
+def is_loading(states: Collection[str]) -> bool:
+    """Whether one of the `states` of versions is that of one on its way to be AVAILABLE."""
+    return any(state in _LOADING for state in states)
 
 
 def _has_failed(engine: Engine, server: Server) -> bool:
@@ -120,4 +130,4 @@ def _health_of_versions(versions: dict[str, tuple[tuple[int, str], ...]]) -> Hea
     states = [{state for _, state in found} for found in versions.values()]
     if states and all("AVAILABLE" in found for found in states):
         return "available"
-    return "loading" if any(found.intersection(_LOADING) for found in states) else "failed"
+    return "loading" if any(map(is_loading, states)) else "failed"

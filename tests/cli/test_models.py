@@ -64,11 +64,15 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
         (["add", "{model}=c", "--label", "x=2"], 2, ["'x' of the model 'c' is for version 2, which is not served"]),
         (["remove", "bb"], 2, ["no model 'bb'", "Did you mean b?"]),
         (["remove", "a", "b"], 2, ["nothing any more", "tfserve stop prod"]),
-        (["label", "a", "x"], 2, ["is not a label"]),
+        (["add", "{model}=c", "--versions", "5"], 2, ["The model 'c' has no version 5; it has 1"]),
+        (["label", "a", "x"], 2, ["label does not take 'a x'", "LABEL=VERSION"]),
+        (["label", "a", "x", "y=1"], 2, ["'x' is not a label"]),
+        (["label", "a", "stabel="], 2, ["no label 'stabel'", "Did you mean stable?"]),
         (["label", "x=1"], 2, ["several models: a, b"]),
         (["label", "a", "x=3"], 2, ["'x' of the model 'a' is for version 3, which is not served; served: 1, 2"]),
         (["pin", "a", "some"], 2, ["which versions to serve"]),
-        (["pin", "a", "9"], 2, ["no version 9 of the model 'a'"]),
+        (["pin", "a", "9"], 2, ["The model 'a' has no version 9; it has 1, 2, 3"]),
+        (["pin", "a", "latest"], 2, ["The label 'stable' of the model 'a' is for version 1", "served: 3"]),
         (["pin", "a", "2"], 2, ["The label 'stable' of the model 'a' is for version 1"]),
         (["rollback", "b"], 2, ["no version of the model 'b' before version 1"]),
         (["rollback", "b", "c"], 2, ["rollback takes [MODEL]"]),
@@ -120,9 +124,33 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
     assert states(tfserve) == {"a": {1: ("AVAILABLE", [])}}
 
 
+def test_versions_of_a_model_that_was_added(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
+    tfserve.json("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS)
+    assert tfserve("models", "prod", "add", half_plus_n).returncode == 0
+    assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", [])}
+    assert tfserve("models", "prod", "rollback", "half_plus_n").returncode == 0
+    assert tfserve.json("predict", "half_plus_n", "1") == {"predictions": [2.5]}
+    assert tfserve("models", "prod", "pin", "half_plus_n", "all").returncode == 0
+    assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", []), 2: ("AVAILABLE", [])}
+    assert tfserve("models", "prod", "pin", "half_plus_n", "latest").returncode == 0
+    assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", []), 2: ("END", [])}
+
+
+def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(half_plus_n, tmp_path / "broken"))
+    (broken / "3" / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
+    assert tfserve("run", broken, "--versions", "all", *PORTS).returncode == 7
+    tfserve.json("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS)
+    failed = tfserve("models", "prod", "add", broken, "--versions", "all")
+    assert_told(failed, 7, "Version 3 of the model 'broken' cannot be loaded")
+    assert list(states(tfserve)) == ["prod"]
+
+
 def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     assert tfserve("run", half_plus_two, "--name", "fixed", *PORTS, "--wait", "0").returncode == 0
     assert_told(tfserve("models", "fixed", "pin", "all"), 2, "one model, and stays at that", "--versions latest")
+    assert tfserve("stop", "fixed").returncode == 0
+    assert_told(tfserve("models", "fixed", "pin", "all"), 10, "'fixed' is stopped", "tfserve start fixed")
     file = tmp_path / "models.config"
     text = f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
     file.write_text(text)

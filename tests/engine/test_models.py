@@ -18,6 +18,8 @@ from tfserve.ports import any_free_port
 from .conftest import Tfserve
 from .test_dry_run import HALF_PLUS_TWO, comparable
 
+HALF_PLUS_N = HALF_PLUS_TWO.with_name("half_plus_n")
+
 
 def versions(path: Path, *names: str) -> Path:
     for name in names:
@@ -74,6 +76,31 @@ def test_it_changes_while_it_is_asked(tfserve: Tfserve, unique_name: Callable[[]
     assert states(tfserve, name) == now
     (listed,) = [server for server in json.loads(tfserve("ps", "--json").stdout) if server["name"] == name]
     assert sorted(model["name"] for model in listed["models"]) == ["a", "b", "c"]
+
+
+def test_a_name_that_is_served_anew(tfserve: Tfserve, unique_name: Callable[[], str]) -> None:
+    name = unique_name()
+    options = ("--versions", "latest", "--engine", "docker", "--rest-port", "0", "--grpc-port", "0")
+    ran = tfserve("run", HALF_PLUS_TWO, "--name", name, "--model-name", "m", *options)
+    assert ran.returncode == 0, ran.stderr
+
+    def models(*words: str | Path) -> None:
+        done = tfserve("models", name, *words)
+        assert done.returncode == 0, done.stderr
+
+    def answer() -> Any:
+        return json.loads(tfserve("predict", f"{name}/x", "1", "--json").stdout)
+
+    models("add", f"{HALF_PLUS_N}=x")
+    assert answer() == {"predictions": [3.5]}
+    models("rollback", "x")
+    assert answer() == {"predictions": [2.5]}
+    models("remove", "x")
+    models("add", f"{HALF_PLUS_TWO}=x")
+    assert states(tfserve, name)["x"] == {1: ("AVAILABLE", [])}
+    assert answer() == {"predictions": [2.5]}
+    models("add", HALF_PLUS_N / "3")
+    assert states(tfserve, name)["half_plus_n"] == {3: ("AVAILABLE", [])}
 
 
 def test_a_users_own_config(tfserve: Tfserve, unique_name: Callable[[], str], tmp_path: Path) -> None:

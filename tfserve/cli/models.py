@@ -54,7 +54,8 @@ def models(
 ) -> None:
     """Show or change what a server serves. Requests go on meanwhile.
 
-    add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION...; pin MODEL latest|all|1,3; rollback MODEL
+    add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= takes it away); pin MODEL latest|all|1,3;
+    rollback MODEL
     """
     from tfserve.engines.lookup import find_server
     from tfserve.model_arguments import parse_models
@@ -82,8 +83,6 @@ def models(
 def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
     from tfserve import model_changes
 
-    if engine.name == "docker":
-        output.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
     model_changes.add(engine, server, specs, seconds=seconds, progress=output)
 
 
@@ -98,7 +97,7 @@ def _change(
             pass
         case "remove", [_, *_]:
             model_changes.remove(engine, server, words, seconds=seconds)
-        case "label", [_, *_]:
+        case "label", [*_, last] if "=" in last:
             model, rest = (None, words) if "=" in words[0] else (words[0], words[1:])
             model_changes.label(engine, server, model, dict(map(parse_label, rest)), seconds=seconds)
         case "pin", [_] | [_, _]:

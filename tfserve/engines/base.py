@@ -174,11 +174,14 @@ class Engine(Protocol):
         ...
 
     def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
-        """Lets a server that runs see one more model, and returns the base path by which it does."""
+        """Lets a server that runs see one more model, and returns the base path by which it does.
+
+        There is nothing else under that base path, whatever was served by that name before.
+        """
         ...
 
-    def sees(self, server: Server, path: str) -> bool:
-        """Whether the server sees a directory at `path`."""
+    def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
+        """Returns the versions that the server sees under a base path on a disk, in rising order."""
         ...
 
     def environment(self, server: Server) -> Mapping[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from math import ceil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve import labels
@@ -162,16 +163,34 @@ class DockerEngine:
         """Copies the model, as a container that runs gets no mounts any more; see `Engine.bring_model`."""
         from tfserve.mounts import model_mount
 
+        container = str(server.container_id)
         wanted = model_mount(directory, f"{MODEL_ROOT}/{name}")
+        if self._mounts(server).get(wanted.target) == wanted.source:
+            return f"{MODEL_ROOT}/{name}"
+        numbers = itertools.count(2)  # what was copied before stays, as nothing in the container would remove it
+        base_path = f"{MODEL_ROOT}/{name}"
+        while docker_files.exists(self.client, container, base_path):
+            base_path = f"{MODEL_ROOT}/{name}.{next(numbers)}"
+        copied = model_mount(directory, base_path)
+        with docker_errors():
+            docker_files.copy_directory(self.client, container, Path(copied.source), copied.target)
+        return base_path
+
+    def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
+        """Looks where it is mounted from, or else into the container; see `Engine.versions`."""
+        from tfserve.saved_model import version_numbers
+
+        mounts = self._mounts(server)
+        if self.shares_ports and base_path in mounts:
+            return version_numbers(path.name for path in Path(mounts[base_path]).glob("*/"))
+        alone = [target.name for target in map(PurePosixPath, mounts) if str(target.parent) == base_path]
+        return version_numbers(alone or docker_files.names_in(self.client, str(server.container_id), base_path))
+
+    def _mounts(self, server: Server) -> dict[str, str]:
+        """What the container has from the engine's machine: its path there by the path inside."""
         with docker_errors():
             mounts = self.client.inspect_container(server.container_id)["Mounts"]
-            if not any((mount["Source"], mount["Destination"]) == (wanted.source, wanted.target) for mount in mounts):
-                docker_files.copy_directory(self.client, str(server.container_id), Path(wanted.source), wanted.target)
-        return f"{MODEL_ROOT}/{name}"
-
-    def sees(self, server: Server, path: str) -> bool:
-        """Asks the engine for it; see `Engine.sees`."""
-        return docker_files.exists(self.client, str(server.container_id), path)
+        return {mount["Destination"]: mount["Source"] for mount in mounts}
 
     def environment(self, server: Server) -> Mapping[str, str]:
         """Asks the engine for them; see `Engine.environment`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors
@@ -15,7 +15,7 @@ from tfserve.engines.docker_client import docker_errors
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["copy_directory", "exists", "read_text", "write_texts"]
+__all__ = ["copy_directory", "exists", "names_in", "read_text", "write_texts"]
 
 _IN_MEMORY = 16 << 20
 
@@ -64,6 +64,40 @@ def read_text(client: APIClient, container: str, path: str) -> str | None:
             if content is not None:
                 return content.read().decode()
     return None
+
+
+def names_in(client: APIClient, container: str, path: str) -> set[str]:
+    """Returns the names of what a directory of a container holds; the engine has no list, so all of it is read."""
+    import docker.errors
+
+    with docker_errors():
+        try:
+            chunks: Any = client.get_archive(container, path)[0]
+        except docker.errors.NotFound:
+            return set()
+        with closing(chunks), tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
+            paths = (PurePosixPath(entry.name).parts for entry in archive)
+            return {parts[1] for parts in paths if len(parts) > 1}
+
+
+class _Stream(io.RawIOBase):
+    """What an engine sends, as a file that can be read once."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads what there is, at most to fill `buffer`."""
+        if not self._left:
+            self._left = next(self._chunks, b"")
+        some, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(some)] = some
+        return len(some)
 
 
 def exists(client: APIClient, container: str, path: str) -> bool:

@@ -175,9 +175,11 @@ class LocalEngine:
             own.link(mount)
         return base_path
 
-    def sees(self, server: Server, path: str) -> bool:
-        """Looks; see `Engine.sees`."""
-        return Path(path).exists()
+    def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
+        """Looks; see `Engine.versions`."""
+        from tfserve.saved_model import version_numbers
+
+        return version_numbers(path.name for path in Path(base_path).glob("*/"))
 
     def environment(self, server: Server) -> Mapping[str, str]:
         """Reads them from the record; see `Engine.environment`."""

@@ -2,9 +2,11 @@
 
 ``python -m tfserve.model_server.fork_server`` has a socket (``SOCK_SEQPACKET``) as its stdin. Each message asks for one
 server: a JSON object with its ``arguments`` and its ``directory``, and three descriptors: the log, which becomes stdout
-and stderr; a lock, to be held as long as the server lives; and a pipe, which is told the server's pid and, at its end,
-its exit code, a line each. When the socket is closed the program ends, and its servers live on. Linux only: it forks
-after loading libraries, while there is no thread yet, and watches its servers by pidfds.
+and stderr; a lock, to be held as long as the server lives, in whose file it writes its pid; and a pipe, which is told
+the server's pid and, at its end, its exit code, a line each. A server whose pipe nobody reads any more is not started.
+
+When the socket is closed the program ends, and its servers live on. Linux only: it forks after loading libraries, while
+there is no thread yet, and watches its servers by pidfds.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import selectors
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 from tfserve.model_server.main import main as serve
@@ -50,17 +54,31 @@ def main() -> NoReturn:
             if not message:
                 os._exit(0)
             server = _start(message, *descriptors)
+            if server is None:
+                continue
             selector.register(os.pidfd_open(server.pid), selectors.EVENT_READ, server)
 
 
-def _start(message: bytes, log: int, lock: int, report: int) -> _Server:
+def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
+    if _is_abandoned(report):
+        for descriptor in (log, lock, report):
+            os.close(descriptor)
+        return None
     pid = os.fork()
     if pid == 0:
         _become_server(message, log, lock)
     os.close(log)
     os.close(lock)
-    os.write(report, b"%d\n" % pid)
-    return _Server(pid, report)
+    server = _Server(pid, report)
+    _tell(server, pid)
+    return server
+
+
+def _is_abandoned(report: int) -> bool:
+    """Whether whoever asked for a server has been killed since."""
+    poll = select.poll()
+    poll.register(report, 0)
+    return bool(poll.poll(0))  # an error: nobody reads it
 
 
 def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
@@ -69,6 +87,8 @@ def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d" % os.getpid(), 0)  # so that it is found even if nobody lives to write it down
         os.closerange(3, lock)
         os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
         request = json.loads(message)
@@ -82,12 +102,13 @@ def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
 
 def _tell_end(server: _Server) -> None:
     _, status = os.waitpid(server.pid, 0)
-    try:
-        os.write(server.report, b"%d\n" % os.waitstatus_to_exitcode(status))
-    except BrokenPipeError:  # nobody wants to know
-        pass
-    finally:
-        os.close(server.report)
+    _tell(server, os.waitstatus_to_exitcode(status))
+    os.close(server.report)
+
+
+def _tell(server: _Server, number: int) -> None:
+    with suppress(BrokenPipeError):  # nobody wants to know
+        os.write(server.report, b"%d\n" % number)
 
 
 if __name__ == "__main__":
