@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 LOG_HINT = "The engine's own log says more: journalctl -u docker"
+_ELSEWHERE = "See whether that machine and its Docker Engine are up. DOCKER_HOST names it, or: docker context ls"
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -155,8 +156,9 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
             f"The Docker Engine at {where} is reached over SSH, which needs paramiko.",
             hint="Install it: pip install paramiko",
         )
+    elsewhere = "://" in where and not where.startswith(("unix://", "npipe://"))
     return EngineUnavailableError(
         f"No Docker Engine answers at {where}.",
-        hint=how_to_start(),
+        hint=f"{_ELSEWHERE}\nOr serve without it: {how_to_serve()}" if elsewhere else how_to_start(),
         details=why,
     )
