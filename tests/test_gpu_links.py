@@ -64,6 +64,7 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
     "no permission": (gone("no permission"), WITHOUT, GpuNeeds(), DEBIAN, "This user may not", "usermod -aG video"),
     "foreign": (gone("wrong architecture"), WITHOUT, GpuNeeds(), DEBIAN, "for another CPU", "nvidia-driver"),
     "hangs": (gone("hangs"), WITHOUT, GpuNeeds(), DEBIAN, "driver hangs", "dmesg"),
+    "hangs in WSL": (gone("hangs"), WITHOUT, GpuNeeds(), WSL, "driver hangs: NVML's words.", "wsl --shutdown"),
     "crashes": (gone("crashes"), WITHOUT, GpuNeeds(), DEBIAN, "does not work", "nvidia-smi"),
     "fails": (gone("fails"), WITHOUT, GpuNeeds(), DEBIAN, "does not work. NVML says: NVML's words.", "nvidia-smi"),
     "shows none": (replace(GOOD, gpus=()), WITHOUT, GpuNeeds(), DEBIAN, "shows no GPU", "lspci -d 10de:"),
