@@ -42,8 +42,8 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
     commit = _commit(source)
     steps = build_steps(spec, (first, second), commit)
     if not spec.force:
-        for step in steps:
-            refuse_taken_name(client, step.image)
+        for name in (spec.image, spec.devel_image):
+            refuse_taken_name(client, name)
     if commit in steps[0].arguments.values():
         progress.notice(f"Commit {commit} is built, as {steps[0].dockerfile} gets it from where it says.")
     for number, step in enumerate(steps, 1):

@@ -92,6 +92,8 @@ def test_a_name_that_is_taken(
     assert tfserve(*arguments).returncode == 0
     first = docker_client.images.get(image).id
     assert_told(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
+    docker_client.images.remove(image)
+    assert_told(tfserve(*arguments), 6, f"There is an image {image}-devel already", "--force")
     change(sources, "Dockerfile", "ENV MODEL_NAME=model", "ENV MODEL_NAME=other")
     assert tfserve(*arguments, "--force").returncode == 0
     assert docker_client.images.get(image).id != first
@@ -123,7 +125,7 @@ def test_the_second_image_fails(
     image = unique_name()
     change(sources, "Dockerfile", "/built-with /built-with", "/absent /absent")
     done = tfserve("build", "--source", sources, "--image", image)
-    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel")
+    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel", "--force")
     assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
 
 

@@ -209,7 +209,11 @@ def test_pushes_and_says_what_a_registry_refuses(
     assert docker_client.images.get(image).attrs["RepoDigests"] == [f"{private_registry.host}/{label}@{digest}"]
     nowhere = f"127.0.0.1:9/{label}:1"
     assert_told(
-        tfserve(*arguments, nowhere), 5, f"{nowhere} could not be pushed to 127.0.0.1:9", f"docker push {nowhere}"
+        tfserve(*arguments, nowhere),
+        5,
+        f"{nowhere} could not be pushed to 127.0.0.1:9",
+        f"docker push {nowhere}",
+        "tfserve doctor",
     )
 
 
