@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -254,6 +255,27 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
     assert "Traceback" not in process.stderr.read()
     assert containers_labelled(docker_client, label) == []
     assert images_labelled(docker_client, label) == []
+
+
+def test_an_interrupted_push_says_what_there_is(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    label = unique_name()
+    base = _small_base(docker_client, unique_name)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a registry that never answers
+        image = f"127.0.0.1:{silent.getsockname()[1]}/{label}:1"
+        process = tfserve.start(
+            "package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--image", image, "--push"
+        )
+        silent.accept()[0].close()
+        connection, _ = silent.accept()  # the engine asks with TLS first, then without
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        connection.close()
+    assert process.stderr is not None
+    assert f"{image} is on the engine, but not in its registry." in process.stderr.read()
+    assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
+    assert containers_labelled(docker_client, label) == []
 
 
 def _small_base(client: DockerClient, unique_name: Name) -> str:

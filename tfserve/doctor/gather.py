@@ -31,8 +31,8 @@ def gather(seconds: float) -> Facts:
     look, local = Look(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
     engine = _engine(asking)
-    pulls_from_here = isinstance(engine, EngineAnswer) and engine.facts.host is None
-    registry = Bounded(lambda: _ask_registry(engine, seconds), seconds) if pulls_from_here else None
+    url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
+    registry = Bounded(lambda: _ask_registry(str(url), seconds), seconds) if url else None
     return Facts(
         system=this_system(),
         docker_command=shutil.which("docker"),
@@ -45,7 +45,7 @@ def gather(seconds: float) -> Facts:
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
-        registry=_within(registry, Registry(_HUB_URL, "no answer in time")) if registry else None,
+        registry=_within(registry, Registry(str(url), "no answer in time")) if registry else None,
     )
 
 
@@ -84,7 +84,11 @@ def _engine(asking: Bounded[EngineAnswer]) -> EngineAnswer | TfserveError:
     except TfserveError as error:
         return error
     except TimeoutError as error:
-        return EngineUnavailableError(f"The Docker Engine hangs: {error}.", hint=this_system().restart_docker)
+        from tfserve.engines.docker_client import ELSEWHERE, endpoint, is_elsewhere
+
+        where = endpoint()
+        mend = ELSEWHERE if is_elsewhere(where) else this_system().restart_docker
+        return EngineUnavailableError(f"The Docker Engine at {where} hangs: {error}.", hint=mend)
 
 
 def _within(work: Bounded[T], otherwise: T) -> T:
@@ -102,11 +106,15 @@ def _context() -> str:
     return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name()}"
 
 
-def _ask_registry(engine: EngineAnswer | TfserveError, seconds: float) -> Registry:
-    """Asks the registry that this engine asks first, whether it is there; it need not let anybody in."""
+def _registry_of(engine: EngineAnswer) -> str:
+    """The registry that an engine asks first."""
+    return next(iter(engine.mirrors), _HUB_URL)
+
+
+def _ask_registry(url: str, seconds: float) -> Registry:
+    """Asks a registry whether it is there; it need not let anybody in."""
     import requests
 
-    url = next(iter(engine.mirrors), _HUB_URL) if isinstance(engine, EngineAnswer) else _HUB_URL
     try:
         answer = requests.get(f"{url.rstrip('/')}/v2/", timeout=seconds)
     except requests.RequestException as error:
