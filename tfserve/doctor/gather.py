@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ def gather(seconds: float) -> Facts:
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
     engine = _engine(asking)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
-    registry = Bounded(lambda: _ask_registry(str(url), seconds), seconds) if url else None
+    registry = Bounded(partial(_ask_registry, url, seconds), seconds) if url else None
     return Facts(
         system=this_system(),
         docker_command=shutil.which("docker"),
@@ -45,7 +46,7 @@ def gather(seconds: float) -> Facts:
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
-        registry=_within(registry, Registry(str(url), "no answer in time")) if registry else None,
+        registry=_within(registry, Registry(url, "no answer in time")) if registry and url else None,
     )
 
 
