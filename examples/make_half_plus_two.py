@@ -19,7 +19,9 @@ plain numbers back. Here the signature says what the guide does.
 ``half_plus_two_gpu`` is the same model for a GPU: its variables and all that is computed from them are pinned to
 ``/device:GPU:0``, as in the guide's, so that it is not served where TensorFlow sees no GPU.
 
-Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` makes both in `DIRECTORY` (default: beside this file). The
+``half_plus_n`` has the versions 2 and 3. Version N computes ``0.5 * x + N``, so the answer tells which one gave it.
+
+Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` makes all in `DIRECTORY` (default: beside this file). The
 same TensorFlow makes the same bytes each time.
 """
 
@@ -36,10 +38,17 @@ v1 = tf.compat.v1
 signatures = v1.saved_model.signature_constants
 
 
-def make(base_path: Path, version: int = 1, *, device: str | None = None) -> Path:
-    """Writes the model as `version` under `base_path`, in place of what was there, and returns its directory.
+def make(base_path: Path, version: int = 1, *, plus: int = 2, device: str | None = None) -> Path:
+    """Writes ``y = 0.5 * x + plus`` as `version` under `base_path`, in place of what was there.
 
-    With a `device` the model can only be served where TensorFlow has that one; it can be made anywhere.
+    Args:
+        base_path: the directory of the model.
+        version: the version's number.
+        plus: what is added, in place of the guide's 2.
+        device: when given, the model can only be served where TensorFlow has that one; it can be made anywhere.
+
+    Returns:
+        The directory of the version.
     """
     directory = base_path / str(version)
     shutil.rmtree(directory, ignore_errors=True)
@@ -47,7 +56,7 @@ def make(base_path: Path, version: int = 1, *, device: str | None = None) -> Pat
     with tf.Graph().as_default(), v1.Session(config=elsewhere) as session:
         with tf.device(device):
             a = v1.Variable(0.5, name="a", use_resource=False)
-            b = v1.Variable(2.0, name="b", use_resource=False)
+            b = v1.Variable(float(plus), name="b", use_resource=False)
             c = v1.Variable(3.0, name="c", use_resource=False)
         examples = v1.placeholder(tf.string, [None], name="tf_example")
         features = v1.parse_example(
@@ -110,3 +119,5 @@ if __name__ == "__main__":
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     print(make(directory / "half_plus_two"))
     print(make(directory / "half_plus_two_gpu", device="/device:GPU:0"))
+    for n in (2, 3):
+        print(make(directory / "half_plus_n", n, plus=n))

@@ -94,9 +94,9 @@ class Program:
     def processes(self) -> list[int]:
         """The processes of its servers, as far as the system tells."""
         found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        for path in Path("/proc").glob("[0-9]*/cwd"):
             with suppress(OSError):  # it has just ended
-                if os.fsencode(self.servers) in path.read_bytes():
+                if path.readlink().is_relative_to(self.servers):
                     found.append(int(path.parent.name))
         return found
 

@@ -174,11 +174,6 @@ def _changeable(engine: Engine, server: Server) -> Models:
             f"{server.name!r} was started for the newest version of one model, and stays at that.",
             hint="Start it so that it can change: tfserve run MODEL_DIR --versions latest --replace",
         )
-    if any("--ssl_config_file=" in str(flag) for flag in server.spec.get("server_flags", ())):
-        raise UsageError(
-            f"The gRPC API of {server.name!r} is secured by TLS; tfserve does not reload such a server.",
-            hint=f"Make it anew with other models: tfserve run … --name {server.name} --replace",
-        )
     if server.grpc_address is None:
         raise UsageError(
             f"{server.name!r} publishes no gRPC API, by which it would be told of other models.",
@@ -191,7 +186,7 @@ def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seco
     """Has the server take over `new`, and keeps it; when it is refused, or fails, `old` stays."""
     from tfserve.client.model_service import reload_config
 
-    address = str(server.grpc_address)
+    address = str(server.address("grpc"))
     watch = _LoadWatch(engine, server)
     try:
         reload_config(address, to_message(new), timeout=seconds, watch=watch)

@@ -48,8 +48,7 @@ class RunningServer(Client):
     """
 
     def __init__(self, engine: Engine, server: Server, *, api: Api, timeout: float) -> None:
-        address = server.rest_url if api == "rest" else server.grpc_address
-        super().__init__(str(address), model=server.models[0], api=api, timeout=timeout)
+        super().__init__(str(server.address(api)), model=server.models[0], api=api, timeout=timeout)
         self.name = server.name
         self.engine: EngineName = engine.name
         self.models = server.models

@@ -65,11 +65,10 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
     from tfserve.client.json_document import strict_json
     from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
 
-    address = str(server.rest_url if api == "rest" else server.grpc_address)
     of_model = f" of {model}" if len(server.models) > 1 else ""
     text_was_invented = False
     try:
-        with connect(address, api=api, timeout=_TIMEOUT_SECONDS) as client:
+        with connect(str(server.address(api)), api=api, timeout=_TIMEOUT_SECONDS) as client:
             if request is None:
                 name, signature = smoke_signature(client.metadata(model).signatures)
                 request = smallest_request(signature, name).body

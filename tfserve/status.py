@@ -80,9 +80,10 @@ def _poll(server: Server, model: str) -> tuple[VersionStatus, ...]:
     from tfserve.client.connection import connect
     from tfserve.client.rest import poll_status
 
-    if server.rest_url is not None or server.grpc_address is None:
+    address = server.address("grpc")
+    if server.rest_url is not None or address is None:
         return poll_status(server.rest_url or "", model)
-    with connect(server.grpc_address, api="grpc", timeout=_GRPC_SECONDS) as client:
+    with connect(address, api="grpc", timeout=_GRPC_SECONDS) as client:
         return client.status(model)
 
 

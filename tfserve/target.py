@@ -95,7 +95,7 @@ def _find(name: str | None, engine: EngineChoice) -> Server:
 def _target(server: Server, name: str | None, api: Api) -> Target:
     if not server.running:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
-    address = server.rest_url if api == "rest" else server.grpc_address
+    address = server.address(api)
     if address is None:
         other = "grpc" if api == "rest" else "rest"
         raise RequestError(

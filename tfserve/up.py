@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from tfserve.bucket_credentials import SECRET_VARIABLES
 from tfserve.config.servers import Configured
 from tfserve.engines.base import Engine, Server
+from tfserve.engines.local_process import starting_together
 from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError
 from tfserve.interrupts import end_threads, held, raise_if_ending
@@ -79,7 +80,8 @@ def up(steps: Sequence[Step], progress: Progress) -> list[Outcome]:
     Raises:
         KeyboardInterrupt: somebody interrupted; what was being made is gone, what was done stays.
     """
-    return together(lambda step: _take(step, _Part(step.name, progress)), steps)
+    with starting_together(sum(step.action in ("create", "recreate", "start") for step in steps)):
+        return together(lambda step: _take(step, _Part(step.name, progress)), steps)
 
 
 def take_down(found: Sequence[Found], *, grace: float) -> None:

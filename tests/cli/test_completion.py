@@ -63,6 +63,12 @@ def ask(program: Program, shell: str, line: str) -> str:
         ("tfserve predict --api g", ["grpc"]),
         ("tfserve run --tag l", ["latest"]),
         ("tfserve cache c", ["clear"]),
+        ("tfserve models half_plus_two p", ["pin"]),
+        ("tfserve models half_plus_two pin ", ["half_plus_two"]),
+        ("tfserve models half_plus_two add ", []),
+        ("tfserve run m -- --enable_b", ["--enable_batching"]),
+        ("tfserve run m -- ", []),
+        ("tfserve up ", []),
         ("tfserve logs 'half", None),
     ],
 )
@@ -70,6 +76,14 @@ def test_what_bash_gets(served: Served, line: str, names: list[str] | None) -> N
     said = ask(served.tfserve, "bash", line).split()
     if names is not None:
         assert said == names
+
+
+def test_servers_of_a_file(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "servers.yaml"
+    file.write_text("servers: {one: {models: [{path: m, name: a}]}, two: {models: [{path: m, name: b}]}}")
+    for command in ("up", "down", "config"):
+        assert ask(served.tfserve, "bash", f"tfserve {command} --file {file} ").split() == ["one", "two"]
+    assert ask(served.tfserve, "bash", f"tfserve up --file {file} one ").split() == ["two"]
 
 
 def test_what_zsh_gets(served: Served) -> None:

@@ -58,10 +58,7 @@ def test_a_server(read: Read, tmp_path: Path) -> None:
     assert found == Configured(ServeSpec("prod", (ModelSpec(tmp_path / "m", "prod"),)), LaunchOptions(), found.line)
 
 
-def test_everything(read: Read, tmp_path: Path) -> None:
-    (tmp_path / "request.json").write_text('{"instances": [1]}')
-    (found,) = read(
-        """
+EVERYTHING = """
 servers:
   prod:
     models:
@@ -87,9 +84,13 @@ servers:
     wait: 7.5
     smoke_test: request.json
     keep_failed: true
-""",
-        {"B": "2"},
-    )
+"""
+"""Every field once."""
+
+
+def test_everything(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text('{"instances": [1]}')
+    (found,) = read(EVERYTHING, {"B": "2"})
     assert found.spec == ServeSpec(
         name="prod",
         models=(

@@ -109,6 +109,17 @@ def test_the_runtime_is_taken_where_there_is_one(with_runtime: GpuEngine, tfserv
     assert tfserve("rm", "--force", "half_plus_two", env=with_runtime.environment).returncode == 0
 
 
+def test_the_ready_made_file_for_a_gpu(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
+    file = HALF_PLUS_TWO.parents[1] / "configs" / "gpu.yaml"
+    up = tfserve("up", "-f", file, env=with_runtime.environment)
+    assert up.returncode == 0, up.stderr
+    made = with_runtime.inspect("half_plus_two")
+    assert (made["Config"]["Image"], made["HostConfig"]["Runtime"]) == ("tensorflow/serving:latest-gpu", "nvidia")
+    assert "NVIDIA_VISIBLE_DEVICES=0" in made["Config"]["Env"]
+    assert "--per_process_gpu_memory_fraction=0.3" in made["Args"]
+    assert tfserve("down", "-f", file, env=with_runtime.environment).returncode == 0
+
+
 def test_a_device_request_is_made_where_there_is_none(with_hook: GpuEngine, tfserve: Tfserve) -> None:
     options = ("--gpus", "device=0", "--gpu-memory-fraction", "0.3")
     ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS, env=with_hook.environment)

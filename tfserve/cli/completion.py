@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     from tfserve.engines.base import Server
 
-__all__ = ["VARIABLE", "begin", "complete_server", "complete_signature", "complete_tag", "complete_target", "is_wanted"]
+__all__ = [
+    "VARIABLE",
+    "begin",
+    "complete_configured",
+    "complete_model",
+    "complete_server",
+    "complete_server_flag",
+    "complete_signature",
+    "complete_tag",
+    "complete_target",
+    "is_wanted",
+]
 
 VARIABLE = "_TFSERVE_COMPLETE"
 _SECONDS = 2.0
@@ -108,6 +119,30 @@ def _server_names(ctx: typer.Context) -> Iterator[str]:
     yield from (server.name for server in _servers(ctx) if server.running in wanted and server.name not in given)
 
 
+def _configured_names(ctx: typer.Context) -> Iterator[str]:
+    from pathlib import Path
+
+    from tfserve.config.servers import DEFAULT_FILE, read_servers
+
+    given = ctx.params.get("names") or ()
+    servers = read_servers(Path(ctx.params.get("file") or DEFAULT_FILE), os.environ)
+    yield from (server.spec.name for server in servers if server.spec.name not in given)
+
+
+def _model_names(ctx: typer.Context) -> Iterator[str]:
+    if ctx.params.get("action") != "add":  # what it takes are paths
+        for server in _servers(ctx):
+            if server.name == ctx.params.get("name"):
+                yield from server.models
+
+
+def _server_flag_names(ctx: typer.Context) -> Iterator[str]:
+    from tfserve.protos.server_flags import SERVER_FLAGS
+    from tfserve.server_flags import SET_BY_TFSERVE
+
+    yield from (f"--{flag.name}" for flag in SERVER_FLAGS if flag.name not in SET_BY_TFSERVE)
+
+
 def _target_names(ctx: typer.Context) -> Iterator[str]:
     if ctx.params.get("words") or ctx.params.get("url"):  # what is typed are values, or another's model
         return
@@ -142,7 +177,14 @@ def _tags(ctx: typer.Context) -> Iterator[str]:
         yield from (image.reference.tag for image in images if image.reference.tag is not None)
 
 
+complete_configured = _completer(_configured_names)
+complete_model = _completer(_model_names)
 complete_server = _completer(_server_names)
 complete_target = _completer(_target_names)
 complete_signature = _completer(_signature_names)
 complete_tag = _completer(_tags)
+
+
+def complete_server_flag(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The flags of the model server, once something of one is typed; until then it may be a path."""
+    return _completer(_server_flag_names)(ctx, incomplete) if incomplete.startswith("-") else []

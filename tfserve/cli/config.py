@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from tfserve.cli.options import FileOption, JsonOption, ModelArgument
+from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, ModelArgument
 from tfserve.cli.output import Output
 from tfserve.errors import TfserveError, UsageError
 
@@ -16,9 +13,7 @@ __all__ = ["config", "init", "schema", "write_new"]
 
 
 def config(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Servers of the file.  [default: all]")
-    ] = None,
+    names: ConfiguredNames = None,
     *,
     file: FileOption = None,
     json: JsonOption = False,

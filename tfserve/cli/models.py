@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tfserve.cli.completion import complete_model
 from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, OptionalName, Sha256sOption, VersionsOption
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
@@ -36,7 +37,10 @@ def models(
         typer.Argument(metavar="[ACTION]", help="list, add, remove, label, pin or rollback.", show_default=False),
     ] = "list",
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD]...", help="A model, and what it takes; see above.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORD]...", help="A model, and what it takes; see above.", autocompletion=complete_model
+        ),
     ] = None,
     *,
     versions: VersionsOption = None,

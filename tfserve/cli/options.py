@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tfserve.cli.completion import complete_server, complete_signature
+from tfserve.cli.completion import complete_configured, complete_server, complete_server_flag, complete_signature
 from tfserve.defaults import Api, EngineChoice
 
 __all__ = [
     "ApiOption",
+    "ConfiguredNames",
     "CurlOption",
     "EngineOption",
     "FileOption",
@@ -37,6 +38,12 @@ __all__ = [
 EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
+]
+ConfiguredNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Servers of the file.  [default: all]", autocompletion=complete_configured
+    ),
 ]
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="The YAML file.  [default: tfserve.yaml]")
@@ -68,6 +75,7 @@ ModelWords = Annotated[
         metavar="[MODEL_DIR[=NAME]]... [-- SERVER_FLAGS]",
         help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with models inside. "
         "After --, flags for tensorflow_model_server as --name=value (tfserve flags).",
+        autocompletion=complete_server_flag,
     ),
 ]
 OptionalName = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfserve.cli.options import FileOption, JsonOption, TimeOption
+from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, TimeOption
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
 
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["down", "up"]
 
-NamesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Servers of the file.  [default: all]")
-]
-
 
 def up(
-    names: NamesArgument = None,
+    names: ConfiguredNames = None,
     *,
     file: FileOption = None,
     dry_run: Annotated[
@@ -52,7 +48,7 @@ def up(
 
 
 def down(
-    names: NamesArgument = None,
+    names: ConfiguredNames = None,
     *,
     file: FileOption = None,
     seconds: TimeOption = STOP_SECONDS,

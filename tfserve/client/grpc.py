@@ -11,18 +11,17 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError, Message
 
+from tfserve.client.channel import open_channel
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
 from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT
 from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
 from tfserve.client.signature_choice import choose_signature
-from tfserve.defaults import GRPC_PORT, Api
+from tfserve.defaults import Api
 from tfserve.errors import UsageError
-from tfserve.ports import in_url
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
 from tfserve.saved_model import Signature, public_signatures
@@ -192,7 +191,7 @@ class GrpcClient:
         from tfserve.client.grpc_failures import call_failure
 
         if self._channel is None:
-            self._channel = _open(self.url)
+            self._channel = open_channel(self.url)
         call = self._channel.unary_unary(f"/{service}/{method}")
         try:
             return response.FromString(call(request.SerializeToString(), timeout=self.timeout))
@@ -200,25 +199,6 @@ class GrpcClient:
             raise call_failure(error, self.url, self.timeout) from None
         except DecodeError:
             raise malformed(self.url, "its answer is damaged") from None
-
-
-def _open(url: str) -> Any:
-    import grpc
-
-    from tfserve.client.exchange import is_loopback
-
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
-    options = [
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.enable_retries", 0),  # whatever fails is told, once
-        ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1),
-    ]
-    if parts.scheme == "https":
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
-    return grpc.insecure_channel(target, options)
 
 
 def _model_spec(model: str, signature_name: str, version: int | None, label: str | None) -> apis.ModelSpec:

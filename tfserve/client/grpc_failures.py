@@ -54,10 +54,12 @@ def _unavailable(details: str, url: str) -> RequestError:
         return not_listening(url)
     if "dns" in told or "name resolution" in told:
         return unknown_host(url)
-    if "handshake" in told or "ssl" in told:
+    if "handshake" in told or "ssl" in told or "peer name" in told:
         return RequestError(
             f"No secure connection to {shown_url(url)}: {printable(details, limit=300)}",
-            hint="A server without --ssl_config_file speaks no TLS: leave https:// out.",
+            hint="GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names a file of the certificates to trust."
+            if "certificate" in told or "peer name" in told
+            else "A server without --ssl_config_file speaks no TLS: leave https:// out.",
         )
     if not any(sign in told for sign in _BROKEN):
         return refused(503, details)

@@ -17,7 +17,6 @@ __all__ = ["reload_config"]
 
 _METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 _LOOK_SECONDS = 0.2
-_OPTIONS = [("grpc.enable_http_proxy", 0)]
 
 
 def reload_config(
@@ -26,7 +25,7 @@ def reload_config(
     """Has the server at `address` serve what `config` says, and returns when new models can be asked.
 
     Args:
-        address: ``host:port`` of its gRPC API.
+        address: where its gRPC API is: ``host:port``; behind ``https://`` it is asked over TLS.
         config: every model to serve from now on.
         timeout: how long that may take, in seconds.
         watch: called now and then while it takes; what it raises ends the waiting.
@@ -42,9 +41,13 @@ def reload_config(
             "A running server is told of other models by gRPC, which is not installed.",
             hint="Install it: pip install grpcio",
         ) from None
+    from tfserve.client.channel import open_channel
+    from tfserve.client.grpc_failures import call_failure
+    from tfserve.client.rest import base_url
     from tfserve.protos.apis_pb2 import ReloadConfigRequest, ReloadConfigResponse
 
-    with grpc.insecure_channel(address, options=_OPTIONS) as channel:
+    url = base_url(address)
+    with open_channel(url) as channel:
         call = channel.unary_unary(
             _METHOD,
             request_serializer=ReloadConfigRequest.SerializeToString,
@@ -58,6 +61,8 @@ def reload_config(
             except grpc.FutureTimeoutError:
                 watch()
             except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    raise call_failure(error, url, timeout) from None
                 raise _refused(error.code().name, error.details()) from None
     if status.error_code:
         raise _refused(f"code {status.error_code}", status.error_message)

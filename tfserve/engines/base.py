@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tfserve.defaults import Api
 from tfserve.errors import NameTakenError, PortTakenError
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ class Server:
     def running(self) -> bool:
         """Whether its process runs."""
         return self.state in ("running", "paused", "restarting")
+
+    def address(self, api: Api) -> str | None:
+        """Where an API of it is asked: gRPC over TLS (``https://``) if it was told to by --ssl_config_file."""
+        if api == "rest":
+            return self.rest_url
+        secured = any(str(flag).startswith("--ssl_config_file=") for flag in self.spec.get("server_flags", ()))
+        return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
 
 class Engine(Protocol):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tfserve import labels
 from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, name_taken
+from tfserve.engines.local_process import Process, Start, start_process
 from tfserve.engines.local_runtime import find_binary, not_started
 from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
@@ -50,7 +51,7 @@ class LocalEngine:
     shares_ports = True
 
     def __init__(self) -> None:
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._children: dict[int, Process] = {}
 
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
@@ -213,16 +214,8 @@ class LocalEngine:
                 raise name_taken(directory.path.name)
             descriptors.callback(os.close, lock)
             try:
-                process = subprocess.Popen(
-                    record.plan.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=directory.path,
-                    env={**os.environ, **record.plan.environment, **(secrets or {})},
-                    pass_fds=[lock],
-                    start_new_session=True,
-                )
+                environment = {**os.environ, **record.plan.environment, **(secrets or {})}
+                process = start_process(Start(record.plan.command, directory.path, environment, log, lock))
             except OSError as error:
                 raise not_started(record.plan.command[0], error) from error
             directory.note_pid(lock, process.pid)

@@ -16,6 +16,7 @@ __all__ = [
     "INSTALL",
     "OFFICIAL",
     "OTHER_PROGRAM",
+    "OWN_COMMAND",
     "find_binary",
     "how_to_serve",
     "is_installed",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 OFFICIAL = "tensorflow_model_server"
+OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
 INSTALL = "pip install 'tfserve[local]'"
 OTHER_PROGRAM = (
     "Install a tensorflow_model_server for this CPU; without AVX that is tensorflow-model-server-universal: "
@@ -60,7 +62,7 @@ def find_binary() -> Binary:
             f"The local engine is not installed; it lacks: {', '.join(lacks)}.",
             hint=f"Install it: {INSTALL}",
         )
-    return Binary((sys.executable, "-m", "tfserve.model_server"), official=False)
+    return Binary(OWN_COMMAND, official=False)
 
 
 def missing() -> list[str]:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = _run(sys.argv[1:] if arguments is None else arguments)
     # Not sys.exit: a model that still runs in a thread, past its time, would hold the interpreter's end up.
     os._exit(code)
+
+
+def preload() -> None:
+    """Loads what every server needs, whatever it is going to serve."""
+    _share_freed_memory()
+    c_api.library()
+    import_module("uvloop")
+    for module in ("grpc.server", "grpc.warmup", "inference.dispatcher", "rest.app", "rest.http_server"):
+        import_module(f"tfserve.model_server.{module}")
 
 
 def _run(arguments: Sequence[str]) -> int:

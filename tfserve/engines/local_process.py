@@ -1,0 +1,167 @@
+"""Starts the process of a local server: by itself or, where several start together, from one that has loaded already.
+
+TensorFlow's library takes most of a start. A fork server of the model server loads it once for all of the same
+environment, which it reads while it loads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tfserve.engines.local_runtime import OWN_COMMAND
+
+__all__ = ["Process", "Start", "start_process", "starting_together"]
+
+_CAN_SHARE = sys.platform == "linux" and hasattr(os, "pidfd_open")
+
+
+class Process(Protocol):
+    """A process that was started; `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its number; it leads a session of its own."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Returns its exit code when it has ended, negative for a signal; None when nobody saw that.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended after `timeout` seconds.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """What to start.
+
+    Attributes:
+        command: the program and its arguments.
+        directory: where it runs.
+        environment: all its variables.
+        log: the descriptor of its stdout and stderr.
+        lock: the descriptor of a lock that it holds as long as it lives.
+    """
+
+    command: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+    log: int
+    lock: int
+
+
+def start_process(start: Start) -> Process:
+    """Starts it in a session of its own.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    shared = _fork_servers
+    forked = None if shared is None else shared.start(start)
+    return forked or subprocess.Popen(
+        start.command,
+        stdin=subprocess.DEVNULL,
+        stdout=start.log,
+        stderr=start.log,
+        cwd=start.directory,
+        env=start.environment,
+        pass_fds=[start.lock],
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def starting_together(servers: int) -> Iterator[None]:
+    """Has that many servers, which start in the block and in whatever threads, share what they load."""
+    global _fork_servers
+    if servers < 2:
+        yield
+        return
+    with ExitStack() as stack:
+        _fork_servers = _ForkServers(stack)
+        try:
+            yield
+        finally:
+            _fork_servers = None
+
+
+class _ForkServers:
+    """The fork servers of this process, one for each environment; `stack` ends them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._sockets: dict[frozenset[tuple[str, str]], socket.socket] = {}
+
+    def start(self, start: Start) -> Process | None:
+        """Starts it as a fork; None where that cannot be, for whatever reason: started by itself, it tells that."""
+        length = len(OWN_COMMAND)
+        if not _CAN_SHARE or tuple(start.command[:length]) != OWN_COMMAND:
+            return None
+        request = {"arguments": start.command[length:], "directory": str(start.directory)}
+        reading, writing = os.pipe()
+        try:
+            socket.send_fds(
+                self._socket(start.environment), [json.dumps(request).encode()], [start.log, start.lock, writing]
+            )
+        except OSError:
+            os.close(reading)
+            return None
+        finally:
+            os.close(writing)
+        process = _Fork(reading)
+        return process if process.pid else None
+
+    def _socket(self, environment: Mapping[str, str]) -> socket.socket:
+        key = frozenset(environment.items())
+        with self._lock:
+            if key not in self._sockets:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                process = subprocess.Popen(
+                    [*OWN_COMMAND[:-1], f"{OWN_COMMAND[-1]}.fork_server"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=environment,
+                    start_new_session=True,  # an interrupt is not for it
+                )
+                theirs.close()
+                self._stack.callback(process.wait)
+                self._stack.callback(ours.close)
+                self._sockets[key] = ours
+            return self._sockets[key]
+
+
+class _Fork:
+    """A process that a fork server started, of which it tells the pid (0: there is none) and the exit code."""
+
+    def __init__(self, report: int) -> None:
+        self._report = os.fdopen(report)
+        self._code: int | None = None
+        self.pid = int(self._report.readline() or 0)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """See `Process.wait`."""
+        if not self._report.closed:
+            readable, _, _ = select.select([self._report], [], [], timeout)
+            if not readable:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+            line = self._report.readline()
+            self._code = int(line) if line else None
+            self._report.close()
+        return self._code
+
+
+_fork_servers: _ForkServers | None = None
