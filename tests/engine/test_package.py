@@ -116,6 +116,8 @@ def test_an_image_with_several_models(tfserve: Tfserve, unique_name: Name, docke
     package(tfserve, HALF_PLUS_TWO, HALF_PLUS_TWO / "1", *names, "--image", image)
     with docker_run(docker_client, image, "--enable_batching=true") as url:  # more flags come on top
         assert ask(url, "first") == ask(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
+    another = tfserve("run", HALF_PLUS_TWO, "--image", image, *PORTS)
+    assert_told(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
 
 
 def test_the_same_model_gives_the_same_layer(
