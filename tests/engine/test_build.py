@@ -15,6 +15,7 @@ from docker import DockerClient
 from tests.program import assert_told, eventually
 
 from .conftest import Tfserve
+from .dockerd import Dockerd
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 SOURCES = Path(__file__).parent / "serving_sources"
@@ -133,6 +134,32 @@ def test_a_dockerfile_that_is_none(sources: Path, tfserve: Tfserve, unique_name:
     change(sources, "Dockerfile.devel", RUN, "RUNN echo")
     done = tfserve("build", "--source", sources, "--image", unique_name())
     assert_told(done, 2, "Dockerfile.devel cannot be built", "RUNN")
+
+
+@pytest.mark.parametrize("mebibytes", [80, 30])  # the sources do not fit, or what is made of them
+def test_a_full_disk(
+    mebibytes: int, sources: Path, small_engine: Dockerd, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    with (sources / "big").open("wb") as file:
+        file.truncate(mebibytes * 2**20)
+    (sources / DOCKERFILES / "Dockerfile.devel").write_text("FROM scratch\nCOPY big /\n")
+    layers = small_engine.store / "overlay2"
+    before = sorted(layers.iterdir())
+    image = unique_name()
+    done = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_HOST": small_engine.host})
+    assert_told(done, 5, "The engine's disk is full", f"{image}:latest-devel was not built", "docker system df")
+    client = DockerClient(base_url=small_engine.host)
+    assert (client.containers.list(all=True), client.images.list(all=True)) == ([], [])
+    assert sorted(layers.iterdir()) == before
+    client.close()
+
+
+def test_no_room_to_pack_the_sources(
+    sources: Path, small_disk: Path, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    (sources / "big").write_bytes(bytes(2**20))
+    done = tfserve("build", "--source", sources, "--image", unique_name(), env={"TMPDIR": str(small_disk)})
+    assert_told(done, 1, f"{small_disk} is full", "TMPDIR")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tfserve.build_log import BuildLog
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image
-from tfserve.errors import ImageError, TfserveError, UsageError
+from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.interrupts import held
 from tfserve.printable import printable
 from tfserve.source_build import BuildStep
@@ -161,12 +164,18 @@ def _build_errors(step: BuildStep) -> Iterator[None]:
             try:
                 yield
             except docker.errors.APIError as error:
+                text = explanation(error)
+                if "no space left" in text.lower():
+                    raise disk_full(f"{step.image} was not built", text) from error
                 raise UsageError(
-                    f"{step.dockerfile} cannot be built.",
-                    hint="See the line that it names.",
-                    details=explanation(error),
+                    f"{step.dockerfile} cannot be built.", hint="See the line that it names.", details=text
                 ) from error
     except (OSError, docker.errors.DockerException) as error:
+        if reason(error) == os.strerror(errno.ENOSPC):  # on this machine's disk, not the engine's
+            raise TfserveError(
+                f"There is no room here to pack the sources for the engine: {tempfile.gettempdir()} is full.",
+                hint="Name a directory with room (TMPDIR), or what is not to be packed in a .dockerignore file.",
+            ) from error
         raise UsageError(
             f"The sources cannot be read: {error}.", hint="Name what is not to be read in a .dockerignore file."
         ) from error
