@@ -181,3 +181,41 @@ def test_an_interrupt_leaves_nothing(
     process.send_signal(number)
     assert process.wait(timeout=30) == 128 + number
     assert not docker_client.images.list(image)
+
+
+@pytest.mark.parametrize("line", ["(1 of 2)", "Step 4/", "Step 9/", "Step 16/"])
+def test_an_interrupt_between_steps_leaves_nothing(
+    line: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    """Of steps that are over at once, nobody knows which one goes on when the interrupt comes."""
+    image = unique_name()
+    more = "\n".join(f"LABEL test.{number}={image}" for number in range(10))
+    change(sources, "Dockerfile.devel", "FROM base_build", f"{more}\nFROM base_build")
+    images = {found.id for found in docker_client.images.list(all=True)}
+    process = tfserve.start("build", "--source", sources, "--image", image)
+    assert process.stderr is not None
+    for told in process.stderr:
+        if line in told:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.stderr.read()
+    assert process.wait(timeout=60) == 143
+    assert not [
+        found
+        for found in docker_client.images.list(all=True)
+        if found.id not in images and image in found.labels.values()
+    ]
+
+
+def test_an_interrupt_while_the_sources_are_packed(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient, tmp_path: Path
+) -> None:
+    with (sources / "big").open("wb") as file:
+        file.truncate(20 * 2**30)  # more than could be packed in the time that the test has
+    image = unique_name()
+    process = tfserve.start("build", "--source", sources, "--image", image, env={"TMPDIR": str(tmp_path)})
+    assert process.stderr is not None
+    assert "(1 of 2)" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    assert not docker_client.images.list(image)
