@@ -32,6 +32,14 @@ def test_tells_where_it_is() -> None:
     assert (log.running, log.made, log.image) == (None, [NEW], f"sha256:{NEW}")
 
 
+def test_it_fetches_while_it_says_how_far_it_is() -> None:
+    log = BuildLog()
+    said(log, "Step 1/3 : FROM base as x", "\n", {"status": "Pulling fs layer", "id": "1f2e"})
+    assert log.fetching
+    said(log, f" ---> {BASE}\n")
+    assert not log.fetching
+
+
 def test_lines_without_colours_and_curses() -> None:
     log = BuildLog()
     begin(log)

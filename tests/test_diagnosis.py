@@ -98,6 +98,19 @@ def test_a_gpu_that_was_given_but_is_not_seen() -> None:
     assert found.doctor
 
 
+@pytest.mark.parametrize(
+    ("line", "ended", "cause"),
+    [("", Exit(132), "illegal instruction"), ("Exec format error", None, "The program is for another platform")],
+)
+def test_a_program_for_another_cpu_without_a_container(line: str, ended: Exit | None, cause: str) -> None:
+    found = recognise([line], ended, local=True)
+    assert found is not None
+    assert cause in found.cause
+    assert "--engine local" not in found.hint
+    assert "tensorflow-model-server-universal" in found.hint
+    assert found.doctor
+
+
 def test_what_explains_more_comes_first() -> None:
     found = recognise([NO_VERSIONS, FAILED + "Cannot assign a device for operation a"], Exit(137))
     assert found is not None

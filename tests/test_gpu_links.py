@@ -21,7 +21,7 @@ GOOD = GpuFacts((FIRST, SECOND), "550.54.15", (12, 4), cards=2, programs=frozens
 WITH_RUNTIME, WITHOUT = EngineFacts(runtimes=frozenset({"runc", "nvidia"})), EngineFacts()
 NEWEST = cuda_of(serving_image(gpu=True))
 DEBIAN, FEDORA = System("debian", "debian"), System("fedora", "fedora")
-WSL = System("debian", "ubuntu", wsl=True)
+UBUNTU, WSL = System("debian", "ubuntu"), System("debian", "ubuntu", wsl=True, systemd=False)
 
 
 def devices(*names: str) -> GpuNeeds:
@@ -64,6 +64,7 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
     "no permission": (gone("no permission"), WITHOUT, GpuNeeds(), DEBIAN, "This user may not", "usermod -aG video"),
     "foreign": (gone("wrong architecture"), WITHOUT, GpuNeeds(), DEBIAN, "for another CPU", "nvidia-driver"),
     "hangs": (gone("hangs"), WITHOUT, GpuNeeds(), DEBIAN, "driver hangs", "dmesg"),
+    "hangs in WSL": (gone("hangs"), WITHOUT, GpuNeeds(), WSL, "driver hangs: NVML's words.", "wsl --shutdown"),
     "crashes": (gone("crashes"), WITHOUT, GpuNeeds(), DEBIAN, "does not work", "nvidia-smi"),
     "fails": (gone("fails"), WITHOUT, GpuNeeds(), DEBIAN, "does not work. NVML says: NVML's words.", "nvidia-smi"),
     "shows none": (replace(GOOD, gpus=()), WITHOUT, GpuNeeds(), DEBIAN, "shows no GPU", "lspci -d 10de:"),
@@ -170,6 +171,31 @@ def test_each_broken_link_has_its_own_words(
     assert broken is not None
     assert cause in broken.cause
     assert mend in broken.mend
+
+
+@pytest.mark.parametrize("system", [DEBIAN, UBUNTU, FEDORA, WSL])
+def test_each_link_is_mended_with_commands_of_its_system(system: System) -> None:
+    no_toolkit = replace(GOOD, programs=frozenset())
+    unregistered = replace(GOOD, programs=frozenset({"nvidia-ctk"}))
+    restart = "service docker restart" if system == WSL else "systemctl restart docker"
+    toolkit = "dnf install -y nvidia-container-toolkit" if system == FEDORA else "apt-get install -y nvidia-container"
+    driver = {
+        DEBIAN: "apt-get install -y nvidia-driver",
+        UBUNTU: "ubuntu-drivers install",
+        FEDORA: "dnf install -y akmod-nvidia",
+        WSL: "on Windows, none in WSL",
+    }[system]
+    for gpus, words in (
+        (gone("no library"), (driver,)),
+        (gone("wrong architecture"), (driver,)),
+        (replace(GOOD, driver="470.256.02"), (driver,)),
+        (gone("hangs"), ("wsl --shutdown" if system == WSL else "sudo reboot",)),
+        (no_toolkit, (toolkit, "nvidia-ctk runtime configure", restart)),
+        (unregistered, ("nvidia-ctk runtime configure", restart)),
+    ):
+        broken = broken_link(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
+        assert broken is not None
+        assert all(word in broken.mend for word in words), broken
 
 
 def test_one_full_gpu_among_others_is_no_obstacle() -> None:

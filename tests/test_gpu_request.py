@@ -16,6 +16,7 @@ from tfserve.gpu_request import GpuRequest
         ("0,2", GpuRequest(devices=("0", "2")), "device=0,2", "0,2"),
         (" 0, 2 ", GpuRequest(devices=("0", "2")), "device=0,2", "0,2"),
         ("device=1", GpuRequest(devices=("1",)), "device=1", "1"),
+        ('"device=0,2"', GpuRequest(devices=("0", "2")), "device=0,2", "0,2"),
         ("GPU-a1b2", GpuRequest(devices=("GPU-a1b2",)), "device=GPU-a1b2", "GPU-a1b2"),
         ("MIG-a,MIG-b", GpuRequest(devices=("MIG-a", "MIG-b")), "device=MIG-a,MIG-b", "MIG-a,MIG-b"),
         ("MIG-GPU-a/7/0", GpuRequest(devices=("MIG-GPU-a/7/0",)), "device=MIG-GPU-a/7/0", "MIG-GPU-a/7/0"),

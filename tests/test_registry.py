@@ -138,3 +138,4 @@ def test_nobody_there() -> None:
     with pytest.raises(ImageError, match=r"127\.0\.0\.1:9 does not answer") as caught:
         remote_tags(ImageReference("127.0.0.1:9/me/m", None))
     assert "refused" in str(caught.value.details)
+    assert caught.value.doctor

@@ -66,6 +66,11 @@ def test_the_runtime() -> None:
     assert "systemctl --user restart docker" in DEBIAN.register_runtime(rootless=True)
 
 
+def test_the_machine() -> None:
+    assert DEBIAN.restart_machine == FEDORA.restart_machine == "sudo reboot"
+    assert WSL.restart_machine == "On Windows: wsl --shutdown"
+
+
 def test_the_engine() -> None:
     assert DEBIAN.start_docker == "sudo systemctl start docker"
     assert WSL.start_docker == "sudo service docker start"

@@ -42,7 +42,8 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
     commit = _commit(source)
     steps = build_steps(spec, (first, second), commit)
     if not spec.force:
-        refuse_taken_name(client, spec.image)
+        for name in (spec.image, spec.devel_image):
+            refuse_taken_name(client, name)
     if commit in steps[0].arguments.values():
         progress.notice(f"Commit {commit} is built, as {steps[0].dockerfile} gets it from where it says.")
     for number, step in enumerate(steps, 1):
@@ -51,7 +52,8 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
             build_image(client, source, step, progress.notice)
         except ImageError as error:
             if number == 2:
-                error.hint = f"{error.hint}. The development image is there: {spec.devel_image}"
+                there = f"The development image is there: {spec.devel_image}; --force takes its name again."
+                error.hint = f"{error.hint}\n{there}"
             raise
     return Built(made_image(client, spec.image), steps)
 

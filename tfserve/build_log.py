@@ -26,6 +26,7 @@ class BuildLog:
         instruction: that step's line of the Dockerfile.
         made: the ids of the images that it has made, oldest first; what it found in the cache is not its own.
         running: the container that runs now; None for none.
+        fetching: whether it fetches an image to begin with.
         image: the id of what it came to.
         error: what went wrong; None as long as nothing has.
         code: the exit code of the command that failed.
@@ -37,6 +38,7 @@ class BuildLog:
         self.instruction = ""
         self.made: list[str] = []
         self.running: str | None = None
+        self.fetching = False
         self.image: str | None = None
         self.error: str | None = None
         self.code: int | None = None
@@ -46,6 +48,7 @@ class BuildLog:
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[str]:
         """Notes an event, and yields the lines that are complete with it, without colours and the like."""
+        self.fetching = "status" in event
         if "error" in event:
             yield from self._lines("\n")
             self.error = str(event["error"])

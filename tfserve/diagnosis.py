@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tfserve.engines.base import Exit
+from tfserve.engines.local_runtime import OTHER_PROGRAM
 from tfserve.server_log import message
 
 __all__ = ["Diagnosis", "begins_a_run", "is_fatal", "load_failure", "port_was_taken", "recognise"]
@@ -60,19 +62,20 @@ def load_failure(lines: Iterable[str], model: str | None = None) -> str | None:
     return None
 
 
-def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False) -> Diagnosis | None:
+def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False, local: bool = False) -> Diagnosis | None:
     """Names the cause of a failed start; None when it is not one of the known ones.
 
     Args:
         lines: the last lines of the server's log.
         ended: how the server ended; None when it still runs.
         gpu: whether the server was given a GPU.
+        local: whether it is a process of this machine, of no image.
     """
     text = "\n".join(message(line) for line in lines)
     code = ended.code if ended else None
     if gpu and _PINNED in text:
         return _GIVEN_BUT_NOT_SEEN
-    for known, diagnosis in _CAUSES:
+    for known, diagnosis in (*(_LOCAL_CAUSES if local else ()), *_CAUSES):
         if known(text, code, bool(ended and ended.out_of_memory)):
             return diagnosis
     failed = load_failure(text.splitlines())
@@ -93,12 +96,31 @@ _PINNED = "Cannot assign a device for operation"
 _GIVEN_BUT_NOT_SEEN = Diagnosis(
     "The model needs a GPU, and TensorFlow sees none, though the container was given one.",
     "Look for CUDA in the log above, and see whether any container sees it: docker run --rm --gpus all "
-    "tensorflow/serving:latest-gpu nvidia-smi",
+    "--entrypoint nvidia-smi tensorflow/serving:latest-gpu",
     doctor=True,
 )
 
+
+def _illegal_instruction(text: str, code: int | None, out_of_memory: bool) -> bool:
+    return code == 132 or "Illegal instruction" in text
+
+
+def _foreign_program(text: str, code: int | None, out_of_memory: bool) -> bool:
+    return "exec format error" in text.lower()
+
+
+_Causes: TypeAlias = tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...]
+_BUILT_FOR_ANOTHER = "The server was built for another CPU: it ran into an illegal instruction."
+_LOCAL_CAUSES: _Causes = (
+    (_illegal_instruction, Diagnosis(_BUILT_FOR_ANOTHER, OTHER_PROGRAM, doctor=True)),
+    (
+        _foreign_program,
+        Diagnosis("The program is for another platform than this machine's.", OTHER_PROGRAM, doctor=True),
+    ),
+)
+
 # The first that fits is taken, so what explains more stands before what explains less.
-_CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] = (
+_CAUSES: _Causes = (
     (
         lambda text, code, out_of_memory: out_of_memory or code == 137,
         Diagnosis(
@@ -114,16 +136,16 @@ _CAUSES: tuple[tuple[Callable[[str, int | None, bool], bool], Diagnosis], ...] =
         ),
     ),
     (
-        lambda text, code, out_of_memory: code == 132 or "Illegal instruction" in text,
+        _illegal_instruction,
         Diagnosis(
-            "The server was built for another CPU: it ran into an illegal instruction.",
+            _BUILT_FOR_ANOTHER,
             "The official images need AVX on amd64, which QEMU emulates from 7.2 on. Build an image for this CPU, or "
             "serve without one: --engine local",
             doctor=True,
         ),
     ),
     (
-        lambda text, code, out_of_memory: "exec format error" in text.lower(),
+        _foreign_program,
         Diagnosis(
             "The image is for another platform than this machine's (exec format error).",
             # https://docs.docker.com/build/building/multi-platform/#install-qemu-manually

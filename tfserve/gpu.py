@@ -114,7 +114,7 @@ class Look:
         try:
             said = json.loads(output)
         except ValueError:
-            details = f"what asked NVML ended with code {self._process.returncode}"
+            details = f"What asked NVML ended with code {self._process.returncode}"
             return GpuFacts(failure="crashes", details=details, cards=cards, programs=programs)
         if "error" in said:
             failure = _FAILURES.get(said["error"], "fails")

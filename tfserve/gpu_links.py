@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 HOOK = "nvidia-container-runtime-hook"
+_SEE_WHY = "See why: sudo dmesg | grep -i -e nvrm -e xid"
 _WORKING_MEMORY = 512 * 2**20  # CUDA's own context and libraries, before the first tensor
 
 
@@ -81,7 +82,7 @@ def desktop_link(engine: EngineFacts, system: System) -> BrokenLink | None:
         return None
     return BrokenLink(
         "On macOS no container has a GPU: the engine runs in a virtual machine without one.",
-        "Serve on the CPU with --no-gpu, or on the engine of a machine with an NVIDIA GPU (DOCKER_HOST).",
+        "Do without one with --no-gpu, or use the engine of a machine with an NVIDIA GPU (DOCKER_HOST).",
     )
 
 
@@ -98,7 +99,7 @@ def driver_link(gpus: GpuFacts, system: System) -> BrokenLink | None:
     if len(lost) == len(gpus.gpus):
         return BrokenLink(
             f"{_named(lost)} {_does(lost, 'does', 'do')} not answer: {lost[0].failure}.",
-            "See why: sudo dmesg | grep -i -e nvrm -e xid   then: sudo reboot",
+            f"{_SEE_WHY}   then: {system.restart_machine}",
         )
     return None
 
@@ -107,7 +108,7 @@ def _absent_driver(gpus: GpuFacts, system: System) -> BrokenLink:
     if not gpus.cards and not system.wsl:
         return BrokenLink(
             "This machine has no NVIDIA GPU: none is on its PCI bus, and there is no driver.",
-            "Serve on the CPU with --no-gpu, or on the engine of a machine that has one (DOCKER_HOST).",
+            "Do without one with --no-gpu, or use the engine of a machine that has one (DOCKER_HOST).",
         )
     return BrokenLink(
         "There is an NVIDIA GPU but no driver for it: libnvidia-ml.so.1 is not installed."
@@ -128,7 +129,7 @@ def _failed_driver(gpus: GpuFacts, system: System) -> BrokenLink:
         "mismatch": BrokenLink(
             f"The NVIDIA driver in the kernel is not the one whose library is installed (driver/library version "
             f"mismatch): it was updated and not yet loaded.{said}",
-            "On Windows: wsl --shutdown" if system.wsl else reload,
+            system.restart_machine if system.wsl else reload,
         ),
         "no permission": BrokenLink(
             f"This user may not use the NVIDIA driver.{said}",
@@ -139,13 +140,14 @@ def _failed_driver(gpus: GpuFacts, system: System) -> BrokenLink:
             f"Install the driver of this machine:\n{system.install_driver}",
         ),
         "hangs": BrokenLink(
-            f"The NVIDIA driver hangs.{said}",
-            "See why: sudo dmesg | grep -i -e nvrm -e xid   then: sudo reboot",
+            f"The NVIDIA driver hangs: {gpus.details}.",
+            f"{_SEE_WHY}   then: {system.restart_machine}",
         ),
     }
+    crashed = f" {gpus.details}." if gpus.failure == "crashes" else said  # then it is not NVML that says so
     broken = BrokenLink(
-        f"The NVIDIA driver does not work.{said}",
-        "See why: nvidia-smi, and sudo dmesg | grep -i nvrm   then: sudo reboot",
+        f"The NVIDIA driver does not work.{crashed}",
+        f"{_SEE_WHY}, and nvidia-smi   then: {system.restart_machine}",
     )
     return links.get(gpus.failure, broken)
 

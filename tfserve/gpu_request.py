@@ -33,7 +33,7 @@ class GpuRequest:
         Raises:
             UsageError: `text` is none of these.
         """
-        given = text.strip()
+        given = text.strip().strip('"')  # docker wants the device=0,2 of its --gpus quoted
         if given == "all":
             return cls()
         if given.isdecimal() and given.isascii() and 0 < int(given) < 1000:

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 
 from tfserve import ports
 from tfserve.bucket_credentials import find_credentials
-from tfserve.defaults import STOP_SECONDS, EngineChoice
+from tfserve.defaults import GRPC_PORT, REST_PORT, STOP_SECONDS, EngineChoice
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
@@ -190,6 +190,7 @@ def choose_port(
         raise PortTakenError(
             f"Port {request.number} on {host} is taken by another program.",
             hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
+            doctor=request.number in (GRPC_PORT, REST_PORT),
         )
     free = _any_free_port(host, taken) if shared else 0
     if request.number:

@@ -21,8 +21,8 @@ from tfserve.saved_model import ModelDirectory
 
 __all__ = ["Entry", "ModelArchive", "layout"]
 
-_CHUNK_BYTES = 2**19
-_PIECES_AT_MOST = 8  # in memory
+_CHUNK_BYTES = 2**18
+_PIECES_AT_MOST = 4  # in memory
 _READ_HINT = "Read permission is needed on every file of the model, and a link has to lead to something."
 _END = bytes(2 * tarfile.BLOCKSIZE)
 

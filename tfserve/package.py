@@ -79,8 +79,12 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
         make_image(client, plan, archive, inside)
     pushed = None
     if push:
-        with progress.pushing(str(spec.image)) as on_layer:
-            pushed = push_image(client, spec.image, on_progress=on_layer) or None
+        try:
+            with progress.pushing(str(spec.image)) as on_layer:
+                pushed = push_image(client, spec.image, on_progress=on_layer) or None
+        except KeyboardInterrupt:
+            progress.notice(f"{spec.image} is on the engine, but not in its registry.")
+            raise
     image = made_image(client, spec.image)
     return Packaged(image, packaged_models(image.labels), pushed)
 

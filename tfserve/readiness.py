@@ -143,7 +143,7 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError |
 
     if watch.ended and port_was_taken(watch.lines):
         return ports_taken(_last_lines(watch))
-    diagnosis = recognise(list(watch.lines), ended, gpu=server.gpu)
+    diagnosis = recognise(list(watch.lines), ended, gpu=server.gpu, local=server.container_id is None)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,
         hint=diagnosis.hint if diagnosis else "The end of its log is above; --keep-failed keeps the server for a look.",

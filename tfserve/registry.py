@@ -53,6 +53,7 @@ def remote_tags(reference: ImageReference) -> list[str]:
             f"The registry {reference.registry} does not answer.",
             hint="Check the network and the proxy (HTTPS_PROXY); a browser may show more: " + first,
             details=reason(error),
+            doctor=True,
         ) from error
     return tags
 

@@ -111,6 +111,11 @@ class System:
         return "sudo systemctl restart docker" if self.systemd else "sudo service docker restart"
 
     @property
+    def restart_machine(self) -> str:
+        """How to start the system anew, and with it the driver."""
+        return "On Windows: wsl --shutdown" if self.wsl else "sudo reboot"
+
+    @property
     def start_docker(self) -> str:
         """How to start the Docker Engine."""
         if self.family == "macos":

@@ -13,6 +13,7 @@ from tests.program import Program, assert_told
         (["--tag", "a b", "--", "ls"], 2, "is not a tag"),
         (["--grpc-port", "x", "--", "ls"], 2, "'x' is not a port"),
         (["--platform", "arm", "--", "ls"], 2, "is not a platform"),
+        (["--no-gpu", "--", "ls"], 4, "No Docker Engine answers at unix://"),
         (["--", "ls"], 4, "No Docker Engine answers at unix://"),
     ],
 )

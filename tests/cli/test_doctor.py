@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.nvidia.stand_in import environment, real_gpu
-from tests.program import Program
+from tests.program import Program, assert_told
 
 NAMES = ["docker", "docker-engine", "disk", "platform", "proxy", "registry"]
 NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
@@ -50,8 +50,23 @@ def test_nothing_can_serve(tfserve: Program) -> None:
     assert json.loads(tfserve("doctor", "--json", XDG_STATE_HOME=str(tfserve.home / "file")).stdout)["ok"] is False
 
 
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf", "-1"])
+def test_a_time_that_is_none(seconds: str, tfserve: Program) -> None:
+    assert_told(tfserve("doctor", f"--timeout={seconds}"), 2, "is not a number of seconds", "--timeout 5")
+
+
+def test_why_docker_does_not_answer_is_told(tfserve: Program) -> None:
+    here = tfserve("doctor").stdout
+    assert "No such file or directory" in here
+    assert "Start Docker:" in here
+    elsewhere = tfserve("doctor", DOCKER_HOST="tcp://127.0.0.1:9").stdout
+    assert "Connection refused" in elsewhere
+    assert "See whether that machine and its Docker Engine are up" in elsewhere
+    assert "Start Docker:" not in elsewhere
+
+
 @pytest.mark.skipif(real_gpu(), reason="the stand-in would be hidden by the real driver")
 def test_a_driver_that_hangs(tfserve: Program, nvml: object) -> None:
     done = tfserve("doctor", "--timeout", "1.5", **environment(nvml, hang="1"))  # type: ignore[arg-type]
     assert done.returncode == 0
-    assert "The NVIDIA driver hangs. NVML says: NVML did not answer within 1.5 s." in done.stdout
+    assert "The NVIDIA driver hangs: NVML did not answer within 1.5 s." in done.stdout

@@ -156,6 +156,8 @@ def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two
         with suppress(OSError):  # taken already, which is as good
             stack.enter_context(socket.create_server(("127.0.0.1", 8501)))
         done = tfserve("run", half_plus_two, "--engine", "local", "--dry-run")
+        by_number = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "8501", "--dry-run")
+    assert_told(by_number, 6, "Port 8501 on 127.0.0.1 is taken", "tfserve doctor")  # which looks at these ports
     assert done.returncode == 0
     assert "Port 8501 is taken; REST is on" in done.stderr
     (flag,) = (word for word in shlex.split(done.stdout) if word.startswith("--rest_api_port="))

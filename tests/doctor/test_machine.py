@@ -29,6 +29,13 @@ def test_all_is_well() -> None:
             False,
         ),
         (
+            replace(HEALTHY, local=LocalRuntime(None, broken="/x does not run here: Illegal instruction.")),
+            1,
+            "/x does not run here",
+            "take the one that does not run off PATH",
+            False,
+        ),
+        (
             replace(HEALTHY, state=StateDirectory("/x", 0, "/x cannot be written")),
             2,
             "/x cannot be written",

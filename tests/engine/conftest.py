@@ -91,6 +91,7 @@ class Tfserve(Protocol):
     """Runs the command line as a person would: `tfserve("ps", "--json")`, or starts it, for tests of its signals."""
 
     environment: dict[str, str]
+    directory: Path
 
     def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]: ...
 
@@ -102,7 +103,7 @@ class Tfserve(Protocol):
 class _Tfserve:
     def __init__(self, environment: dict[str, str], directory: Path) -> None:
         self.environment = environment
-        self._directory = directory
+        self.directory = directory
 
     def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -112,7 +113,7 @@ class _Tfserve:
             stderr=subprocess.PIPE,
             text=True,
             env={**self.environment, **(env or {})},
-            cwd=self._directory,
+            cwd=self.directory,
         )
 
     def __call__(
@@ -125,7 +126,7 @@ class _Tfserve:
             text=True,
             timeout=timeout,
             env={**self.environment, **(env or {})},
-            cwd=self._directory,
+            cwd=self.directory,
         )
 
 
@@ -133,8 +134,8 @@ class _Tfserve:
 def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
     """The command line as a subprocess, with a home and a state directory of its own, talking to `engine`.
 
-    Its `environment` is for tests that start it otherwise (with Popen, on a terminal). Processes that are left of it,
-    such as servers of the local engine, are ended after the test.
+    Its `environment` and `directory` are for tests that start it otherwise (with Popen, on a terminal). Processes that
+    are left of it, such as servers of the local engine, are ended after the test.
     """
     home, state = tmp_path / "home", tmp_path / "state"
     home.mkdir()

@@ -15,6 +15,7 @@ from docker import DockerClient
 from tests.program import assert_told, eventually
 
 from .conftest import Tfserve
+from .dockerd import Dockerd
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 SOURCES = Path(__file__).parent / "serving_sources"
@@ -92,6 +93,8 @@ def test_a_name_that_is_taken(
     assert tfserve(*arguments).returncode == 0
     first = docker_client.images.get(image).id
     assert_told(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
+    docker_client.images.remove(image)
+    assert_told(tfserve(*arguments), 6, f"There is an image {image}-devel already", "--force")
     change(sources, "Dockerfile", "ENV MODEL_NAME=model", "ENV MODEL_NAME=other")
     assert tfserve(*arguments, "--force").returncode == 0
     assert docker_client.images.get(image).id != first
@@ -123,7 +126,7 @@ def test_the_second_image_fails(
     image = unique_name()
     change(sources, "Dockerfile", "/built-with /built-with", "/absent /absent")
     done = tfserve("build", "--source", sources, "--image", image)
-    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel")
+    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel", "--force")
     assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
 
 
@@ -131,6 +134,32 @@ def test_a_dockerfile_that_is_none(sources: Path, tfserve: Tfserve, unique_name:
     change(sources, "Dockerfile.devel", RUN, "RUNN echo")
     done = tfserve("build", "--source", sources, "--image", unique_name())
     assert_told(done, 2, "Dockerfile.devel cannot be built", "RUNN")
+
+
+@pytest.mark.parametrize("mebibytes", [80, 30])  # the sources do not fit, or what is made of them
+def test_a_full_disk(
+    mebibytes: int, sources: Path, small_engine: Dockerd, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    with (sources / "big").open("wb") as file:
+        file.truncate(mebibytes * 2**20)
+    (sources / DOCKERFILES / "Dockerfile.devel").write_text("FROM scratch\nCOPY big /\n")
+    layers = small_engine.store / "overlay2"
+    before = sorted(layers.iterdir())
+    image = unique_name()
+    done = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_HOST": small_engine.host})
+    assert_told(done, 5, "The engine's disk is full", f"{image}:latest-devel was not built", "docker system df")
+    client = DockerClient(base_url=small_engine.host)
+    assert (client.containers.list(all=True), client.images.list(all=True)) == ([], [])
+    assert sorted(layers.iterdir()) == before
+    client.close()
+
+
+def test_no_room_to_pack_the_sources(
+    sources: Path, small_disk: Path, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    (sources / "big").write_bytes(bytes(2**20))
+    done = tfserve("build", "--source", sources, "--image", unique_name(), env={"TMPDIR": str(small_disk)})
+    assert_told(done, 1, f"{small_disk} is full", "TMPDIR")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -151,4 +180,42 @@ def test_an_interrupt_leaves_nothing(
     eventually(sleeps)
     process.send_signal(number)
     assert process.wait(timeout=30) == 128 + number
+    assert not docker_client.images.list(image)
+
+
+@pytest.mark.parametrize("line", ["(1 of 2)", "Step 4/", "Step 9/", "Step 16/"])
+def test_an_interrupt_between_steps_leaves_nothing(
+    line: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    """Of steps that are over at once, nobody knows which one goes on when the interrupt comes."""
+    image = unique_name()
+    more = "\n".join(f"LABEL test.{number}={image}" for number in range(10))
+    change(sources, "Dockerfile.devel", "FROM base_build", f"{more}\nFROM base_build")
+    images = {found.id for found in docker_client.images.list(all=True)}
+    process = tfserve.start("build", "--source", sources, "--image", image)
+    assert process.stderr is not None
+    for told in process.stderr:
+        if line in told:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.stderr.read()
+    assert process.wait(timeout=60) == 143
+    assert not [
+        found
+        for found in docker_client.images.list(all=True)
+        if found.id not in images and image in found.labels.values()
+    ]
+
+
+def test_an_interrupt_while_the_sources_are_packed(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient, tmp_path: Path
+) -> None:
+    with (sources / "big").open("wb") as file:
+        file.truncate(20 * 2**30)  # more than could be packed in the time that the test has
+    image = unique_name()
+    process = tfserve.start("build", "--source", sources, "--image", image, env={"TMPDIR": str(tmp_path)})
+    assert process.stderr is not None
+    assert "(1 of 2)" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
     assert not docker_client.images.list(image)

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +14,7 @@ from docker import DockerClient
 from tests.program import assert_told, eventually
 
 from .conftest import Tfserve
+from .terminal import Terminal
 
 NO_PORT = ("--grpc-port", "none")
 
@@ -89,43 +83,6 @@ def test_a_reader_that_has_enough(tfserve: Tfserve) -> None:
 
 def test_an_image_that_cannot_be_had(tfserve: Tfserve) -> None:
     assert_told(tfserve("devel", "--image", "127.0.0.1:9/no/devel", *NO_PORT, "--", "ls"), 5, "could not be pulled")
-
-
-class Terminal:
-    """A terminal that ``tfserve`` runs on, as a person sees it."""
-
-    def __init__(self, tfserve: Tfserve, *arguments: str) -> None:
-        self._controller, self._terminal = pty.openpty()
-        self.resize(33, 77)
-        self.settings = self.read_settings()
-        self._unread = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tfserve", *arguments],
-            stdin=self._terminal,
-            stdout=self._terminal,
-            stderr=self._terminal,
-            env=tfserve.environment,
-        )
-
-    def resize(self, lines: int, columns: int) -> None:
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
-
-    def read_settings(self) -> list[Any]:
-        return list(termios.tcgetattr(self._terminal))
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._controller, keys)
-
-    def wait_for(self, text: str) -> None:
-        while text not in self._unread:
-            self._unread += os.read(self._controller, 4096).decode(errors="replace")
-        self._unread = self._unread.partition(text)[2]
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        os.close(self._terminal)
-        os.close(self._controller)
 
 
 @pytest.fixture

@@ -44,7 +44,23 @@ def test_an_engine_that_hangs_is_not_waited_for(tfserve: Tfserve, tmp_path: Path
         begin = time.monotonic()
         looked = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
     assert time.monotonic() - begin < 9  # the SDK would wait for ten seconds
-    assert "The Docker Engine hangs: no answer within 0.5 s." in looked.stdout
+    assert f"The Docker Engine at unix://{tmp_path}/docker.sock hangs: no answer within 0.5 s." in looked.stdout
+
+
+def test_an_engine_elsewhere_that_hangs(tfserve: Tfserve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        looked = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": where})
+    assert f"The Docker Engine at {where} hangs" in looked.stdout
+    assert "See whether that machine and its Docker Engine are up." in looked.stdout
+
+
+def test_a_registry_that_hangs_is_not_waited_for(start_engine: StartEngine, tfserve: Tfserve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mirror = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        alone = start_engine({"registry-mirrors": [mirror]})
+        looked = tfserve("doctor", "--timeout", "1.5", env={"DOCKER_HOST": alone.host})
+    assert f"{mirror} does not answer: " in looked.stdout, looked.stdout
 
 
 def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserve) -> None:

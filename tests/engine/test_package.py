@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -115,6 +116,8 @@ def test_an_image_with_several_models(tfserve: Tfserve, unique_name: Name, docke
     package(tfserve, HALF_PLUS_TWO, HALF_PLUS_TWO / "1", *names, "--image", image)
     with docker_run(docker_client, image, "--enable_batching=true") as url:  # more flags come on top
         assert ask(url, "first") == ask(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
+    another = tfserve("run", HALF_PLUS_TWO, "--image", image, *PORTS)
+    assert_told(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
 
 
 def test_the_same_model_gives_the_same_layer(
@@ -209,7 +212,11 @@ def test_pushes_and_says_what_a_registry_refuses(
     assert docker_client.images.get(image).attrs["RepoDigests"] == [f"{private_registry.host}/{label}@{digest}"]
     nowhere = f"127.0.0.1:9/{label}:1"
     assert_told(
-        tfserve(*arguments, nowhere), 5, f"{nowhere} could not be pushed to 127.0.0.1:9", f"docker push {nowhere}"
+        tfserve(*arguments, nowhere),
+        5,
+        f"{nowhere} could not be pushed to 127.0.0.1:9",
+        f"docker push {nowhere}",
+        "tfserve doctor",
     )
 
 
@@ -250,6 +257,27 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
     assert "Traceback" not in process.stderr.read()
     assert containers_labelled(docker_client, label) == []
     assert images_labelled(docker_client, label) == []
+
+
+def test_an_interrupted_push_says_what_there_is(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    label = unique_name()
+    base = _small_base(docker_client, unique_name)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a registry that never answers
+        image = f"127.0.0.1:{silent.getsockname()[1]}/{label}:1"
+        process = tfserve.start(
+            "package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--image", image, "--push"
+        )
+        silent.accept()[0].close()
+        connection, _ = silent.accept()  # the engine asks with TLS first, then without
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        connection.close()
+    assert process.stderr is not None
+    assert f"{image} is on the engine, but not in its registry." in process.stderr.read()
+    assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
+    assert containers_labelled(docker_client, label) == []
 
 
 def _small_base(client: DockerClient, unique_name: Name) -> str:

@@ -65,7 +65,7 @@ def test_a_program_for_another_cpu_is_explained(
     (tmp_path / "Dockerfile").write_text(
         'FROM scratch\nCOPY server /server\nCOPY server /bin/sh\nENTRYPOINT ["/server"]\n'
     )
-    docker_client.images.build(path=str(tmp_path), tag=f"{reference}:latest", platform="linux/arm64")
+    docker_client.images.build(path=str(tmp_path), tag=f"{reference}:latest", platform="linux/arm64", rm=True)
     name = unique_name()
     options = ("--image", reference, "--pull", "never", "--platform", "linux/arm64")
     try:

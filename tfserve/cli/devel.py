@@ -23,7 +23,7 @@ def devel(
     source: Annotated[
         Path | None, typer.Option("--source", metavar="DIR", help="Your sources, in the place of the image's.")
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="The image with CUDA, and a GPU.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu/--no-gpu", help="The image with CUDA, and a GPU.")] = False,
     grpc_port: Annotated[
         str | None, typer.Option("--grpc-port", metavar="PORT", help="Host port of gRPC: 8500, 0 for any, or none.")
     ] = None,

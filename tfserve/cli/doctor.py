@@ -9,18 +9,19 @@ import typer
 
 from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output
-from tfserve.errors import EngineUnavailableError
+from tfserve.errors import EngineUnavailableError, UsageError
 
 __all__ = ["doctor"]
 
 _SECONDS = 5.0
+_MOST_SECONDS = 3600
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
 def doctor(
     *,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long each look may take.")
+        float, typer.Option("--timeout", metavar="SECONDS", help="How long each look may take.")
     ] = _SECONDS,
     json: JsonOption = False,
 ) -> None:
@@ -29,6 +30,10 @@ def doctor(
     from tfserve.engines.local_runtime import INSTALL
 
     output = Output(json_wanted=json)
+    if not 0.1 <= timeout <= _MOST_SECONDS:  # nan is not, either
+        raise UsageError(
+            f"{timeout:g} is not a number of seconds from 0.1 to {_MOST_SECONDS}.", hint="For example: --timeout 5"
+        )
     checks, serving = examine(timeout)
     if json:
         output.result({"ok": bool(serving), "checks": [asdict(check) for check in checks]}, "")

@@ -48,7 +48,7 @@ def package(
     from tfserve.model_url import parse_source
     from tfserve.own_image import PackageSpec, parse_labels
     from tfserve.package import package as make
-    from tfserve.spec import ModelSpec
+    from tfserve.spec import ModelSpec, check_name
 
     output = Output(json_wanted=json)
     if name and len(name) != len(model_dirs):
@@ -58,6 +58,8 @@ def package(
         )
     sources = [parse_source(directory) for directory in model_dirs]
     names = name or [source_name(source) for source in sources]
+    for each in names:
+        check_name(each, kind="model", option="--name")
     spec = PackageSpec(
         models=tuple(ModelSpec(source, given) for source, given in zip(sources, names, strict=True)),
         image=serving_image(image),

@@ -28,7 +28,8 @@ def docker_checks(facts: Facts) -> tuple[Check, ...]:
         engine = facts.engine
         seen = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
         return (_docker(facts), *seen, _proxy(facts, engine), _registry(facts, engine))
-    failed = Check("docker-engine", "fail", facts.engine.message, facts.engine.hint)
+    why = f" It says: {facts.engine.details}" if facts.engine.details else ""
+    failed = Check("docker-engine", "fail", f"{facts.engine.message}{why}", facts.engine.hint)
     unknown = (Check(name, "skip", "The Docker Engine does not answer.") for name in ("disk", "platform"))
     return (_docker(facts), failed, *unknown, _proxy(facts, None), Check("registry", "skip", "Nobody would ask it."))
 

@@ -51,10 +51,17 @@ class Registry:
 
 @dataclass(frozen=True)
 class LocalRuntime:
-    """What serves without a container: the program's or TensorFlow's name and version; None with what it lacks."""
+    """What serves without a container.
+
+    Attributes:
+        found: the program or library, and its version; None when it cannot serve.
+        lacks: what is not installed that it needs.
+        broken: what is wrong with what is installed, as a sentence.
+    """
 
     found: str | None
     lacks: str = ""
+    broken: str = ""
 
 
 @dataclass(frozen=True)

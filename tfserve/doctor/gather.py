@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
 from tfserve.doctor.bounded import Bounded
-from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, StateDirectory
+from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
+from tfserve.doctor.local_look import LocalLook
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu import Look
 from tfserve.images import HUB_HOST, OFFICIAL_REPOSITORY
@@ -28,12 +29,11 @@ _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 def gather(seconds: float) -> Facts:
     """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
-    look = Look(seconds)
-    asking = Bounded(_ask_engine, seconds)
-    local, state = Bounded(_local_runtime, seconds), Bounded(_state_directory, seconds)
+    look, local = Look(seconds), LocalLook(seconds)
+    asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
     engine = _engine(asking)
-    pulls_from_here = isinstance(engine, EngineAnswer) and engine.facts.host is None
-    registry = Bounded(lambda: _ask_registry(engine, seconds), seconds) if pulls_from_here else None
+    url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
+    registry = Bounded(partial(_ask_registry, url, seconds), seconds) if url else None
     return Facts(
         system=this_system(),
         docker_command=shutil.which("docker"),
@@ -41,12 +41,12 @@ def gather(seconds: float) -> Facts:
         engine=engine,
         proxies={name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.upper()))},
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
-        local=_within(local, LocalRuntime(None, "an answer in time")),
+        local=local.runtime(),
         state=_within(state, StateDirectory("", failure="its file system does not answer")),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
-        registry=_within(registry, Registry(_HUB_URL, "no answer in time")) if registry else None,
+        registry=_within(registry, Registry(url, "no answer in time")) if registry and url else None,
     )
 
 
@@ -85,7 +85,11 @@ def _engine(asking: Bounded[EngineAnswer]) -> EngineAnswer | TfserveError:
     except TfserveError as error:
         return error
     except TimeoutError as error:
-        return EngineUnavailableError(f"The Docker Engine hangs: {error}.", hint=this_system().restart_docker)
+        from tfserve.engines.docker_client import ELSEWHERE, endpoint, is_elsewhere
+
+        where = endpoint()
+        mend = ELSEWHERE if is_elsewhere(where) else this_system().restart_docker
+        return EngineUnavailableError(f"The Docker Engine at {where} hangs: {error}.", hint=mend)
 
 
 def _within(work: Bounded[T], otherwise: T) -> T:
@@ -103,31 +107,20 @@ def _context() -> str:
     return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name()}"
 
 
-def _ask_registry(engine: EngineAnswer | TfserveError, seconds: float) -> Registry:
-    """Asks the registry that this engine asks first, whether it is there; it need not let anybody in."""
+def _registry_of(engine: EngineAnswer) -> str:
+    """The registry that an engine asks first."""
+    return next(iter(engine.mirrors), _HUB_URL)
+
+
+def _ask_registry(url: str, seconds: float) -> Registry:
+    """Asks a registry whether it is there; it need not let anybody in."""
     import requests
 
-    url = next(iter(engine.mirrors), _HUB_URL) if isinstance(engine, EngineAnswer) else _HUB_URL
     try:
         answer = requests.get(f"{url.rstrip('/')}/v2/", timeout=seconds)
     except requests.RequestException as error:
         return Registry(url, reason(error))
     return Registry(url, None if answer.status_code in (200, 401) else f"it answers {answer.status_code}")
-
-
-def _local_runtime() -> LocalRuntime:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from tfserve.engines.local_runtime import OFFICIAL, missing
-
-    if official := shutil.which(OFFICIAL):
-        return LocalRuntime(official)
-    if lacks := missing():
-        return LocalRuntime(None, ", ".join(lacks))
-    for package in ("tensorflow-cpu", "tensorflow"):
-        with suppress(PackageNotFoundError):
-            return LocalRuntime(f"TensorFlow {version(package)}")
-    return LocalRuntime("TensorFlow")
 
 
 def _state_directory() -> StateDirectory:
@@ -138,8 +131,11 @@ def _state_directory() -> StateDirectory:
     except EngineUnavailableError as error:
         return StateDirectory("", failure=error.message.rstrip("."))
     there = next(path for path in (root, *root.parents) if path.exists())
+    free = _free(there)
     failure = None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
-    return StateDirectory(str(root), _free(there) or 0, failure)
+    if failure is None and not free:
+        failure = f"no room is left at {there}"
+    return StateDirectory(str(root), free or 0, failure)
 
 
 def _free(path: Path) -> int | None:

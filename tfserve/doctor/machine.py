@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfserve.defaults import GRPC_PORT, REST_PORT
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import Facts
-from tfserve.engines.local_runtime import INSTALL
+from tfserve.engines.local_runtime import INSTALL, OTHER_PROGRAM
 
 __all__ = ["local_serves", "machine_checks"]
 
@@ -38,6 +38,8 @@ def _ports(facts: Facts) -> Check:
 def _local_engine(facts: Facts) -> Check:
     if facts.local.found is not None:
         return Check("local-engine", "ok", facts.local.found)
+    if facts.local.broken:
+        return Check("local-engine", "warn", facts.local.broken, OTHER_PROGRAM)
     return Check("local-engine", "warn", f"It is not installed; it lacks {facts.local.lacks}.", INSTALL)
 
 

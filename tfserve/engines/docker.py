@@ -18,7 +18,7 @@ from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import launch_errors
-from tfserve.errors import ImageError, NotReadyError, UsageError
+from tfserve.errors import NotReadyError, UsageError
 from tfserve.images import MODEL_ROOT
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ class DockerEngine:
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
         from tfserve.bucket_credentials import find_credentials
+        from tfserve.engines.docker_packaged import models_inside
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
 
-        packaged = () if spec.models else self._packaged(spec)
+        packaged = () if spec.image is None else models_inside(self.client, spec)
         return container_plan(
             spec,
             directories,
@@ -215,27 +216,6 @@ class DockerEngine:
             self.client.rename(aside.container_id, labels.container_name(original.name))
             if original.running:
                 self.client.start(aside.container_id)
-
-    def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
-        """The names of the models inside the image of `spec`."""
-        from tfserve.engines.docker_images import find_image
-        from tfserve.images import serving_image
-        from tfserve.own_image import packaged_models
-
-        reference = serving_image(spec.image, spec.tag)
-        image = find_image(self.client, reference, spec.platform)
-        if image is None:
-            raise ImageError(
-                f"The engine has no image {reference}, so nobody can say which models are inside.",
-                hint=f"Pull it first: tfserve pull {reference}",
-            )
-        models = packaged_models(image.labels)
-        if not models:
-            raise UsageError(
-                f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
-                hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
-            )
-        return tuple(model.name for model in models)
 
     def _start(self, container: str, server: LaunchPlan | Server) -> Server:
         with launch_errors(server, self.host):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfserve.build_log import BuildLog
+from tfserve.engines.build_parcel import Parcel
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image
-from tfserve.errors import ImageError, TfserveError, UsageError
+from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.interrupts import held
 from tfserve.printable import printable
 from tfserve.source_build import BuildStep
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["build_image"]
 
 _END_SECONDS = 20.0
+_KILL_AGAIN_SECONDS = 0.1
 _SHOWN_CHARACTERS = 200
 
 
@@ -67,7 +73,9 @@ class _Build:
         self._responses: list[Response] = []
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._error: BaseException | None = None
-        threading.Thread(target=self._read, daemon=True).start()
+        self._parcel = Parcel()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
     def events(self, seconds: float | None = None) -> Iterator[dict[str, Any]]:
         """Yields what the engine says until the build ends, or for so many `seconds` says nothing."""
@@ -79,16 +87,17 @@ class _Build:
                 raise self._error
 
     def stop(self) -> None:
-        """Ends a build that still runs, and waits for its end."""
-        if self.log.running is None:
-            for response in self._responses:
-                response.close()
-        self._kill()
-        with suppress(Exception):  # it is known by now that it does not go well
-            for event in self.events(_END_SECONDS):
-                for _ in self.log.feed(event):
-                    pass
-                self._kill()
+        """Ends a build that still runs, or is yet to begin, and waits for its end."""
+        self._parcel.stop()
+        deadline = time.monotonic() + _END_SECONDS
+        self._drain(0.0)
+        # Who hangs up does not learn any more what the step made that goes on; fetching an image makes nothing.
+        while self._thread.is_alive() and not self.log.fetching and time.monotonic() < deadline:
+            self._kill()
+            self._drain(_KILL_AGAIN_SECONDS)
+        for response in self._responses:
+            response.close()
+        self._drain(_KILL_AGAIN_SECONDS)
 
     def remove_images(self) -> None:
         """Removes what the build made, as far as it has no name and nobody uses it."""
@@ -99,19 +108,27 @@ class _Build:
                 if not self._client.inspect_image(image)["RepoTags"]:
                     self._client.remove_image(image, noprune=True)
 
+    def _drain(self, seconds: float) -> None:
+        with suppress(Exception):  # it is known by now that it does not go well
+            for event in self.events(seconds):
+                for _ in self.log.feed(event):
+                    pass
+
     def _kill(self) -> None:
-        """Ends the command that runs, and the build with it."""
+        """Ends the command that runs, and the build with it; the engine itself removes what is left of them."""
         import docker.errors
 
         if self.log.running is not None:
-            with suppress(docker.errors.APIError):  # it has just ended by itself
-                self._client.remove_container(self.log.running, force=True, v=True)
+            with suppress(docker.errors.APIError):  # it does not run yet, or not any more
+                self._client.kill(self.log.running)
 
     def _read(self) -> None:
         try:
             with _build_errors(self._step), self._remembering_responses():
+                self._parcel.pack(self._source, self._step.dockerfile)
                 events = self._client.build(
-                    path=str(self._source),
+                    fileobj=self._parcel,
+                    custom_context=True,
                     dockerfile=self._step.dockerfile,
                     buildargs=dict(self._step.arguments),
                     pull=self._step.pull,
@@ -161,12 +178,18 @@ def _build_errors(step: BuildStep) -> Iterator[None]:
             try:
                 yield
             except docker.errors.APIError as error:
+                text = explanation(error)
+                if "no space left" in text.lower():
+                    raise disk_full(f"{step.image} was not built", text) from error
                 raise UsageError(
-                    f"{step.dockerfile} cannot be built.",
-                    hint="See the line that it names.",
-                    details=explanation(error),
+                    f"{step.dockerfile} cannot be built.", hint="See the line that it names.", details=text
                 ) from error
     except (OSError, docker.errors.DockerException) as error:
+        if reason(error) == os.strerror(errno.ENOSPC):  # on this machine's disk, not the engine's
+            raise TfserveError(
+                f"There is no room here to pack the sources for the engine: {tempfile.gettempdir()} is full.",
+                hint="Name a directory with room (TMPDIR), or what is not to be packed in a .dockerignore file.",
+            ) from error
         raise UsageError(
             f"The sources cannot be read: {error}.", hint="Name what is not to be read in a .dockerignore file."
         ) from error

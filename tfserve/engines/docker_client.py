@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
+    "ELSEWHERE",
     "LOG_HINT",
     "connect",
     "docker_errors",
@@ -25,10 +26,12 @@ __all__ = [
     "explanation",
     "how_to_start",
     "is_configured",
+    "is_elsewhere",
     "remote_host",
 ]
 
 LOG_HINT = "The engine's own log says more: journalctl -u docker"
+ELSEWHERE = "See whether that machine and its Docker Engine are up. DOCKER_HOST names it, or: docker context ls"
 _PING_SECONDS = 10.0
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -123,6 +126,11 @@ def remote_host(client: APIClient) -> str | None:
     return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
 
 
+def is_elsewhere(where: str) -> bool:
+    """Whether the address of an engine leads over a network, so that nothing is known of its machine."""
+    return "://" in where and not where.startswith(("unix://", "npipe://"))
+
+
 def endpoint() -> str:
     """The address of the engine that the ``docker`` command would use.
 
@@ -157,6 +165,6 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         f"No Docker Engine answers at {where}.",
-        hint=how_to_start(),
+        hint=f"{ELSEWHERE}\nOr serve without it: {how_to_serve()}" if is_elsewhere(where) else how_to_start(),
         details=why,
     )

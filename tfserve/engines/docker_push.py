@@ -66,4 +66,5 @@ def _push_error(reference: ImageReference, text: str) -> ImageError:
         f"{reference} could not be pushed to {reference.registry}. The image is on the engine.",
         hint=f"Check the name, and the engine's network and proxy; then push it: {again}",
         details=text,
+        doctor=True,
     )

@@ -43,7 +43,7 @@ _REFUSALS: tuple[tuple[str, str, Callable[[System], str]], ...] = (
     (
         r"version mismatch",
         "The NVIDIA driver was updated and not yet loaded (driver/library version mismatch).",
-        lambda system: "sudo reboot",
+        lambda system: system.restart_machine,
     ),
     (
         r"driver not loaded|load library failed: libnvidia-ml|driver error|no adapters were found|nvml error",
@@ -75,7 +75,7 @@ def gpu_refusal(text: str, host: str | None) -> GpuError | None:
             where = "" if host is None else f"On {host}, if it has Debian or Ubuntu:\n"
             return GpuError(
                 cause.format(**match.groupdict()),
-                hint=f"{where}{commands}\nOr serve on the CPU with --no-gpu.",
+                hint=f"{where}{commands}\nOr do without a GPU: --no-gpu",
                 details=text,
             )
     return None

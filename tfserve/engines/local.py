@@ -18,7 +18,7 @@ from tfserve import labels
 from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, name_taken
 from tfserve.engines.local_process import Process, Start, start_process
-from tfserve.engines.local_runtime import find_binary
+from tfserve.engines.local_runtime import find_binary, not_started
 from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
 from tfserve.ports import reachable
@@ -219,10 +219,7 @@ class LocalEngine:
                 environment = {**os.environ, **record.plan.environment, **(secrets or {})}
                 process = start_process(Start(record.plan.command, directory.path, environment, log, lock))
             except OSError as error:
-                raise NotReadyError(
-                    f"{record.plan.command[0]!r} could not be started: {error.strerror}.",
-                    hint="What of this machine is ready, and what is not: tfserve doctor",
-                ) from error
+                raise not_started(record.plan.command[0], error) from error
             directory.note_pid(lock, process.pid)
         self._children[process.pid] = process
         try:

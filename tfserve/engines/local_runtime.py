@@ -7,16 +7,31 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from tfserve.errors import EngineUnavailableError
+from tfserve.errors import EngineUnavailableError, NotReadyError
 
 if TYPE_CHECKING:
     from tfserve.plan import Binary
 
-__all__ = ["INSTALL", "OFFICIAL", "OWN_COMMAND", "find_binary", "how_to_serve", "is_installed", "missing"]
+__all__ = [
+    "INSTALL",
+    "OFFICIAL",
+    "OTHER_PROGRAM",
+    "OWN_COMMAND",
+    "find_binary",
+    "how_to_serve",
+    "is_installed",
+    "missing",
+    "not_started",
+]
 
 OFFICIAL = "tensorflow_model_server"
 OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
 INSTALL = "pip install 'tfserve[local]'"
+OTHER_PROGRAM = (
+    "Install a tensorflow_model_server for this CPU; without AVX that is tensorflow-model-server-universal: "
+    "https://www.tensorflow.org/tfx/serving/setup\n"
+    "Or take the one that does not run off PATH: tfserve's own server takes its place."
+)
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
@@ -53,3 +68,15 @@ def find_binary() -> Binary:
 def missing() -> list[str]:
     """What tfserve's own server needs and is not installed."""
     return [name for name in _NEEDED if find_spec(name) is None]
+
+
+def not_started(program: str, error: OSError) -> NotReadyError:
+    """The error for a program that the system does not start."""
+    from tfserve.diagnosis import recognise
+
+    diagnosis = recognise([str(error.strerror)], None, local=True)
+    return NotReadyError(
+        f"{program!r} could not be started: {error.strerror}." + (f" {diagnosis.cause}" if diagnosis else ""),
+        hint=diagnosis.hint if diagnosis else None,
+        doctor=True,
+    )

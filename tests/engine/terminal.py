@@ -1,0 +1,53 @@
+"""A terminal, for what a person does by hand: a shell in a development container."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+from typing import Any
+
+from .conftest import Tfserve
+
+
+class Terminal:
+    """A terminal that ``tfserve`` runs on, as a person sees it."""
+
+    def __init__(self, tfserve: Tfserve, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        self._controller, self._terminal = pty.openpty()
+        self.resize(33, 77)
+        self.settings = self.read_settings()
+        self._unread = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tfserve", *arguments],
+            stdin=self._terminal,
+            stdout=self._terminal,
+            stderr=self._terminal,
+            env={**tfserve.environment, **(env or {})},
+            cwd=tfserve.directory,
+        )
+
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("4H", lines, columns, 0, 0))
+
+    def read_settings(self) -> list[Any]:
+        return list(termios.tcgetattr(self._terminal))
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._controller, keys)
+
+    def wait_for(self, text: str) -> None:
+        while text not in self._unread:
+            self._unread += os.read(self._controller, 4096).decode(errors="replace")
+        self._unread = self._unread.partition(text)[2]
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        os.close(self._terminal)
+        os.close(self._controller)
