@@ -78,6 +78,22 @@ def test_what_bash_gets(served: Served, line: str, names: list[str] | None) -> N
         assert said == names
 
 
+def test_the_server_on_the_line_is_asked(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
+    options = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
+    assert tfserve("run", half_plus_two, "--name", "one", *options).returncode == 0
+    assert tfserve("run", half_plus_n, f"{half_plus_two}=other", "--name", "two", *options).returncode == 0
+    for line, names in (
+        ("tfserve regress one --signature ", SIGNATURES),
+        ("tfserve regress one x=1.0 -s regress_x_", SIGNATURES[1:]),
+        ("tfserve regress one --signature=regress_x_", SIGNATURES[1:]),
+        ("tfserve regress two/other -s regress_x2", SIGNATURES[:1]),
+        ("tfserve regress --signature ", []),
+        ("tfserve predict two/", ["two/half_plus_n", "two/other"]),
+        ("tfserve predict o", ["one", "other"]),
+    ):
+        assert ask(tfserve, "bash", line).split() == names, line
+
+
 def test_servers_of_a_file(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "servers.yaml"
     file.write_text("servers: {one: {models: [{path: m, name: a}]}, two: {models: [{path: m, name: b}]}}")

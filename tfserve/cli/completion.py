@@ -149,6 +149,8 @@ def _target_names(ctx: typer.Context) -> Iterator[str]:
     for server in _servers(ctx):
         if server.running:
             yield from (server.name, *server.models)
+            if len(server.models) > 1:
+                yield from (f"{server.name}/{model}" for model in server.models)
 
 
 def _signature_names(ctx: typer.Context) -> Iterator[str]:

@@ -20,6 +20,8 @@ class OneCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses `args` into `ctx`, and returns what is left."""
+        if ctx.resilient_parsing and args and args[-1] in option_names(ctx):
+            args = args[:-1]  # its value is what a shell asks for; for the lack of it nothing else would be parsed
         with _option_suggested(ctx):
             return super().parse_args(ctx, args)
 
