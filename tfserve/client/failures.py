@@ -173,7 +173,7 @@ def refused(status: int, reason: str) -> RefusedError:
         f"The server {_verb(status)} the request: {printable_lines(reason.strip(), limit=_MAX_REASON)}",
         status=status,
         reason=reason,
-        hint=_refusal_hint(status),
+        hint=_refusal_hint(status, reason),
     )
 
 
@@ -220,7 +220,9 @@ def _verb(status: int) -> str:
     return "refused" if status < 500 else "failed"
 
 
-def _refusal_hint(status: int) -> str:
+def _refusal_hint(status: int, reason: str) -> str:
+    if "version label" in reason:
+        return "tfserve models shows the labels that there are."
     if status == 404:
         return "Is the name right, and is that version loaded? tfserve status shows what the server serves."
     if status >= 500:
