@@ -52,6 +52,7 @@ SIGTERM, SIGINT         ends at once, with 143 or 130         takes nothing new,
 integers out of range   wrap around silently (int8, uint8,    400
                         int16)
 half, bfloat16, uint16  501 as inputs, 400 as outputs         taken and given as numbers
+qint*, float8*, int4    by gRPC, like all types               INVALID_ARGUMENT as inputs, UNIMPLEMENTED as outputs
 float32 outputs         6 digits, or 9 if those do not read   as few digits as read back exactly
                         back exactly
 column format, base64   one value on each line                on one line; the same JSON
