@@ -20,6 +20,7 @@ batching                of sessions; a request of no rows     the same; no rows 
 ``model.tflite``        outputs of one operation hide each    all of them, by the tensors' full names; without LiteRT
                         other; signatures in its metadata     installed, the SavedModel; metadata is not read
 saved_model_config.pb   overrides how the graph is optimised  not read
+Text, Decision Forests  their operations are built in         models that use them are not loaded
 profiler                served over gRPC by default           not there; its methods are UNIMPLEMENTED
 other flags             each does its work                    accepted; one that changes nothing here says so in the log
 base path as a URI      reads it where TensorFlow has that    the start or reload is refused, as there is none but
