@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-__all__ = ["kept", "made_by", "tensorflow_version"]
+__all__ = ["environment", "kept", "made_by", "tensorflow_version"]
 
 
 def made_by(script: Path) -> Path:
@@ -25,6 +26,26 @@ def made_by(script: Path) -> Path:
         assert made.returncode == 0, made.stderr
 
     return kept(f"{script.read_text()} {tensorflow_version()}", make)
+
+
+def environment(*installs: tuple[str, ...]) -> Path:
+    """Returns the directory of an environment with packages of its own, which sees those of this one behind them.
+
+    So TensorFlow is there without being installed again, and nothing of ours may come to need what is in it.
+
+    Args:
+        installs: what each ``pip install`` that fills it is given.
+    """
+    behind = sysconfig.get_paths()["purelib"]
+
+    def make(directory: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+        for arguments in installs:
+            subprocess.run([directory / "bin" / "pip", "install", "-q", *arguments], check=True, stdout=sys.stderr)
+        packages = next(directory.glob("lib/python*/site-packages"))
+        (packages / "behind.pth").write_text(behind)
+
+    return kept(f"{installs} {sys.version} {behind}", make)
 
 
 def tensorflow_version() -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.kept import kept, made_by
+from tests.kept import environment, made_by
 
 _BENTOML = "bentoml>=1.4,<1.5"
 
@@ -26,16 +23,8 @@ def conv_models() -> Path:
 
 
 def bentoml() -> Path:
-    """Returns the directory of an environment with BentoML, which sees the packages of this one behind its own."""
-
-    def make(directory: Path) -> None:
-        print("making an environment with BentoML, which takes a minute", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", directory], check=True)
-        subprocess.run([directory / "bin" / "pip", "install", "-q", _BENTOML], check=True, stdout=sys.stderr)
-        packages = next(directory.glob("lib/python*/site-packages"))
-        (packages / "tensorflow.pth").write_text(sysconfig.get_paths()["purelib"])
-
-    return kept(f"bentoml {_BENTOML} {sys.version} {sysconfig.get_paths()['purelib']}", make)
+    """Returns the directory of an environment with BentoML; making it, once, takes a minute."""
+    return environment((_BENTOML,))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
+from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME, ServerFlag
 
 OWN_FLAGS = (
     ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104
@@ -177,5 +177,6 @@ def _options(values: dict[str, Value]) -> Options:
     chosen: dict[str, object] = {name: values[name] for name in names}
     batching_parameters_file = str(values["batching_parameters_file"])
     chosen["batching_parameters_file"] = Path(batching_parameters_file) if batching_parameters_file else None
-    chosen["saved_model_tags"] = tuple(filter(None, str(values["saved_model_tags"]).split(",")))
+    tags = values["saved_model_tags"] or SERVER_FLAGS_BY_NAME["saved_model_tags"].default  # so the loader has it
+    chosen["saved_model_tags"] = tuple(filter(None, str(tags).split(",")))
     return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

@@ -1,6 +1,6 @@
 """Calls a model server with ``tensorflow-serving-api``, the official client package, and prints what it answers.
 
-A program of its own, run with the package on its path: ``serving_api_client.py HOST:PORT BASE_PATH``. The server has
+A program for an environment that has the package: ``serving_api_client.py HOST:PORT BASE_PATH``. The server has
 the model half_plus_two. Prints a JSON object: method -> what a good response says, or the name of a status.
 """
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from google.protobuf import any_pb2
 
@@ -85,6 +86,23 @@ def test_a_configuration_is_logged_before_it_is_taken_over(zoo_client: Client, z
     zoo_process.wait_for_log(
         "    Config entry\n    \tindex : 0\n    \tpath : relative\n    \tname : a\n    \tplatform : tensorflow\n"
     )
+
+
+def test_a_reload_tells_how_metrics_grew(half_plus_two: Path, tmp_path: Path) -> None:
+    loads, latency = "/tensorflow/cc/saved_model/load_attempt_count", "/tensorflow/serving/request_latency"
+    request = apis_pb2.ReloadConfigRequest(metric_names=[loads, latency, "/no/such", loads])
+    models = request.config.model_config_list.config
+    models.add(name="m", base_path=str(half_plus_two), model_platform="tensorflow")
+    nothing = tmp_path / "models.config"
+    nothing.write_text("model_config_list {}")
+    with GrpcProcess(tmp_path / "log", None, config_file=nothing) as process:
+        process.wait_until_ready()
+        client = process.client()
+        for more in (1, 0):
+            response = client.call(RELOAD, request, apis_pb2.ReloadConfigResponse)
+            assert response.status.error_code == 0
+            told = [(metric.name, metric.int64_value_increase) for metric in response.metric]
+            assert told == [(loads, more), (latency, 0), ("/no/such", 0)]
 
 
 def test_unknown_methods_and_services(zoo_client: Client) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.model_server.grpc.tfrecords import write_records
 from tests.model_server.server_process import ServerProcess
 from tfserve.model_server.grpc.warmup import REQUESTS_FILE, warm_up
+from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY, MODEL_WARMUP_RECORDS_READ
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -86,6 +87,21 @@ def test_a_file_in_another_format(zoo: Servable, directory: Path) -> None:
     with pytest.raises(StatusError, match="verify your warmup data is in TFRecord format") as caught:
         warm_up(zoo, directory)
     assert caught.value.code is Code.DATA_LOSS
+
+
+def test_what_was_read_is_counted(zoo: Servable, directory: Path) -> None:
+    path = directory / REQUESTS_FILE
+    write(directory, *[predict_log("two", x=numbers(1, 2))] * 3)
+    warm_up(zoo, directory)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StatusError) as caught:
+        warm_up(zoo, directory)
+    damage = str(caught.value).partition(". Please")[0]
+    assert damage.startswith("DATA_LOSS: truncated record at ")
+    read = {labels: number for labels, number in MODEL_WARMUP_RECORDS_READ.cells() if labels[0] == str(directory)}
+    assert read == {(str(directory), "OK"): 3, (str(directory), damage): 2}
+    timed = {labels: sum(found.counts) for labels, found in MODEL_WARMUP_LATENCY.cells() if labels in read}
+    assert timed == dict.fromkeys(read, 1)
 
 
 def test_on_a_server(half_plus_two: Path, tmp_path: Path) -> None:

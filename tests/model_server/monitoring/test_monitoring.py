@@ -56,6 +56,7 @@ def test_requests_are_counted_and_timed(monitored: ServerProcess) -> None:
     assert monitored.predict({"instances": "no"}).status_code == 400
     assert monitored.predict({"signature_name": "two", "inputs": [1, 2, 3]}).status_code == 400
     assert monitored.get().status_code == monitored.get("/metadata").status_code == 200
+    assert monitored.session.options(monitored.url, headers={"Origin": "https://example.com"}).status_code == 200
     assert monitored.get("/versions/9").status_code == 404
     after = samples(monitored)
 
@@ -67,9 +68,11 @@ def test_requests_are_counted_and_timed(monitored: ServerProcess) -> None:
     assert more("request_count", model_name="m", status="NOT_FOUND") == 1
     predict = {"model_name": "m", "API": "predict", "entrypoint": "REST"}
     other = {"model_name": "m", "API": "", "entrypoint": "REST"}
+    preflight = {"model_name": "", "API": "", "entrypoint": "REST"}
     run = {"model_name": "m", "API": "Predict", "runtime": "TF1"}
     assert more("request_latency_count", **predict) == 6
     assert more("request_latency_count", **other) == 2
+    assert more("request_latency_count", **preflight) == more("request_count", model_name="", status="OK") == 1
     assert more("runtime_latency_count", **run) == 6
     assert 50_000 < more("runtime_latency_sum", **run) < more("request_latency_sum", **predict)
     assert more("request_latency_bucket", **predict, le="+Inf") == 6
@@ -103,7 +106,10 @@ def test_the_path_is_taken_as_configured(half_plus_two: Path, tmp_path: Path) ->
     config = 'prometheus_config { enable: true path: "/v1/models/m" }'
     with start(tmp_path, half_plus_two, config) as process:
         process.wait_until_ready()
-        assert fetch(process, "/v1/models/m?x=1").text.startswith("# TYPE :tensorflow:")
+        assert fetch(process, "/v1/models/m").text.startswith("# TYPE :tensorflow:")
+        refused = fetch(process, "/v1/models/m?x=1")
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "text/plain")
+        assert refused.text == "Unexpected path: /v1/models/m?x=1. Should be /v1/models/m"
         assert fetch(process).status_code == 404
         assert process.predict({"instances": [1]}).json() == {"predictions": [2.5]}
         assert process.get("/metadata").json()["model_spec"]["name"] == "m"

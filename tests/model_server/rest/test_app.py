@@ -40,7 +40,7 @@ def test_predict_as_in_the_guide(server: ServerProcess) -> None:
         (":predict", {"inputs": [1.0, 2.0]}, "outputs", [2.5, 3.0]),
         (":predict", {"inputs": {"x": 4}}, "outputs", 4.0),
         ("/versions/1:predict", {"instances": [1]}, "predictions", [2.5]),
-        ("/VERSIONS/1:Predict", {"instances": [1]}, "predictions", [2.5]),
+        ("/VERSIONS/1:predict", {"instances": [1]}, "predictions", [2.5]),
         (":predict", {"signature_name": "regress_x2_to_y3", "instances": [4]}, "predictions", [5.0]),
     ],
 )
@@ -105,6 +105,7 @@ def test_metadata_holds_every_signature(server: ServerProcess, half_plus_two: Pa
     assert {name: ParseDict(value, SignatureDef()) for name, value in shown.items()} == dict(meta_graph.signature_def)
     assert shown["serving_default"]["inputs"]["x"]["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
     assert server.get("/versions/1/metadata").text == answer.text
+    assert "model_version_status" in server.get("/METADATA").json()
 
 
 NAME = "/v1/models/half_plus_two"
@@ -119,6 +120,7 @@ NAME = "/v1/models/half_plus_two"
         ("POST", f"{NAME}/labels/stable:predict", 400, "Unrecognized servable version label: stable"),
         ("POST", f"{NAME}/versions/{2**63}:predict", 400, f"Failed to convert version: {2**63} to numeric."),
         ("POST", f"{NAME}:explain", 400, f"Malformed request: POST {NAME}:explain"),
+        ("POST", f"{NAME}:Predict", 400, f"Malformed request: POST {NAME}:Predict"),
         ("POST", NAME, 400, f"Malformed request: POST {NAME}"),
         ("POST", f"{NAME}/versions/one:predict", 400, f"Malformed request: POST {NAME}/versions/one:predict"),
         ("GET", f"{NAME}:predict", 400, f"Malformed request: GET {NAME}:predict"),

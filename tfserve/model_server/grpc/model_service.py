@@ -6,11 +6,15 @@ Serving.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from google.protobuf.message import Message
 
 from tfserve.model_server import log
 from tfserve.model_server.grpc.messages import asked_model, model_spec, read_message
 from tfserve.model_server.models.manager import Manager
+from tfserve.model_server.monitoring.metric import Counter
+from tfserve.model_server.monitoring.metrics import METRICS
 from tfserve.model_server.status import StatusError, invalid_argument
 from tfserve.protos import apis_pb2
 
@@ -66,6 +70,8 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
         StatusError: INVALID_ARGUMENT, it has no list of models; or why the manager does not take it over.
     """
     request = read_message(apis_pb2.ReloadConfigRequest, body)
+    names = tuple(dict.fromkeys(request.metric_names))
+    before = _metric_values(names)
     try:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
@@ -84,9 +90,15 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
     response = apis_pb2.ReloadConfigResponse()
     response.status.error_code = 0
     response.status.SetInParent()
-    for name in dict.fromkeys(request.metric_names):
-        response.metric.add(name=name, int64_value_increase=0)
+    for name, old, new in zip(names, before, _metric_values(names), strict=True):
+        response.metric.add(name=name, int64_value_increase=new - old)
     return _serialized(response)
+
+
+def _metric_values(names: Iterable[str]) -> list[int]:
+    """Returns a number for each metric: of a counter with labels the first, of what is no counter 0."""
+    counters = {metric.name: metric for metric in METRICS if isinstance(metric, Counter)}
+    return [counters[name].first_value() if name in counters else 0 for name in names]
 
 
 def _serialized(message: Message) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tfserve.model_server.grpc.messages import answered_by, asked_model, model_spec, read_message
+from tfserve.model_server.inference.prediction import check_predicts
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
 from tfserve.model_server.status import Code, StatusError, invalid_argument
@@ -54,6 +55,8 @@ class GrpcPredict(InferenceRequest):
         signature = servable.signatures.get(self._signature)
         if signature is None:
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{self._signature}" not found.')
+        if servable.checks_methods:
+            check_predicts(signature)
         arrays = _inputs(request, signature)
         outputs = _filtered(request.output_filter, signature) if request.output_filter else None
         return (Call(self._signature, arrays, outputs),)

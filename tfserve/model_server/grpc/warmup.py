@@ -18,7 +18,7 @@ from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.grpc.tfrecord import read_records
 from tfserve.model_server.inference.request import InferenceRequest
-from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY
+from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY, MODEL_WARMUP_RECORDS_READ
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictionLog
@@ -54,26 +54,34 @@ def warm_up(servable: Servable, directory: Path, iterations: int = 1) -> None:
     log.info(f"Starting to read warmup data for model at {path}")
     start = time.monotonic()
     try:
-        count = _replay(servable, path, iterations)
+        count, damage = _replay(servable, path, iterations)
     except OSError as failure:
         raise StatusError(Code.UNKNOWN, f"{path} cannot be read: {failure.strerror}") from None
-    except StatusError as failure:
-        if failure.code is Code.DATA_LOSS:
-            hint = "Please verify your warmup data is in TFRecord format."
-            raise StatusError(failure.code, f"{failure.message}. {hint}") from None
-        raise
     micros = (time.monotonic() - start) * 1e6
-    MODEL_WARMUP_LATENCY.observe(str(directory), Code.OK.name, value=int(micros))
+    labels = (str(directory), str(damage) if damage else Code.OK.name)
+    MODEL_WARMUP_LATENCY.observe(*labels, value=int(micros))
+    MODEL_WARMUP_RECORDS_READ.add(*labels, amount=count)
+    if damage:
+        hint = "Please verify your warmup data is in TFRecord format."
+        raise StatusError(damage.code, f"{damage.message}. {hint}")
     log.info(
         f"Finished reading warmup data for model at {path}. Number of warmup records read: {count}. "
         f"Elapsed time (microseconds): {micros:.0f}."
     )
 
 
-def _replay(servable: Servable, path: Path, iterations: int) -> int:
-    """Runs the requests; returns how many there are."""
+def _replay(servable: Servable, path: Path, iterations: int) -> tuple[int, StatusError | None]:
+    """Runs the requests; returns how many there are, and what is wrong with the file after the last of them."""
+    records = read_records(path)
     count = 0
-    for count, record in enumerate(read_records(path), start=1):
+    while True:
+        try:
+            record = next(records, None)
+        except StatusError as damage:
+            return count, damage
+        if record is None:
+            return count, None
+        count += 1
         if count > _MAX_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at {path}")
         request = _logged_request(record, path)
@@ -81,7 +89,6 @@ def _replay(servable: Servable, path: Path, iterations: int) -> int:
             for _ in range(iterations):
                 calls = request.prepare(servable)
                 request.finish(servable, [servable.run(*call) for call in calls])
-    return count
 
 
 def _logged_request(record: bytes, path: Path) -> InferenceRequest | None:

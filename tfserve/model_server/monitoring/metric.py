@@ -57,6 +57,10 @@ class Counter(_Metric):
             key = self._key(labels, self._values)
             self._values[key] = self._values.get(key, 0) + amount
 
+    def first_value(self) -> int:
+        """Returns the number of the combination of label values that is first when they are sorted; 0 for none."""
+        return next((number for _, number in self.cells()), 0)
+
     def cells(self) -> list[tuple[Labels, int]]:
         """Returns the number for each combination of label values seen so far, sorted."""
         with self._lock:

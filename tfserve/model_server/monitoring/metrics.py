@@ -37,7 +37,10 @@ LOAD_LATENCY = Counter("/tensorflow/cc/saved_model/load_latency", "model_path")
 """Time spent in loads, good and bad ones."""
 
 MODEL_WARMUP_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/model_warmup_latency", "model_path", "status")
-"""Time of a model's warm-up; the status is the name of a canonical code."""
+"""Time of a model's warm-up; the status is OK, or what is wrong with the file of requests."""
+
+MODEL_WARMUP_RECORDS_READ = Counter("/tensorflow/serving/model_warmup_records_read", "model_path", "status")
+"""Requests that warmed a model up; the status is that of `MODEL_WARMUP_LATENCY`."""
 
 REQUEST_COUNT = Counter("/tensorflow/serving/request_count", "model_name", "status")
 """Requests; the status is the name of a canonical code, and the name empty where a request names no model."""
@@ -63,6 +66,7 @@ METRICS: tuple[Counter | Histogram, ...] = (
     BATCHING_QUEUING_LATENCY,
     BATCHING_WRAPPED_RUN_COUNT,
     MODEL_WARMUP_LATENCY,
+    MODEL_WARMUP_RECORDS_READ,
     REQUEST_COUNT,
     REQUEST_EXAMPLE_COUNTS,
     REQUEST_EXAMPLE_COUNT_TOTAL,

@@ -33,7 +33,9 @@ _PREDICTION_PATH = re.compile(
 _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
-_INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
+INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
+"""What each action that runs a model reads its body as."""
+
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _CACHED_PATH_BYTES = 256
 _JSON = (b"content-type", b"application/json")
@@ -89,11 +91,7 @@ class RestApp:
         try:
             route = route_of_scope(scope)
             body = await self._read_body(scope["headers"], receive)
-            if route.action == "preflight":
-                _check_origin(scope["headers"])
-                content = b""
-            else:
-                content = await self._respond(route, body)
+            content = await self._respond(route, scope["headers"], body)
         except NoSuchPageError:
             await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except _TooLargeError:
@@ -112,10 +110,13 @@ class RestApp:
         else:
             await answer(send, 200, content, *headers)
 
-    async def _respond(self, route: Route, body: bytes) -> bytes:
+    async def _respond(self, route: Route, headers: Headers, body: bytes) -> bytes:
         """Returns the body of a good response, or raises StatusError."""
-        if request := _INFERENCE.get(route.action):
+        if request := INFERENCE.get(route.action):
             return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
+        if route.action == "preflight":
+            _check_origin(headers)
+            return b""
         if route.action == "status":
             return status_json(self._manager.statuses(route.model.name, route.model.version))
         with self._manager.use(route.model) as servable:
@@ -185,7 +186,7 @@ def route_of(method: str, raw_path: bytes) -> Route:
     pattern = {"POST": _PREDICTION_PATH, "GET": _MODEL_PATH}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
-        raise invalid_argument(f"Malformed request: {method} {path}")
+        raise _malformed(method, path)
     name, version_text, label, action = match.groups()
     version = int(version_text) if version_text else None
     if version is not None and version > MAX_VERSION:
@@ -193,7 +194,16 @@ def route_of(method: str, raw_path: bytes) -> Route:
     if not name:
         raise invalid_argument("Missing model name in request.")
     model = ModelSpec(_decode(name), version, _decode(label) if label else None)
-    return Route(model, action.lower() if action else "status")
+    # A path may be in capitals, but what it asks for is compared as it is written.
+    if method == "GET":
+        return Route(model, "metadata" if action == "metadata" else "status")
+    if action not in INFERENCE:
+        raise _malformed(method, path)
+    return Route(model, action)
+
+
+def _malformed(method: str, path: str) -> StatusError:
+    return invalid_argument(f"Malformed request: {method} {path}")
 
 
 def _decode(text: str) -> str:

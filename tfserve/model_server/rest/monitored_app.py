@@ -7,8 +7,8 @@ from typing import Any
 
 from tfserve.model_server.monitoring.metrics import METRICS, REQUEST_COUNT, REQUEST_LATENCY
 from tfserve.model_server.monitoring.prometheus import page
-from tfserve.model_server.rest.app import NoSuchPageError, RestApp, Route, answer, route_of_scope
-from tfserve.model_server.rest.exchange import Receive, Scope, Send
+from tfserve.model_server.rest.app import INFERENCE, NoSuchPageError, RestApp, Route, answer, route_of_scope
+from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
 from tfserve.model_server.status import Code, StatusError
 
 _PLAIN_TEXT = (b"content-type", b"text/plain")
@@ -33,7 +33,7 @@ class MonitoredRestApp(RestApp):
         """Answers one request."""
         if scope["type"] == "http":
             if scope["raw_path"] == self._metrics_path:
-                await answer(send, 200, page(METRICS), _PLAIN_TEXT)
+                await self._show(scope, send)
                 return
             try:
                 route_of_scope(scope)
@@ -43,12 +43,20 @@ class MonitoredRestApp(RestApp):
                 REQUEST_COUNT.add("", failure.code.name)
         await super().__call__(scope, receive, send)
 
-    async def _respond(self, route: Route, body: bytes) -> bytes:
-        if route.action not in ("status", "metadata"):
-            return await super()._respond(route, body)
+    async def _show(self, scope: Scope, send: Send) -> None:
+        """Sends the page of metrics, which takes no query."""
+        if query := scope["query_string"]:
+            path = self._metrics_path
+            await answer(send, 400, b"Unexpected path: %b?%b. Should be %b" % (path, query, path), _PLAIN_TEXT)
+        else:
+            await answer(send, 200, page(METRICS), _PLAIN_TEXT)
+
+    async def _respond(self, route: Route, headers: Headers, body: bytes) -> bytes:
+        if route.action in INFERENCE:
+            return await super()._respond(route, headers, body)
         start = time.perf_counter()
         try:
-            content = await super()._respond(route, body)
+            content = await super()._respond(route, headers, body)
         except StatusError as failure:
             REQUEST_COUNT.add(route.model.name, failure.code.name)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfserve.model_server.inference.prediction import check_predicts
 from tfserve.model_server.inference.request import Call, Outputs
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.rest.json_input import Document, PredictInput, parse_document, parse_predict
@@ -29,6 +30,8 @@ class RestPredict(RestRequest):
         if self._document is None:
             self._document = parse_document(self._body)
         self._input = parse_predict(self._document, servable.inputs)
+        if servable.checks_methods:
+            check_predicts(servable.signature(self._input.signature))
         return (Call(self._input.signature, self._input.arrays),)
 
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:

@@ -60,7 +60,7 @@ class Servable(ABC):
         name: the model's name.
         version: its version, a number.
         signatures: by name.
-        checks_methods: whether signatures only classify or regress if that is what they say their method is.
+        checks_methods: whether signatures only answer the APIs that the method they name stands for.
         batches: whether requests run together, and so have to be handed in with `submit`.
     """
 
