@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, about
 from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
@@ -82,10 +82,11 @@ def check_flag_files(flags: Sequence[str]) -> None:
     """
     for name, path in flag_files(flags):
         message = str(SERVER_FLAGS_BY_NAME[name].file)
-        text = read_config_file(path, f"--{name}")
-        if message in _MESSAGES:
-            module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
-            parse_config_file(path, text, getattr(module, message)())
+        with about("server_flags", name):
+            text = read_config_file(path, f"--{name}")
+            if message in _MESSAGES:
+                module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
+                parse_config_file(path, text, getattr(module, message)())
 
 
 def read_config_file(path: Path, option: str) -> bytes:

@@ -15,7 +15,8 @@ from pathlib import Path
 from tfserve import defaults
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
-from tfserve.model_url import Url
+from tfserve.images import serving_image
+from tfserve.model_url import Url, check_digest
 from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy
 
@@ -86,10 +87,16 @@ class ModelSpec:
     sha256: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks the name."""
+        """Checks the name and the digest."""
         check_name(self.name, kind="model", option="--model-name")
-        if self.sha256 is not None and self.in_bucket:
-            raise UsageError("What is in a bucket is no archive, and has no digest.", hint="Leave --sha256 out.")
+        if self.sha256 is not None:
+            check_digest(self.sha256)
+            if self.in_bucket:
+                raise UsageError(
+                    "What is in a bucket is no archive, and has no digest.",
+                    hint="Leave --sha256 out.",
+                    about=("sha256",),
+                )
 
     @property
     def in_bucket(self) -> bool:
@@ -152,11 +159,14 @@ class ServeSpec:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
         names = [model.name for model in self.models]
-        for name in names:
-            if names.count(name) > 1:
+        for index, name in enumerate(names):
+            if name in names[:index]:
                 raise UsageError(
-                    f"There are two models {name!r}.", hint=f"Name one of them otherwise: PATH={name}_2, for example."
+                    f"There are two models {name!r}.",
+                    hint=f"Give one of them another name, for example {name}_2.",
+                    about=("models", index, "name"),
                 )
+        serving_image(self.image, self.tag)  # which refuses what names no image
         check_platform(self.platform)
         if not self.models and self.image is None:
             raise UsageError(
@@ -167,46 +177,68 @@ class ServeSpec:
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",
                 hint="Docker knows: no, always, unless-stopped, on-failure, on-failure:TIMES.",
+                about=("restart",),
             )
         if self.remove and self.restart not in (None, "no"):
             raise UsageError(
                 f"--rm and --restart {self.restart} contradict each other: what is removed cannot be restarted.",
                 hint="Leave one of them out.",
+                about=("remove",),
             )
         if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
-            raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
+            raise UsageError(
+                f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.", about=("cpus",)
+            )
         for flag in self.server_flags:
             flag_name = flag[2:].partition("=")[0]
             attribute = _SAID_BY.get(flag_name)
             if attribute and getattr(self, attribute) is not None:
                 option = f"--{attribute.replace('_', '-')}"
-                raise UsageError(f"{option} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
+                raise UsageError(
+                    f"{option} sets the server flag --{flag_name}.",
+                    hint="Leave one of the two out.",
+                    about=("server_flags", flag_name),
+                )
         requested = (self.rest_port.number, self.grpc_port.number)
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
-                f"REST and gRPC cannot share port {requested[0]}.", hint="Give --rest-port and --grpc-port two numbers."
+                f"REST and gRPC cannot share port {requested[0]}.",
+                hint="Give --rest-port and --grpc-port two numbers.",
+                about=("grpc_port" if self.grpc_port.explicit else "rest_port",),
             )
         if requested == (None, None):
             raise UsageError(
                 "With neither REST nor gRPC published nobody could ask the server.",
                 hint="Leave one of --rest-port none and --grpc-port none out.",
+                about=("grpc_port",),
             )
         self._check_gpu()
 
     def _check_gpu(self) -> None:
         options = self._gpu_options()
         if self.gpu is False and options:
-            raise UsageError(f"--no-gpu and {options[0]} contradict each other.", hint="Leave one of them out.")
+            raise UsageError(
+                f"--no-gpu and {options[0]} contradict each other.",
+                hint="Leave one of them out.",
+                about=(self.gpu_attribute,),
+            )
         fraction = self.gpu_memory_fraction
         if fraction is not None and not 0 < fraction <= 1:
             raise UsageError(
-                f"{fraction:g} is not a share of a GPU's memory.", hint="Give more than 0 and at most 1, such as 0.3."
+                f"{fraction:g} is not a share of a GPU's memory.",
+                hint="Give more than 0 and at most 1, such as 0.3.",
+                about=("gpu_memory_fraction",),
             )
 
     @property
     def wants_gpu(self) -> bool | None:
         """`gpu`, where an option that only makes sense with a GPU requires one."""
         return True if self._gpu_options() else self.gpu
+
+    @property
+    def gpu_attribute(self) -> str:
+        """The attribute by which it asks for a GPU, or says that it does not."""
+        return next((option[2:].replace("-", "_") for option in self._gpu_options()), "gpu")
 
     def _gpu_options(self) -> list[str]:
         given = {
@@ -252,6 +284,7 @@ def check_name(name: str, *, kind: str, option: str) -> None:
     what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
     raise UsageError(
         f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
+        about=("name",),
         hint=f"Choose another one with {option}, for example {option} {suggestion}",
     )
 
@@ -263,7 +296,7 @@ def check_platform(platform: str | None) -> None:
         UsageError: it is not one.
     """
     if platform is not None and not re.fullmatch(_PLATFORM, platform):
-        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.")
+        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.", about=("platform",))
 
 
 def parse_host(text: str) -> str:

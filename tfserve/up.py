@@ -24,6 +24,7 @@ from tfserve.model_source import find_source
 from tfserve.plan import spec_json
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.spec import ServeSpec
+from tfserve.spec_checks import check_spec
 
 __all__ = ["Outcome", "Step", "decide", "take_down", "together", "up"]
 
@@ -116,6 +117,7 @@ def _step(configured: Configured, there: Sequence[Found], progress: Progress) ->
     choice = configured.options.engine
     try:
         spec = configured.spec
+        configured.told(lambda: check_spec(spec, choice, progress))
         wanted = _labelled(spec, progress)
         if not there:
             return Step(configured, "create")
@@ -163,7 +165,7 @@ def _take(step: Step, progress: Progress) -> Outcome:
         options = step.configured.options
         if step.action == "recreate":
             options = replace(options, replace=True, keep_failed=False)
-        launched = launch(step.configured.spec, options, progress)
+        launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
         return Outcome(step, (launched.engine, launched.server))
     except TfserveError as error:
         return Outcome(step, error=error)

@@ -20,12 +20,16 @@ def config(
 ) -> None:
     """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
     from tfserve.config.servers import DEFAULT_FILE, choose, read_servers, servers_data, write_servers
+    from tfserve.spec_checks import check_spec
 
+    output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    for server in servers:
+        server.told(lambda: check_spec(server.spec, server.options.engine, output, download=False))  # noqa: B023
     if json:
-        Output(json_wanted=True).result(servers_data(servers), "")
+        output.result(servers_data(servers), "")
     else:
-        Output().text(write_servers(servers).rstrip())
+        output.text(write_servers(servers).rstrip())
 
 
 def init(

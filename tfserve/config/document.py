@@ -7,35 +7,38 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
-from tfserve.errors import UsageError
+from tfserve.errors import TfserveError, UsageError
 from tfserve.nearest import did_you_mean
 
-__all__ = ["Document", "Part", "PlacedError", "read_document"]
+__all__ = ["Document", "Part", "read_document"]
 
 _MAX_BYTES = 256 << 10
 _MAX_PARTS = 50_000
 _MAX_DEPTH = 40
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
-
-
-class PlacedError(UsageError):
-    """A complaint that begins with file, line and path."""
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 
 
 class Document:
-    """What all parts of one file share: its name, the variables, and how much of it was looked at."""
+    """What all parts of one file share: its name, the variables, its words, and how much of it was looked at."""
 
-    def __init__(self, file: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str], words: Mapping[str, str]) -> None:
         self.file = file
         self.variables = variables
+        self.words = words
         self.parts = 0
+
+    def reworded(self, text: str) -> str:
+        """Says in the words of the file what `text` says in those of the command line."""
+        return _OPTION.sub(lambda option: self.words.get(option[0], option[0]), text)
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,36 @@ class Part:
         return "nothing" if self.node.tag == _NULL_TAG else "scalar"
 
     def fail(self, problem: str, hint: str | None = None) -> NoReturn:
-        """Raises PlacedError with file, line and path before `problem`, a sentence."""
-        place = f"{self.document.file}, line {self.line}"
-        raise PlacedError(
-            f"{place}, {self.path}: {problem}" if self.path else f"{place}: {problem}",
-            hint=hint or "tfserve schema says what may stand there.",
-        )
+        """Raises UsageError with file, line and path before `problem`, a sentence."""
+        raise self.placed(UsageError(problem, hint=hint or "tfserve schema says what may stand there."))
+
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error` with file, line and path of what it is about, here or below, and in the words of the file."""
+        if not error.placed:
+            part = self.at(error.about)
+            error.message = self.document.reworded(error.message)
+            error.hint = error.hint and self.document.reworded(error.hint)
+            place = f"{self.document.file}, line {part.line}"
+            error.begin_with(f"{place}, {part.path}" if part.path else place)
+        return error
+
+    def find(self, keys: Sequence[str | int]) -> Part | None:
+        """The part to which `keys` of mappings and indices of sequences lead; None where there is none."""
+        if not keys:
+            return self
+        below: dict[str | int, Part] = {}
+        if self.kind == "mapping":
+            below.update(self.fields("a mapping"))
+        elif self.kind == "sequence":
+            below.update(enumerate(self.items("a list")))
+        return below[keys[0]].find(keys[1:]) if keys[0] in below else None
+
+    def at(self, keys: Sequence[str | int]) -> Part:
+        """The part that is on the way that `keys` lead, as far as there is one."""
+        return next(filter(None, (self.find(keys[:length]) for length in range(len(keys), -1, -1))), self)
 
     def expected(self, what: str) -> NoReturn:
-        """Raises PlacedError: something else was found than `what`."""
+        """Raises UsageError: something else was found than `what`."""
         shown = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
         self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.")
 
@@ -160,17 +184,18 @@ class Part:
         return part
 
 
-def read_document(path: Path, variables: Mapping[str, str]) -> Part:
+def read_document(path: Path, variables: Mapping[str, str], words: Mapping[str, str] | None = None) -> Part:
     """Reads a YAML file.
 
     Args:
         path: the file.
         variables: for ``${NAME}``.
+        words: what complaints call by another name than the file does -> the file's own.
 
     Raises:
         UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
     """
-    document = Document(str(path), variables)
+    document = Document(str(path), variables, words or {})
     text = _text(path)
     import yaml
 

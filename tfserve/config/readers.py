@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tfserve import spec as specs
-from tfserve.config.document import Part, PlacedError
-from tfserve.errors import UsageError
+from tfserve.config.document import Part
+from tfserve.errors import TfserveError
 from tfserve.gpu_request import GpuRequest
 from tfserve.server_flags import parse_server_flags
 from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
 
 __all__ = [
     "Context",
+    "Place",
     "choice",
     "integer",
     "literal",
@@ -43,14 +44,19 @@ class Context:
     variables: Mapping[str, str]
 
 
-def told(part: Part, parse: Callable[[], T]) -> T:
+class Place(Protocol):
+    """Where something stands in a file."""
+
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error`, with its place."""
+
+
+def told(place: Place, parse: Callable[[], T]) -> T:
     """Returns what `parse` returns; its complaint is given file, line and path."""
     try:
         return parse()
-    except PlacedError:
-        raise
-    except UsageError as error:
-        part.fail(error.message, error.hint)
+    except TfserveError as error:
+        raise place.placed(error) from None
 
 
 def literal(part: Part, what: str, allowed: Mapping[str, T]) -> T:

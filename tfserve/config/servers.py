@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfserve.config.document import Part, read_document
 from tfserve.config.fields import FIELDS, Field
-from tfserve.config.readers import Context, integer, told
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.config.places import WORDS, ServerPlace
+from tfserve.config.readers import Context, Place, integer, told
+from tfserve.errors import TfserveError, UsageError, about
 from tfserve.launch_options import LaunchOptions
 from tfserve.model_source import source_name
 from tfserve.model_url import Url, parse_source
@@ -22,16 +24,26 @@ __all__ = ["DEFAULT_FILE", "MODEL_FIELDS", "Configured", "choose", "read_servers
 
 DEFAULT_FILE = Path("tfserve.yaml")
 MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
+T = TypeVar("T")
+
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
 
 
 @dataclass(frozen=True)
 class Configured:
-    """One server of a file: what it is, how it is started, and the line where it is described."""
+    """One server of a file: what it is, how it is started, and where that is described."""
 
     spec: ServeSpec
     options: LaunchOptions
     line: int = 0
+    place: Place | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def told(self, do: Callable[[], T]) -> T:
+        """Returns what `do` returns; its complaint is given file, line and path, if it is about a part of the spec."""
+        try:
+            return do()
+        except TfserveError as error:
+            raise self.place.placed(error) if self.place is not None and error.about else error from None
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
@@ -45,7 +57,7 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
         UsageError: the file, or something in it, is not what it should be; with file, line and path.
         SavedModelError: a path without a name is not a model.
     """
-    document = read_document(file, variables)
+    document = read_document(file, variables, WORDS)
     context = Context(file.parent.absolute(), variables)
     known = document.fields("servers: and defaults:", ["defaults", "servers"], extensions=True)
     if "servers" not in known:
@@ -55,7 +67,8 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
     servers = []
     for name, part in known["servers"].fields("servers by name: a mapping").items():
         own = part.fields("the fields of a server", ["models", "config", *names])
-        servers.append(told(part, lambda: _server(name, part, own, defaults, context)))  # noqa: B023
+        place = ServerPlace(part, defaults)
+        servers.append(told(place, lambda: _server(name, place, own, context)))  # noqa: B023
     if not servers:
         known["servers"].fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
     _check_ports(file, servers)
@@ -87,9 +100,8 @@ def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
     return {"servers": {server.spec.name: _data(server) for server in servers}}
 
 
-def _server(
-    name: str, part: Part, own: Mapping[str, Part], defaults: Mapping[str, Part], context: Context
-) -> Configured:
+def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
+    part, defaults = place.part, place.defaults
     told(part, lambda: check_name(name, kind="server", option="its key"))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
@@ -116,11 +128,13 @@ def _server(
     if isinstance(smoke_test, str):
         from tfserve.client.payload import read_request
 
-        launch["smoke_request"] = read_request(smoke_test).body
+        with about("smoke_test"):
+            launch["smoke_request"] = read_request(smoke_test).body
     return Configured(
         ServeSpec(name=name, models=models, **spec),
         LaunchOptions(**launch, smoke_test=smoke_test is not False),
         part.line,
+        place,
     )
 
 
@@ -144,7 +158,7 @@ def _models(server: str, part: Part, context: Context) -> tuple[ModelSpec, ...]:
 def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
     if entry.kind != "mapping":
         source = _source(entry, "a path, or a model's fields", context)
-        return told(entry, lambda: ModelSpec(source, name or _name_of(entry, source)))
+        return told(entry, lambda: ModelSpec(source, _name_of(entry, source) if name is None else name))
     fields_ = entry.fields("a model's fields", MODEL_FIELDS)
     if "path" not in fields_:
         entry.fail("the field path is missing.", "Give the directory of the model: path: ./my_model")
@@ -158,8 +172,9 @@ def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
         told(version, lambda: parse_label(f"{label}={number}"))  # noqa: B023
         labels[label] = number
     sha256 = fields_["sha256"].text("a SHA-256 digest") if "sha256" in fields_ else None
-    where = fields_.get("name", entry)
-    return told(where, lambda: ModelSpec(source, name or _name_of(fields_["path"], source), versions, labels, sha256))
+    if name is None:
+        name = _name_of(fields_["path"], source)
+    return told(entry, lambda: ModelSpec(source, name, versions, labels, sha256))
 
 
 def _source(part: Part, what: str, context: Context) -> Path | Url:
@@ -178,12 +193,7 @@ def _versions(part: Part) -> VersionPolicy:
 
 
 def _name_of(part: Part, source: Path | Url) -> str:
-    try:
-        return source_name(source)
-    except SavedModelError as error:
-        raise SavedModelError(
-            f"{part.document.file}, line {part.line}, {part.path}: {error.message}", hint=error.hint
-        ) from None
+    return told(part, lambda: source_name(source))
 
 
 def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
@@ -229,7 +239,7 @@ def _data(server: Configured) -> dict[str, Any]:
 def _default(source: object, attribute: str) -> Any:
     if attribute == "environment":
         return {}
-    return next(field.default for field in fields(source) if field.name == attribute)  # type: ignore[arg-type]
+    return next(field.default for field in dataclasses.fields(source) if field.name == attribute)  # type: ignore[arg-type]
 
 
 def _model_data(model: ModelSpec) -> dict[str, Any]:
