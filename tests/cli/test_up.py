@@ -46,7 +46,7 @@ def test_only_what_has_changed_is_touched(tfserve: Program, directory: Path) -> 
     assert {server["name"]: server["pid"] for server in again} == {name: s["pid"] for name, s in said.items()}
     changed = tfserve("up", "--json", SECRET="b")  # in no label, and seen all the same
     assert actions(json.loads(changed.stdout)) == {"one": "recreate", "two": "leave"}
-    assert "one: recreate (environment changed)" in changed.stderr
+    assert "one: recreate (env changed)" in changed.stderr
     assert tfserve("stop", "two").returncode == 0
     done = tfserve("up", "two")
     assert done.stderr.splitlines()[0] == "two: start"
@@ -71,7 +71,8 @@ def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Pa
     assert done.returncode == 7  # that of the first that failed
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]
     assert "'broken' cannot load its model" in done.stderr
-    assert "There is no model at" in done.stderr
+    assert "broken: create\ngone: fail\nWaiting until one, two, broken are ready\n" in done.stderr  # and not gone
+    assert "tfserve.yaml, line 10, servers.gone.models[0].path: There is no model at" in done.stderr
     assert tfserve.left() == ["one", "two"]
     done = tfserve("up", "--json")
     assert {s["name"]: s.get("error", {}).get("exit_code") for s in json.loads(done.stdout)} == {
@@ -80,6 +81,31 @@ def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Pa
         "broken": 7,
         "gone": 3,
     }
+
+
+def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directory: Path) -> None:
+    file = directory / "tfserve.yaml"
+    file.write_text(
+        FILE.replace(
+            "servers:\n",
+            "servers:\n  gone: {models: [./gone]}\n  labelled:\n    models:\n      "
+            "- {path: ./m, labels: {stable: 7}}\n",
+        )
+    )
+    done = tfserve("up", "--dry-run")
+    assert done.returncode == 3
+    assert [line for line in done.stdout.splitlines() if line.startswith("#")] == [
+        *("# gone: fail", "# labelled: fail", "# one: create", "# two: create")
+    ]
+    assert done.stdout.count("--port=") == 2
+    places = ("line 4, servers.gone.models[0]: There is no model", "line 7, servers.labelled.models[0].labels.stable: ")
+    assert all(f"tfserve.yaml, {place}" in done.stderr for place in places)
+    said = json.loads(tfserve("up", "--dry-run", "--json").stdout)
+    assert [step.get("error", {}).get("exit_code") for step in said] == [3, 2, None, None]
+    for command in (("config",), ("config", "gone")):
+        assert_told(tfserve(*command), 3, f"tfserve.yaml, {places[0]}")
+    assert_told(tfserve("config", "labelled"), 2, f"tfserve.yaml, {places[1]}")
+    assert tfserve("config", "two").returncode == 0
 
 
 def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
