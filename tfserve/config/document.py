@@ -116,7 +116,7 @@ class Part:
         try:
             return interpolate(self.node.value, self.document.variables)
         except InterpolationError as error:
-            self.fail(f"{error}.", "Set it, or give a default: ${NAME:-default}")
+            self.fail(f"{error}.", error.hint)
 
     def items(self, what: str) -> list[Part]:
         """The parts of a sequence."""
