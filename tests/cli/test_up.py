@@ -108,6 +108,17 @@ def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directo
     assert tfserve("config", "two").returncode == 0
 
 
+def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) -> None:
+    file = directory / "tfserve.yaml"
+    file.write_text(FILE.replace("${SECRET:-a}", "${SECRET:?say it}"))
+    assert tfserve("up", "one", SECRET="b").returncode == 0
+    assert_told(tfserve("up"), 2, "line 6, servers.one.env.SECRET: the variable SECRET is not set: say it")
+    file.write_text(file.read_text().replace("models: [./m]", "modles: [./gone]"))
+    assert tfserve.json("down") == ["one"]
+    file.write_text("server: {one: {}}")
+    assert_told(tfserve("down"), 2, "tfserve.yaml, line 1: the field servers is missing")
+
+
 def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
     (directory / "tfserve.yaml").write_text(FILE + f"  slow: {{models: ['{hanging}']}}\n")
     process = tfserve.begin("up")
@@ -129,9 +140,11 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(text)
     assert tfserve("config", "-f", "resolved.yaml").stdout == text  # which says the same anywhere
     assert list(tfserve.json("config", "two")["servers"]) == ["two"]
-    assert_told(tfserve("config", "three"), 2, "describes no server 'three'", "one, two")
-    (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
+    assert_told(tfserve("config", "x"), 2, "describes no server 'x'", "one, two")
     for command in ("config", "up", "down"):
+        assert_told(tfserve(command, "tow"), 2, "describes no server 'tow'", "Did you mean two?")
+    (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
+    for command in ("config", "up"):
         assert_told(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
     assert_told(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.config.servers import Configured, choose, read_servers, write_servers
+from tfserve.config.servers import Configured, choose, read_engines, read_servers, write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
@@ -394,6 +394,15 @@ def test_a_port_that_is_used_twice(read: Read) -> None:
     assert "line 3, servers.b: port 9000 is that of 'a' too, in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
+
+
+def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
+    file = tmp_path / "servers.yaml"
+    one = "servers:\n  a: {engine: docker, tag: $NO, x: 1}\n  b: {engine: $NO}\n  c:\n  d: {engine: podman}\n"
+    file.write_text(one + "default: {}")
+    assert read_engines(file, {}) == {"a": "docker", "b": "auto", "c": "auto", "d": "auto"}
+    file.write_text(one + "defaults: {engine: $E, env: [A]}")
+    assert read_engines(file, {"E": "local"}) == {"a": "docker", "b": "local", "c": "local", "d": "local"}
 
 
 def test_servers_by_name(read: Read) -> None:

@@ -56,13 +56,13 @@ def down(
     json: JsonOption = False,
 ) -> None:
     """Stop and remove the servers of a YAML file. Their logs go with them."""
-    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.servers import DEFAULT_FILE, choose_names, read_engines
     from tfserve.engines.lookup import list_servers
     from tfserve.up import take_down
 
     output = Output(json_wanted=json)
-    servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
-    choices = {server.spec.name: server.options.engine for server in servers}
+    engines = read_engines(file or DEFAULT_FILE, os.environ)
+    choices = {name: engines[name] for name in choose_names(list(engines), names or ())}
     found = [pair for pair in list_servers().found if choices.get(pair[1].name) in ("auto", pair[0].name)]
     take_down(found, grace=seconds)
     gone = [server.name for _, server in found]

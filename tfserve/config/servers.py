@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,15 +18,28 @@ from tfserve.launch_options import LaunchOptions
 from tfserve.model_source import source_name
 from tfserve.model_url import Url, parse_source
 from tfserve.models_config import read_models_config
+from tfserve.nearest import did_you_mean
 from tfserve.spec import ModelSpec, ServeSpec, check_name
 from tfserve.version_policy import VersionPolicy, parse_label
 
-__all__ = ["DEFAULT_FILE", "MODEL_FIELDS", "Configured", "choose", "read_servers", "servers_data", "write_servers"]
+__all__ = [
+    "DEFAULT_FILE",
+    "MODEL_FIELDS",
+    "Configured",
+    "choose",
+    "choose_names",
+    "read_engines",
+    "read_servers",
+    "servers_data",
+    "write_servers",
+]
 
 DEFAULT_FILE = Path("tfserve.yaml")
 MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
 T = TypeVar("T")
 
+_DOCUMENT = "servers: and defaults:"
+_ENGINE = next(field for field in FIELDS if field.name == "engine")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
 
 
@@ -59,20 +73,36 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
     """
     document = read_document(file, variables, WORDS)
     context = Context(file.parent.absolute(), variables)
-    known = document.fields("servers: and defaults:", ["defaults", "servers"], extensions=True)
-    if "servers" not in known:
-        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
+    known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
+    described = _servers_in(document)
     names = [field.name for field in FIELDS]
     defaults = known["defaults"].fields("the defaults of all servers", names) if "defaults" in known else {}
     servers = []
-    for name, part in known["servers"].fields("servers by name: a mapping").items():
+    for name, part in described.items():
         own = part.fields("the fields of a server", ["models", "config", *names])
         place = ServerPlace(part, defaults)
         servers.append(told(place, lambda: _server(name, place, own, context)))  # noqa: B023
-    if not servers:
-        known["servers"].fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
     _check_ports(file, servers)
     return tuple(servers)
+
+
+def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Reads the names of the servers of a file, and on which engine each is looked for: ``auto`` where it is not said.
+
+    Nothing else has to be right for it, so that what was started can be ended: a variable may be missing by now.
+
+    Raises:
+        UsageError: the file cannot be read, or describes no servers.
+    """
+    document = read_document(file, variables, WORDS)
+    context = Context(file.parent.absolute(), variables)
+    engines = {}
+    for name, part in _servers_in(document).items():
+        engines[name] = "auto"
+        for place in (document.find(["defaults", _ENGINE.name]), part.find([_ENGINE.name])):
+            with suppress(UsageError):
+                engines[name] = engines[name] if place is None else _ENGINE.read(place, context)
+    return engines
 
 
 def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configured, ...]:
@@ -81,11 +111,21 @@ def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configu
     Raises:
         UsageError: one is not there.
     """
-    known = [server.spec.name for server in servers]
+    chosen = choose_names([server.spec.name for server in servers], names)
+    return tuple(server for server in servers if server.spec.name in chosen)
+
+
+def choose_names(known: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    """Returns `names`, or all of those of a file where there are none.
+
+    Raises:
+        UsageError: one is not known.
+    """
     for name in names:
         if name not in known:
-            raise UsageError(f"The file describes no server {name!r}.", hint=f"There are: {', '.join(known)}.")
-    return tuple(server for server in servers if not names or server.spec.name in names)
+            hint = did_you_mean(name, known) or f"There are: {', '.join(known)}."
+            raise UsageError(f"The file describes no server {name!r}.", hint=hint)
+    return names or known
 
 
 def write_servers(servers: Iterable[Configured]) -> str:
@@ -98,6 +138,16 @@ def write_servers(servers: Iterable[Configured]) -> str:
 def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
     """Returns what `write_servers` writes, as plain data."""
     return {"servers": {server.spec.name: _data(server) for server in servers}}
+
+
+def _servers_in(document: Part) -> dict[str, Part]:
+    part = document.fields(_DOCUMENT).get("servers")
+    if part is None:
+        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
+    servers = part.fields("servers by name: a mapping")
+    if not servers:
+        part.fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
+    return servers
 
 
 def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
