@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.config.servers import Configured, choose, read_engines, read_servers, write_servers
+from tfserve.config.servers import Configured, choose, read_engines, read_servers
+from tfserve.config.writing import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
@@ -144,6 +145,11 @@ servers:
     (tmp_path / "servers.yaml").write_text(write_servers([found]))
     (again,) = read_servers(tmp_path / "servers.yaml", {})
     assert again.spec == found.spec
+
+
+def test_paths_are_tidy(read: Read, tmp_path: Path) -> None:
+    (found,) = read("servers: {a: {models: [{path: ../x/./m, name: m}]}}")
+    assert found.spec.models[0].path == tmp_path.parent / "x" / "m"
 
 
 def test_models_inside_an_image(read: Read) -> None:
@@ -391,7 +397,7 @@ def test_a_port_that_is_used_twice(read: Read) -> None:
         return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
 
     error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
-    assert "line 3, servers.b: port 9000 is that of 'a' too, in line 2" in error.message
+    assert "line 3, servers.b.grpc_port: port 9000 is that of 'a' too, in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
 

@@ -1,11 +1,10 @@
-"""A YAML file <-> the servers that it describes."""
+"""A YAML file -> the servers that it describes."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,8 @@ from tfserve.model_source import source_name
 from tfserve.model_url import Url, parse_source
 from tfserve.models_config import read_models_config
 from tfserve.nearest import did_you_mean
-from tfserve.spec import ModelSpec, ServeSpec, check_name
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec, check_name
+from tfserve.tidy_path import tidy
 from tfserve.version_policy import VersionPolicy, parse_label
 
 __all__ = [
@@ -30,8 +30,6 @@ __all__ = [
     "choose_names",
     "read_engines",
     "read_servers",
-    "servers_data",
-    "write_servers",
 ]
 
 DEFAULT_FILE = Path("tfserve.yaml")
@@ -50,14 +48,18 @@ class Configured:
     spec: ServeSpec
     options: LaunchOptions
     line: int = 0
-    place: Place | None = dataclasses.field(default=None, compare=False, repr=False)
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     def told(self, do: Callable[[], T]) -> T:
         """Returns what `do` returns; its complaint is given file, line and path, if it is about a part of the spec."""
         try:
             return do()
         except TfserveError as error:
-            raise self.place.placed(error) if self.place is not None and error.about else error from None
+            raise self.placed(error) from None
+
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error`, with its place if it is about a part of the spec."""
+        return self.place.placed(error) if self.place is not None and error.about else error
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
@@ -82,7 +84,7 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
         own = part.fields("the fields of a server", ["models", "config", *names])
         place = ServerPlace(part, defaults)
         servers.append(told(place, lambda: _server(name, place, own, context)))  # noqa: B023
-    _check_ports(file, servers)
+    _check_ports(servers)
     return tuple(servers)
 
 
@@ -128,18 +130,6 @@ def choose_names(known: Sequence[str], names: Sequence[str]) -> Sequence[str]:
     return names or known
 
 
-def write_servers(servers: Iterable[Configured]) -> str:
-    """Returns a file that `read_servers` reads as `servers`; what is a default is left out."""
-    import yaml
-
-    return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
-
-
-def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
-    """Returns what `write_servers` writes, as plain data."""
-    return {"servers": {server.spec.name: _data(server) for server in servers}}
-
-
 def _servers_in(document: Part) -> dict[str, Part]:
     part = document.fields(_DOCUMENT).get("servers")
     if part is None:
@@ -155,16 +145,16 @@ def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Con
     told(part, lambda: check_name(name, kind="server", option="its key"))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
-    for field in FIELDS:
-        given = [each[field.name] for each in (defaults, own) if field.name in each]
+    for known in FIELDS:
+        given = [each[known.name] for each in (defaults, own) if known.name in each]
         for each in given:
-            value = field.read(each, context)
-            values = launch if field.launch else spec
-            values[field.attribute] = _over(values.get(field.attribute), value, field)
+            value = known.read(each, context)
+            values = launch if known.launch else spec
+            values[known.attribute] = _over(values.get(known.attribute), value, known)
     if "config" in own and "models" in own:
         own["config"].fail("config names the models, so models has to go.", "Leave one of them out.")
     if "config" in own:
-        spec["config"] = context.directory / own["config"].text("the path of a models.config")
+        spec["config"] = tidy(context.directory / own["config"].text("the path of a models.config"))
         models = told(own["config"], lambda: read_models_config(spec["config"]))
     elif "models" in own:
         models = _models(name, own["models"], context)
@@ -230,7 +220,7 @@ def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
 def _source(part: Part, what: str, context: Context) -> Path | Url:
     text = part.text(what)
     source = told(part, lambda: parse_source(text))
-    return source if isinstance(source, Url) else context.directory / source.expanduser()
+    return source if isinstance(source, Url) else tidy(context.directory / source.expanduser())
 
 
 def _versions(part: Part) -> VersionPolicy:
@@ -246,7 +236,7 @@ def _name_of(part: Part, source: Path | Url) -> str:
     return told(part, lambda: source_name(source))
 
 
-def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
+def _check_ports(servers: Sequence[Configured]) -> None:
     """Refuses a port that is asked for by number twice.
 
     Raises:
@@ -254,60 +244,18 @@ def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
     """
     taken: dict[int, list[tuple[str, Configured]]] = {}
     for server in servers:
-        for request in (server.spec.rest_port, server.spec.grpc_port):
+        for attribute in ("rest_port", "grpc_port"):
+            request: PortRequest = getattr(server.spec, attribute)
             if not (request.number and request.explicit):
                 continue
             host = server.spec.host
             for other_host, other in taken.setdefault(request.number, []):
                 if host == other_host or host in _EVERYWHERE or other_host in _EVERYWHERE:
-                    raise UsageError(
-                        f"{file}, line {server.line}, servers.{server.spec.name}: port {request.number} is that of "
-                        f"{other.spec.name!r} too, in line {other.line}.",
-                        hint="Give each server ports of its own; 0 takes any free one.",
+                    raise server.placed(
+                        UsageError(
+                            f"port {request.number} is that of {other.spec.name!r} too, in line {other.line}.",
+                            hint="Give each server ports of its own; 0 takes any free one.",
+                            about=(attribute,),
+                        )
                     )
             taken[request.number].append((host, server))
-
-
-def _data(server: Configured) -> dict[str, Any]:
-    spec, options = server.spec, server.options
-    data: dict[str, Any] = {}
-    if spec.config is not None:
-        data["config"] = _escaped(str(spec.config))
-    elif spec.models:
-        data["models"] = [_model_data(model) for model in spec.models]
-    for field in FIELDS:
-        source = options if field.launch else spec
-        value = getattr(source, field.attribute)
-        if field.attribute == "smoke_test" and options.smoke_request is not None:
-            value = options.smoke_request.decode()
-        elif value == _default(source, field.attribute):
-            continue
-        data[field.name] = _escaped(field.write(value))
-    return data
-
-
-def _default(source: object, attribute: str) -> Any:
-    if attribute == "environment":
-        return {}
-    return next(field.default for field in dataclasses.fields(source) if field.name == attribute)  # type: ignore[arg-type]
-
-
-def _model_data(model: ModelSpec) -> dict[str, Any]:
-    path = model.path if isinstance(model.path, Url) else model.path.absolute()
-    data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
-    if model.versions is not None:
-        data["versions"] = list(model.versions.specific) or str(model.versions)
-    if model.labels:
-        data["labels"] = dict(model.labels)
-    if model.sha256 is not None:
-        data["sha256"] = model.sha256
-    return data
-
-
-def _escaped(value: Any) -> Any:
-    """Doubles the dollar signs of all texts, which would begin variables."""
-    if isinstance(value, str):
-        return value.replace("$", "$$")
-    if isinstance(value, dict):
-        return {key: _escaped(each) for key, each in value.items()}
-    return value
