@@ -16,7 +16,7 @@ __all__ = ["FlagFile", "check_flag_files", "flag_files", "flag_value", "parse_se
 SET_BY_TFSERVE = {
     "port": "--grpc-port",
     "rest_api_port": "--rest-port",
-    "model_name": "--name or --model-name",
+    "model_name": "--model-name",
     "model_base_path": "MODEL_DIR",
     "model_config_file": "--config",
     "bind_address": "--host",
@@ -143,7 +143,7 @@ def _checked(flag: str, directory: Path | None) -> str:
         )
     name, separator, value = flag[2:].partition("=")
     if name in SET_BY_TFSERVE:
-        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} of tfserve run instead.")
+        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} instead.")
     known = SERVER_FLAGS_BY_NAME.get(name)
     if known is None:
         hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "tfserve flags lists them all."

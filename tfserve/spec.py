@@ -343,15 +343,17 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not re.fullmatch(_ENVIRONMENT_NAME, name):
-            raise UsageError(f"{name!r} is not the name of a variable.", hint="Write it as --env NAME=VALUE.")
+            raise UsageError(
+                f"{name!r} is not the name of a variable.", hint="A name is letters, digits and '_', no digit first."
+            )
         if "\0" in value:
             raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")
         if name in ("MODEL_NAME", "MODEL_BASE_PATH"):
-            raise UsageError(f"{name} is set by tfserve.", hint="Name the model with --name or --model-name.")
+            raise UsageError(f"{name} is set by tfserve.", hint="Leave it out, and name the model itself.")
         if not separator:
             if name not in inherited:
                 raise UsageError(
-                    f"{name} is not set in this environment.", hint=f"Set it, or write --env {name}=VALUE."
+                    f"{name} is not set in this environment.", hint="Set it, or give it a value of its own."
                 )
             value = inherited[name]
         environment[name] = value

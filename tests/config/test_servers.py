@@ -17,6 +17,8 @@ from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
 from tfserve.model_url import Url
+from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.server_flags import SET_BY_TFSERVE
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy
 
@@ -289,6 +291,8 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("config: x", 4, "config", "models has to go"),
         ("rest_port: 1\ngrpc_port: 1", 5, "grpc_port", "cannot share port 1"),
         ("? [a]\n: b", 4, "", "a key has to be a word"),
+        ("null: x", 4, "", "a key has to be a word"),
+        ("env: {~: x}", 4, "env", "a key has to be a word"),
         ("tag: ${NO}", 4, "tag", "the variable NO is not set"),
         ("tag: ${NO:?say which}", 4, "tag", "the variable NO is not set: say which"),
         ("tag: $", 4, "tag", "'$' begins no variable"),
@@ -302,6 +306,35 @@ def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int,
     assert place in error.message, error.message
     assert error.message.count("servers.yaml") == 1
     assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("gpu: false\ngpus: 1", "gpu: false and gpus contradict each other."),
+        ("gpu: false\ngpu_memory_growth: true", "gpu: false and gpu_memory_growth contradict each other."),
+        ("rest_port: 1\ngrpc_port: 1", "Give rest_port and grpc_port two numbers."),
+        ("rest_port: none\ngrpc_port: none", "Leave one of rest_port none and grpc_port none out."),
+        ("batching: true\nserver_flags: {batching_parameters_file: a}", "batching sets the server flag --batching_"),
+        ("smoke_test: none.json", "Give a file, or a JSON object."),
+        ("smoke_test: '{}'\nwait: 0", "Leave smoke_test out, or smoke_test: false and wait 0."),
+        ("server_flags: {bind_address: x}", "Use host instead."),
+        ("env: [A]", "A is not set in this environment."),
+        ("env: {MODEL_NAME: m}", "name the model itself."),
+        ("models: [{path: s3://bucket/m, name: m, sha256: '" + "0" * 64 + "'}]", "Leave sha256 out."),
+        ("image: a:1\ntag: b", "Leave tag out, or the version in image."),
+    ],
+)
+def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words: str) -> None:
+    models = "" if fields.startswith("models") else "models: [m]\n"
+    lines = "".join(f"    {line}\n" for line in (models + fields).splitlines())
+    error = complaint(lambda: read(f"servers:\n  prod:\n{lines}"))
+    assert words in f"{error.message} {error.hint}"
+    for option in (word.strip(".,") for word in f"{error.message} {error.hint}".split() if word.startswith("--")):
+        assert option[2:] in {
+            *SERVER_FLAGS_BY_NAME,
+            *SET_BY_TFSERVE,
+        }  # a flag of the server is called the same everywhere
 
 
 def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:

@@ -159,8 +159,8 @@ class Part:
                 below = self._part(value, self._below("<<"))
                 merged += below.items("mappings to merge") if below.kind == "sequence" else [below]
                 continue
-            if key.id != "scalar":
-                part.fail("a key has to be a word.")
+            if part.kind not in ("scalar", "string"):
+                part.fail("a key has to be a word.", "Put it into quotes, if it is one.")
             if key.value in seen:
                 self._part(key, self._below(key.value)).fail(
                     f"it stands twice; the first is in line {seen[key.value]}.", "Leave one of them out."
