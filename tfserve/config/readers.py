@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,9 @@ def read_text(part: Part, context: Context) -> str:
 def read_number(part: Part, context: Context) -> float:
     """Reads a number."""
     text = part.text("a number")
-    try:
-        return float(text)
-    except ValueError:
+    if not _NUMBER.fullmatch(text):
         part.expected("a number")
+    return float(text)
 
 
 def read_bool(part: Part, context: Context) -> bool:
