@@ -275,18 +275,27 @@ class ServeSpec:
 def check_name(name: str, *, kind: str, option: str) -> None:
     """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
 
+    Args:
+        name: the name.
+        kind: whether it is that of a server or a model.
+        option: what says it on the command line; empty where nothing has to.
+
     Raises:
         UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
     """
     if len(name) <= 128 and re.fullmatch(_NAME, name):
         return
-    suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
     what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
     raise UsageError(
         f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
         about=("name",),
-        hint=f"Choose another one with {option}, for example {option} {suggestion}",
+        hint=f"Choose another one, for example {f'{option} {valid_name(name)}'.strip()}",
     )
+
+
+def valid_name(name: str) -> str:
+    """Returns a name that is like `name` and that `check_name` takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
 
 
 def check_platform(platform: str | None) -> None:

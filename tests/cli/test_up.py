@@ -146,6 +146,8 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
     for command in ("config", "up"):
         assert_told(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
+    assert tfserve("config", "-f", "-", stdin=text).stdout == text
+    assert_told(tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: expected")
     assert_told(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
 
 
@@ -158,5 +160,11 @@ def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatc
     assert "- path: ./model\n" in (tmp_path / "tfserve.yaml").read_text()
     assert actions(tfserve.json("up", "--dry-run")) == {"model": "create"}
     assert_told(tfserve("init", "model"), 2, "tfserve.yaml is there already")
-    assert_told(tfserve("init", "model", "-f", "no/such/file"), 1, "cannot be written")
+    assert_told(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: there is no directory no/such")
+    assert_told(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: there is no directory no")
+    assert tfserve("init", "model", "-f", "-").stdout == (tmp_path / "tfserve.yaml").read_text()
+    shutil.move("model", "bad näme")
+    done = tfserve("init", "bad näme", "-f", "named.yaml")
+    assert (done.returncode, "it is called bad_n_me there" in done.stderr) == (0, True)
+    assert list(tfserve.json("config", "-f", "named.yaml")["servers"]) == ["bad_n_me"]
     assert json.loads(tfserve("schema").stdout)["title"] == "tfserve.yaml"

@@ -386,7 +386,7 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
         (b"a: 1\nb: \x00", "line 2: a character that YAML does not allow"),
         (b"servers:\n\tprod: 1", "line 2, column 1: found character '\\t' that cannot start any token"),
         (b"servers: {", "line 1, column 11"),
-        (b"a: 1\n---\nb: 2", "line 2, column 1: but found another document"),
+        (b"a: 1\n---\nb: 2", "line 2, column 1: expected a single document in the stream, but found another document"),
         (b"a: *nope", "found undefined alias"),
         (b"[" * 500, "nested too deep"),
         (b"servers: !!python/object/apply:os.system [id]", "expected servers by name: a mapping, found a list"),
@@ -411,6 +411,24 @@ def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
     assert isinstance(error, UsageError)
     assert words in error.message, error.message
     assert "servers.yaml" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("servers: *nope", "An alias (*name)"),
+        ("a: &a 1\nb: &a 2", "Give each anchor"),
+        ("a: 1\n---\nb: 2", "Leave the line --- out"),
+        ("servers:\n\ta: 1", "with spaces, not tabs"),
+        ("servers: @x", "Quote a text that begins with"),
+        ("servers: {", "brackets and quotes are closed"),
+        ("servers:\n  a: 1\n b: 2", "indented alike"),
+        ("servers: {a b: {models: [m]}}", "Choose another one, for example a_b"),
+        ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another one, for example name: a_b"),
+    ],
+)
+def test_hints_fit(read: Read, text: str, hint: str) -> None:
+    assert hint in str(complaint(lambda: read(text)).hint)
 
 
 def test_a_billion_laughs(read: Read) -> None:

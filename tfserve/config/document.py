@@ -8,6 +8,7 @@ counted.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,24 @@ from tfserve.config.interpolation import InterpolationError, interpolate
 from tfserve.errors import TfserveError, UsageError
 from tfserve.nearest import did_you_mean
 
-__all__ = ["Document", "Part", "read_document"]
+__all__ = ["STANDARD_INPUT", "Document", "Part", "read_document"]
+
+STANDARD_INPUT = Path("-")
 
 _MAX_BYTES = 256 << 10
 _MAX_PARTS = 50_000
 _MAX_DEPTH = 40
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
+_HINTS = {
+    "undefined alias": "An alias (*name) takes what an anchor (&name) above it marks; quote a text that begins with *.",
+    "duplicate anchor": "Give each anchor (&name) a name of its own.",
+    "another document": "Leave the line --- out: a file holds one document.",
+    "that cannot start any token": "Quote a text that begins with a sign of YAML's own; indent with spaces, not tabs.",
+    "a character that YAML does not allow": "Take it out.",
+    "nested too deep": "Close each bracket, and write less into each other.",
+}  # by what PyYAML says
+_INDENTATION = "See that all that belongs together is indented alike, and that brackets and quotes are closed."
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 
 
@@ -188,14 +200,15 @@ def read_document(path: Path, variables: Mapping[str, str], words: Mapping[str, 
     """Reads a YAML file.
 
     Args:
-        path: the file.
+        path: the file, or `STANDARD_INPUT`.
         variables: for ``${NAME}``.
         words: what complaints call by another name than the file does -> the file's own.
 
     Raises:
         UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
     """
-    document = Document(str(path), variables, words or {})
+    file = "standard input" if path == STANDARD_INPUT else str(path)
+    document = Document(file, variables, words or {})
     text = _text(path)
     import yaml
 
@@ -204,31 +217,36 @@ def read_document(path: Path, variables: Mapping[str, str], words: Mapping[str, 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _broken(f"{path}{where}: {error.problem or error.context}") from None
+        whole = isinstance(error, yaml.composer.ComposerError)  # else the context is about PyYAML's own steps
+        said = ", ".join(filter(None, (error.context if whole else None, error.problem))) or error.context
+        raise _broken(f"{file}{where}: {said}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _broken(f"{path}, line {line}: a character that YAML does not allow: {error.character!r}") from None
+        raise _broken(f"{file}, line {line}: a character that YAML does not allow: {error.character!r}") from None
     except RecursionError:
-        raise _broken(f"{path}: it is nested too deep") from None
+        raise _broken(f"{file}: it is nested too deep") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise _broken(f"{path}: {error}") from None
+        raise _broken(f"{file}: {error}") from None
     if node is None:
-        raise UsageError(f"{path} is empty.", hint="Begin with: tfserve init MODEL_DIR")
+        raise UsageError(f"{file} is empty.", hint="Begin with: tfserve init MODEL_DIR")
     return Part(document, node, "")
 
 
 def _broken(problem: str) -> UsageError:
-    hint = "YAML wants spaces, not tabs, and the same indentation for all that belongs together."
+    hint = next((hint for words, hint in _HINTS.items() if words in problem), _INDENTATION)
     return UsageError(f"{problem.rstrip('.')}.", hint=hint)
 
 
 def _text(path: Path) -> str:
     hint = "Name the file with -f, or make one: tfserve init MODEL_DIR"
     try:
-        if not path.is_file():  # reading a pipe or a device could last for ever
-            raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            if not path.is_file():  # reading a pipe or a device could last for ever
+                raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path} cannot be read: {reason}.", hint=hint) from None

@@ -17,7 +17,7 @@ __all__ = ["FIELD_NAMES", "WORDS", "ServerPlace"]
 FIELD_NAMES: Mapping[str, str] = {**{field.attribute: field.name for field in FIELDS}, "smoke_request": "smoke_test"}
 """Attributes of specs -> the fields of a file that say them."""
 
-_OF_MODELS = {"--config": "config", "--name": "name", "--model-name": "name", "--versions": "versions"}
+_OF_MODELS = {"--config": "config", "--name": "name", "--model-name": "name:", "--versions": "versions"}
 _OF_MODELS |= {"--label": "labels", "--sha256": "sha256"}
 _OPTIONS = {option: field.name for field in FIELDS for option in field.option.split() if option != "--"}
 _NEGATED = {f"--no-{name.replace('_', '-')}": f"{name}: false" for name in _OPTIONS.values()}

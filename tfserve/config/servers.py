@@ -142,7 +142,7 @@ def _servers_in(document: Part) -> dict[str, Part]:
 
 def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
     part, defaults = place.part, place.defaults
-    told(part, lambda: check_name(name, kind="server", option="its key"))
+    told(part, lambda: check_name(name, kind="server", option=""))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
     for known in FIELDS:
