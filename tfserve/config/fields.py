@@ -31,10 +31,12 @@ from tfserve.server_flags import SET_BY_TFSERVE
 from tfserve.serving_files import BATCHING, BatchingValue
 from tfserve.spec import PortRequest
 
-__all__ = ["FIELDS", "TEXT", "Field", "Schema"]
+__all__ = ["CONFIG_HELP", "FIELDS", "TEXT", "Field", "Schema"]
 
 Schema = Mapping[str, Any]
 TEXT: Schema = {"type": ["string", "number", "boolean"]}  # as it was written; what is wrong with it, the program says
+CONFIG_HELP = "A models.config of your own, in place of models."
+
 _PORT_TEXT: Schema = {"type": "string", "pattern": r"^[0-9]+$|^\s*[Nn][Oo][Nn][Ee]\s*$|\$"}
 _PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, _PORT_TEXT]}
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$"}
@@ -53,7 +55,7 @@ class Field:
         help: what it is, in one line.
         attribute: the attribute of `ServeSpec` or, with `launch`, of `LaunchOptions`.
         launch: whether it says how the server is started, and not what it is.
-        example: a value for a first file.
+        example: a value for the comment of a first file.
     """
 
     name: str
@@ -163,7 +165,10 @@ FIELDS = (
         *("Address to publish on; 0.0.0.0 for every network.", "host"),
         example=HOST,
     ),
-    Field("gpu", "--gpu", read_bool, _same, _BOOLEAN, "Require or refuse a GPU; left out: one if there is one.", "gpu"),
+    Field(
+        *("gpu", "--gpu", read_bool, _same, _BOOLEAN, "Require or refuse a GPU; left out: one if there is one.", "gpu"),
+        example="true",
+    ),
     Field(
         *("gpus", "--gpus", read_gpus, lambda gpus: gpus.option, _ONE_OR_MORE),
         *("Which GPUs: all, a number of them, or a list of indices or UUIDs.", "gpus"),
@@ -190,7 +195,7 @@ FIELDS = (
         "restart",
         example="unless-stopped",
     ),
-    Field("rm", "--rm", read_bool, _same, _BOOLEAN, "Remove the server when it stops.", "remove"),
+    Field("rm", "--rm", read_bool, _same, _BOOLEAN, "Remove the server when it stops.", "remove", example="true"),
     Field(
         *("batching", "--batching", read_batching, _write_batching, _BATCHING),
         *("Run requests that come together as one batch: true, or parameters.", "batching"),
@@ -219,6 +224,7 @@ FIELDS = (
         *("keep_failed", "--keep-failed", read_bool, _same, _BOOLEAN),
         *("Keep a server that did not become ready.", "keep_failed"),
         launch=True,
+        example="true",
     ),
 )
 """The fields of a server in the order of a file, besides ``models`` and ``config``."""

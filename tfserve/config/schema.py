@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfserve.config.fields import FIELDS, TEXT
+from tfserve.config.fields import CONFIG_HELP, FIELDS, TEXT
 
 __all__ = ["json_schema"]
 
@@ -23,7 +23,11 @@ _MODEL = {
                     "description": "A directory of versions, one version, or a SavedModel; an archive of one, or its "
                     "https:// address; or a base path in a bucket (s3://, gs://).",
                 },
-                "name": {**TEXT, "description": "What requests call it; by default its directory's name."},
+                "name": {
+                    **TEXT,
+                    "description": "What requests call it; left out: the name of the server where it is its only "
+                    "model, else that of its directory.",
+                },
                 "versions": {
                     "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
                     "description": "latest, latest=2, all, or a list of numbers.",
@@ -55,7 +59,7 @@ def json_schema() -> dict[str, Any]:
                 "items": _MODEL,
                 "description": "What it serves; left out for an image with models inside.",
             },
-            "config": {**TEXT, "description": "A models.config of your own, in place of models."},
+            "config": {**TEXT, "description": CONFIG_HELP},
             **fields,
         },
     }

@@ -65,6 +65,9 @@ class Configured:
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
     """Reads the servers of a file, in its order.
 
+    A model without a name has that of its server where it is the only one, as with ``tfserve run --name``, else that of
+    its directory.
+
     Args:
         file: in YAML; paths in it start where it is.
         variables: the environment, for ``${NAME}`` and for ``env`` without values.
