@@ -342,6 +342,9 @@ def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> Non
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
     assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
     assert "There are: " in str(complaint(lambda: server("zzz: 1")).hint)
+    assert complaint(lambda: server("engine: dockr")).hint == "Did you mean docker?"
+    assert complaint(lambda: server("gpu: Ture")).hint == "Did you mean true?"
+    assert "schema" in str(complaint(lambda: server("gpu: yes")).hint)
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,10 @@ class Part:
         """The part that is on the way that `keys` lead, as far as there is one."""
         return next(filter(None, (self.find(keys[:length]) for length in range(len(keys), -1, -1))), self)
 
-    def expected(self, what: str) -> NoReturn:
+    def expected(self, what: str, hint: str | None = None) -> NoReturn:
         """Raises UsageError: something else was found than `what`."""
         shown = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
-        self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.")
+        self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.", hint)
 
     def text(self, what: str) -> str:
         """The text of a scalar, with its variables.

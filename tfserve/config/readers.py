@@ -12,6 +12,7 @@ from tfserve import spec as specs
 from tfserve.config.document import Part
 from tfserve.errors import TfserveError
 from tfserve.gpu_request import GpuRequest
+from tfserve.nearest import did_you_mean
 from tfserve.server_flags import parse_server_flags
 from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
 
@@ -66,7 +67,7 @@ def literal(part: Part, what: str, allowed: Mapping[str, T]) -> T:
     """Reads one of a few words; what is not quoted, or comes from a variable, may be any of them."""
     text = part.text(what)
     if text not in allowed or (part.kind == "string" and text in ("true", "false") and text == part.node.value):
-        part.expected(what)
+        part.expected(what, did_you_mean(text, allowed) if text not in allowed else None)
     return allowed[text]
 
 
