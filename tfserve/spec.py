@@ -181,7 +181,7 @@ class ServeSpec:
             )
         if self.remove and self.restart not in (None, "no"):
             raise UsageError(
-                f"--rm and --restart {self.restart} contradict each other: what is removed cannot be restarted.",
+                "--rm and --restart contradict each other: what is removed cannot be restarted.",
                 hint="Leave one of them out.",
                 about=("remove",),
             )
@@ -209,7 +209,7 @@ class ServeSpec:
         if requested == (None, None):
             raise UsageError(
                 "With neither REST nor gRPC published nobody could ask the server.",
-                hint="Leave one of --rest-port none and --grpc-port none out.",
+                hint="Give --rest-port or --grpc-port a number.",
                 about=("grpc_port",),
             )
         self._check_gpu()

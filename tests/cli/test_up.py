@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directo
         assert_told(tfserve(*command), 3, f"tfserve.yaml, {places[0]}")
     assert_told(tfserve("config", "labelled"), 2, f"tfserve.yaml, {places[1]}")
     assert tfserve("config", "two").returncode == 0
+
+
+def test_what_only_the_start_finds_has_its_place_too(tfserve: Program, directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (directory / "tfserve.yaml").write_text(FILE.replace("[./m]", f"[./m]\n    rest_port: {port}"))
+        for command in (("up", "one"), ("up", "one", "--dry-run")):
+            done = tfserve(*command)
+            assert done.returncode == 6
+            assert f"tfserve.yaml, line 6, servers.one.rest_port: Port {port} on 127.0.0.1 is taken" in done.stderr
+            assert "Choose another rest_port; 0 takes any free one." in done.stderr
 
 
 def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) -> None:
