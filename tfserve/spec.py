@@ -17,12 +17,12 @@ from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.images import serving_image
 from tfserve.model_url import Url, check_digest
+from tfserve.names import check_name
 from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
 _MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -270,32 +270,6 @@ class ServeSpec:
             "--restart": self.restart,
         }
         return [option for option, value in given.items() if value is not None]
-
-
-def check_name(name: str, *, kind: str, option: str) -> None:
-    """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
-
-    Args:
-        name: the name.
-        kind: whether it is that of a server or a model.
-        option: what says it on the command line; empty where nothing has to.
-
-    Raises:
-        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
-    """
-    if len(name) <= 128 and re.fullmatch(_NAME, name):
-        return
-    what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
-    raise UsageError(
-        f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
-        about=("name",),
-        hint=f"Choose another one, for example {f'{option} {valid_name(name)}'.strip()}",
-    )
-
-
-def valid_name(name: str) -> str:
-    """Returns a name that is like `name` and that `check_name` takes."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
 
 
 def check_platform(platform: str | None) -> None:

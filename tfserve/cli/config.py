@@ -44,8 +44,8 @@ def init(
     from tfserve.config.template import first_file
     from tfserve.model_source import source_name
     from tfserve.model_url import Url, parse_source
+    from tfserve.names import valid_name
     from tfserve.saved_model import find_model
-    from tfserve.spec import valid_name
 
     target = file or DEFAULT_FILE
     source = parse_source(model_dir)
