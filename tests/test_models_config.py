@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.program import Copy
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.model_url import Url
 from tfserve.models_config import ServedModel, read_models_config, served_models, to_text
@@ -41,7 +43,9 @@ def entry(base_path: object, more: str = 'model_platform: "tensorflow"', name: s
     return f'model_config_list {{\n  config {{ name: "{name}"\n base_path: "{base_path}" {more} }}\n}}'
 
 
-def test_a_users_own(half_plus_two: Path, tmp_path: Path) -> None:
+def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
+    half_plus_two = copied("half_plus_two")
+    shutil.copytree(half_plus_two / "1", half_plus_two / "3")
     more = (
         "model_type: TENSORFLOW model_version_policy { specific { versions: 3 versions: 1 } } "
         "version_labels { key: 'stable' value: 1 }"
@@ -77,6 +81,20 @@ def test_what_is_wrong_with_one(text: str, error: type[TfserveError], words: str
         read_models_config(config(tmp_path, text))
     assert words in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("model_version_policy { specific { versions: 7 } }", "the model 'm' has no version 7; it has 1."),
+        ("version_labels { key: 'stable' value: 7 }", "is for version 7, which is not served"),
+    ],
+)
+def test_versions_that_are_not_there(more: str, words: str, half_plus_two: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_models_config(config(tmp_path, entry(half_plus_two, f'model_platform: "tensorflow" {more}')))
+    assert "models.config', line 3: " in caught.value.message
+    assert words.lower() in caught.value.message.lower()
 
 
 @given(st.binary(max_size=60) | st.text('model_cnfigst{}:"/ \n', max_size=60).map(str.encode))

@@ -58,7 +58,7 @@ def test_server_flags(flag: str) -> None:
         ("--", "no flag", "tfserve flags"),
         ("--port=1", "set by tfserve", "--grpc-port"),
         ("--rest_api_port=1", "set by tfserve", "--rest-port"),
-        ("--model_name=m", "set by tfserve", "--name"),
+        ("--model_name=m", "set by tfserve", "--model-name"),
         ("--model_base_path=/m", "set by tfserve", "MODEL_DIR"),
         ("--model_config_file=/m", "set by tfserve", "--config"),
         ("--bind_address=::", "set by tfserve", "--host"),

@@ -84,8 +84,8 @@ def test_several_models(state: Path, half_plus_two: Path) -> None:
 def test_what_is_said_of_models(tmp_path: Path, half_plus_two: Path) -> None:
     path = str(half_plus_two)
     assert serving._models([path, path], None, None, {}, None) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
-    assert serving._models(path, "m", "latest=2", {"stable": 1}, "0") == (
-        ModelSpec(half_plus_two, "m", VersionPolicy(2), {"stable": 1}, "0"),
+    assert serving._models(path, "m", "latest=2", {"stable": 1}, "0" * 64) == (
+        ModelSpec(half_plus_two, "m", VersionPolicy(2), {"stable": 1}, "0" * 64),
     )
     assert serving._models(None, None, None, {}, None) == ()
     assert serving._batching({"max_batch_size": 2, "pad_variable_length_inputs": True}) == {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -14,19 +16,35 @@ class TfserveError(Exception):
         details: lines shown between the two as they are, such as the end of a server's log.
         doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
             for this kind of error.
+        about: which part of what was asked for it is about: an attribute of a spec, and keys and indices below it, such
+            as ``("models", 0, "labels", "stable")``. Whoever read that from a file finds the place by it.
     """
 
     exit_code: ClassVar[int] = 1
     doctor_knows: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, hint: str | None = None, details: str | None = None, doctor: bool | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: str | None = None,
+        doctor: bool | None = None,
+        about: Sequence[str | int] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = details
         self.doctor = self.doctor_knows if doctor is None else doctor
+        self.about = tuple(about)
+        self.placed = False
+
+    def begin_with(self, place: str) -> None:
+        """Puts the place of a file where it was asked for before the message, which is then complete."""
+        self.message = f"{place}: {self.message}"
+        self.args = (self.message,)
+        self.placed = True
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
@@ -112,6 +130,16 @@ class InterruptError(TfserveError):
     """The user pressed Ctrl-C, or the process was told to end."""
 
     exit_code = 130
+
+
+@contextmanager
+def about(*keys: str | int) -> Iterator[None]:
+    """Says of the errors in the block that what they are about is below `keys`."""
+    try:
+        yield
+    except TfserveError as error:
+        error.about = (*keys, *error.about)
+        raise
 
 
 def reason(error: BaseException) -> str:

@@ -117,12 +117,24 @@ def serving_image(
     """
     match = _REFERENCE.fullmatch(image if image is not None else OFFICIAL_REPOSITORY)
     if match is None:
-        raise UsageError(f"{image!r} is not the name of an image.", hint="Write it as tensorflow/serving:2.19.0.")
+        raise UsageError(
+            f"{image!r} is not the name of an image.",
+            hint="Write it as tensorflow/serving:2.19.0.",
+            about=("image",),
+        )
     if tag is not None and not _TAG.fullmatch(tag):
-        raise UsageError(f"{tag!r} is not a tag.", hint="A tag is letters, digits, '_', '.' and '-': --tag 2.19.0")
+        raise UsageError(
+            f"{tag!r} is not a tag.",
+            hint="A tag is letters, digits, '_', '.' and '-', such as 2.19.0.",
+            about=("tag",),
+        )
     named = match["tag"] or match["digest"]
     if tag is not None and named:
-        raise UsageError(f"{image!r} names a version already.", hint="Leave --tag out, or the version in --image.")
+        raise UsageError(
+            f"{image!r} names a version already.",
+            hint="Leave --tag out, or the version in --image.",
+            about=("tag",),
+        )
     reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])
     if reference.digest:
         return reference

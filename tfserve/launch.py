@@ -22,15 +22,13 @@ from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
-from tfserve.model_source import find_source
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
-from tfserve.server_flags import check_flag_files, flag_value
+from tfserve.saved_model import ModelDirectory
 from tfserve.smoke_test import SmokeTest, smoke_test
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec
-from tfserve.version_policy import VersionPolicy, check_labels
+from tfserve.spec import PortRequest, ServeSpec
+from tfserve.spec_checks import check_spec
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 
@@ -54,7 +52,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
     look = begin_look(spec, options.engine)
-    directories = _look_at_models(spec, progress)
+    directories = check_spec(spec, options.engine, progress)
     if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
@@ -75,7 +73,7 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
 def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
     """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
     look = begin_look(spec, choice)
-    directories = _look_at_models(spec, progress)
+    directories = check_spec(spec, choice, progress)
     try:
         engine, gpu = choose_engine(spec, choice, None, progress, look)
     except EngineUnavailableError as error:
@@ -96,32 +94,6 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
     if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
         progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
     return plan
-
-
-def _look_at_models(spec: ServeSpec, progress: Progress) -> tuple[ModelDirectory, ...]:
-    """Refuses what cannot be served before anything starts."""
-    given = flag_value(spec.server_flags, "saved_model_tags")
-    tags = frozenset((SERVE_TAG if given is None else given).split(","))
-    check_flag_files(spec.server_flags)
-    directories = tuple(find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models_here)
-    for model, directory in zip(spec.models_here, directories, strict=True):
-        _check_versions(model, directory, tags)
-    return directories
-
-
-def _check_versions(model: ModelSpec, directory: ModelDirectory, tags: frozenset[str]) -> None:
-    there = [version.number for version in directory.versions]
-    policy = model.versions or VersionPolicy()
-    served = policy.served(there)
-    if missing := sorted(set(policy.specific).difference(there)):
-        raise UsageError(
-            f"The model {model.name!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
-            hint="Serve others: --versions latest, all, or their numbers.",
-        )
-    check_labels(model.name, model.labels, served)
-    for version in directory.versions:
-        if version.number in served:
-            check_version(version, tags=tags)
 
 
 def _launch_on_free_ports(
@@ -172,6 +144,7 @@ def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progr
         raise UsageError(
             f"{spec.host} is not an address of this machine.",
             hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
+            about=("host",),
         )
     rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
     others = taken | ({rest_port} if rest_port else set())
@@ -191,6 +164,7 @@ def choose_port(
             f"Port {request.number} on {host} is taken by another program.",
             hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
             doctor=request.number in (GRPC_PORT, REST_PORT),
+            about=(f"{api.lower()}_port",),
         )
     free = _any_free_port(host, taken) if shared else 0
     if request.number:

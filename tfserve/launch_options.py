@@ -35,11 +35,16 @@ class LaunchOptions:
     def __post_init__(self) -> None:
         """Checks that no two servers would be left with one name."""
         if not self.wait_seconds >= 0:  # nan is neither more nor less
-            raise UsageError(f"{self.wait_seconds} is not a number of seconds.", hint="Give 0 or more: --wait 60")
+            raise UsageError(
+                f"{self.wait_seconds:g} is not a number of seconds.",
+                hint="Give 0 or more, such as 60.",
+                about=("wait_seconds",),
+            )
         if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
             raise UsageError(
                 "A server that is not waited for, or not tried, gets no request.",
-                hint="Leave --smoke-test out, or --no-smoke-test and --wait 0.",
+                hint="Leave --smoke-test out, or wait for the server and try it.",
+                about=("smoke_request",),
             )
         if self.replace and self.keep_failed:
             raise UsageError(

@@ -48,6 +48,11 @@ def parse_models(
         label, version = parse_label(rest)
         if version is None:
             raise UsageError(f"The label {label!r} lacks its version.", hint=f"Write it as --label {label}=2")
+        if models[index].labels.get(label, version) != version:
+            raise UsageError(
+                f"The label {label!r} is given to two versions, {models[index].labels[label]} and {version}.",
+                hint="A label names one version; leave one of the two out.",
+            )
         models[index] = replace(models[index], labels={**models[index].labels, label: version})
     for text in digests:
         index, rest = _model_of(text, models, "--sha256")

@@ -6,17 +6,14 @@ What comes out of an archive is kept in the cache, and is a directory like any o
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 from tfserve.errors import UsageError
-from tfserve.model_url import Url, is_archive, stem
+from tfserve.model_url import Url, check_digest, is_archive, stem
 from tfserve.progress import Progress, Silent
 from tfserve.saved_model import ModelDirectory, find_model
 
 __all__ = ["find_source", "source_name"]
-
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def source_name(source: Path | Url) -> str:
@@ -45,11 +42,13 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
         UsageError: `sha256` is not a digest, or `source` a directory.
         TfserveError: the cache cannot be used.
     """
-    if sha256 is not None and not _SHA256.fullmatch(sha256):
-        raise UsageError(f"{sha256!r} is not a SHA-256 digest.", hint="It has 64 hexadecimal digits: sha256sum FILE")
+    if sha256 is not None:
+        check_digest(sha256)
     if not isinstance(source, Url) and not _is_archive_file(source):
         if sha256 is not None:
-            raise UsageError(f"{str(source)!r} is not an archive, and has no digest.", hint="Leave --sha256 out.")
+            raise UsageError(
+                f"{str(source)!r} is not an archive, and has no digest.", hint="Leave --sha256 out.", about=("sha256",)
+            )
         return find_model(source)
     from tfserve.archives import base_path_in, unpacked_download, unpacked_file
 

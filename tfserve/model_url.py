@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from tfserve.errors import UsageError
 
-__all__ = ["ARCHIVE_SUFFIXES", "Url", "is_archive", "parse_source", "stem"]
+__all__ = ["ARCHIVE_SUFFIXES", "Url", "check_digest", "is_archive", "parse_source", "stem"]
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"(s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _ANONYMOUS = "download"  # what Kaggle calls every archive
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -60,8 +61,10 @@ def parse_source(text: str) -> Path | Url:
     """Reads where a model is.
 
     Raises:
-        UsageError: `text` is an address of which tfserve makes nothing.
+        UsageError: `text` is empty, or an address of which tfserve makes nothing.
     """
+    if not text:  # for which Path takes the current directory
+        raise UsageError("The path of the model is empty.", hint="Give its directory, such as ./my_model; . is here.")
     scheme = _SCHEME.match(text)
     if scheme is None:
         return Path(text)
@@ -85,6 +88,20 @@ def parse_source(text: str) -> Path | Url:
     except ValueError:  # a port that is no number, a bracket that is not closed
         pass
     raise UsageError("The address of the model names no host.", hint="Write it as https://host/my_model.tar.gz")
+
+
+def check_digest(text: str) -> None:
+    """Refuses what is not the SHA-256 of an archive.
+
+    Raises:
+        UsageError: it has not 64 hexadecimal digits.
+    """
+    if not _SHA256.fullmatch(text):
+        raise UsageError(
+            f"{text[:80]!r} is not a SHA-256 digest.",
+            hint="It has 64 hexadecimal digits: sha256sum FILE",
+            about=("sha256",),
+        )
 
 
 def is_archive(path: Path) -> bool:

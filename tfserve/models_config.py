@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.model_url import parse_source
+from tfserve.saved_model import find_model
 from tfserve.server_flags import parse_config_file, read_config_file
 from tfserve.spec import ModelSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.version_policy import VersionPolicy, check_versions
 
 if TYPE_CHECKING:
     from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig
@@ -91,7 +92,7 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
 
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
-        SavedModelError: a base path is not a directory here.
+        SavedModelError: a base path is not a directory of versions here.
     """
     text = read_config_file(path, "--config")
     message = _parse(path, text)
@@ -134,9 +135,15 @@ def _spec(entry: ModelConfig, where: str) -> ModelSpec:
             hint="Give the directory of this machine that holds the versions; tfserve mounts it at the same path.",
         )
     try:
-        return ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
+        spec = ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
+        if not in_bucket:
+            there = [version.number for version in find_model(Path(base_path)).versions]
+            check_versions(model.name, model.versions, model.labels, there)
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", hint="Correct it in that file.") from None
+    except SavedModelError as error:
+        raise SavedModelError(f"{where}: {error.message}", hint=error.hint) from None
+    return spec
 
 
 def _served(entry: ModelConfig) -> ServedModel:

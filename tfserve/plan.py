@@ -28,6 +28,7 @@ __all__ = [
     "PublishedPort",
     "container_plan",
     "process_plan",
+    "refuse_container_options",
     "spec_json",
 ]
 
@@ -216,7 +217,7 @@ def process_plan(
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
         GpuError: `spec` asks for a GPU.
     """
-    _refuse_container_options(spec)
+    refuse_container_options(spec)
     if not binary.official and (elsewhere := [model.path for model in spec.models if model.in_bucket]):
         raise UsageError(
             f"tfserve's own model server reads models from disks alone, and {elsewhere[0]} is in a bucket.",
@@ -269,6 +270,28 @@ def from_json(text: str) -> LaunchPlan:
         raise ValueError(f"not a launch plan: {error}") from None
 
 
+def refuse_container_options(spec: ServeSpec) -> None:
+    """Refuses what a plain process does not have.
+
+    Raises:
+        UsageError: `spec` asks for something that only a container has.
+        GpuError: `spec` asks for a GPU.
+    """
+    if unusable := spec.container_options():
+        raise UsageError(
+            f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
+            hint="Leave it out, or use --engine docker.",
+            about=(unusable[0].removeprefix("--"),),
+        )
+    if spec.wants_gpu:
+        raise GpuError(
+            "The local engine serves on the CPU.",
+            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
+            doctor=False,
+            about=(spec.gpu_attribute,),
+        )
+
+
 def _secret_file(variable: str) -> str:
     return f"/run/secrets/{variable.lower()}"
 
@@ -317,18 +340,4 @@ def _check_links(directory: ModelDirectory) -> None:
             f"Version {directory.newest.number} of {str(directory.path)!r} is a link to "
             f"{str(directory.newest.path)!r}, which a container would not see.",
             hint="Copy the version into the directory, or give the linked directory itself.",
-        )
-
-
-def _refuse_container_options(spec: ServeSpec) -> None:
-    if unusable := spec.container_options():
-        raise UsageError(
-            f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
-            hint="Leave it out, or use --engine docker.",
-        )
-    if spec.wants_gpu:
-        raise GpuError(
-            "The local engine serves on the CPU.",
-            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
-            doctor=False,
         )

@@ -221,7 +221,7 @@ def _check_tags(file: Path, tags: frozenset[str], found: Sequence[frozenset[str]
         listed = " · ".join(", ".join(sorted(tags_of_one)) or "none" for tags_of_one in found)
         raise SavedModelError(
             f"No meta graph of {str(file)!r} is tagged {', '.join(sorted(tags))}; its tags are: {listed}.",
-            hint="Name the tags to load: tfserve run … -- --saved_model_tags=TAG,TAG",
+            hint="Name the tags to load, by the server flag --saved_model_tags=TAG,TAG",
         )
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, about
 from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
@@ -16,7 +16,7 @@ __all__ = ["FlagFile", "check_flag_files", "flag_files", "flag_value", "parse_se
 SET_BY_TFSERVE = {
     "port": "--grpc-port",
     "rest_api_port": "--rest-port",
-    "model_name": "--name or --model-name",
+    "model_name": "--model-name",
     "model_base_path": "MODEL_DIR",
     "model_config_file": "--config",
     "bind_address": "--host",
@@ -82,10 +82,11 @@ def check_flag_files(flags: Sequence[str]) -> None:
     """
     for name, path in flag_files(flags):
         message = str(SERVER_FLAGS_BY_NAME[name].file)
-        text = read_config_file(path, f"--{name}")
-        if message in _MESSAGES:
-            module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
-            parse_config_file(path, text, getattr(module, message)())
+        with about("server_flags", name):
+            text = read_config_file(path, f"--{name}")
+            if message in _MESSAGES:
+                module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
+                parse_config_file(path, text, getattr(module, message)())
 
 
 def read_config_file(path: Path, option: str) -> bytes:
@@ -142,7 +143,7 @@ def _checked(flag: str, directory: Path | None) -> str:
         )
     name, separator, value = flag[2:].partition("=")
     if name in SET_BY_TFSERVE:
-        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} of tfserve run instead.")
+        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} instead.")
     known = SERVER_FLAGS_BY_NAME.get(name)
     if known is None:
         hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "tfserve flags lists them all."

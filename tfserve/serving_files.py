@@ -100,15 +100,20 @@ def check_batching(parameters: Mapping[str, BatchingValue]) -> None:
     if isinstance(sizes, tuple) and sizes:
         largest = parameters.get("max_batch_size", 1000)
         if list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
-            raise UsageError("allowed_batch_sizes has to rise from size to size.", hint="For example 8,16,32")
+            raise UsageError(
+                "allowed_batch_sizes has to rise from size to size.",
+                hint="For example 8,16,32",
+                about=("allowed_batch_sizes",),
+            )
         if sizes[-1] != largest:
             raise UsageError(
                 f"The last of allowed_batch_sizes is {sizes[-1]}, and max_batch_size is {largest}.",
                 hint="The server wants the two to be the same.",
+                about=("allowed_batch_sizes",),
             )
     for name in ("max_batch_size", "num_batch_threads", "max_execution_batch_size"):
         if parameters.get(name) == 0:
-            raise UsageError(f"{name} cannot be 0.", hint=BATCHING[name].help)
+            raise UsageError(f"{name} cannot be 0.", hint=BATCHING[name].help, about=(name,))
 
 
 def batching_text(parameters: Mapping[str, BatchingValue]) -> str:

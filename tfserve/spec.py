@@ -15,13 +15,14 @@ from pathlib import Path
 from tfserve import defaults
 from tfserve.errors import UsageError
 from tfserve.gpu_request import GpuRequest
-from tfserve.model_url import Url
+from tfserve.images import serving_image
+from tfserve.model_url import Url, check_digest
+from tfserve.names import check_name
 from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy
 
 __all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
 _MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -86,10 +87,16 @@ class ModelSpec:
     sha256: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks the name."""
+        """Checks the name and the digest."""
         check_name(self.name, kind="model", option="--model-name")
-        if self.sha256 is not None and self.in_bucket:
-            raise UsageError("What is in a bucket is no archive, and has no digest.", hint="Leave --sha256 out.")
+        if self.sha256 is not None:
+            check_digest(self.sha256)
+            if self.in_bucket:
+                raise UsageError(
+                    "What is in a bucket is no archive, and has no digest.",
+                    hint="Leave --sha256 out.",
+                    about=("sha256",),
+                )
 
     @property
     def in_bucket(self) -> bool:
@@ -152,11 +159,14 @@ class ServeSpec:
         """Checks what can be checked without looking at the machine."""
         check_name(self.name, kind="server", option="--name")
         names = [model.name for model in self.models]
-        for name in names:
-            if names.count(name) > 1:
+        for index, name in enumerate(names):
+            if name in names[:index]:
                 raise UsageError(
-                    f"There are two models {name!r}.", hint=f"Name one of them otherwise: PATH={name}_2, for example."
+                    f"There are two models {name!r}.",
+                    hint=f"Give one of them another name, for example {name}_2.",
+                    about=("models", index, "name"),
                 )
+        serving_image(self.image, self.tag)  # which refuses what names no image
         check_platform(self.platform)
         if not self.models and self.image is None:
             raise UsageError(
@@ -167,46 +177,68 @@ class ServeSpec:
             raise UsageError(
                 f"{self.restart!r} is not a restart policy.",
                 hint="Docker knows: no, always, unless-stopped, on-failure, on-failure:TIMES.",
+                about=("restart",),
             )
         if self.remove and self.restart not in (None, "no"):
             raise UsageError(
-                f"--rm and --restart {self.restart} contradict each other: what is removed cannot be restarted.",
+                "--rm and --restart contradict each other: what is removed cannot be restarted.",
                 hint="Leave one of them out.",
+                about=("remove",),
             )
         if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
-            raise UsageError(f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.")
+            raise UsageError(
+                f"{self.cpus:g} is not a number of CPUs.", hint="Give 0.01 or more, such as 1.5.", about=("cpus",)
+            )
         for flag in self.server_flags:
             flag_name = flag[2:].partition("=")[0]
             attribute = _SAID_BY.get(flag_name)
             if attribute and getattr(self, attribute) is not None:
                 option = f"--{attribute.replace('_', '-')}"
-                raise UsageError(f"{option} sets the server flag --{flag_name}.", hint="Leave one of the two out.")
+                raise UsageError(
+                    f"{option} sets the server flag --{flag_name}.",
+                    hint="Leave one of the two out.",
+                    about=("server_flags", flag_name),
+                )
         requested = (self.rest_port.number, self.grpc_port.number)
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
-                f"REST and gRPC cannot share port {requested[0]}.", hint="Give --rest-port and --grpc-port two numbers."
+                f"REST and gRPC cannot share port {requested[0]}.",
+                hint="Give --rest-port and --grpc-port two numbers.",
+                about=("grpc_port" if self.grpc_port.explicit else "rest_port",),
             )
         if requested == (None, None):
             raise UsageError(
                 "With neither REST nor gRPC published nobody could ask the server.",
-                hint="Leave one of --rest-port none and --grpc-port none out.",
+                hint="Give --rest-port or --grpc-port a number.",
+                about=("grpc_port",),
             )
         self._check_gpu()
 
     def _check_gpu(self) -> None:
         options = self._gpu_options()
         if self.gpu is False and options:
-            raise UsageError(f"--no-gpu and {options[0]} contradict each other.", hint="Leave one of them out.")
+            raise UsageError(
+                f"--no-gpu and {options[0]} contradict each other.",
+                hint="Leave one of them out.",
+                about=(self.gpu_attribute,),
+            )
         fraction = self.gpu_memory_fraction
         if fraction is not None and not 0 < fraction <= 1:
             raise UsageError(
-                f"{fraction:g} is not a share of a GPU's memory.", hint="Give more than 0 and at most 1, such as 0.3."
+                f"{fraction:g} is not a share of a GPU's memory.",
+                hint="Give more than 0 and at most 1, such as 0.3.",
+                about=("gpu_memory_fraction",),
             )
 
     @property
     def wants_gpu(self) -> bool | None:
         """`gpu`, where an option that only makes sense with a GPU requires one."""
         return True if self._gpu_options() else self.gpu
+
+    @property
+    def gpu_attribute(self) -> str:
+        """The attribute by which it asks for a GPU, or says that it does not."""
+        return next((option[2:].replace("-", "_") for option in self._gpu_options()), "gpu")
 
     def _gpu_options(self) -> list[str]:
         given = {
@@ -240,22 +272,6 @@ class ServeSpec:
         return [option for option, value in given.items() if value is not None]
 
 
-def check_name(name: str, *, kind: str, option: str) -> None:
-    """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
-
-    Raises:
-        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
-    """
-    if len(name) <= 128 and re.fullmatch(_NAME, name):
-        return
-    suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
-    what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
-    raise UsageError(
-        f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
-        hint=f"Choose another one with {option}, for example {option} {suggestion}",
-    )
-
-
 def check_platform(platform: str | None) -> None:
     """Refuses what is not a platform such as ``linux/amd64``; None is the engine's own.
 
@@ -263,7 +279,7 @@ def check_platform(platform: str | None) -> None:
         UsageError: it is not one.
     """
     if platform is not None and not re.fullmatch(_PLATFORM, platform):
-        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.")
+        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.", about=("platform",))
 
 
 def parse_host(text: str) -> str:
@@ -310,15 +326,17 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not re.fullmatch(_ENVIRONMENT_NAME, name):
-            raise UsageError(f"{name!r} is not the name of a variable.", hint="Write it as --env NAME=VALUE.")
+            raise UsageError(
+                f"{name!r} is not the name of a variable.", hint="A name is letters, digits and '_', no digit first."
+            )
         if "\0" in value:
             raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")
         if name in ("MODEL_NAME", "MODEL_BASE_PATH"):
-            raise UsageError(f"{name} is set by tfserve.", hint="Name the model with --name or --model-name.")
+            raise UsageError(f"{name} is set by tfserve.", hint="Leave it out, and name the model itself.")
         if not separator:
             if name not in inherited:
                 raise UsageError(
-                    f"{name} is not set in this environment.", hint=f"Set it, or write --env {name}=VALUE."
+                    f"{name} is not set in this environment.", hint="Set it, or give it a value of its own."
                 )
             value = inherited[name]
         environment[name] = value

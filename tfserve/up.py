@@ -20,10 +20,9 @@ from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError
 from tfserve.interrupts import end_threads, held, raise_if_ending
 from tfserve.launch import launch, restart
-from tfserve.model_source import find_source
 from tfserve.plan import spec_json
 from tfserve.progress import LayerProgress, Progress, Silent
-from tfserve.spec import ServeSpec
+from tfserve.spec_checks import check_spec
 
 __all__ = ["Outcome", "Step", "decide", "take_down", "together", "up"]
 
@@ -116,7 +115,8 @@ def _step(configured: Configured, there: Sequence[Found], progress: Progress) ->
     choice = configured.options.engine
     try:
         spec = configured.spec
-        wanted = _labelled(spec, progress)
+        directories = configured.told(lambda: check_spec(spec, choice, progress))
+        wanted: dict[str, Any] = json.loads(spec_json(spec, directories))  # what the label would say
         if not there:
             return Step(configured, "create")
         engine, server = next((pair for pair in there if choice in ("auto", pair[0].name)), there[0])
@@ -131,13 +131,6 @@ def _step(configured: Configured, there: Sequence[Found], progress: Progress) ->
     if changed:
         return Step(configured, "recreate", (engine, server), tuple(sorted(changed)))
     return Step(configured, "leave" if server.running else "start", (engine, server))
-
-
-def _labelled(spec: ServeSpec, progress: Progress) -> dict[str, Any]:
-    """What the label of a server of `spec` would say."""
-    directories = [find_source(model.path, sha256=model.sha256, progress=progress) for model in spec.models_here]
-    label: dict[str, Any] = json.loads(spec_json(spec, directories))
-    return label
 
 
 def _has(engine: Engine, server: Server, environment: Mapping[str, str]) -> bool:
@@ -163,7 +156,7 @@ def _take(step: Step, progress: Progress) -> Outcome:
         options = step.configured.options
         if step.action == "recreate":
             options = replace(options, replace=True, keep_failed=False)
-        launched = launch(step.configured.spec, options, progress)
+        launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
         return Outcome(step, (launched.engine, launched.server))
     except TfserveError as error:
         return Outcome(step, error=error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tfserve.errors import UsageError
 
-__all__ = ["VersionPolicy", "check_labels", "parse_label"]
+__all__ = ["VersionPolicy", "check_labels", "check_versions", "parse_label"]
 
 _NUMBER = r"[0-9]{1,19}"
 _POLICY = re.compile(rf"latest(?:=(?P<latest>[0-9]{{1,9}}))?|(?P<all>all)|(?P<specific>{_NUMBER}(,{_NUMBER})*)")
@@ -73,6 +73,25 @@ def parse_label(text: str) -> tuple[str, int | None]:
     return match["label"], version
 
 
+def check_versions(
+    model: str, policy: VersionPolicy, labels: Mapping[str, int], there: Sequence[int]
+) -> tuple[int, ...]:
+    """Returns those of the versions that are `there` that a model serves.
+
+    Raises:
+        UsageError: one that is asked for by number is not there, or has a label and is not served.
+    """
+    if missing := sorted(set(policy.specific).difference(there)):
+        raise UsageError(
+            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
+            hint="Serve others: --versions latest, all, or their numbers.",
+            about=("versions",),
+        )
+    served = policy.served(there)
+    check_labels(model, labels, served)
+    return served
+
+
 def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -> None:
     """Refuses labels on versions that are not served: requests by them would fail.
 
@@ -86,4 +105,5 @@ def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -
                 f"The label {label!r} of the model {model!r} is for version {version}, which is not served; served: "
                 f"{listed}.",
                 hint="Serve that version too, for example with --versions all, or move the label.",
+                about=("labels", label),
             )

@@ -16,7 +16,7 @@ def test_docker_that_is_not_there(tfserve: Program, copied: Copy) -> None:
     [
         (["a/m", "b/m", *IMAGE], 2, "Two models are named 'm'"),
         (["a/m", "b/m", *IMAGE, "--name", "x"], 2, "2 models and 1 names"),
-        (["a/m", *IMAGE, "--name", "a b"], 2, "with --name, for example --name a_b"),
+        (["a/m", *IMAGE, "--name", "a b"], 2, "for example --name a_b"),
         (["a/m", *IMAGE, "--label", "x"], 2, "'x' is not a label"),
         (["a/m", "--image", "Not An Image"], 2, "is not the name of an image"),
         (["a/m", *IMAGE, "--base", "me/m:1"], 2, "would be made from"),

@@ -93,7 +93,9 @@ def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:
     assert found.spec == ServeSpec("half_plus_two", (ModelSpec(half_plus_two, "half_plus_two"),))
     assert found.options == LaunchOptions()
     # Every example in a comment is one that works.
-    examples = {field.name: field.example for field in FIELDS if field.example}
+    examples = {field.name: field.example for field in FIELDS}
+    assert all(examples.values())
+    assert "    # config: ./models.config  " in text
     for name, example in examples.items():
         file.write_text(re.sub(rf"^    # ({name}: )", r"    \1", text, flags=re.MULTILINE))
         read_servers(file, {})

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +25,11 @@ VARIABLES = {"A": "one", "EMPTY": "", "_x9": "${A}"}
         ("${A:-x}|${A-x}|${A:?no}|${EMPTY?no}", "one|one|one|"),
         ("${A:+x}|${EMPTY:+x}|${EMPTY+x}|${NO+x}", "x||x|"),
         ("${NO:-/a:b-c?d}", "/a:b-c?d"),
+        ("${A:-${NO:-x}}.", "one."),
+        ("${NO:-${ALSO_NO:-x}}.${NO:-a${A}b$A}}", "x.aonebone}"),
+        ("${NO:-$$x$${A}|${A:+${A}s}", "$x${A|ones"),
+        ("${A:-${NO}}${A:-$}${NO:+${NO}}", "oneone"),  # what is not needed is not looked at
+        ("${NO:-a\nb{c}", "a\nb{c"),
     ],
 )
 def test_values(text: str, value: str) -> None:
@@ -36,15 +44,27 @@ def test_values(text: str, value: str) -> None:
         ("${NO:?give it}", "the variable NO is not set: give it"),
         ("${EMPTY:?give it}", "the variable EMPTY is not set: give it"),
         ("a $", "begins no variable"),
-        ("${", "begins no variable"),
-        ("${A", "begins no variable"),
+        ("${", "'${' has no '}'"),
+        ("${}", "begins no variable"),
+        ("${A", "'${' has no '}'"),
+        ("${A:-${NO:-x}", "'${' has no '}'"),
+        ("${NO:-${ALSO_NO}}", "the variable ALSO_NO is not set"),
+        ("${NO:?not with ${A}}", "the variable NO is not set: not with one"),
+        ("${NO:-" * 30 + "}" * 30, "more than 20 variables inside each other"),
+        ("${A:-" * 50_000, "more than 20 variables inside each other"),
         ("${1}", "begins no variable"),
         ("${A!x}", "begins no variable"),
         ("$(id)", "begins no variable"),
     ],
 )
 def test_what_is_wrong(text: str, words: str) -> None:
-    with pytest.raises(InterpolationError, match=words):
+    with pytest.raises(InterpolationError, match=re.escape(words)):
+        interpolate(text, VARIABLES)
+
+
+@given(st.text("${}A:-?+ ") | st.text())
+def test_any_text(text: str) -> None:
+    with suppress(InterpolationError):
         interpolate(text, VARIABLES)
 
 

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.config.servers import Configured, choose, read_servers, write_servers
+from tfserve.config.servers import Configured, choose, read_engines, read_servers
+from tfserve.config.writing import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
 from tfserve.model_url import Url
+from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.server_flags import SET_BY_TFSERVE
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy
 
@@ -146,6 +149,11 @@ servers:
     assert again.spec == found.spec
 
 
+def test_paths_are_tidy(read: Read, tmp_path: Path) -> None:
+    (found,) = read("servers: {a: {models: [{path: ../x/./m, name: m}]}}")
+    assert found.spec.models[0].path == tmp_path.parent / "x" / "m"
+
+
 def test_models_inside_an_image(read: Read) -> None:
     (found,) = read("servers: {prod: {image: 'me/m:1'}}")
     assert (found.spec.models, found.spec.image) == ((), "me/m:1")
@@ -236,15 +244,19 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("engine: podman", 4, "engine", "expected one of auto, docker, local, found 'podman'"),
         ("pull: 1", 4, "pull", "expected one of missing, always, never, found '1'"),
         ("image: []", 4, "image", "expected text, found a list"),
-        ("platform: amd64", 3, "", "'amd64' is not a platform"),
+        ("image: -1", 4, "image", "'-1' is not the name of an image"),
+        ('image: ""', 4, "image", "'' is not the name of an image"),
+        ("tag: a/b", 4, "tag", "'a/b' is not a tag"),
+        ("image: a:1\ntag: b", 5, "tag", "'a:1' names a version already"),
+        ("platform: amd64", 4, "platform", "'amd64' is not a platform"),
         ("host: example.com", 4, "host", "is not an IP address"),
         ("gpu: yes", 4, "gpu", "expected true or false, found 'yes'"),
         ('gpu: "true"', 4, "gpu", "expected true or false, found 'true'"),
         ("gpus: both", 4, "gpus", "'both' does not say which GPUs"),
         ("gpus: []", 4, "gpus", "does not say which GPUs"),
         ("gpus: {a: 1}", 4, "gpus", "expected all, a number of GPUs, or a list of them, found a mapping"),
-        ("gpu: false\ngpus: 1", 3, "", "--no-gpu and --gpus contradict"),
-        ("gpu_memory_fraction: 2", 3, "", "2 is not a share"),
+        ("gpu: false\ngpus: 1", 5, "gpus", "gpu: false and gpus contradict"),
+        ("gpu_memory_fraction: 2", 4, "gpu_memory_fraction", "2 is not a share"),
         ("env: A", 4, "env", "expected variables: a mapping, or a list of NAME=VALUE, found 'A'"),
         ("env: {A b: 1}", 4, "env.A b", "is not the name of a variable"),
         ("env: [A]", 4, "env[0]", "A is not set in this environment"),
@@ -252,14 +264,19 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("env: {MODEL_NAME: x}", 4, "env.MODEL_NAME", "is set by tfserve"),
         ("memory: much", 4, "memory", "is not an amount of memory"),
         ("cpus: two", 4, "cpus", "expected a number, found 'two'"),
-        ("cpus: -1", 3, "", "-1 is not a number of CPUs"),
-        ("restart: sometimes", 3, "", "is not a restart policy"),
-        ("rm: true\nrestart: always", 3, "", "contradict"),
+        ("cpus: -1", 4, "cpus", "-1 is not a number of CPUs"),
+        ("restart: sometimes", 4, "restart", "is not a restart policy"),
+        ("rm: true\nrestart: always", 4, "rm", "rm and restart contradict"),
         ("batching: 1", 4, "batching", "expected true, false, or parameters: a mapping, found '1'"),
         ("batching: {max_bacth_size: 1}", 4, "batching.max_bacth_size", "there is no field"),
         ("batching:\n  max_batch_size: x", 5, "batching.max_batch_size", "is not a value of type integer"),
-        ("batching: {max_batch_size: 9, allowed_batch_sizes: [4]}", 4, "batching", "The last of allowed_batch_sizes"),
-        ("batching: true\nserver_flags: {enable_batching: true}", 3, "", "--batching sets the server flag"),
+        ("batching: {max_batch_size: 9, allowed_batch_sizes: [4]}", 4, "batching.allowed_batch_sizes", "The last of"),
+        (
+            "batching: true\nserver_flags: {enable_batching: true}",
+            5,
+            "server_flags.enable_batching",
+            "batching sets the",
+        ),
         ("monitoring: on", 4, "monitoring", "expected true, false, or path: /…, found 'on'"),
         ("monitoring: {path: x}", 4, "monitoring.path", "is not the path of a page"),
         ("monitoring: {port: 1}", 4, "monitoring.port", "there is no field"),
@@ -267,13 +284,15 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("server_flags:\n  enable_bacthing: true", 5, "server_flags.enable_bacthing", "has no flag --enable_bacthing"),
         ("server_flags: {num_load_threads: x}", 4, "server_flags.num_load_threads", "of type int32"),
         ("server_flags: {port: 1}", 4, "server_flags.port", "is set by tfserve"),
-        ("wait: -1", 3, "", "-1.0 is not a number of seconds"),
+        ("wait: -1", 4, "wait", "-1 is not a number of seconds"),
         ("wait: .nan", 4, "wait", "expected a number, found '.nan'"),
-        ("smoke_test: '{'", 3, "", "JSON"),
+        ("smoke_test: '{'", 4, "smoke_test", "JSON"),
         ("smoke_test: []", 4, "smoke_test", "expected true, false, a request, or a file, found a list"),
         ("config: x", 4, "config", "models has to go"),
-        ("rest_port: 1\ngrpc_port: 1", 3, "", "cannot share port 1"),
+        ("rest_port: 1\ngrpc_port: 1", 5, "grpc_port", "cannot share port 1"),
         ("? [a]\n: b", 4, "", "a key has to be a word"),
+        ("null: x", 4, "", "a key has to be a word"),
+        ("env: {~: x}", 4, "env", "a key has to be a word"),
         ("tag: ${NO}", 4, "tag", "the variable NO is not set"),
         ("tag: ${NO:?say which}", 4, "tag", "the variable NO is not set: say which"),
         ("tag: $", 4, "tag", "'$' begins no variable"),
@@ -289,11 +308,43 @@ def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int,
     assert words in error.message
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("gpu: false\ngpus: 1", "gpu: false and gpus contradict each other."),
+        ("gpu: false\ngpu_memory_growth: true", "gpu: false and gpu_memory_growth contradict each other."),
+        ("rest_port: 1\ngrpc_port: 1", "Give rest_port and grpc_port two numbers."),
+        ("rest_port: none\ngrpc_port: none", "Give rest_port or grpc_port a number."),
+        ("batching: true\nserver_flags: {batching_parameters_file: a}", "batching sets the server flag --batching_"),
+        ("smoke_test: none.json", "Give a file, or a JSON object."),
+        ("smoke_test: '{}'\nwait: 0", "Leave smoke_test out, or wait for the server"),
+        ("server_flags: {bind_address: x}", "Use host instead."),
+        ("env: [A]", "A is not set in this environment."),
+        ("env: {MODEL_NAME: m}", "name the model itself."),
+        ("models: [{path: s3://bucket/m, name: m, sha256: '" + "0" * 64 + "'}]", "Leave sha256 out."),
+        ("image: a:1\ntag: b", "Leave tag out, or the version in image."),
+    ],
+)
+def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words: str) -> None:
+    models = "" if fields.startswith("models") else "models: [m]\n"
+    lines = "".join(f"    {line}\n" for line in (models + fields).splitlines())
+    error = complaint(lambda: read(f"servers:\n  prod:\n{lines}"))
+    assert words in f"{error.message} {error.hint}"
+    for option in (word.strip(".,") for word in f"{error.message} {error.hint}".split() if word.startswith("--")):
+        assert option[2:] in {
+            *SERVER_FLAGS_BY_NAME,
+            *SET_BY_TFSERVE,
+        }  # a flag of the server is called the same everywhere
+
+
 def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:
     assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
     assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
     assert "There are: " in str(complaint(lambda: server("zzz: 1")).hint)
+    assert complaint(lambda: server("engine: dockr")).hint == "Did you mean docker?"
+    assert complaint(lambda: server("gpu: Ture")).hint == "Did you mean true?"
+    assert "schema" in str(complaint(lambda: server("gpu: yes")).hint)
 
 
 @pytest.mark.parametrize(
@@ -312,11 +363,15 @@ def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> Non
         ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "expected the number of a version, found 'y'"),
         ("[{path: a, name: b, labels: {a b: 1}}]", "models[0].labels.a b", "is not a label"),
         ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "expected labels: a mapping, found a list"),
-        ("[{path: a, name: b}, {path: c, name: b}]", "", "There are two models 'b'"),
+        ("[{path: a, name: b}, {path: c, name: b}]", "models[1].name", "There are two models 'b'"),
+        ("[{path: a, name: b, sha256: yes}]", "models[0].sha256", "'yes' is not a SHA-256 digest"),
+        ("[{path: '', name: b}]", "models[0].path", "The path of the model is empty"),
+        ("['']", "models[0]", "The path of the model is empty"),
+        ("[{path: a, name: ''}]", "models[0].name", "A model name cannot be empty"),
         ("[a, b]", "models[0]", "There is no model at"),
         ("[ftp://a/b]", "models[0]", "ftp:// is no address"),
         ("[{path: s3://, name: m}]", "models[0].path", "names no bucket"),
-        (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0]", "is no archive, and has no digest"),
+        (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0].sha256", "is no archive, and has no digest"),
     ],
 )
 def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
@@ -334,7 +389,7 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
         (b"a: 1\nb: \x00", "line 2: a character that YAML does not allow"),
         (b"servers:\n\tprod: 1", "line 2, column 1: found character '\\t' that cannot start any token"),
         (b"servers: {", "line 1, column 11"),
-        (b"a: 1\n---\nb: 2", "line 2, column 1: but found another document"),
+        (b"a: 1\n---\nb: 2", "line 2, column 1: expected a single document in the stream, but found another document"),
         (b"a: *nope", "found undefined alias"),
         (b"[" * 500, "nested too deep"),
         (b"servers: !!python/object/apply:os.system [id]", "expected servers by name: a mapping, found a list"),
@@ -361,6 +416,24 @@ def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
     assert "servers.yaml" in error.message
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("servers: *nope", "An alias (*name)"),
+        ("a: &a 1\nb: &a 2", "Give each anchor"),
+        ("a: 1\n---\nb: 2", "Leave the line --- out"),
+        ("servers:\n\ta: 1", "with spaces, not tabs"),
+        ("servers: @x", "Quote a text that begins with"),
+        ("servers: {", "brackets and quotes are closed"),
+        ("servers:\n  a: 1\n b: 2", "indented alike"),
+        ("servers: {a b: {models: [m]}}", "Choose another one, for example a_b"),
+        ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another one, for example name: a_b"),
+    ],
+)
+def test_hints_fit(read: Read, text: str, hint: str) -> None:
+    assert hint in str(complaint(lambda: read(text)).hint)
+
+
 def test_a_billion_laughs(read: Read) -> None:
     lines = ["a0: &a0 {cpus: 1}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
     text = "".join(f"x-{line}\n" for line in lines) + "servers: {a: {<<: *a11, models: [m]}}"
@@ -378,9 +451,18 @@ def test_a_port_that_is_used_twice(read: Read) -> None:
         return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
 
     error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
-    assert "line 3, servers.b: port 9000 is that of 'a' too, in line 2" in error.message
+    assert "line 3, servers.b.grpc_port: port 9000 is that of 'a' too, in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
+
+
+def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
+    file = tmp_path / "servers.yaml"
+    one = "servers:\n  a: {engine: docker, tag: $NO, x: 1}\n  b: {engine: $NO}\n  c:\n  d: {engine: podman}\n"
+    file.write_text(one + "default: {}")
+    assert read_engines(file, {}) == {"a": "docker", "b": "auto", "c": "auto", "d": "auto"}
+    file.write_text(one + "defaults: {engine: $E, env: [A]}")
+    assert read_engines(file, {"E": "local"}) == {"a": "docker", "b": "local", "c": "local", "d": "local"}
 
 
 def test_servers_by_name(read: Read) -> None:

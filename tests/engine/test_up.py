@@ -51,6 +51,6 @@ servers:
     assert tfserve("stop", one).returncode == 0
     file.write_text(text.replace("memory: 1g", "memory: 2g"))
     dry = tfserve("up", "--dry-run")
-    assert f"# {one}: start\n# {two}: recreate (environment, memory changed)\ndocker run" in dry.stdout
+    assert f"# {one}: start\n# {two}: recreate (env, memory changed)\ndocker run" in dry.stdout
     down = tfserve("down", "--json")
     assert sorted(json.loads(down.stdout)) == sorted([one, two])

@@ -122,11 +122,13 @@ def _server_names(ctx: typer.Context) -> Iterator[str]:
 def _configured_names(ctx: typer.Context) -> Iterator[str]:
     from pathlib import Path
 
-    from tfserve.config.servers import DEFAULT_FILE, read_servers
+    from tfserve.config.document import STANDARD_INPUT
+    from tfserve.config.servers import DEFAULT_FILE, read_engines
 
     given = ctx.params.get("names") or ()
-    servers = read_servers(Path(ctx.params.get("file") or DEFAULT_FILE), os.environ)
-    yield from (server.spec.name for server in servers if server.spec.name not in given)
+    file = Path(ctx.params.get("file") or DEFAULT_FILE)
+    names = read_engines(file, os.environ) if file != STANDARD_INPUT else ()  # which is for the command alone
+    yield from (name for name in names if name not in given)
 
 
 def _model_names(ctx: typer.Context) -> Iterator[str]:

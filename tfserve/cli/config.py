@@ -19,13 +19,18 @@ def config(
     json: JsonOption = False,
 ) -> None:
     """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
-    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers, servers_data, write_servers
+    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.writing import servers_data, write_servers
+    from tfserve.spec_checks import check_spec
 
+    output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    for server in servers:
+        server.told(lambda: check_spec(server.spec, server.options.engine, output, download=False))  # noqa: B023
     if json:
-        Output(json_wanted=True).result(servers_data(servers), "")
+        output.result(servers_data(servers), "")
     else:
-        Output().text(write_servers(servers).rstrip())
+        output.text(write_servers(servers).rstrip())
 
 
 def init(
@@ -34,21 +39,29 @@ def init(
     file: FileOption = None,
 ) -> None:
     """Begin a YAML file. It serves one model, and says in comments what else there is."""
+    from tfserve.config.document import STANDARD_INPUT
     from tfserve.config.servers import DEFAULT_FILE
     from tfserve.config.template import first_file
     from tfserve.model_source import source_name
     from tfserve.model_url import Url, parse_source
+    from tfserve.names import valid_name
     from tfserve.saved_model import find_model
 
     target = file or DEFAULT_FILE
     source = parse_source(model_dir)
-    name = source_name(source)
+    own = source_name(source)
+    name = valid_name(own)
+    if name != own:
+        Output().notice(f"{own!r} is no name for a model; it is called {name} there.")
     if isinstance(source, Url):
         text = first_file(name, source)
     else:
         path = os.path.relpath(source.expanduser().absolute(), target.absolute().parent)
         version = find_model(source).newest.number if source.expanduser().is_dir() else 1
         text = first_file(name, path if path.startswith(".") else f"./{path}", version)
+    if target == STANDARD_INPUT:
+        Output().text(text.rstrip())
+        return
     write_new(target, text)
     Output().text(f"{target} is written. Look at it, then: tfserve up{'' if file is None else f' -f {file}'}")
 
@@ -64,7 +77,7 @@ def write_new(file: Path, text: str, *, secret: bool = False) -> None:
     """Writes a file that is not there yet.
 
     Raises:
-        UsageError: it is there.
+        UsageError: it is there, or its directory is not.
         TfserveError: it cannot be written.
     """
     try:
@@ -73,6 +86,10 @@ def write_new(file: Path, text: str, *, secret: bool = False) -> None:
             opened.write(text)
     except FileExistsError:
         raise UsageError(f"{file} is there already.", hint="Remove it first, or name another file.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"{file} cannot be written: there is no directory {file.parent}.", hint="Make it first, or name another."
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TfserveError(f"{file} cannot be written: {reason}.", hint="Name another file.") from None

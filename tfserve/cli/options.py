@@ -46,7 +46,10 @@ ConfiguredNames = Annotated[
     ),
 ]
 FileOption = Annotated[
-    Path | None, typer.Option("--file", "-f", metavar="FILE", help="The YAML file.  [default: tfserve.yaml]")
+    Path | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="The YAML file; - is the standard input.  [default: tfserve.yaml]"
+    ),
 ]
 GpuOption = Annotated[
     bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")

@@ -46,9 +46,10 @@ def package(
     from tfserve.images import serving_image
     from tfserve.model_source import source_name
     from tfserve.model_url import parse_source
+    from tfserve.names import check_name
     from tfserve.own_image import PackageSpec, parse_labels
     from tfserve.package import package as make
-    from tfserve.spec import ModelSpec, check_name
+    from tfserve.spec import ModelSpec
 
     output = Output(json_wanted=json)
     if name and len(name) != len(model_dirs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,14 +16,17 @@ from tfserve.printable import printable
 __all__ = ["OneCommand", "Program", "option_names"]
 
 
+_NOT_ONE_OF = re.compile(r"'(.*?)' is not one of")  # how the error for a choice begins, which holds no value
+
+
 class OneCommand(TyperCommand):
-    """A command that says which option was meant."""
+    """A command that says which option or choice was meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses `args` into `ctx`, and returns what is left."""
         if ctx.resilient_parsing and args and args[-1] in option_names(ctx):
             args = args[:-1]  # its value is what a shell asks for; for the lack of it nothing else would be parsed
-        with _option_suggested(ctx):
+        with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
 
@@ -31,7 +35,7 @@ class Program(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses `args` into `ctx`, and returns what is left."""
-        with _option_suggested(ctx):
+        with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -58,8 +62,8 @@ def option_names(ctx: Any) -> list[str]:
 
 
 @contextmanager
-def _option_suggested(ctx: Any) -> Iterator[None]:
-    """Adds to the error for an unknown option which one was meant."""
+def _nearest_suggested(ctx: Any) -> Iterator[None]:
+    """Adds to the error for an unknown option, or for none of the choices of one, which was meant."""
     try:
         yield
     except Exception as caught:
@@ -68,4 +72,7 @@ def _option_suggested(ctx: Any) -> Iterator[None]:
             hint = did_you_mean(error.option_name, option_names(ctx))
             error.message = " ".join(filter(None, (f"No such option: {printable(error.option_name)}.", hint)))
             error.possibilities = None
+        choices = getattr(getattr(getattr(error, "param", None), "type", None), "choices", ())
+        if choices and (typed := _NOT_ONE_OF.match(error.message)):
+            error.message = " ".join(filter(None, (error.message, did_you_mean(typed[1], map(str, choices)))))
         raise

@@ -129,13 +129,14 @@ def run(
     from tfserve.gpu_request import GpuRequest
     from tfserve.images import serving_image
     from tfserve.launch_options import LaunchOptions
+    from tfserve.names import check_name
     from tfserve.server_flags import parse_server_flags
     from tfserve.serving_files import parse_batching, parse_monitoring
     from tfserve.spec import PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
     if name is not None:
-        specs.check_name(name, kind="server", option="--name")
+        check_name(name, kind="server", option="--name")
     paths, server_flags = _split(words or [])
     models = _models(paths, config, image, model_name, name, versions, label, sha256)
     default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
@@ -237,7 +238,8 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
         yield
         return
     from tfserve.cli.config import write_new
-    from tfserve.config.servers import Configured, write_servers
+    from tfserve.config.servers import Configured
+    from tfserve.config.writing import write_servers
 
     # For the user's eyes only when there are variables or addresses, which may hold secrets.
     secret = bool(spec.environment) or any(isinstance(model.path, str) for model in spec.models)

@@ -10,6 +10,7 @@ import typer
 from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, TimeOption
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
+from tfserve.errors import TfserveError
 
 if TYPE_CHECKING:
     from tfserve.up import Outcome, Step
@@ -55,13 +56,13 @@ def down(
     json: JsonOption = False,
 ) -> None:
     """Stop and remove the servers of a YAML file. Their logs go with them."""
-    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.servers import DEFAULT_FILE, choose_names, read_engines
     from tfserve.engines.lookup import list_servers
     from tfserve.up import take_down
 
     output = Output(json_wanted=json)
-    servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
-    choices = {server.spec.name: server.options.engine for server in servers}
+    engines = read_engines(file or DEFAULT_FILE, os.environ)
+    choices = {name: engines[name] for name in choose_names(list(engines), names or ())}
     found = [pair for pair in list_servers().found if choices.get(pair[1].name) in ("auto", pair[0].name)]
     take_down(found, grace=seconds)
     gone = [server.name for _, server in found]
@@ -72,8 +73,15 @@ def down(
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
 
 
+def _changed(step: Step) -> list[str]:
+    """The fields of the file that have changed."""
+    from tfserve.config.places import FIELD_NAMES
+
+    return [FIELD_NAMES.get(attribute, attribute) for attribute in step.changed]
+
+
 def _said(step: Step) -> str:
-    changed = f" ({', '.join(step.changed)} changed)" if step.changed else ""
+    changed = f" ({', '.join(_changed(step))} changed)" if step.changed else ""
     return f"{step.name}: {step.action}{changed}"
 
 
@@ -82,19 +90,39 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
     from tfserve.launch import make_plan
 
     shown: list[dict[str, Any]] = []
+    failed: list[tuple[str, TfserveError]] = []
     for step in steps:
-        if step.error is not None:
-            raise step.error
-        line = None
+        spec, options = step.configured.spec, step.configured.options
+        line, error = None, step.error
         if step.action in ("create", "recreate"):
-            line = command_line(make_plan(step.configured.spec, step.configured.options.engine, output))
-        shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
+            try:
+                line = command_line(step.configured.told(lambda: make_plan(spec, options.engine, output)))  # noqa: B023
+            except TfserveError as caught:
+                error = caught
+        shown.append({"name": step.name, "action": step.action, "changed": _changed(step), "command": line})
+        if error is not None:
+            shown[-1]["error"] = _error_json(error)
+            failed.append((step.name, error))
         if not output.json_wanted:
             output.text(f"# {_said(step)}")
             if line is not None:
                 output.shell_line(line)
     if output.json_wanted:
         output.result(shown, "")
+    _end(failed, output)
+
+
+def _error_json(error: TfserveError) -> dict[str, Any]:
+    return {"message": error.message, "exit_code": error.exit_code}
+
+
+def _end(failed: list[tuple[str, TfserveError]], output: Output) -> None:
+    """Says of each server that failed why, and ends with the code of the first."""
+    for name, error in failed:
+        output.notice(f"{name}:")
+        output.error(error)
+    if failed:
+        raise SystemExit(failed[0][1].exit_code)
 
 
 def _show(outcomes: list[Outcome], output: Output) -> None:
@@ -110,7 +138,7 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
         name, action, error = outcome.step.name, outcome.step.action, outcome.error
         shown.append({"name": name, "action": action, **statuses.get(name, {})})
         if error is not None:
-            shown[-1]["error"] = {"message": error.message, "exit_code": error.exit_code}
+            shown[-1]["error"] = _error_json(error)
         elif outcome.found is not None:
             server = outcome.found[1]
             where = server.rest_url or server.grpc_address or "-"
@@ -118,8 +146,4 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
     failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
     if shown and (output.json_wanted or lines):
         output.result(shown, "\n".join(lines))
-    for name, error in failed:
-        output.notice(f"{name}:")
-        output.error(error)
-    if failed:
-        raise SystemExit(failed[0][1].exit_code)
+    _end(failed, output)

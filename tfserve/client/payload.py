@@ -238,5 +238,5 @@ def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
         (stdin or sys.stdin.buffer) if source == "-" else source,
         _MAX_DATA_BYTES,
         what=what,
-        hint="--data takes a file, - for the standard input, or a JSON object.",
+        hint="Give a file, or a JSON object.",
     )

@@ -7,35 +7,50 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
-from tfserve.errors import UsageError
+from tfserve.errors import TfserveError, UsageError
 from tfserve.nearest import did_you_mean
 
-__all__ = ["Document", "Part", "PlacedError", "read_document"]
+__all__ = ["STANDARD_INPUT", "Document", "Part", "read_document"]
+
+STANDARD_INPUT = Path("-")
 
 _MAX_BYTES = 256 << 10
 _MAX_PARTS = 50_000
 _MAX_DEPTH = 40
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
-
-
-class PlacedError(UsageError):
-    """A complaint that begins with file, line and path."""
+_HINTS = {
+    "undefined alias": "An alias (*name) takes what an anchor (&name) above it marks; quote a text that begins with *.",
+    "duplicate anchor": "Give each anchor (&name) a name of its own.",
+    "another document": "Leave the line --- out: a file holds one document.",
+    "that cannot start any token": "Quote a text that begins with a sign of YAML's own; indent with spaces, not tabs.",
+    "a character that YAML does not allow": "Take it out.",
+    "nested too deep": "Close each bracket, and write less into each other.",
+}  # by what PyYAML says
+_INDENTATION = "See that all that belongs together is indented alike, and that brackets and quotes are closed."
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 
 
 class Document:
-    """What all parts of one file share: its name, the variables, and how much of it was looked at."""
+    """What all parts of one file share: its name, the variables, its words, and how much of it was looked at."""
 
-    def __init__(self, file: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str], words: Mapping[str, str]) -> None:
         self.file = file
         self.variables = variables
+        self.words = words
         self.parts = 0
+
+    def reworded(self, text: str) -> str:
+        """Says in the words of the file what `text` says in those of the command line."""
+        return _OPTION.sub(lambda option: self.words.get(option[0], option[0]), text)
 
 
 @dataclass(frozen=True)
@@ -69,17 +84,38 @@ class Part:
         return "nothing" if self.node.tag == _NULL_TAG else "scalar"
 
     def fail(self, problem: str, hint: str | None = None) -> NoReturn:
-        """Raises PlacedError with file, line and path before `problem`, a sentence."""
-        place = f"{self.document.file}, line {self.line}"
-        raise PlacedError(
-            f"{place}, {self.path}: {problem}" if self.path else f"{place}: {problem}",
-            hint=hint or "tfserve schema says what may stand there.",
-        )
+        """Raises UsageError with file, line and path before `problem`, a sentence."""
+        raise self.placed(UsageError(problem, hint=hint or "tfserve schema says what may stand there."))
 
-    def expected(self, what: str) -> NoReturn:
-        """Raises PlacedError: something else was found than `what`."""
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error` with file, line and path of what it is about, here or below, and in the words of the file."""
+        if not error.placed:
+            part = self.at(error.about)
+            error.message = self.document.reworded(error.message)
+            error.hint = error.hint and self.document.reworded(error.hint)
+            place = f"{self.document.file}, line {part.line}"
+            error.begin_with(f"{place}, {part.path}" if part.path else place)
+        return error
+
+    def find(self, keys: Sequence[str | int]) -> Part | None:
+        """The part to which `keys` of mappings and indices of sequences lead; None where there is none."""
+        if not keys:
+            return self
+        below: dict[str | int, Part] = {}
+        if self.kind == "mapping":
+            below.update(self.fields("a mapping"))
+        elif self.kind == "sequence":
+            below.update(enumerate(self.items("a list")))
+        return below[keys[0]].find(keys[1:]) if keys[0] in below else None
+
+    def at(self, keys: Sequence[str | int]) -> Part:
+        """The part that is on the way that `keys` lead, as far as there is one."""
+        return next(filter(None, (self.find(keys[:length]) for length in range(len(keys), -1, -1))), self)
+
+    def expected(self, what: str, hint: str | None = None) -> NoReturn:
+        """Raises UsageError: something else was found than `what`."""
         shown = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
-        self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.")
+        self.fail(f"expected {what}, found {shown or repr(str(self.node.value)[:80])}.", hint)
 
     def text(self, what: str) -> str:
         """The text of a scalar, with its variables.
@@ -92,7 +128,7 @@ class Part:
         try:
             return interpolate(self.node.value, self.document.variables)
         except InterpolationError as error:
-            self.fail(f"{error}.", "Set it, or give a default: ${NAME:-default}")
+            self.fail(f"{error}.", error.hint)
 
     def items(self, what: str) -> list[Part]:
         """The parts of a sequence."""
@@ -135,8 +171,8 @@ class Part:
                 below = self._part(value, self._below("<<"))
                 merged += below.items("mappings to merge") if below.kind == "sequence" else [below]
                 continue
-            if key.id != "scalar":
-                part.fail("a key has to be a word.")
+            if part.kind not in ("scalar", "string"):
+                part.fail("a key has to be a word.", "Put it into quotes, if it is one.")
             if key.value in seen:
                 self._part(key, self._below(key.value)).fail(
                     f"it stands twice; the first is in line {seen[key.value]}.", "Leave one of them out."
@@ -160,17 +196,19 @@ class Part:
         return part
 
 
-def read_document(path: Path, variables: Mapping[str, str]) -> Part:
+def read_document(path: Path, variables: Mapping[str, str], words: Mapping[str, str] | None = None) -> Part:
     """Reads a YAML file.
 
     Args:
-        path: the file.
+        path: the file, or `STANDARD_INPUT`.
         variables: for ``${NAME}``.
+        words: what complaints call by another name than the file does -> the file's own.
 
     Raises:
         UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
     """
-    document = Document(str(path), variables)
+    file = "standard input" if path == STANDARD_INPUT else str(path)
+    document = Document(file, variables, words or {})
     text = _text(path)
     import yaml
 
@@ -179,31 +217,36 @@ def read_document(path: Path, variables: Mapping[str, str]) -> Part:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _broken(f"{path}{where}: {error.problem or error.context}") from None
+        whole = isinstance(error, yaml.composer.ComposerError)  # else the context is about PyYAML's own steps
+        said = ", ".join(filter(None, (error.context if whole else None, error.problem))) or error.context
+        raise _broken(f"{file}{where}: {said}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _broken(f"{path}, line {line}: a character that YAML does not allow: {error.character!r}") from None
+        raise _broken(f"{file}, line {line}: a character that YAML does not allow: {error.character!r}") from None
     except RecursionError:
-        raise _broken(f"{path}: it is nested too deep") from None
+        raise _broken(f"{file}: it is nested too deep") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise _broken(f"{path}: {error}") from None
+        raise _broken(f"{file}: {error}") from None
     if node is None:
-        raise UsageError(f"{path} is empty.", hint="Begin with: tfserve init MODEL_DIR")
+        raise UsageError(f"{file} is empty.", hint="Begin with: tfserve init MODEL_DIR")
     return Part(document, node, "")
 
 
 def _broken(problem: str) -> UsageError:
-    hint = "YAML wants spaces, not tabs, and the same indentation for all that belongs together."
+    hint = next((hint for words, hint in _HINTS.items() if words in problem), _INDENTATION)
     return UsageError(f"{problem.rstrip('.')}.", hint=hint)
 
 
 def _text(path: Path) -> str:
     hint = "Name the file with -f, or make one: tfserve init MODEL_DIR"
     try:
-        if not path.is_file():  # reading a pipe or a device could last for ever
-            raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            if not path.is_file():  # reading a pipe or a device could last for ever
+                raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path} cannot be read: {reason}.", hint=hint) from None

@@ -31,11 +31,13 @@ from tfserve.server_flags import SET_BY_TFSERVE
 from tfserve.serving_files import BATCHING, BatchingValue
 from tfserve.spec import PortRequest
 
-__all__ = ["FIELDS", "Field", "Schema"]
+__all__ = ["CONFIG_HELP", "FIELDS", "TEXT", "Field", "Schema"]
 
 Schema = Mapping[str, Any]
-_TEXT: Schema = {"type": "string"}
-_PORT_TEXT: Schema = {"type": "string", "pattern": r"^([0-9]+|none)$|\$"}
+TEXT: Schema = {"type": ["string", "number", "boolean"]}  # as it was written; what is wrong with it, the program says
+CONFIG_HELP = "A models.config of your own, in place of models."
+
+_PORT_TEXT: Schema = {"type": "string", "pattern": r"^[0-9]+$|^\s*[Nn][Oo][Nn][Ee]\s*$|\$"}
 _PORT: Schema = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, _PORT_TEXT]}
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$"}
 
@@ -53,7 +55,7 @@ class Field:
         help: what it is, in one line.
         attribute: the attribute of `ServeSpec` or, with `launch`, of `LaunchOptions`.
         launch: whether it says how the server is started, and not what it is.
-        example: a value for a first file.
+        example: a value for the comment of a first file.
     """
 
     name: str
@@ -93,13 +95,11 @@ def _enum(*words: str) -> Schema:
 
 
 _BOOLEAN: Schema = {"anyOf": [{"type": "boolean"}, _VARIABLE]}
-_NUMBER: Schema = {"anyOf": [{"type": "number", "minimum": 0}, _VARIABLE]}
-_SCALAR: Schema = {"type": ["string", "number", "boolean"]}
-_TYPES = {"bool": _BOOLEAN, "int32": {"type": ["integer", "string"]}, "int64": {"type": ["integer", "string"]}}
-_TYPES |= {"float": {"type": ["number", "string"]}, "string": _SCALAR}
-_GPUS: Schema = {
-    "anyOf": [{"type": ["integer", "string"]}, {"type": "array", "items": {"type": ["integer", "string"]}}]
-}
+_NUMBER: Schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^-?[0-9.]|\$"}]}
+_INTEGER: Schema = {"type": ["integer", "string"]}
+_TYPES = {"bool": {"type": ["boolean", "string"]}, "int32": _INTEGER, "int64": _INTEGER}
+_TYPES |= {"float": {"type": ["number", "string"]}, "string": TEXT}
+_ONE_OR_MORE: Schema = {"anyOf": [_INTEGER, {"type": "array", "items": _INTEGER}]}
 _FLAGS: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -110,14 +110,14 @@ _FLAGS: Schema = {
     },
 }
 _BATCHING_TYPES: Mapping[str, Schema] = {
-    "boolean": _BOOLEAN,
-    "integer": {"anyOf": [{"type": "integer", "minimum": 0}, _VARIABLE]},
-    "integers": {"type": "array", "items": {"type": ["integer", "string"]}},
-    "string": _TEXT,
+    "boolean": _TYPES["bool"],
+    "integer": {**_INTEGER, "minimum": 0},
+    "integers": _ONE_OR_MORE,
+    "string": TEXT,
 }
 _BATCHING: Schema = {
     "anyOf": [
-        {"type": "boolean"},
+        _BOOLEAN,
         {
             "type": "object",
             "additionalProperties": False,
@@ -130,14 +130,14 @@ _BATCHING: Schema = {
 }
 _MONITORING: Schema = {
     "anyOf": [
-        {"type": "boolean"},
-        {"type": "object", "additionalProperties": False, "properties": {"path": _TEXT}},
+        _BOOLEAN,
+        {"type": "object", "additionalProperties": False, "properties": {"path": TEXT}},
     ]
 }
 _ENVIRONMENT: Schema = {
     "anyOf": [
         {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}},
-        {"type": "array", "items": _TEXT},
+        {"type": "array", "items": TEXT},
     ]
 }
 _ENGINES, _PULLS = get_args(EngineChoice), get_args(PullPolicy)
@@ -146,11 +146,9 @@ _memory = parsed(specs.parse_memory, "an amount of memory, such as 2g")
 
 FIELDS = (
     Field("engine", "--engine", choice(*_ENGINES), _same, _enum(*_ENGINES), "What runs it.", "engine", True, "auto"),
-    Field("image", "--image", read_text, _same, _TEXT, "The serving image.", "image", example="tensorflow/serving"),
-    Field("tag", "--tag", read_text, _same, _SCALAR, "The image's tag.", "tag", example='"2.19.1"'),
-    Field(
-        "platform", "--platform", read_text, _same, _TEXT, "The image's platform.", "platform", example="linux/amd64"
-    ),
+    Field("image", "--image", read_text, _same, TEXT, "The serving image.", "image", example="tensorflow/serving"),
+    Field("tag", "--tag", read_text, _same, TEXT, "The image's tag.", "tag", example='"2.19.1"'),
+    Field("platform", "--platform", read_text, _same, TEXT, "The image's platform.", "platform", example="linux/amd64"),
     Field("pull", "--pull", choice(*_PULLS), _same, _enum(*_PULLS), "When to pull it.", "pull", True, "missing"),
     Field(
         *("rest_port", "--rest-port", _port, _write_port, _PORT),
@@ -163,13 +161,16 @@ FIELDS = (
         example="8500",
     ),
     Field(
-        *("host", "--host", parsed(specs.parse_host, "an IP address"), _same, _TEXT),
+        *("host", "--host", parsed(specs.parse_host, "an IP address"), _same, TEXT),
         *("Address to publish on; 0.0.0.0 for every network.", "host"),
         example=HOST,
     ),
-    Field("gpu", "--gpu", read_bool, _same, _BOOLEAN, "Require or refuse a GPU; left out: one if there is one.", "gpu"),
     Field(
-        *("gpus", "--gpus", read_gpus, lambda gpus: gpus.option, _GPUS),
+        *("gpu", "--gpu", read_bool, _same, _BOOLEAN, "Require or refuse a GPU; left out: one if there is one.", "gpu"),
+        example="true",
+    ),
+    Field(
+        *("gpus", "--gpus", read_gpus, lambda gpus: gpus.option, _ONE_OR_MORE),
         *("Which GPUs: all, a number of them, or a list of indices or UUIDs.", "gpus"),
         example="[0]",
     ),
@@ -187,14 +188,14 @@ FIELDS = (
         *("env", "--env", read_environment, dict, _ENVIRONMENT, "Variables of the server's process.", "environment"),
         example='{TF_CPP_MIN_LOG_LEVEL: "1"}',
     ),
-    Field("memory", "--memory", _memory, _same, _SCALAR, "Memory limit.", "memory", example="2g"),
+    Field("memory", "--memory", _memory, _same, TEXT, "Memory limit.", "memory", example="2g"),
     Field("cpus", "--cpus", read_number, _same, _NUMBER, "CPU limit.", "cpus", example="1.5"),
     Field(
-        *("restart", "--restart", read_text, _same, _SCALAR, "no, always, unless-stopped or on-failure[:TIMES]."),
+        *("restart", "--restart", read_text, _same, TEXT, "no, always, unless-stopped or on-failure[:TIMES]."),
         "restart",
         example="unless-stopped",
     ),
-    Field("rm", "--rm", read_bool, _same, _BOOLEAN, "Remove the server when it stops.", "remove"),
+    Field("rm", "--rm", read_bool, _same, _BOOLEAN, "Remove the server when it stops.", "remove", example="true"),
     Field(
         *("batching", "--batching", read_batching, _write_batching, _BATCHING),
         *("Run requests that come together as one batch: true, or parameters.", "batching"),
@@ -214,7 +215,7 @@ FIELDS = (
         "wait", "--wait", read_number, _same, _NUMBER, "Seconds until it has to be ready.", "wait_seconds", True, "300"
     ),
     Field(
-        *("smoke_test", "--smoke-test --no-smoke-test", read_smoke_test, _same, {"type": ["boolean", "string"]}),
+        *("smoke_test", "--smoke-test --no-smoke-test", read_smoke_test, _same, TEXT),
         *("The request to try it with, or a file of one; false: do not try it.", "smoke_test"),
         launch=True,
         example="true",
@@ -223,6 +224,7 @@ FIELDS = (
         *("keep_failed", "--keep-failed", read_bool, _same, _BOOLEAN),
         *("Keep a server that did not become ready.", "keep_failed"),
         launch=True,
+        example="true",
     ),
 )
 """The fields of a server in the order of a file, besides ``models`` and ``config``."""

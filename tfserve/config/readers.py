@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tfserve import spec as specs
-from tfserve.config.document import Part, PlacedError
-from tfserve.errors import UsageError
+from tfserve.config.document import Part
+from tfserve.errors import TfserveError
 from tfserve.gpu_request import GpuRequest
+from tfserve.nearest import did_you_mean
 from tfserve.server_flags import parse_server_flags
 from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
 
 __all__ = [
     "Context",
+    "Place",
     "choice",
     "integer",
     "literal",
@@ -34,6 +37,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
 
 @dataclass(frozen=True)
 class Context:
@@ -43,21 +48,26 @@ class Context:
     variables: Mapping[str, str]
 
 
-def told(part: Part, parse: Callable[[], T]) -> T:
+class Place(Protocol):
+    """Where something stands in a file."""
+
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error`, with its place."""
+
+
+def told(place: Place, parse: Callable[[], T]) -> T:
     """Returns what `parse` returns; its complaint is given file, line and path."""
     try:
         return parse()
-    except PlacedError:
-        raise
-    except UsageError as error:
-        part.fail(error.message, error.hint)
+    except TfserveError as error:
+        raise place.placed(error) from None
 
 
 def literal(part: Part, what: str, allowed: Mapping[str, T]) -> T:
     """Reads one of a few words; what is not quoted, or comes from a variable, may be any of them."""
     text = part.text(what)
     if text not in allowed or (part.kind == "string" and text in ("true", "false") and text == part.node.value):
-        part.expected(what)
+        part.expected(what, did_you_mean(text, allowed) if text not in allowed else None)
     return allowed[text]
 
 
@@ -77,10 +87,9 @@ def read_text(part: Part, context: Context) -> str:
 def read_number(part: Part, context: Context) -> float:
     """Reads a number."""
     text = part.text("a number")
-    try:
-        return float(text)
-    except ValueError:
+    if not _NUMBER.fullmatch(text):
         part.expected("a number")
+    return float(text)
 
 
 def read_bool(part: Part, context: Context) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfserve.config.fields import FIELDS
+from tfserve.config.fields import CONFIG_HELP, FIELDS, TEXT
 
 __all__ = ["json_schema"]
 
@@ -12,18 +12,22 @@ _NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _VERSION = {"type": ["integer", "string"]}
 _MODEL = {
     "anyOf": [
-        {"type": "string", "description": "The directory of a model, or another place of one."},
+        {**TEXT, "description": "The directory of a model, or another place of one."},
         {
             "type": "object",
             "additionalProperties": False,
             "required": ["path"],
             "properties": {
                 "path": {
-                    "type": "string",
+                    **TEXT,
                     "description": "A directory of versions, one version, or a SavedModel; an archive of one, or its "
                     "https:// address; or a base path in a bucket (s3://, gs://).",
                 },
-                "name": {"type": "string", "description": "What requests call it; by default its directory's name."},
+                "name": {
+                    **TEXT,
+                    "description": "What requests call it; left out: the name of the server where it is its only "
+                    "model, else that of its directory.",
+                },
                 "versions": {
                     "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
                     "description": "latest, latest=2, all, or a list of numbers.",
@@ -33,7 +37,7 @@ _MODEL = {
                     "additionalProperties": _VERSION,
                     "description": "Names for versions: {stable: 1}.",
                 },
-                "sha256": {"type": "string", "description": "The SHA-256 that the archive has to have."},
+                "sha256": {"type": ["string", "integer"], "description": "The SHA-256 that the archive has to have."},
             },
         },
     ]
@@ -55,7 +59,7 @@ def json_schema() -> dict[str, Any]:
                 "items": _MODEL,
                 "description": "What it serves; left out for an image with models inside.",
             },
-            "config": {"type": "string", "description": "A models.config of your own, in place of models."},
+            "config": {**TEXT, "description": CONFIG_HELP},
             **fields,
         },
     }

@@ -1,41 +1,73 @@
-"""A YAML file <-> the servers that it describes."""
+"""A YAML file -> the servers that it describes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfserve.config.document import Part, read_document
 from tfserve.config.fields import FIELDS, Field
-from tfserve.config.readers import Context, integer, told
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.config.places import WORDS, ServerPlace
+from tfserve.config.readers import Context, Place, integer, told
+from tfserve.errors import TfserveError, UsageError, about
 from tfserve.launch_options import LaunchOptions
 from tfserve.model_source import source_name
 from tfserve.model_url import Url, parse_source
 from tfserve.models_config import read_models_config
-from tfserve.spec import ModelSpec, ServeSpec, check_name
+from tfserve.names import check_name
+from tfserve.nearest import did_you_mean
+from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.tidy_path import tidy
 from tfserve.version_policy import VersionPolicy, parse_label
 
-__all__ = ["DEFAULT_FILE", "MODEL_FIELDS", "Configured", "choose", "read_servers", "servers_data", "write_servers"]
+__all__ = [
+    "DEFAULT_FILE",
+    "MODEL_FIELDS",
+    "Configured",
+    "choose",
+    "choose_names",
+    "read_engines",
+    "read_servers",
+]
 
 DEFAULT_FILE = Path("tfserve.yaml")
 MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
+T = TypeVar("T")
+
+_DOCUMENT = "servers: and defaults:"
+_ENGINE = next(field for field in FIELDS if field.name == "engine")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
 
 
 @dataclass(frozen=True)
 class Configured:
-    """One server of a file: what it is, how it is started, and the line where it is described."""
+    """One server of a file: what it is, how it is started, and where that is described."""
 
     spec: ServeSpec
     options: LaunchOptions
     line: int = 0
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+    def told(self, do: Callable[[], T]) -> T:
+        """Returns what `do` returns; its complaint is given file, line and path, if it is about a part of the spec."""
+        try:
+            return do()
+        except TfserveError as error:
+            raise self.placed(error) from None
+
+    def placed(self, error: TfserveError) -> TfserveError:
+        """Returns `error`, with its place if it is about a part of the spec."""
+        return self.place.placed(error) if self.place is not None and error.about else error
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
     """Reads the servers of a file, in its order.
+
+    A model without a name has that of its server where it is the only one, as with ``tfserve run --name``, else that of
+    its directory.
 
     Args:
         file: in YAML; paths in it start where it is.
@@ -45,21 +77,38 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
         UsageError: the file, or something in it, is not what it should be; with file, line and path.
         SavedModelError: a path without a name is not a model.
     """
-    document = read_document(file, variables)
+    document = read_document(file, variables, WORDS)
     context = Context(file.parent.absolute(), variables)
-    known = document.fields("servers: and defaults:", ["defaults", "servers"], extensions=True)
-    if "servers" not in known:
-        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
+    known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
+    described = _servers_in(document)
     names = [field.name for field in FIELDS]
     defaults = known["defaults"].fields("the defaults of all servers", names) if "defaults" in known else {}
     servers = []
-    for name, part in known["servers"].fields("servers by name: a mapping").items():
+    for name, part in described.items():
         own = part.fields("the fields of a server", ["models", "config", *names])
-        servers.append(told(part, lambda: _server(name, part, own, defaults, context)))  # noqa: B023
-    if not servers:
-        known["servers"].fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
-    _check_ports(file, servers)
+        place = ServerPlace(part, defaults)
+        servers.append(told(place, lambda: _server(name, place, own, context)))  # noqa: B023
+    _check_ports(servers)
     return tuple(servers)
+
+
+def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Reads the names of the servers of a file, and on which engine each is looked for: ``auto`` where it is not said.
+
+    Nothing else has to be right for it, so that what was started can be ended: a variable may be missing by now.
+
+    Raises:
+        UsageError: the file cannot be read, or describes no servers.
+    """
+    document = read_document(file, variables, WORDS)
+    context = Context(file.parent.absolute(), variables)
+    engines = {}
+    for name, part in _servers_in(document).items():
+        engines[name] = "auto"
+        for place in (document.find(["defaults", _ENGINE.name]), part.find([_ENGINE.name])):
+            with suppress(UsageError):
+                engines[name] = engines[name] if place is None else _ENGINE.read(place, context)
+    return engines
 
 
 def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configured, ...]:
@@ -68,41 +117,48 @@ def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configu
     Raises:
         UsageError: one is not there.
     """
-    known = [server.spec.name for server in servers]
+    chosen = choose_names([server.spec.name for server in servers], names)
+    return tuple(server for server in servers if server.spec.name in chosen)
+
+
+def choose_names(known: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    """Returns `names`, or all of those of a file where there are none.
+
+    Raises:
+        UsageError: one is not known.
+    """
     for name in names:
         if name not in known:
-            raise UsageError(f"The file describes no server {name!r}.", hint=f"There are: {', '.join(known)}.")
-    return tuple(server for server in servers if not names or server.spec.name in names)
+            hint = did_you_mean(name, known) or f"There are: {', '.join(known)}."
+            raise UsageError(f"The file describes no server {name!r}.", hint=hint)
+    return names or known
 
 
-def write_servers(servers: Iterable[Configured]) -> str:
-    """Returns a file that `read_servers` reads as `servers`; what is a default is left out."""
-    import yaml
-
-    return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
-
-
-def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
-    """Returns what `write_servers` writes, as plain data."""
-    return {"servers": {server.spec.name: _data(server) for server in servers}}
+def _servers_in(document: Part) -> dict[str, Part]:
+    part = document.fields(_DOCUMENT).get("servers")
+    if part is None:
+        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
+    servers = part.fields("servers by name: a mapping")
+    if not servers:
+        part.fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
+    return servers
 
 
-def _server(
-    name: str, part: Part, own: Mapping[str, Part], defaults: Mapping[str, Part], context: Context
-) -> Configured:
-    told(part, lambda: check_name(name, kind="server", option="its key"))
+def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
+    part, defaults = place.part, place.defaults
+    told(part, lambda: check_name(name, kind="server", option=""))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
-    for field in FIELDS:
-        given = [each[field.name] for each in (defaults, own) if field.name in each]
+    for known in FIELDS:
+        given = [each[known.name] for each in (defaults, own) if known.name in each]
         for each in given:
-            value = field.read(each, context)
-            values = launch if field.launch else spec
-            values[field.attribute] = _over(values.get(field.attribute), value, field)
+            value = known.read(each, context)
+            values = launch if known.launch else spec
+            values[known.attribute] = _over(values.get(known.attribute), value, known)
     if "config" in own and "models" in own:
         own["config"].fail("config names the models, so models has to go.", "Leave one of them out.")
     if "config" in own:
-        spec["config"] = context.directory / own["config"].text("the path of a models.config")
+        spec["config"] = tidy(context.directory / own["config"].text("the path of a models.config"))
         models = told(own["config"], lambda: read_models_config(spec["config"]))
     elif "models" in own:
         models = _models(name, own["models"], context)
@@ -116,11 +172,13 @@ def _server(
     if isinstance(smoke_test, str):
         from tfserve.client.payload import read_request
 
-        launch["smoke_request"] = read_request(smoke_test).body
+        with about("smoke_test"):
+            launch["smoke_request"] = read_request(smoke_test).body
     return Configured(
         ServeSpec(name=name, models=models, **spec),
         LaunchOptions(**launch, smoke_test=smoke_test is not False),
         part.line,
+        place,
     )
 
 
@@ -144,7 +202,7 @@ def _models(server: str, part: Part, context: Context) -> tuple[ModelSpec, ...]:
 def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
     if entry.kind != "mapping":
         source = _source(entry, "a path, or a model's fields", context)
-        return told(entry, lambda: ModelSpec(source, name or _name_of(entry, source)))
+        return told(entry, lambda: ModelSpec(source, _name_of(entry, source) if name is None else name))
     fields_ = entry.fields("a model's fields", MODEL_FIELDS)
     if "path" not in fields_:
         entry.fail("the field path is missing.", "Give the directory of the model: path: ./my_model")
@@ -158,14 +216,15 @@ def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
         told(version, lambda: parse_label(f"{label}={number}"))  # noqa: B023
         labels[label] = number
     sha256 = fields_["sha256"].text("a SHA-256 digest") if "sha256" in fields_ else None
-    where = fields_.get("name", entry)
-    return told(where, lambda: ModelSpec(source, name or _name_of(fields_["path"], source), versions, labels, sha256))
+    if name is None:
+        name = _name_of(fields_["path"], source)
+    return told(entry, lambda: ModelSpec(source, name, versions, labels, sha256))
 
 
 def _source(part: Part, what: str, context: Context) -> Path | Url:
     text = part.text(what)
     source = told(part, lambda: parse_source(text))
-    return source if isinstance(source, Url) else context.directory / source.expanduser()
+    return source if isinstance(source, Url) else tidy(context.directory / source.expanduser())
 
 
 def _versions(part: Part) -> VersionPolicy:
@@ -178,15 +237,10 @@ def _versions(part: Part) -> VersionPolicy:
 
 
 def _name_of(part: Part, source: Path | Url) -> str:
-    try:
-        return source_name(source)
-    except SavedModelError as error:
-        raise SavedModelError(
-            f"{part.document.file}, line {part.line}, {part.path}: {error.message}", hint=error.hint
-        ) from None
+    return told(part, lambda: source_name(source))
 
 
-def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
+def _check_ports(servers: Sequence[Configured]) -> None:
     """Refuses a port that is asked for by number twice.
 
     Raises:
@@ -194,60 +248,18 @@ def _check_ports(file: Path, servers: Sequence[Configured]) -> None:
     """
     taken: dict[int, list[tuple[str, Configured]]] = {}
     for server in servers:
-        for request in (server.spec.rest_port, server.spec.grpc_port):
+        for attribute in ("rest_port", "grpc_port"):
+            request: PortRequest = getattr(server.spec, attribute)
             if not (request.number and request.explicit):
                 continue
             host = server.spec.host
             for other_host, other in taken.setdefault(request.number, []):
                 if host == other_host or host in _EVERYWHERE or other_host in _EVERYWHERE:
-                    raise UsageError(
-                        f"{file}, line {server.line}, servers.{server.spec.name}: port {request.number} is that of "
-                        f"{other.spec.name!r} too, in line {other.line}.",
-                        hint="Give each server ports of its own; 0 takes any free one.",
+                    raise server.placed(
+                        UsageError(
+                            f"port {request.number} is that of {other.spec.name!r} too, in line {other.line}.",
+                            hint="Give each server ports of its own; 0 takes any free one.",
+                            about=(attribute,),
+                        )
                     )
             taken[request.number].append((host, server))
-
-
-def _data(server: Configured) -> dict[str, Any]:
-    spec, options = server.spec, server.options
-    data: dict[str, Any] = {}
-    if spec.config is not None:
-        data["config"] = _escaped(str(spec.config))
-    elif spec.models:
-        data["models"] = [_model_data(model) for model in spec.models]
-    for field in FIELDS:
-        source = options if field.launch else spec
-        value = getattr(source, field.attribute)
-        if field.attribute == "smoke_test" and options.smoke_request is not None:
-            value = options.smoke_request.decode()
-        elif value == _default(source, field.attribute):
-            continue
-        data[field.name] = _escaped(field.write(value))
-    return data
-
-
-def _default(source: object, attribute: str) -> Any:
-    if attribute == "environment":
-        return {}
-    return next(field.default for field in fields(source) if field.name == attribute)  # type: ignore[arg-type]
-
-
-def _model_data(model: ModelSpec) -> dict[str, Any]:
-    path = model.path if isinstance(model.path, Url) else model.path.absolute()
-    data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
-    if model.versions is not None:
-        data["versions"] = list(model.versions.specific) or str(model.versions)
-    if model.labels:
-        data["labels"] = dict(model.labels)
-    if model.sha256 is not None:
-        data["sha256"] = model.sha256
-    return data
-
-
-def _escaped(value: Any) -> Any:
-    """Doubles the dollar signs of all texts, which would begin variables."""
-    if isinstance(value, str):
-        return value.replace("$", "$$")
-    if isinstance(value, dict):
-        return {key: _escaped(each) for key, each in value.items()}
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfserve.config.fields import FIELDS
+from tfserve.config.fields import CONFIG_HELP, FIELDS
 
 __all__ = ["first_file"]
 
@@ -35,16 +35,19 @@ def first_file(name: str, path: str, version: int = 1) -> str:
         *("servers:", f"  {name}:", "    models:"),
         *(f"      - path: {_scalar(path.replace('$', '$$'))}", f"        name: {name}"),
         _MODEL_COMMENTS.replace("VERSION", str(version)).rstrip(),
-        "      # - ./another_model",
+        _comment("  # - ./another_model", "Named like its directory, where no name is given."),
+        _comment("# config: ./models.config", CONFIG_HELP),
     ]
-    lines += [
-        f"    # {field.name}: {field.example}".ljust(56) + f"  # {field.help}" for field in FIELDS if field.example
-    ]
+    lines += [_comment(f"# {field.name}: {field.example}", field.help) for field in FIELDS]
     lines += [
         *("", "# What holds for every server that does not say otherwise, with the same fields:"),
         *("# defaults:", "#   memory: 2g", ""),
     ]
     return _HEAD + "\n".join(lines)
+
+
+def _comment(text: str, help_: str) -> str:
+    return f"    {text}".ljust(56) + f"  # {help_}"
 
 
 def _scalar(text: str) -> str:

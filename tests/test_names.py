@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfserve.errors import UsageError
+from tfserve.names import check_name, valid_name
+
+
+@given(st.text(max_size=140))
+def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
+    check_name(valid_name(name), kind="server", option="")
+    try:
+        check_name(name, kind="server", option="--name")
+    except UsageError as error:
+        assert str(error.hint).endswith(f", for example --name {valid_name(name)}")
+
+
+def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
+    assert [valid_name(name) for name in ("a.b-c", "bad name é", "é", "")] == [
+        "a.b-c",
+        "bad_name",
+        "my_model",
+        "my_model",
+    ]
+    with pytest.raises(UsageError) as caught:
+        check_name("a b", kind="server", option="")
+    assert caught.value.hint == "Choose another one, for example a_b"

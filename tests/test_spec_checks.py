@@ -1,0 +1,117 @@
+"""What is found without starting anything, and where a file said it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.packing import model_files, tar_bytes
+from tests.program import Copy
+from tfserve.config.servers import read_servers
+from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
+from tfserve.model_url import Url
+from tfserve.progress import Silent
+from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec_checks import check_spec
+
+
+def spec(path: Path | Url, **more: Any) -> ServeSpec:
+    return ServeSpec("s", (ModelSpec(path, "m", **more),))
+
+
+def test_what_can_be_served(half_plus_two: Path) -> None:
+    bucket, archive = ModelSpec(Url("s3://bucket/m"), "a"), ModelSpec(Url("https://127.0.0.1:1/m.zip"), "b")
+    asked = ServeSpec("s", (bucket, archive, ModelSpec(half_plus_two, "c")))
+    (directory,) = check_spec(asked, "local", Silent(), download=False)  # what is elsewhere is left alone
+    assert directory.path == half_plus_two.resolve()
+    with pytest.raises(SavedModelError) as caught:
+        check_spec(asked, "auto", Silent())
+    assert caught.value.about == ("models", 1, "path")
+
+
+FILE = """
+defaults:
+  engine: {engine}
+  server_flags: {{batching_parameters_file: {flag_file}}}
+servers:
+  prod:
+    models:
+      - path: {path}
+        labels: {{stable: {label}}}
+        versions: {versions}
+        # more
+    server_flags: {{num_load_threads: 2}}
+    {field}
+"""
+GOOD = {"path": "./m", "label": "1", "versions": "latest", "flag_file": "good", "engine": "auto", "field": "wait: 1"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "line", "place", "words"),
+    [
+        ({"path": "./gone"}, SavedModelError, 8, "models[0].path", "There is no model at"),
+        ({"path": "./cut"}, SavedModelError, 8, "models[0].path", "is damaged"),
+        ({"label": "7"}, UsageError, 9, "models[0].labels.stable", "is for version 7, which is not served"),
+        ({"versions": "[1, 7]"}, UsageError, 10, "models[0].versions", "has no version 7; it has 1."),
+        ({"flag_file": "gone"}, UsageError, 4, "defaults", "which --batching_parameters_file names, is not there"),
+        ({"flag_file": "bad"}, UsageError, 4, "defaults", "line 1, column 1"),
+        ({"engine": "local", "field": "memory: 1g"}, UsageError, 13, "memory", "which knows no memory."),
+        ({"engine": "local", "field": "image: a/b"}, UsageError, 13, "image", "which knows no image."),
+        ({"engine": "local", "field": "restart: always"}, UsageError, 13, "restart", "which knows no restart."),
+        ({"engine": "local", "field": "gpus: 1"}, GpuError, 13, "gpus", "serves on the CPU"),
+        ({"engine": "local", "field": "gpu: true"}, GpuError, 13, "gpu", "serves on the CPU"),
+    ],
+)
+def test_what_cannot_is_said_with_its_place(
+    wrong: dict[str, str], error: type[TfserveError], line: int, place: str, words: str, copied: Copy, tmp_path: Path
+) -> None:
+    copied("m")
+    os.truncate(copied("cut") / "1" / "saved_model.pb", 20)
+    (tmp_path / "good").write_text("max_batch_size { value: 2 }")
+    (tmp_path / "bad").write_text("max_bacth_size { value: 2 }")
+    file = tmp_path / "tfserve.yaml"
+    file.write_text(FILE.format(**GOOD))
+    (server,) = read_servers(file, {})
+    server.told(lambda: check_spec(server.spec, server.options.engine, Silent()))
+    file.write_text(FILE.format(**{**GOOD, **wrong}))
+    (server,) = read_servers(file, {})
+    with pytest.raises(error) as caught:
+        server.told(lambda: check_spec(server.spec, server.options.engine, Silent()))
+    where = "defaults.server_flags.batching_parameters_file" if place == "defaults" else f"servers.prod.{place}"
+    assert caught.value.message.startswith(f"{file}, line {line}, {where}: "), caught.value.message
+    assert words in caught.value.message
+    assert caught.value.hint
+    assert "--engine" not in caught.value.hint
+
+
+def test_models_of_a_users_own_configuration(copied: Copy, tmp_path: Path) -> None:
+    model = copied("m")
+    entry = f'config {{ name: "m" base_path: "{model}" model_platform: "tensorflow" }}'
+    (tmp_path / "models.config").write_text(f"model_config_list {{ {entry} }}")
+    file = tmp_path / "tfserve.yaml"
+    file.write_text("servers:\n  prod:\n    config: models.config\n")
+    (server,) = read_servers(file, {})
+    shutil.rmtree(model)
+    with pytest.raises(SavedModelError, match=r"line 3, servers\.prod\.config: There is no model at"):
+        server.told(lambda: check_spec(server.spec, "auto", Silent()))
+
+
+def test_an_archive_here(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    archive = tmp_path / "m.tar.gz"
+    archive.write_bytes(tar_bytes(model_files(half_plus_two)))
+    assert check_spec(spec(archive), "auto", Silent(), download=False)[0].versions[0].number == 1
+    for more, about in (
+        ({"sha256": "0" * 64}, ("models", 0, "path")),
+        ({"labels": {"a": 2}}, ("models", 0, "labels", "a")),
+    ):
+        with pytest.raises(TfserveError) as caught:
+            check_spec(spec(archive, **more), "auto", Silent(), download=False)
+        assert caught.value.about == about
+    with pytest.raises(UsageError, match="is not an archive, and has no digest") as refused:
+        check_spec(spec(half_plus_two, sha256="0" * 64), "auto", Silent())
+    assert refused.value.about == ("models", 0, "sha256")

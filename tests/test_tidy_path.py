@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfserve.tidy_path import tidy
+
+
+def test_dots_go_and_links_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    monkeypatch.chdir(tmp_path / "a")
+    assert tidy(Path("../a/./b")) == tmp_path / "a" / "b"
+    assert tidy(Path("../gone/../link/m")) == tmp_path / "link" / "m"
+    assert tidy(Path("../link/../m")) == tmp_path / "a" / ".." / "link" / ".." / "m"  # which is a/m, and not m
+    for path in ("\0/../m", "../loop/../m"):
+        assert tidy(Path(path)).is_absolute()

@@ -1,0 +1,72 @@
+"""The servers that somebody asked for -> a YAML file that describes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from tfserve.config.fields import FIELDS
+from tfserve.config.servers import Configured
+from tfserve.model_url import Url
+from tfserve.spec import ModelSpec
+from tfserve.tidy_path import tidy
+
+__all__ = ["servers_data", "write_servers"]
+
+
+def write_servers(servers: Iterable[Configured]) -> str:
+    """Returns a file that `read_servers` reads as `servers`; what is a default is left out."""
+    import yaml
+
+    return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
+
+
+def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
+    """Returns what `write_servers` writes, as plain data."""
+    return {"servers": {server.spec.name: _data(server) for server in servers}}
+
+
+def _data(server: Configured) -> dict[str, Any]:
+    spec, options = server.spec, server.options
+    data: dict[str, Any] = {}
+    if spec.config is not None:
+        data["config"] = _escaped(str(tidy(spec.config)))
+    elif spec.models:
+        data["models"] = [_model_data(model) for model in spec.models]
+    for field in FIELDS:
+        source = options if field.launch else spec
+        value = getattr(source, field.attribute)
+        if field.attribute == "smoke_test" and options.smoke_request is not None:
+            value = options.smoke_request.decode()
+        elif value == _default(source, field.attribute):
+            continue
+        data[field.name] = _escaped(field.write(value))
+    return data
+
+
+def _default(source: object, attribute: str) -> Any:
+    if attribute == "environment":
+        return {}
+    return next(field.default for field in dataclasses.fields(source) if field.name == attribute)  # type: ignore[arg-type]
+
+
+def _model_data(model: ModelSpec) -> dict[str, Any]:
+    path = model.path if isinstance(model.path, Url) else tidy(model.path)
+    data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
+    if model.versions is not None:
+        data["versions"] = list(model.versions.specific) or str(model.versions)
+    if model.labels:
+        data["labels"] = dict(model.labels)
+    if model.sha256 is not None:
+        data["sha256"] = model.sha256
+    return data
+
+
+def _escaped(value: Any) -> Any:
+    """Doubles the dollar signs of all texts, which would begin variables."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,37 @@
+"""What servers and models may be called."""
+
+from __future__ import annotations
+
+import re
+
+from tfserve.errors import UsageError
+
+__all__ = ["check_name", "valid_name"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def check_name(name: str, *, kind: str, option: str) -> None:
+    """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
+
+    Args:
+        name: the name.
+        kind: whether it is that of a server or a model.
+        option: what says it on the command line; empty where nothing has to.
+
+    Raises:
+        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
+    """
+    if len(name) <= 128 and _NAME.fullmatch(name):
+        return
+    what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
+    raise UsageError(
+        f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
+        about=("name",),
+        hint=f"Choose another one, for example {f'{option} {valid_name(name)}'.strip()}",
+    )
+
+
+def valid_name(name: str) -> str:
+    """Returns a name that is like `name` and that `check_name` takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"

@@ -1,0 +1,73 @@
+"""What facts refuse: a server that could not serve, found before anything starts.
+
+``run`` and ``up`` look here first, and ``config`` only here. Each complaint says which part of the spec it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tfserve.defaults import EngineChoice
+from tfserve.errors import TfserveError, about
+from tfserve.model_source import find_source
+from tfserve.model_url import Url
+from tfserve.plan import refuse_container_options
+from tfserve.progress import Progress
+from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
+from tfserve.server_flags import check_flag_files, flag_value
+from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.version_policy import VersionPolicy, check_versions
+
+__all__ = ["check_spec"]
+
+
+def check_spec(
+    spec: ServeSpec, engine: EngineChoice, progress: Progress, *, download: bool = True
+) -> tuple[ModelDirectory, ...]:
+    """Refuses what cannot be served, and returns the models that are on this machine, in the order of `spec`.
+
+    Args:
+        spec: what was asked for.
+        engine: which engine was asked for.
+        progress: told of downloads.
+        download: whether to fetch what is behind an address; else only what is here is looked at, and returned.
+
+    Raises:
+        UsageError: a flag's file, a version or a label is not there, or `engine` does not know what is asked for.
+        SavedModelError: a model is not there, or is none.
+        GpuError: a GPU is asked for where there is none.
+    """
+    if engine == "local":
+        refuse_container_options(spec)
+    check_flag_files(spec.server_flags)
+    given = flag_value(spec.server_flags, "saved_model_tags")
+    tags = frozenset((SERVE_TAG if given is None else given).split(","))
+    directories = []
+    for index, model in enumerate(spec.models):
+        if model.in_bucket or (isinstance(model.path, Url) and not download):
+            continue
+        with about(*(("models", index) if spec.config is None else ("config",))):
+            directories.append(_look_at(model, tags, progress))
+    return tuple(directories)
+
+
+def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress) -> ModelDirectory:
+    with _path_unless_said():
+        directory = find_source(model.path, sha256=model.sha256, progress=progress)
+    there = [version.number for version in directory.versions]
+    served = check_versions(model.name, model.versions or VersionPolicy(), model.labels, there)
+    with _path_unless_said():
+        for version in directory.versions:
+            if version.number in served:
+                check_version(version, tags=tags)
+    return directory
+
+
+@contextmanager
+def _path_unless_said() -> Iterator[None]:
+    try:
+        yield
+    except TfserveError as error:
+        error.about = error.about or ("path",)
+        raise
