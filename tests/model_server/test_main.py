@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -9,12 +11,16 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from tests.program import eventually
 from tfserve import __version__
+from tfserve.ports import any_free_port
 
 from .server_process import ServerProcess
 
@@ -105,6 +111,26 @@ def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
         process.wait_for_log("No versions of servable m found")
         process.signal(signal.SIGTERM)
         assert process.process.wait(timeout=5) == 0
+
+
+def test_it_ends_well_with_its_standard_descriptors_closed(half_plus_two: Path) -> None:
+    port = any_free_port("127.0.0.1")
+    flags = f"--port=0 --rest_api_port={port} --bind_address=127.0.0.1 --model_name=m --model_base_path="
+    line = f"exec {shlex.quote(sys.executable)} -m tfserve.model_server {flags}{shlex.quote(str(half_plus_two))}"
+    process = subprocess.Popen(["sh", "-c", f"{line} <&- >&- 2>&-"])
+
+    def answers() -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}/v1/models/m", timeout=10).ok
+        return False
+
+    try:
+        eventually(answers)
+        assert [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)] == [Path(os.devnull)] * 3
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
 
 
 def test_a_broken_model_is_retried_and_given_up(half_plus_two: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ saved_model_config.pb   overrides how the graph is optimised  not read
 Text, Decision Forests  their operations are built in         models that use them are not loaded
 profiler                served over gRPC by default           not there; its methods are UNIMPLEMENTED
 other flags             each does its work                    accepted; one that changes nothing here says so in the log
+files that flags name   read, and refused when wrong          the same, but those of flags that change nothing here
 base path as a URI      reads it where TensorFlow has that    the start or reload is refused, as there is none but
                         file system, else logs errors for     ``file://``
                         ever
@@ -69,7 +70,9 @@ bad JSON, no model      400                                   404
 the same key twice      the first counts                      the last counts
 heads of requests       of any size                           at most 256 KiB, else 431
 refused preflights      no body                               the error as JSON
-methods not served      501 with a page                       501 with JSON
+methods not served      501 with a page                       501 with JSON; ``CONNECT`` and words unknown to HTTP 400
+odd HTTP                folded headers, lines that end in LF  400, and the connection ends
+                        alone, a length beside chunks: read
 time limit              every request                         requests up to 64 KiB to a model that usually takes under
                                                               2 ms run to their end
 metrics                 also TensorFlow's own, and those of   those of requests and loads; 1,000 combinations of labels

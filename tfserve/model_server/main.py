@@ -42,9 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 after SIGTERM, SIGINT or ``--version``; 255 for a flag that cannot be read, or a server that cannot
     start; 128 plus the signal's number when a second signal cuts the first one short.
     """
+    _open_standard_descriptors()
     code = _run(sys.argv[1:] if arguments is None else arguments)
     # Not sys.exit: a model that still runs in a thread, past its time, would hold the interpreter's end up.
     os._exit(code)
+
+
+def _open_standard_descriptors() -> None:
+    """Opens those that were closed at the start: what is opened next would get their numbers, and be written to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number
 
 
 def preload() -> None:

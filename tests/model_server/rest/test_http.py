@@ -136,6 +136,8 @@ def test_methods_beyond(server: ServerProcess) -> None:
         (b"GET http:// HTTP/1.1\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 2 * MAX_HEAD_BYTES, b"431"),
         (b"GET /" + b"a" * 2 * MAX_HEAD_BYTES, b"431"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * MAX_HEAD_BYTES + b"\r\n\r\n", b"431"),
+        (b"GET /" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n\r\n", b"431"),
         (request(b"x", b"Transfer-Encoding: chunked").replace(b"Content-Length: 1\r\n", b""), b"400"),
         (CHUNKED + b"0\r\n" + b"A: b\r\n" * MAX_HEAD_BYTES, b"431"),
         (CHUNKED + b"0\r\nA: " + b"b" * 3 * MAX_HEAD_BYTES, b"431"),

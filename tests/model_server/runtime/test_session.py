@@ -20,7 +20,7 @@ from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.runtime.tensors import numpy_dtype
 from tfserve.model_server.status import Code, StatusError
-from tfserve.protos.saved_model_pb2 import DataType
+from tfserve.protos.saved_model_pb2 import DataType, SavedModel
 
 NUMBERS = (
     *("float32", "float64", "float16", "complex64", "bool"),
@@ -184,3 +184,29 @@ def test_a_model_in_text_format(models: Path) -> None:
     with closing(load_servable("m", 2, directory, LoadOptions())) as servable:
         assert servable.inputs("") == {"x": DataType.DT_FLOAT}
         assert servable.run("", {"x": np.zeros(3, np.float32)})["y"].tolist() == [2.0, 2.0, 2.0]
+
+
+def test_what_is_not_in_the_graph_is_refused_when_it_is_asked_for(half_plus_two: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(half_plus_two / "1", tmp_path / "1"))
+    model = SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    for name in ("no input", "no name", "sparse"):
+        signatures[name].CopyFrom(signatures["serving_default"])
+    signatures["no input"].inputs["x"].name = "nosuch:0"
+    signatures["no name"].inputs["x"].name = ""
+    signatures["sparse"].inputs["x"].coo_sparse.values_tensor_name = "x:0"
+    signatures["serving_default"].outputs["z"].CopyFrom(signatures["serving_default"].outputs["y"])
+    signatures["serving_default"].outputs["z"].name = "^y"
+    (directory / "saved_model.pb").write_bytes(model.SerializeToString())
+    x = {"x": np.array([1], np.float32)}
+    with closing(load_servable("m", 1, directory, LoadOptions())) as servable:
+        for signature, message in (
+            ("no input", "FeedInputs: unable to find feed output nosuch:0"),
+            ("no name", "FeedInputs: unable to find feed output "),
+            ("sparse", "FeedInputs: unable to find feed output "),
+            ("serving_default", "FetchOutputs node ^y: not found"),
+        ):
+            with pytest.raises(StatusError) as caught:
+                servable.run(signature, x)
+            assert (caught.value.code, caught.value.message) == (Code.NOT_FOUND, message)
+        assert servable.run("serving_default", x, ("y",))["y"].tolist() == [2.5]

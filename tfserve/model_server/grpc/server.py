@@ -67,6 +67,11 @@ class GrpcServer:
             )
         self._with_health = options.enable_grpc_healthcheck_service
         credentials = server_credentials(options.ssl_config_file, options.use_alts_credentials)
+        self._unusable = (
+            "--use_alts_credentials needs ALTS, which only Google's own machines have"
+            if options.use_alts_credentials
+            else "--ssl_config_file has a key or a certificate that cannot be used"
+        )
         if options.port != 0:
             address = f"{in_url(options.bind_address)}:{options.port}"
             self._listen(address, credentials)
@@ -100,7 +105,7 @@ class GrpcServer:
             problem = str(failure)
             host, _, port = address.rpartition(":")
             if credentials is not None and port.isdigit() and is_free(host.strip("[]"), int(port)):
-                problem = "--ssl_config_file has a key or a certificate that cannot be used"
+                problem = self._unusable
             raise invalid_argument(f"Failed to BuildAndStart gRPC server: {problem}") from None
 
 

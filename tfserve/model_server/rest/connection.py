@@ -143,6 +143,12 @@ class Connection(asyncio.Protocol):
         if self._current is None and not self._next:
             self._transport.close()
 
+    def give_up_incoming(self) -> None:
+        """Waits no longer for the rest of a request; what is whole is still answered."""
+        if self._reader.incoming is not None and not self._ended:
+            self._end(None)
+            self.close_if_idle()
+
     def close_if_silent(self, since: float) -> None:
         """Ends the connection if it waits for a client that was last seen before `since`."""
         waits = self._current is None or self._current is self._reader.incoming or not self._writing

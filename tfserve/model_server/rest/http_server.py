@@ -14,6 +14,7 @@ from tfserve.model_server.status import Code, StatusError
 
 SILENCE_SECONDS = 50  # how long a client may be waited for: libevent's default, which the official server keeps
 _LAST_WORDS_SECONDS = 0.5
+_BODY_SECONDS = 1.0
 _POLL_SECONDS = 0.01
 _BACKLOG = 2048
 
@@ -73,12 +74,17 @@ class Server:
             await asyncio.sleep(min(1.0, silence_seconds / 2))
 
     async def drain(self, seconds: float) -> None:
-        """Lets running requests finish for at most `seconds`, then cuts them short."""
+        """Lets running requests finish for at most `seconds`, then cuts them short; those not yet whole much sooner."""
         self.stopping = True
         for connection in list(self.connections):
             connection.close_if_idle()
+        deadline = time.monotonic() + seconds
         if self.tasks:
-            await asyncio.wait(set(self.tasks), timeout=seconds)
+            await asyncio.wait(set(self.tasks), timeout=min(seconds, _BODY_SECONDS))
+        for connection in list(self.connections):
+            connection.give_up_incoming()
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=max(0, deadline - time.monotonic()))
         for task in self.tasks:
             task.cancel()
         if self.tasks:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from tfserve.model_server.rest.connection import Connection
 
 MAX_HEAD_BYTES = 1 << 18
-"""About how large the request line and headers may be together, and what follows a body; an endless one must not fill
-the memory."""
+"""How large the request line and headers may be together, and about how large what follows a body."""
+
+
+_AROUND_A_HEADER = len(": \r\n")
 
 
 class NoRequestError(Exception):
@@ -28,6 +30,9 @@ class NoRequestError(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+_TOO_LARGE = NoRequestError(431, f"The head or the end of the request is larger than {MAX_HEAD_BYTES} bytes")
 
 
 class RequestReader:
@@ -51,6 +56,8 @@ class RequestReader:
         self._in_head = False
         self._got_on = False  # whether what is being fed ended a head, or brought some of a body
         self._bytes_in_vain = 0  # since then
+        self._head_bytes = 0
+        self._is_too_large = False
 
     def feed(self, data: bytes) -> None:
         """Reads what came.
@@ -63,10 +70,12 @@ class RequestReader:
             self._feed_without_upgrades(data)
         except httptools.HttpParserError:
             raise NoRequestError(400, "The request is not HTTP") from None
+        if self._is_too_large:
+            raise _TOO_LARGE
         if self._in_request:
             self._bytes_in_vain = 0 if self._got_on else self._bytes_in_vain + len(data)
             if self._bytes_in_vain > MAX_HEAD_BYTES:
-                raise NoRequestError(431, f"The head or the end of the request is larger than {MAX_HEAD_BYTES} bytes")
+                raise _TOO_LARGE
 
     def _feed_without_upgrades(self, data: bytes) -> None:
         """Reads requests that ask for another protocol, which is not spoken here, as if they did not ask."""
@@ -99,16 +108,19 @@ class RequestReader:
         self._url = b""
         self._headers = []
         self._expects = False
+        self._head_bytes = 0
         self._in_request = self._in_head = self._got_on = True
 
     def on_url(self, url: bytes) -> None:
         """Adds to the target of the request."""
         self._url += url
+        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Adds a header; what follows a chunked body in the form of headers has no meaning here."""
         if not self._in_head:
             return
+        self._head_bytes += len(name) + len(value) + _AROUND_A_HEADER
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects = True
@@ -118,6 +130,9 @@ class RequestReader:
         """Makes the request ready to be answered, even before its body is there."""
         self._in_head = False
         self._got_on = True
+        self._is_too_large |= self._head_bytes > MAX_HEAD_BYTES
+        if self._is_too_large:
+            return
         url = self._url
         if url.startswith(b"/"):
             path, _, query = url.partition(b"?")

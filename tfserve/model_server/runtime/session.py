@@ -54,7 +54,11 @@ class LoadOptions:
 
 
 class _SessionSignature(Signature):
-    """A signature made ready to run: what to feed and what to fetch, looked up once."""
+    """A signature made ready to run: what to feed and what to fetch, looked up once.
+
+    The graph may lack what it names: a sparse tensor has no name of its own, say. Such a signature is loaded, and
+    refused when it is run, as a session would take an operation that is not there for one.
+    """
 
     def __init__(self, graph: int, definition: SignatureDef) -> None:
         super().__init__(definition)
@@ -63,10 +67,31 @@ class _SessionSignature(Signature):
         self.tensors = c_void_p * len(feeds)
         self._fetches = {alias: _output(graph, definition.outputs[alias].name) for alias in self.outputs}
         self._all_fetches = self._array_of(self.outputs)
+        self._without_feeds = [
+            definition.inputs[alias].name for alias, feed in zip(self.inputs, feeds, strict=True) if not feed.operation
+        ]
+        self._without_fetches = {
+            alias: definition.outputs[alias].name for alias, fetch in self._fetches.items() if not fetch.operation
+        }
+        self._lacks = bool(self._without_feeds or self._without_fetches)
 
     def fetches(self, outputs: tuple[str, ...]) -> ctypes.Array[c_api.Output]:
-        """Returns the C array of what to fetch for some outputs."""
+        """Returns the C array of what to fetch for some outputs.
+
+        Raises:
+            StatusError: NOT_FOUND, the graph has not what the signature names.
+        """
+        if self._lacks:
+            self._refuse(outputs)
         return self._all_fetches if outputs is self.outputs else self._array_of(outputs)
+
+    def _refuse(self, outputs: tuple[str, ...]) -> None:
+        """Says what TensorFlow's own sessions do, which take tensors by their names. Source: ``subgraph.cc``."""
+        for name in self._without_feeds:
+            raise not_found(f"FeedInputs: unable to find feed output {name}")
+        for alias in outputs:
+            if alias in self._without_fetches:
+                raise not_found(f"FetchOutputs node {self._without_fetches[alias]}: not found")
 
     def _array_of(self, outputs: tuple[str, ...]) -> ctypes.Array[c_api.Output]:
         return (c_api.Output * len(outputs))(*(self._fetches[alias] for alias in outputs))
@@ -208,7 +233,7 @@ def _meta_graph(directory: Path, tags: tuple[str, ...]) -> MetaGraphDef:
 
 
 def _output(graph: int, tensor_name: str) -> c_api.Output:
-    """Returns what a tensor name such as ``x:0`` stands for; an unknown one is left to fail when it is run."""
+    """Returns what a tensor name such as ``x:0`` stands for; of an unknown one the operation is None."""
     operation, _, index = tensor_name.partition(":")
     handle = c_api.library().TF_GraphOperationByName(graph, operation.encode())
     return c_api.Output(handle, int(index) if index.isdigit() else 0)
