@@ -100,9 +100,11 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     """Does something to all things at the same time, each in a thread; an interrupt ends them all, in good order."""
     if not things:
         return []
+    futures: list[Future[R]] = []
     with ThreadPoolExecutor(max_workers=len(things)) as pool:
-        futures: list[Future[R]] = [pool.submit(do, thing) for thing in things]
         try:
+            with held():  # a thread that has begun and is not noted would be waited for by nobody
+                futures += [pool.submit(do, thing) for thing in things]
             wait(futures)
         except BaseException:
             with held():

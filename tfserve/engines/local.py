@@ -285,25 +285,35 @@ class LocalEngine:
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
             if not directory.is_alive():
                 break
-            if seconds <= 0:
-                continue
-            # The lock is held, so this pid is still the server's, and leads the group of all that it started.
-            try:
-                os.killpg(pid, number)
-            except ProcessLookupError:
-                pass
-            except PermissionError as error:
-                raise EngineUnavailableError(
-                    f"The process {pid} of {directory.path.name!r} belongs to another user.",
-                    hint="Let that user stop it, or root.",
-                    doctor=False,
-                ) from error
-            deadline = time.monotonic() + seconds
-            while directory.is_alive() and time.monotonic() < deadline:
+            deadline, told = time.monotonic() + seconds, False
+            while time.monotonic() < deadline and directory.is_alive():
+                told = told or _tell(pid, number, directory.path.name)
                 time.sleep(_POLL_SECONDS)
         child = self._children.get(pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)
+
+
+def _tell(pid: int, number: signal.Signals, name: str) -> bool:
+    """Signals a server whose lock is held: its pid is its own, and leads the group of all that it started.
+
+    Returns:
+        Whether there is that group; one that was forked a moment ago has yet to make it.
+
+    Raises:
+        EngineUnavailableError: it belongs to another user.
+    """
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        raise EngineUnavailableError(
+            f"The process {pid} of {name!r} belongs to another user.",
+            hint="Let that user stop it, or root.",
+            doctor=False,
+        ) from error
+    return True
 
 
 def _spec(plan: LaunchPlan) -> dict[str, Any]:
