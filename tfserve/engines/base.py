@@ -149,7 +149,7 @@ class Engine(Protocol):
         ...
 
     def start(self, server: Server) -> Server:
-        """Starts a stopped server again.
+        """Starts a stopped or paused server again.
 
         Raises:
             PortTakenError: its port has been taken since.

@@ -68,6 +68,7 @@ class DockerEngine:
         from tfserve.bucket_credentials import find_credentials
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
+        from tfserve.server_flags import flag_digests
 
         packaged = () if spec.models else self._packaged(spec)
         return container_plan(
@@ -79,6 +80,7 @@ class DockerEngine:
             user=reader_of(directories),
             credentials=find_credentials(model.path for model in spec.models),
             packaged=packaged,
+            flag_files=flag_digests(spec.server_flags),
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -135,9 +137,11 @@ class DockerEngine:
                 self.client.ping()  # a dying engine ends the log just as a dying server does
 
     def start(self, server: Server) -> Server:
-        """Starts the stopped container; see `Engine.start`."""
+        """Starts the stopped container, or lets a paused one go on; see `Engine.start`."""
         with docker_errors():
-            return self._start(str(server.container_id), server)
+            if server.state == "paused":
+                self.client.unpause(server.container_id)
+            return self._with_models(self._start(str(server.container_id), server))
 
     def stop(self, server: Server, *, grace: float) -> None:
         """Stops the container; see `Engine.stop`."""
@@ -182,7 +186,7 @@ class DockerEngine:
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Renames and stops the container; see `Engine.set_aside`."""
         with docker_errors():
-            self.client.rename(server.container_id, labels.container_name(server.name) + _ASIDE)
+            self._rename_aside(server)
             try:
                 self.client.stop(server.container_id, timeout=ceil(grace))
             except BaseException:
@@ -196,6 +200,16 @@ class DockerEngine:
             self.client.rename(aside.container_id, labels.container_name(original.name))
             if original.running:
                 self.client.start(aside.container_id)
+
+    def _rename_aside(self, server: Server) -> None:
+        """Frees the name of a server; what a command that was killed left aside of it is of no use any more."""
+        aside = labels.container_name(server.name) + _ASIDE
+        there = self._list({"label": f"{labels.NAME}={server.name}"})
+        for container in [data["Id"] for data in there if data["Names"][0] == f"/{aside}"]:
+            if container == server.container_id:
+                return
+            self._remove(container)
+        self.client.rename(server.container_id, aside)
 
     def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
         """The names of the models inside the image of `spec`."""

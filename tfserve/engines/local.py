@@ -58,6 +58,7 @@ class LocalEngine:
     ) -> LaunchPlan:
         """Plans a process; see `Engine.plan`."""
         from tfserve.plan import process_plan
+        from tfserve.server_flags import flag_digests
 
         return process_plan(
             spec,
@@ -65,6 +66,7 @@ class LocalEngine:
             ports,
             binary=find_binary(),
             root=local_state.directory_of(spec.name).path,
+            flag_files=flag_digests(spec.server_flags),
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -169,7 +171,9 @@ class LocalEngine:
         with local_state.state_errors(own.path):
             if record is not None:  # so that it is known what the server sees
                 others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
-                plan = dataclasses.replace(record.plan, mounts=(*others, mount))
+                plan = dataclasses.replace(
+                    record.plan, mounts=(*others, mount), labels=_with_model(record.plan, name, directory.path)
+                )
                 own.write(dataclasses.replace(record, plan=plan))
             own.unlink(Path(base_path))
             own.link(mount)
@@ -196,7 +200,8 @@ class LocalEngine:
     def bring_back(self, aside: Server, original: Server) -> None:
         """Moves the directory back and starts the process if it ran; see `Engine.bring_back`."""
         directory = local_state.directory_of(original.name)
-        local_state.directory_of(aside.name).path.rename(directory.path)
+        with local_state.state_errors(directory.path):
+            local_state.directory_of(aside.name).path.rename(directory.path)
         if original.running:
             self._spawn(directory)
 
@@ -314,6 +319,14 @@ def _tell(pid: int, number: signal.Signals, name: str) -> bool:
             doctor=False,
         ) from error
     return True
+
+
+def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:
+    """The plan's labels, which say of one more model where it is; how it is served stands in the models.config."""
+    spec = _spec(plan)
+    others = [model for model in spec.get("models", ()) if model.get("name") != name]
+    spec["models"] = [*others, {"name": name, "path": str(path)}]
+    return {**plan.labels, labels.SPEC: json.dumps(spec)}
 
 
 def _spec(plan: LaunchPlan) -> dict[str, Any]:
