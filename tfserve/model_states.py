@@ -11,7 +11,7 @@ from tfserve.errors import RequestError, UsageError
 from tfserve.models_config import ServedModel, served_models
 from tfserve.version_policy import VersionPolicy
 
-__all__ = ["ModelState", "model_states", "version_statuses"]
+__all__ = ["ModelState", "model_states", "served_now", "version_statuses"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,31 @@ def model_states(engine: Engine, server: Server) -> list[ModelState]:
     A model of which the server tells nothing has no versions.
     """
     states = []
-    for model in _models_of(engine, server):
+    for model in served_now(engine, server):
         versions: tuple[VersionStatus, ...] = ()
         with suppress(RequestError, UsageError):
             versions = version_statuses(server, model.name)
         states.append(ModelState(model, versions))
     return states
+
+
+def served_now(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
+    """The models of a server, by its configuration, or by what it was started with.
+
+    Raises:
+        UsageError: its configuration is not one that tfserve wrote.
+    """
+    config = engine.models_config(server)
+    if config is not None:
+        return served_models(config)
+    written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}
+    models = []
+    for name in server.models:
+        spec = written.get(name, {})
+        versions = spec.get("versions") or {}
+        policy = VersionPolicy(versions.get("latest", 1), tuple(versions.get("specific", ())))
+        models.append(ServedModel(name, str(spec.get("path", "")), policy, spec.get("labels") or {}))
+    return tuple(models)
 
 
 def version_statuses(server: Server, name: str) -> tuple[VersionStatus, ...]:
@@ -55,18 +74,3 @@ def version_statuses(server: Server, name: str) -> tuple[VersionStatus, ...]:
             hint="Start it without --rest-port none.",
         )
     return tuple(poll_status(server.rest_url, name))
-
-
-def _models_of(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
-    """The models of a server, by its configuration, or by what it was started with."""
-    config = engine.models_config(server)
-    if config is not None:
-        return served_models(config)
-    written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}
-    models = []
-    for name in server.models:
-        spec = written.get(name, {})
-        versions = spec.get("versions") or {}
-        policy = VersionPolicy(versions.get("latest", 1), tuple(versions.get("specific", ())))
-        models.append(ServedModel(name, str(spec.get("path", "")), policy, spec.get("labels") or {}))
-    return tuple(models)

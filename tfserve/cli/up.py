@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +16,8 @@ from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
 
 if TYPE_CHECKING:
-    from tfserve.up import Outcome, Step
+    from tfserve.steps import Step
+    from tfserve.up import Outcome
 
 __all__ = ["down", "up"]
 
@@ -28,7 +33,7 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
     from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
-    from tfserve.up import decide
+    from tfserve.steps import decide
     from tfserve.up import up as bring_up
 
     output = Output(json_wanted=json)
@@ -39,12 +44,14 @@ def up(
     for step in steps:
         if step.action != "leave":
             output.notice(_said(step))
-    with output.waiting() as on_wait:
-        busy = [step.name for step in steps if step.action not in ("leave", "fail")]
-        if busy:
-            on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
-        outcomes = bring_up(steps, output)
-    _show(outcomes, output)
+    done: list[Outcome] = []
+    with _what_stays(done, file, output):
+        with output.waiting() as on_wait:
+            busy = [step.name for step in steps if step.action not in ("leave", "fail")]
+            if busy:
+                on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
+            outcomes = bring_up(steps, output, done.append)
+        _show(outcomes, output)
 
 
 def down(
@@ -73,8 +80,21 @@ def down(
 
 
 def _said(step: Step) -> str:
-    changed = f" ({', '.join(step.changed)} changed)" if step.changed else ""
-    return f"{step.name}: {step.action}{changed}"
+    return f"{step.name}: {step.action}{f' ({step.why})' if step.why else ''}"
+
+
+@contextmanager
+def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Iterator[None]:
+    """Says of an interrupted command which servers it had brought up by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        names = sorted(outcome.step.name for outcome in done if outcome.found and outcome.step.action != "leave")
+        if names:
+            of_file = f" -f {shlex.quote(str(file))}" if file else ""
+            stays = f"{', '.join(names)} {'is ready and stays' if len(names) == 1 else 'are ready and stay'}"
+            output.notice(f"{stays}. To remove: tfserve down {' '.join(names)}{of_file}")
+        raise
 
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
@@ -87,7 +107,9 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
             raise step.error
         line = None
         if step.action in ("create", "recreate"):
-            line = command_line(make_plan(step.configured.spec, step.configured.options.engine, output))
+            options = step.configured.options
+            replace = step.action == "recreate"
+            line = command_line(make_plan(step.configured.spec, options.engine, output, replace=replace))
         shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
         if not output.json_wanted:
             output.text(f"# {_said(step)}")
