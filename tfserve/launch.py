@@ -15,7 +15,7 @@ from tfserve import ports
 from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import EngineChoice
 from tfserve.engine_facts import EngineFacts
-from tfserve.engines.base import Engine, Server, name_taken
+from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError
@@ -30,7 +30,7 @@ from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
 from tfserve.server_flags import check_flag_files, flag_digests, flag_value
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
-from tfserve.turns import changed_elsewhere, turn
+from tfserve.turns import turn
 from tfserve.version_policy import VersionPolicy, check_labels
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
 from tfserve.engines.lookup import Found, list_servers
-from tfserve.errors import TfserveError
+from tfserve.errors import NameTakenError, TfserveError
 from tfserve.interrupts import held
 from tfserve.progress import Progress
 
@@ -48,6 +48,8 @@ def place_of(servers: Sequence[Found], progress: Progress) -> Iterator[None]:
 def _bring_back(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:
     try:
         engine.bring_back(aside, server)
+    except NameTakenError:  # it has a successor after all: that of another command
+        return
     except TfserveError as error:
         progress.notice(f"The server that was there before could not be brought back: {error.message}")
     else:

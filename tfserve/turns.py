@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfserve.errors import NameTakenError
 from tfserve.interrupts import raise_if_ending
 from tfserve.progress import Progress
 from tfserve.xdg import base_directory
 
-__all__ = ["changed_elsewhere", "is_taken", "turn"]
+__all__ = ["is_taken", "turn"]
 
 _POLL_SECONDS = 0.05
 
@@ -60,14 +59,6 @@ def is_taken(name: str) -> bool:
     """Whether it is, or was, the turn of a command that did not come to its end; `turn` knows which."""
     path = _file(name)
     return path is not None and path.exists()
-
-
-def changed_elsewhere(name: str) -> NameTakenError:
-    """The error for a name that somebody took while it was this command's turn."""
-    return NameTakenError(
-        f"Another tfserve is changing the server {name!r} at the same time.",
-        hint="Run this again when that is done; tfserve ps shows the server.",
-    )
 
 
 def _file(name: str) -> Path | None:

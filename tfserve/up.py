@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
+from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local_process import starting_together
 from tfserve.engines.lookup import Found
 from tfserve.errors import NameTakenError, TfserveError
@@ -20,7 +21,7 @@ from tfserve.interrupts import end_threads, held, raise_if_ending
 from tfserve.launch import launch, restart
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.steps import Step, decide_again
-from tfserve.turns import changed_elsewhere, is_taken, turn
+from tfserve.turns import is_taken, turn
 
 __all__ = ["Outcome", "take_down", "together", "up"]
 

@@ -161,10 +161,17 @@ def test_what_a_killed_command_left_aside(tfserve: Tfserve, file: File, docker_c
     second = brought_up(tfserve)
     assert [container["Id"] for container in containers_of(file, docker_client)] == [second["container_id"]]
     labels = docker_client.containers.get(second["container_id"]).labels
-    docker_client.containers.create("tensorflow/serving", name=f"tfserve-{file.name}.replaced", labels=labels)
+
+    def leave_aside() -> None:
+        docker_client.containers.create("tensorflow/serving", name=f"tfserve-{file.name}.replaced", labels=labels)
+
+    leave_aside()
     file.write(A, memory="3g")
     third = brought_up(tfserve)
     assert [container["Id"] for container in containers_of(file, docker_client)] == [third["container_id"]]
+    leave_aside()
+    assert tfserve("down").returncode == 0
+    assert containers_of(file, docker_client) == []
 
 
 def containers_of(file: File, docker_client: DockerClient) -> list[dict[str, Any]]:
