@@ -141,6 +141,11 @@ class DockerEngine:
     def start(self, server: Server) -> Server:
         """Starts the stopped container, or lets a paused one go on; see `Engine.start`."""
         with docker_errors():
+            if server.state == "created" and server.config and self.models_config(server) is None:
+                raise NotReadyError(
+                    f"{server.name!r} is not complete: whoever made it was killed on the way.",
+                    hint=f"Remove it, and make it anew: tfserve rm {server.name}",
+                )
             if server.state == "paused":
                 self.client.unpause(server.container_id)
             return self._with_models(self._start(str(server.container_id), server))
