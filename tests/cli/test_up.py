@@ -96,10 +96,7 @@ def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path
     assert process.returncode == 130
     left = tfserve.left()
     assert set(left) <= {"one", "two"}  # those of which it knew that they are ready
-    assert ("Interrupted.\n", f" To remove: tfserve down {' '.join(left)}\n" in stderr) == (
-        stderr.splitlines(keepends=True)[-1],
-        bool(left),
-    )
+    assert stderr.endswith(f"To remove: tfserve down {' '.join(left)}\nInterrupted.\n" if left else "\nInterrupted.\n")
 
 
 def test_an_interrupt_while_servers_are_forked(tfserve: Program, directory: Path) -> None:
@@ -173,6 +170,21 @@ def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
     assert_told(tfserve("up", "two"), 2, "batching.config', line 1, column 25")
     batching.unlink()
     assert_told(tfserve("up", "--dry-run", "two"), 2, "which --batching_parameters_file names, is not there")
+
+
+def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: Path) -> None:
+    """It is the file's like any other, and comes back when its successor fails."""
+    file = directory / "tfserve.yaml"
+    options = ("--name", "two", "--engine", "local", "--rest-port", "0", "--grpc-port", "none")
+    made = tfserve.json("run", "m=a", "m=b", *options)
+    assert actions(tfserve.json("up", "two")) == {"two": "leave"}
+    file.write_text(FILE + "    env: {A: b}\n")
+    assert "# two: recreate (environment changed)\n" in tfserve("up", "two", "--dry-run").stdout
+    file.write_text(FILE.replace("path: ./m, name: b", f"path: '{unloadable}', name: b"))
+    done = tfserve("up", "two")
+    assert done.returncode == 7
+    assert "\ntwo: The server that was there before is started again.\n" in done.stderr
+    assert [server["rest_url"] for server in tfserve.json("ps")] == [made["rest_url"]]
 
 
 def test_two_at_once(tfserve: Program, directory: Path) -> None:
