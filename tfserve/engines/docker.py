@@ -9,11 +9,11 @@ from datetime import datetime
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tfserve import labels
-from tfserve.engines import docker_files
-from tfserve.engines.base import EngineName, Exit, Server, changed_elsewhere
+from tfserve.engines import docker_asides, docker_files
+from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
 from tfserve.engines.docker_refusals import launch_errors
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DockerEngine"]
 
-_ASIDE = ".replaced"
-
 
 class DockerEngine:
     """A Docker Engine, through the Docker SDK.
@@ -41,8 +39,6 @@ class DockerEngine:
     """
 
     name: EngineName = "docker"
-
-    _asides: ClassVar[set[str]] = set()  # containers that this process has set aside
 
     def __init__(self, client: APIClient) -> None:
         self.client = client
@@ -159,8 +155,7 @@ class DockerEngine:
         """Removes the container, and what a killed command left aside of the same server; see `Engine.remove`."""
         with docker_errors():
             self._remove(str(server.container_id))
-            self._asides.discard(str(server.container_id))
-            for container in self._aside_of(server.name) - self._asides:
+            for container in docker_asides.left_aside(self.client, server):
                 self._remove(container)
 
     def models_config(self, server: Server) -> str | None:
@@ -196,46 +191,20 @@ class DockerEngine:
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Renames and stops the container; see `Engine.set_aside`."""
         with docker_errors():
-            self._rename_aside(server)
-            self._asides.add(str(server.container_id))
+            docker_asides.free_name(self.client, server)
             try:
                 self.client.stop(server.container_id, timeout=ceil(grace))
             except BaseException:
-                self.client.rename(server.container_id, labels.container_name(server.name))
-                self._asides.discard(str(server.container_id))
+                docker_asides.give_name_back(self.client, server)
                 raise
         return None if server.removes_itself else server
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Gives the container its name back and starts it if it ran; see `Engine.bring_back`."""
         with docker_errors():
-            self._rename(aside, labels.container_name(original.name))
-            self._asides.discard(str(aside.container_id))
+            docker_asides.give_name_back(self.client, aside)
             if original.running:
                 self.client.start(aside.container_id)
-
-    def _rename_aside(self, server: Server) -> None:
-        """Frees the name of a server; what a command that was killed left aside of it is of no use any more."""
-        for container in self._aside_of(server.name):
-            if container == server.container_id:
-                return
-            self._remove(container)
-        self._rename(server, labels.container_name(server.name) + _ASIDE)
-
-    def _aside_of(self, name: str) -> set[str]:
-        """The container that was set aside of a server, if there is one."""
-        there = self._list({"label": f"{labels.NAME}={name}"})
-        return {data["Id"] for data in there if data["Names"][0] == f"/{labels.container_name(name)}{_ASIDE}"}
-
-    def _rename(self, server: Server, name: str) -> None:
-        import docker.errors
-
-        try:
-            self.client.rename(server.container_id, name)
-        except docker.errors.APIError as error:
-            if any(words in explanation(error) for words in ("already in use", "with the same name")):
-                raise changed_elsewhere(server.name) from error
-            raise
 
     def _packaged(self, spec: ServeSpec) -> tuple[str, ...]:
         """The names of the models inside the image of `spec`."""
@@ -283,7 +252,7 @@ class DockerEngine:
     def _find(self, filters: dict[str, str]) -> list[Server]:
         containers = sorted(self._list(filters), key=lambda data: data["Created"])
         # One that is being replaced gives way to the one that takes its place.
-        containers.sort(key=lambda data: data["Names"][0].endswith(_ASIDE))
+        containers.sort(key=lambda data: docker_asides.is_aside(data["Names"][0]))
         servers: dict[str, Server] = {}
         for data in containers:
             servers.setdefault(data["Labels"][labels.NAME], self._with_models(self._with_exit(read_server(data))))
