@@ -257,6 +257,17 @@ def test_what_was_set_aside_can_be_removed(engine: LocalEngine, python_plan: Pla
     assert sorted(path.name for path in local_state.servers_root().iterdir()) == ["m"]
 
 
+def test_what_a_killed_command_left_aside_goes_with_the_server(engine: LocalEngine, python_plan: Plan) -> None:
+    aside = engine.set_aside(engine.launch(python_plan()), grace=10)
+    directory = local_state.directory_of(aside.name).path
+    engine.remove(engine.launch(python_plan()))
+    assert directory.exists()  # it is to come back
+    program = "from tfserve.engines.local import LocalEngine; e = LocalEngine(); e.remove(e.find('m'))"
+    engine.launch(python_plan())
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert not directory.exists()
+
+
 def test_a_port_taken_since_it_was_stopped(engine: LocalEngine, python_plan: Plan) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

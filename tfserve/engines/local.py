@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfserve import labels
 from tfserve.engines import local_state
@@ -49,6 +49,8 @@ class LocalEngine:
 
     name: EngineName = "local"
     shares_ports = True
+
+    _asides: ClassVar[set[str]] = set()  # the directories that this process has set aside
 
     def __init__(self) -> None:
         self._children: dict[int, Process] = {}
@@ -133,10 +135,14 @@ class LocalEngine:
             directory.remove()
 
     def remove(self, server: Server) -> None:
-        """Ends the process and removes its directory; see `Engine.remove`."""
+        """Ends the process and removes its directory, and what a killed command left aside; see `Engine.remove`."""
         directory = local_state.directory_of(server.name)
         self._end(directory, grace=0)
         directory.remove()
+        self._asides.discard(server.name)
+        aside = local_state.directory_of(f"{_ASIDE}{server.name}")
+        if aside.path.name not in self._asides:
+            aside.remove()
 
     def models_config(self, server: Server) -> str | None:
         """Reads the file; see `Engine.models_config`."""
@@ -195,6 +201,7 @@ class LocalEngine:
         aside = directory.path.with_name(f"{_ASIDE}{server.name}")
         ServerDirectory(aside).remove()
         directory.path.rename(aside)
+        self._asides.add(aside.name)
         return dataclasses.replace(server, name=aside.name)
 
     def bring_back(self, aside: Server, original: Server) -> None:
@@ -202,6 +209,7 @@ class LocalEngine:
         directory = local_state.directory_of(original.name)
         with local_state.state_errors(directory.path):
             local_state.directory_of(aside.name).path.rename(directory.path)
+        self._asides.discard(aside.name)
         if original.running:
             self._spawn(directory)
 
