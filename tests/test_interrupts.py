@@ -125,6 +125,27 @@ except KeyboardInterrupt as interrupt:
     assert "Interrupt" not in done.stderr
 
 
+def test_before_there_is_anything_to_clean_up_an_interrupt_ends_the_process() -> None:
+    program = """
+import signal
+from tfserve.interrupts import begin_cleaning_up, leave_on_interrupt
+leave_on_interrupt()
+begin_cleaning_up()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("cleaned up", flush=True)
+leave_on_interrupt()
+class Closing:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+Closing()
+print("past it", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "cleaned up\n", "Interrupted.\n")
+
+
 def test_a_signal_without_a_handler_still_ends_the_process() -> None:
     program = """
 import signal

@@ -21,9 +21,13 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - it stays open to the end
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     try:
-        from tfserve.cli import main as run_command_line
+        from tfserve.interrupts import leave_on_interrupt
+
+        leave_on_interrupt()
     except KeyboardInterrupt:
-        sys.exit(130)
+        os._exit(130)
+    from tfserve.cli import main as run_command_line
+
     run_command_line()
 
 

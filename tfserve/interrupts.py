@@ -6,16 +6,26 @@ nobody remembers. Such stretches run inside `held`.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from tfserve.errors import InterruptError
 
-__all__ = ["Terminated", "end_threads", "held", "raise_if_ending", "raise_on_termination"]
+__all__ = [
+    "Terminated",
+    "begin_cleaning_up",
+    "end_threads",
+    "held",
+    "leave_on_interrupt",
+    "raise_if_ending",
+    "raise_on_termination",
+]
 
 _AGAIN_SECONDS = 0.01
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,6 +58,21 @@ def raise_if_ending() -> None:
         raise KeyboardInterrupt
 
 
+def leave_on_interrupt() -> None:
+    """Makes Ctrl-C end the process at once, as long as there is nothing to clean up: while modules are loaded.
+
+    Python would raise an exception in the middle of an import, where it may get lost.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def begin_cleaning_up() -> None:
+    """Ends what `leave_on_interrupt` began: from now on there may be something to clean up."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def raise_on_termination() -> None:
     """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. SIGHUP stays ignored if it is (``nohup``).
 
@@ -57,6 +82,11 @@ def raise_on_termination() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
     sys.unraisablehook = _raise_again
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"Interrupted.\n")
+    os._exit(InterruptError.exit_code)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

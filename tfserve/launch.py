@@ -6,29 +6,31 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve import ports
 from tfserve.bucket_credentials import find_credentials
-from tfserve.defaults import GRPC_PORT, REST_PORT, STOP_SECONDS, EngineChoice
+from tfserve.defaults import GRPC_PORT, REST_PORT, EngineChoice
 from tfserve.engine_facts import EngineFacts
-from tfserve.engines.base import Engine, Server, name_taken
+from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
-from tfserve.engines.lookup import list_servers
 from tfserve.engines.owner import reader_of
-from tfserve.errors import EngineUnavailableError, PortTakenError, TfserveError, UsageError
+from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
+from tfserve.replacing import own_ports, place_of, servers_named
 from tfserve.saved_model import ModelDirectory
+from tfserve.server_flags import flag_digests
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 from tfserve.spec_checks import check_spec
+from tfserve.turns import turn
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 
@@ -53,16 +55,25 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
     """
     look = begin_look(spec, options.engine)
     directories = check_spec(spec, options.engine, progress)
-    if not options.replace and any(server.name == spec.name for _, server in list_servers().found):
+    if not options.replace and servers_named(spec.name):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
-    with _place_of(spec.name, options.replace, progress):
+    if not options.replace:
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
+    with turn(spec.name, progress):
+        old = servers_named(spec.name)
+        if old:  # what would fail is to fail while it still runs
+            engine.plan(spec, directories, _ports_asked(spec, engine, own_ports(old)), gpu=gpu)
+        with place_of(old, progress):
+            try:
+                return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
+            except NameTakenError:
+                raise changed_elsewhere(spec.name) from None
 
 
 def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Progress) -> Server:
-    """Starts a stopped server again, and returns when it serves. One that fails stays, with its log."""
-    since = datetime.now(timezone.utc)
+    """Starts a stopped or paused server again, and returns when it serves. One that fails stays, with its log."""
+    since = None if server.state == "paused" else datetime.now(timezone.utc)
     started = engine.start(server)
     if wait_seconds:
         with progress.waiting() as on_wait:
@@ -70,8 +81,16 @@ def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Pr
     return started
 
 
-def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> LaunchPlan:
-    """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker."""
+def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, replace: bool = False) -> LaunchPlan:
+    """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker.
+
+    Args:
+        spec: what was asked for.
+        choice: which engine was asked for.
+        progress: told what goes on.
+        replace: whether it would take the place of a server of the same name, and so that server's ports.
+    """
+    own = own_ports(servers_named(spec.name)) if replace else frozenset()
     look = begin_look(spec, choice)
     directories = check_spec(spec, choice, progress)
     try:
@@ -83,14 +102,15 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> Laun
         plan = container_plan(
             spec,
             directories,
-            _choose_ports(spec, None, set(), progress),
+            _choose_ports(spec, None, set(), progress, own),
             engine=EngineFacts(),
             gpu=bool(spec.wants_gpu),
             user=reader_of(directories),
             credentials=find_credentials(model.path for model in spec.models),
+            flag_files=flag_digests(spec.server_flags),
         )
     else:
-        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress), gpu=gpu)
+        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress, own), gpu=gpu)
     if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
         progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
     return plan
@@ -137,38 +157,60 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
         raise
 
 
-def _choose_ports(spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress) -> HostPorts:
-    """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine."""
+def _choose_ports(
+    spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress, own: Collection[int] = ()
+) -> HostPorts:
+    """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine.
+
+    Those in `own` are free, or will be.
+    """
     shared = engine is None or engine.shares_ports
+    _check_host(spec, shared)
+    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress, own)
+    others = taken | ({rest_port} if rest_port else set())
+    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress, own))
+
+
+def _ports_asked(spec: ServeSpec, engine: Engine, own: Collection[int]) -> HostPorts:
+    """The ports that `spec` asks for, of which those asked for by number can be had; see `_choose_ports`."""
+    _check_host(spec, engine.shares_ports)
+    for api, request in (("REST", spec.rest_port), ("gRPC", spec.grpc_port)):
+        number = request.number
+        known = engine.shares_ports and request.explicit and number not in own
+        if number and known and not ports.is_free(spec.host, number):
+            raise _port_taken(api, number, spec.host)
+    return HostPorts(spec.rest_port.number, spec.grpc_port.number)
+
+
+def _check_host(spec: ServeSpec, shared: bool) -> None:
     if shared and not ports.is_local(spec.host):
         raise UsageError(
             f"{spec.host} is not an address of this machine.",
             hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
             about=("host",),
         )
-    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress)
-    others = taken | ({rest_port} if rest_port else set())
-    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress))
 
 
 def choose_port(
-    api: str, request: PortRequest, host: str, shared: bool, taken: set[int], progress: Progress
+    api: str,
+    request: PortRequest,
+    host: str,
+    shared: bool,
+    taken: set[int],
+    progress: Progress,
+    own: Collection[int] = (),
 ) -> int | None:
     """Decides on the host port of one API; `shared` says whether it is one of this machine."""
-    if request.number is None:
+    number = request.number
+    if number is None:
         return None
-    if request.number and request.number not in taken and _can_have(request.number, request, host, shared):
-        return request.number
-    if request.number and request.explicit:
-        raise PortTakenError(
-            f"Port {request.number} on {host} is taken by another program.",
-            hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
-            doctor=request.number in (GRPC_PORT, REST_PORT),
-            about=(f"{api.lower()}_port",),
-        )
+    if number and number not in taken and (number in own or _can_have(number, request, host, shared)):
+        return number
+    if number and request.explicit:
+        raise _port_taken(api, number, host)
     free = _any_free_port(host, taken) if shared else 0
-    if request.number:
-        progress.notice(f"Port {request.number} is taken; {api} is on {free or 'another one'}.")
+    if number:
+        progress.notice(f"Port {number} is taken; {api} is on {free or 'another one'}.")
     return free
 
 
@@ -178,6 +220,15 @@ def _any_free_port(host: str, taken: set[int]) -> int:
         port = ports.any_free_port(host)
         if port == 0 or (port not in taken and ports.claim(port)):
             return port
+
+
+def _port_taken(api: str, number: int, host: str) -> PortTakenError:
+    return PortTakenError(
+        f"Port {number} on {host} is taken by another program.",
+        hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
+        doctor=number in (GRPC_PORT, REST_PORT),
+        about=(f"{api.lower()}_port",),
+    )
 
 
 def _can_have(number: int, request: PortRequest, host: str, shared: bool) -> bool:
@@ -199,25 +250,3 @@ def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progre
             return None
         on_wait("Asking it once")
         return smoke_test(server, options.smoke_request, progress)
-
-
-@contextmanager
-def _place_of(name: str, replace: bool, progress: Progress) -> Iterator[None]:
-    """Sets a server of that name aside, if it is to be replaced; it comes back when its successor fails."""
-    existing = [(engine, server) for engine, server in list_servers().found if server.name == name] if replace else []
-    asides = []
-    try:
-        for engine, server in existing:
-            with held():
-                if aside := engine.set_aside(server, grace=STOP_SECONDS):
-                    asides.append((engine, aside, server))
-        yield
-    except BaseException:
-        with held(), suppress(TfserveError):
-            for engine, aside, server in asides:
-                engine.bring_back(aside, server)
-                if server.running:
-                    progress.notice(f"{name} is started again as it was before.")
-        raise
-    for engine, aside, _ in asides:
-        engine.remove(aside)

@@ -12,7 +12,7 @@ from tfserve.models_config import ServedModel, served_models
 from tfserve.status import version_statuses
 from tfserve.version_policy import VersionPolicy
 
-__all__ = ["ModelState", "model_states"]
+__all__ = ["ModelState", "model_states", "served_now"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def model_states(engine: Engine, server: Server) -> list[ModelState]:
     A model of which the server tells nothing has no versions.
     """
     states = []
-    for model in _models_of(engine, server):
+    for model in served_now(engine, server):
         versions: tuple[VersionStatus, ...] = ()
         with suppress(RequestError, UsageError):
             versions = version_statuses(server, model.name)
@@ -41,8 +41,12 @@ def model_states(engine: Engine, server: Server) -> list[ModelState]:
     return states
 
 
-def _models_of(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
-    """The models of a server, by its configuration, or by what it was started with."""
+def served_now(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
+    """The models of a server, by its configuration, or by what it was started with.
+
+    Raises:
+        UsageError: its configuration is not one that tfserve wrote.
+    """
     config = engine.models_config(server)
     if config is not None:
         return served_models(config)

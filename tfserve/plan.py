@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _NO_CREDENTIALS = Credentials()
+_NO_FILES: Mapping[str, str] = {}
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 
@@ -136,6 +137,7 @@ def container_plan(
     user: tuple[int, int] | None = None,
     credentials: Credentials = _NO_CREDENTIALS,
     packaged: tuple[str, ...] = (),
+    flag_files: Mapping[str, str] = _NO_FILES,
 ) -> LaunchPlan:
     """Plans a container of a serving image.
 
@@ -148,6 +150,7 @@ def container_plan(
         user: the uid and gid that can read the models; None where the engine maps users by itself.
         credentials: what it needs to read those in buckets.
         packaged: the names of the models inside the image, when `spec` has none.
+        flag_files: the digests of the text files that its server flags name.
 
     Raises:
         UsageError: the image's name is wrong.
@@ -180,7 +183,7 @@ def container_plan(
         secrets={**credentials.variables, **_secret(spec.environment)},
         command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
         gpu=gpu,
-        labels=_labels(spec, models, directories, sight, gpu=gpu),
+        labels=_labels(spec, models, directories, sight, flag_files, gpu=gpu),
         image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
@@ -203,6 +206,7 @@ def process_plan(
     *,
     binary: Binary,
     root: Path,
+    flag_files: Mapping[str, str] = _NO_FILES,
 ) -> LaunchPlan:
     """Plans a local process.
 
@@ -212,6 +216,7 @@ def process_plan(
         ports: where it listens; each a port or None.
         binary: the program to run.
         root: the server's own directory, in which the engine links the models, as ``/models`` is in a container.
+        flag_files: the digests of the text files that its server flags name.
 
     Raises:
         UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
@@ -243,7 +248,7 @@ def process_plan(
         environment=_plain(spec.environment),
         secrets=_secret(spec.environment),
         command=(*binary.argv, *flags, *sight.flags),
-        labels=_labels(spec, models, directories, sight, gpu=False),
+        labels=_labels(spec, models, directories, sight, flag_files, gpu=False),
         remove=spec.remove,
     )
 
@@ -308,8 +313,14 @@ def _publish(server_port: int, host: str, host_port: int | None) -> PublishedPor
     return None if host_port is None else PublishedPort(server_port, host, host_port)
 
 
-def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> str:
-    """What of a spec is not a default, as JSON; the values of its environment, which may be secrets, left out."""
+def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files: Mapping[str, str] = _NO_FILES) -> str:
+    """What of a spec is not a default, as JSON; the values of its environment, which may be secrets, left out.
+
+    Args:
+        spec: what was asked for.
+        directories: its models that are here, in its order.
+        flag_files: the digests of the text files that its server flags name; a server reads them once, at its start.
+    """
     paths = (directory.path for directory in directories)
     models = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
     # Anybody on the engine can read a label.
@@ -317,17 +328,23 @@ def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> str:
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
     default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
     asked = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
-    return json.dumps(asked, default=str)
+    return json.dumps({**asked, **({"flag_files": dict(flag_files)} if flag_files else {})}, default=str)
 
 
 def _labels(
-    spec: ServeSpec, models: Sequence[str], directories: Sequence[ModelDirectory], sight: Sight, *, gpu: bool
+    spec: ServeSpec,
+    models: Sequence[str],
+    directories: Sequence[ModelDirectory],
+    sight: Sight,
+    flag_files: Mapping[str, str],
+    *,
+    gpu: bool,
 ) -> dict[str, str]:
     return {
         labels.NAME: spec.name,
         labels.MODELS: json.dumps(models),
         labels.GPU: json.dumps(gpu),
-        labels.SPEC: spec_json(spec, directories),
+        labels.SPEC: spec_json(spec, directories, flag_files),
         labels.VERSION: __version__,
         **({labels.CONFIG: sight.config} if sight.config else {}),
     }

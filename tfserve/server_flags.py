@@ -11,7 +11,7 @@ from tfserve.errors import UsageError, about
 from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
-__all__ = ["FlagFile", "check_flag_files", "flag_files", "flag_value", "parse_server_flags"]
+__all__ = ["FlagFile", "check_flag_files", "flag_digests", "flag_files", "flag_value", "parse_server_flags"]
 
 SET_BY_TFSERVE = {
     "port": "--grpc-port",
@@ -87,6 +87,17 @@ def check_flag_files(flags: Sequence[str]) -> None:
             if message in _MESSAGES:
                 module = import_module(f"tfserve.protos.{_MESSAGES[message]}")
                 parse_config_file(path, text, getattr(module, message)())
+
+
+def flag_digests(flags: Sequence[str]) -> dict[str, str]:
+    """The digest (SHA-256) of each text file that `flags` name, by its flag, for a later look whether it has changed.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    import hashlib
+
+    return {name: hashlib.sha256(read_config_file(path, f"--{name}")).hexdigest() for name, path in flag_files(flags)}
 
 
 def read_config_file(path: Path, option: str) -> bytes:

@@ -1,59 +1,33 @@
-"""Makes what runs the same as what a file describes: what is missing is created, what has changed is made anew.
+"""Makes what runs the same as what a file describes: takes the steps that `tfserve.steps` decided on, and takes down.
 
-Everything else is left alone. Servers start together, and one that fails does not hide the others.
+Servers start together, and one that fails does not hide the others. Of two commands that change one server at the same
+time, the second waits for the first, and then does what is left to do.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
-from tfserve.bucket_credentials import SECRET_VARIABLES
-from tfserve.config.servers import Configured
-from tfserve.engines.base import Engine, Server
+from tfserve.defaults import STOP_SECONDS
+from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local_process import starting_together
-from tfserve.engines.lookup import Found, list_servers
-from tfserve.errors import TfserveError
+from tfserve.engines.lookup import Found
+from tfserve.errors import NameTakenError, TfserveError
 from tfserve.interrupts import end_threads, held, raise_if_ending
 from tfserve.launch import launch, restart
-from tfserve.plan import spec_json
 from tfserve.progress import LayerProgress, Progress, Silent
-from tfserve.spec_checks import check_spec
+from tfserve.steps import Step, decide_again
+from tfserve.turns import is_taken, turn
 
-__all__ = ["Outcome", "Step", "decide", "take_down", "together", "up"]
+__all__ = ["Outcome", "take_down", "together", "up"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-Action = Literal["create", "recreate", "start", "leave", "fail"]
-_NOTHING = object()
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is to be done about one server.
-
-    Attributes:
-        configured: the server as the file describes it.
-        action: what is to be done.
-        existing: the server that is there, and its engine; None when there is none.
-        changed: the fields by which it differs, for ``recreate``.
-        error: why nothing can be done about it, for ``fail``.
-    """
-
-    configured: Configured
-    action: Action
-    existing: Found | None = None
-    changed: tuple[str, ...] = ()
-    error: TfserveError | None = None
-
-    @property
-    def name(self) -> str:
-        """The server's name."""
-        return self.configured.spec.name
+_NOTHING_TO_DO = ("leave", "fail")
 
 
 @dataclass(frozen=True)
@@ -65,22 +39,27 @@ class Outcome:
     error: TfserveError | None = None
 
 
-def decide(servers: Sequence[Configured], progress: Progress) -> list[Step]:
-    """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
-    there: dict[str, list[Found]] = {}
-    for engine, server in list_servers().found:
-        there.setdefault(server.name, []).append((engine, server))
-    return [_step(configured, there.get(configured.spec.name, []), progress) for configured in servers]
-
-
-def up(steps: Sequence[Step], progress: Progress) -> list[Outcome]:
+def up(
+    steps: Sequence[Step], progress: Progress, on_outcome: Callable[[Outcome], None] = lambda outcome: None
+) -> list[Outcome]:
     """Takes all steps at the same time, and returns what came of each, in their order.
+
+    Args:
+        steps: what to do.
+        progress: told what goes on.
+        on_outcome: told what came of each as soon as that is known, in whatever order and thread.
 
     Raises:
         KeyboardInterrupt: somebody interrupted; what was being made is gone, what was done stays.
     """
-    with starting_together(sum(step.action in ("create", "recreate", "start") for step in steps)):
-        return together(lambda step: _take(step, _Part(step.name, progress)), steps)
+
+    def take(step: Step) -> Outcome:
+        outcome = _take(step, _Part(step.name, progress))
+        on_outcome(outcome)
+        return outcome
+
+    with starting_together(sum(step.action not in _NOTHING_TO_DO for step in steps)):
+        return together(take, steps)
 
 
 def take_down(found: Sequence[Found], *, grace: float) -> None:
@@ -99,9 +78,11 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     """Does something to all things at the same time, each in a thread; an interrupt ends them all, in good order."""
     if not things:
         return []
+    futures: list[Future[R]] = []
     with ThreadPoolExecutor(max_workers=len(things)) as pool:
-        futures: list[Future[R]] = [pool.submit(do, thing) for thing in things]
         try:
+            with held():  # a thread that has begun and is not noted would be waited for by nobody
+                futures += [pool.submit(do, thing) for thing in things]
             wait(futures)
         except BaseException:
             with held():
@@ -111,55 +92,36 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     return [future.result() for future in futures]
 
 
-def _step(configured: Configured, there: Sequence[Found], progress: Progress) -> Step:
-    choice = configured.options.engine
-    try:
-        spec = configured.spec
-        directories = configured.told(lambda: check_spec(spec, choice, progress))
-        wanted: dict[str, Any] = json.loads(spec_json(spec, directories))  # what the label would say
-        if not there:
-            return Step(configured, "create")
-        engine, server = next((pair for pair in there if choice in ("auto", pair[0].name)), there[0])
-        keys = {*wanted, *server.spec}
-        changed = {key for key in keys if wanted.get(key, _NOTHING) != server.spec.get(key, _NOTHING)}
-        if spec.environment and not _has(engine, server, spec.environment):
-            changed.add("environment")
-        if choice not in ("auto", engine.name):
-            changed.add("engine")
-    except TfserveError as error:
-        return Step(configured, "fail", error=error)
-    if changed:
-        return Step(configured, "recreate", (engine, server), tuple(sorted(changed)))
-    return Step(configured, "leave" if server.running else "start", (engine, server))
-
-
-def _has(engine: Engine, server: Server, environment: Mapping[str, str]) -> bool:
-    """Whether a server has these variables; their values are in no label, so the engine is asked.
-
-    The local engine writes down no secrets: of these it is only known that there are some.
-    """
-    known = engine.environment(server)
-    unknown = set(SECRET_VARIABLES).difference(known) if engine.name == "local" else set()
-    return all(known.get(name) == value for name, value in environment.items() if name not in unknown)
-
-
 def _take(step: Step, progress: Progress) -> Outcome:
+    if step.action == "fail" or (step.action == "leave" and not is_taken(step.name)):
+        return Outcome(step, step.existing, step.error)
     try:
-        if step.action == "fail":
-            return Outcome(step, error=step.error)
-        if step.existing is not None and step.action == "leave":
-            return Outcome(step, step.existing)
-        if step.existing is not None and step.action == "start":
-            engine, server = step.existing
-            seconds = step.configured.options.wait_seconds
-            return Outcome(step, (engine, restart(engine, server, wait_seconds=seconds, progress=progress)))
-        options = step.configured.options
-        if step.action == "recreate":
-            options = replace(options, replace=True, keep_failed=False)
-        launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
-        return Outcome(step, (launched.engine, launched.server))
+        with turn(step.name, progress):
+            step = decide_again(step, progress)
+            raise_if_ending()
+            return Outcome(step, _carry_out(step, progress), step.error)
+    except NameTakenError:
+        return Outcome(step, error=changed_elsewhere(step.name))
     except TfserveError as error:
         return Outcome(step, error=error)
+
+
+def _carry_out(step: Step, progress: Progress) -> Found | None:
+    options = step.configured.options
+    if step.action in _NOTHING_TO_DO:
+        return step.existing
+    if step.existing is not None and step.action in ("start", "unpause"):
+        engine, server = step.existing
+        try:
+            return engine, restart(engine, server, wait_seconds=options.wait_seconds, progress=progress)
+        except KeyboardInterrupt:
+            with suppress(TfserveError):
+                engine.stop(server, grace=STOP_SECONDS)
+            raise
+    if step.action == "recreate":
+        options = replace(options, replace=True, keep_failed=False)
+    launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
+    return launched.engine, launched.server
 
 
 class _Part(Silent):

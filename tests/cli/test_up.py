@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.program import Copy, Program, assert_told, eventually
+from tfserve.ports import any_free_port
 
 FILE = """
 defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
@@ -141,8 +142,127 @@ def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Interrupted" in stderr
-    assert "slow" not in tfserve.left()
+    left = tfserve.left()
+    assert set(left) <= {"one", "two"}  # those of which it knew that they are ready
+    assert stderr.endswith(f"To remove: tfserve down {' '.join(left)}\nInterrupted.\n" if left else "\nInterrupted.\n")
+
+
+def test_an_interrupt_while_servers_are_forked(tfserve: Program, directory: Path) -> None:
+    four = "".join(f"  s{number}: {{models: [./m]}}\n" for number in range(4))
+    defaults = "defaults: {engine: local, rest_port: 0, grpc_port: none}\nservers:\n"
+    (directory / "four.yaml").write_text(defaults + four)
+    process = tfserve.begin("up", "-f", "four.yaml")
+    eventually(lambda: len(tfserve.left()) == 4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert tfserve.left() == []
+    assert {server["action"] for server in tfserve.json("up", "-f", "four.yaml")} == {"create"}
+    pids = {server["name"]: server["pid"] for server in tfserve.json("ps")}
+    (directory / "four.yaml").write_text(defaults.replace("none", "0") + four)
+    process = tfserve.begin("up", "-f", "four.yaml")
+    eventually(lambda: any(name.startswith(".replaced-") for name in tfserve.left()))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert tfserve.left() == ["s0", "s1", "s2", "s3"]  # as they were before
+    again = {server["name"]: server["pid"] for server in tfserve.json("ps") if server["state"] == "running"}
+    assert again.keys() == pids.keys()
+    changed = tfserve("up", "-f", "four.yaml", "--dry-run").stdout
+    assert changed.count(": recreate (grpc_port changed)") == 4
+
+
+def test_what_models_did_is_seen(tfserve: Program, directory: Path, half_plus_two: Path) -> None:
+    shutil.copytree(half_plus_two / "1", directory / "m" / "2")
+    file = directory / "tfserve.yaml"
+    text = """
+defaults: {engine: local, rest_port: 0, grpc_port: 0, smoke_test: false}
+servers:
+  s:
+    models: [{path: ./m, name: a, versions: all, labels: {stable: 1}}]
+"""
+
+    def steps() -> str:
+        return tfserve("up", "--dry-run").stdout.splitlines()[0]
+
+    file.write_text(text)
+    assert actions(tfserve.json("up")) == {"s": "create"}
+    for words in (("label", "a", "stable=2"), ("add", "m=b"), ("pin", "a", "2")):
+        assert tfserve("models", "s", *words).returncode == 0
+        assert steps() == "# s: recreate (models changed)"
+    now = text.replace("versions: all, labels: {stable: 1}}", "versions: [2], labels: {stable: 2}}, {path: m, name: b}")
+    file.write_text(now)
+    assert steps() == "# s: leave"
+    file.write_text(now.replace("path: m, name: b", f"path: '{half_plus_two}', name: b"))
+    assert steps() == "# s: recreate (models changed)"
+    file.write_text(text + "    env: {A: b}\n")
+    assert steps() == "# s: recreate (env, models changed)"
+    file.write_text(text)
+    assert actions(tfserve.json("up")) == {"s": "recreate"}
+    (a,) = tfserve.json("models", "s")
+    assert (a["name"], a["serves"], a["labels"]) == ("a", "all", {"stable": 1})
+    assert steps() == "# s: leave"
+
+
+def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
+    batching = directory / "batching.config"
+    batching.write_text("max_batch_size { value: 8 }")
+    (directory / "tfserve.yaml").write_text(
+        FILE + "    server_flags: {enable_batching: true, batching_parameters_file: ./batching.config}\n"
+    )
+    assert actions(tfserve.json("up", "two")) == {"two": "create"}
+    assert actions(tfserve.json("up", "two")) == {"two": "leave"}
+    batching.write_text("max_batch_size { value: 16 }")
+    done = tfserve("up", "two")
+    assert done.stderr.splitlines()[0] == "two: recreate (server_flags changed)"
+    assert done.returncode == 0
+    batching.write_text("max_batch_size { value: }")
+    assert_told(tfserve("up", "two"), 2, "batching.config', line 1, column 25")
+    batching.unlink()
+    assert_told(tfserve("up", "two"), 2, "which --batching_parameters_file names, is not there")
+
+
+def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: Path) -> None:
+    """It is the file's like any other, and comes back when its successor fails."""
+    file = directory / "tfserve.yaml"
+    options = ("--name", "two", "--engine", "local", "--rest-port", "0", "--grpc-port", "none")
+    made = tfserve.json("run", "m=a", "m=b", *options)
+    assert actions(tfserve.json("up", "two")) == {"two": "leave"}
+    file.write_text(FILE + "    env: {A: b}\n")
+    assert "# two: recreate (env changed)\n" in tfserve("up", "two", "--dry-run").stdout
+    file.write_text(FILE.replace("path: ./m, name: b", f"path: '{unloadable}', name: b"))
+    done = tfserve("up", "two")
+    assert done.returncode == 7
+    assert "\ntwo: The server that was there before is started again.\n" in done.stderr
+    assert [server["rest_url"] for server in tfserve.json("ps")] == [made["rest_url"]]
+
+
+def test_two_at_once(tfserve: Program, directory: Path) -> None:
+    port = any_free_port("127.0.0.1")
+    fixed = FILE.replace("  two:", f"    rest_port: {port}\n  two:")
+    for text in (fixed, fixed + "    monitoring: true\n"):
+        (directory / "tfserve.yaml").write_text(text)
+        both = [tfserve.begin("up", "--json") for _ in range(2)]
+        said = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], said
+        servers = [{server["name"]: server["pid"] for server in json.loads(stdout)} for stdout, _ in said]
+        assert servers[0] == servers[1]
+        assert tfserve.left() == ["one", "two"]
+
+
+def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> None:
+    file = directory / "tfserve.yaml"
+    own, other = any_free_port("127.0.0.1"), any_free_port("127.0.0.1")
+    file.write_text(FILE.replace("  two:", f"    rest_port: {own}\n  two:"))
+    (server,) = tfserve.json("up", "one")
+    file.write_text(file.read_text().replace("SECRET:-a", "SECRET:-b"))
+    assert f"--rest_api_port={own}" in tfserve("up", "one", "--dry-run").stdout
+    (again,) = tfserve.json("up", "one")  # its own port is not taken
+    assert (again["action"], again["rest_url"]) == ("recreate", server["rest_url"])
+    with socket.create_server(("127.0.0.1", other)):
+        file.write_text(file.read_text().replace(f"rest_port: {own}", f"rest_port: {other}"))
+        assert_told(tfserve("up", "one"), 6, f"Port {other} on 127.0.0.1 is taken", "one: recreate (rest_port changed)")
+    file.write_text(FILE.replace("  two:", "    memory: 1g\n  two:"))
+    assert_told(tfserve("up", "one"), 2, "servers.one.memory: ", "a plain process, which knows no memory")
+    assert [server["pid"] for server in tfserve.json("ps")] == [again["pid"]]
 
 
 @pytest.mark.usefixtures("directory")

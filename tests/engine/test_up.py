@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
+from docker import DockerClient
+
+from tfserve.config.servers import read_servers
+from tfserve.engines.docker import DockerEngine
+from tfserve.engines.docker_api import container_arguments
+from tfserve.plan import HostPorts
+from tfserve.saved_model import find_model
 
 from .conftest import Tfserve
 from .test_dry_run import HALF_PLUS_TWO
@@ -54,3 +63,120 @@ servers:
     assert f"# {one}: start\n# {two}: recreate (env, memory changed)\ndocker run" in dry.stdout
     down = tfserve("down", "--json")
     assert sorted(json.loads(down.stdout)) == sorted([one, two])
+
+
+@dataclass(frozen=True)
+class File:
+    """A ``tfserve.yaml`` of one server, in the directory where the program runs."""
+
+    path: Path
+    name: str
+
+    def write(self, models: str, **fields: object) -> None:
+        more = "".join(f"\n    {field}: {value}" for field, value in fields.items())
+        self.path.write_text(
+            f"defaults: {{engine: docker, rest_port: 0, grpc_port: 0}}\n"
+            f"servers:\n  {self.name}:\n    models: [{models}]{more}\n"
+        )
+
+
+@pytest.fixture
+def file(unique_name: Callable[[], str], tmp_path: Path) -> File:
+    return File(tmp_path / "tfserve.yaml", unique_name())
+
+
+A, B = f"{{path: {HALF_PLUS_TWO}, name: a}}", f"{{path: {HALF_PLUS_TWO}, name: b}}"
+
+
+def brought_up(tfserve: Tfserve) -> dict[str, Any]:
+    done = tfserve("up", "--json")
+    assert done.returncode == 0, done.stderr
+    (server,) = json.loads(done.stdout)
+    assert server["health"] == "available"
+    return dict(server)
+
+
+def test_what_models_did_is_seen(tfserve: Tfserve, file: File) -> None:
+    def step() -> str:
+        return tfserve("up", "--dry-run").stdout.splitlines()[0].removeprefix(f"# {file.name}: ")
+
+    labelled = A.replace("name: a", "name: a, labels: {stable: 1}")
+    file.write(labelled)
+    assert brought_up(tfserve)["action"] == "create"
+    assert tfserve("models", file.name, "label", "a", "canary=1").returncode == 0
+    assert step() == "recreate (models changed)"
+    file.write(labelled.replace("stable: 1", "stable: 1, canary: 1"))
+    assert step() == "leave"
+    assert tfserve("models", file.name, "add", f"{HALF_PLUS_TWO}=b").returncode == 0
+    assert step() == "recreate (models changed)"
+    file.write(labelled.replace("stable: 1", "stable: 1, canary: 1") + f", {B}", memory="1g")
+    assert step() == "recreate (memory, models changed)"  # a copy gets no new versions, as the file's directory would
+    assert "Waiting until a, b is AVAILABLE" in tfserve("restart", file.name).stderr
+    assert brought_up(tfserve)["action"] == "recreate"
+    assert step() == "leave"
+
+
+def test_a_container_that_was_never_started(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+    """As one whose maker was killed before it had put its files in place."""
+    file.write(f"{A}, {B}")
+    (configured,) = read_servers(file.path, {})
+    directory = find_model(HALF_PLUS_TWO)
+    engine = DockerEngine(docker_client.api)
+    plan = engine.plan(configured.spec, [directory] * 2, HostPorts(0, 0), gpu=False)
+    docker_client.api.create_container(**container_arguments(docker_client.api, plan))
+    done = tfserve("start", file.name)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert f"{file.name!r} is not complete" in done.stderr
+    done = tfserve("up")
+    assert done.stderr.startswith(f"{file.name}: recreate (it was never started)\n")
+    assert done.returncode == 0, done.stderr
+    assert brought_up(tfserve)["action"] == "leave"
+
+
+@pytest.mark.parametrize("command", ["up", "start"])
+def test_a_paused_container(command: str, tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+    file.write(A)
+    made = brought_up(tfserve)
+    docker_client.containers.get(made["container_id"]).pause()
+    if command == "up":
+        again = brought_up(tfserve)
+        assert again["action"] == "unpause"
+    else:
+        (again,) = json.loads(tfserve("start", "--json", file.name).stdout)
+    assert (again["container_id"], again["state"], again["health"]) == (made["container_id"], "running", "available")
+
+
+def test_two_at_once(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+    for memory in ("1g", "2g"):
+        file.write(A, memory=memory)
+        both = [tfserve.start("up", "--json") for _ in range(2)]
+        said = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], said
+        ids = {server["container_id"] for stdout, _ in said for server in json.loads(stdout)}
+        assert ids == {container["Id"] for container in containers_of(file, docker_client)}
+
+
+def test_what_a_killed_command_left_aside(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+    file.write(A, memory="1g")
+    left = docker_client.containers.get(brought_up(tfserve)["container_id"])
+    left.rename(f"tfserve-{file.name}.replaced")
+    file.write(A, memory="2g")
+    second = brought_up(tfserve)
+    assert [container["Id"] for container in containers_of(file, docker_client)] == [second["container_id"]]
+    labels = docker_client.containers.get(second["container_id"]).labels
+
+    def leave_aside() -> None:
+        docker_client.containers.create("tensorflow/serving", name=f"tfserve-{file.name}.replaced", labels=labels)
+
+    leave_aside()
+    file.write(A, memory="3g")
+    third = brought_up(tfserve)
+    assert [container["Id"] for container in containers_of(file, docker_client)] == [third["container_id"]]
+    leave_aside()
+    assert tfserve("down").returncode == 0
+    assert containers_of(file, docker_client) == []
+
+
+def containers_of(file: File, docker_client: DockerClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = docker_client.api.containers(all=True, filters={"label": f"tfserve.name={file.name}"})
+    return found

@@ -223,6 +223,22 @@ def test_a_reused_pid_is_never_signalled(engine: LocalEngine, python_plan: Plan)
         assert stranger.returncode == 0
 
 
+def test_a_server_that_does_not_lead_its_group_yet_is_ended(engine: LocalEngine, python_plan: Plan) -> None:
+    """As one that was forked a moment ago: who removes it then, at an interrupt, leaves nothing behind."""
+    engine.launch(python_plan(""))
+    server = ended(engine)
+    directory = local_state.directory_of("m")
+    lock = directory.take_lock()
+    assert lock is not None
+    program = "import os, time; time.sleep(0.2); os.setsid(); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-S", "-c", program], pass_fds=[lock]) as forked:
+        os.close(lock)
+        directory.write(dataclasses.replace(record_of(), pid=forked.pid))
+        engine.remove(server)
+        assert forked.wait(timeout=10) == -signal.SIGKILL
+    assert engine.servers() == []
+
+
 def test_set_aside_and_bring_back(engine: LocalEngine, python_plan: Plan) -> None:
     old = engine.launch(python_plan("import time; print('old', flush=True); time.sleep(60)"))
     eventually(lambda: list(engine.logs(old)))
@@ -253,6 +269,17 @@ def test_what_was_set_aside_can_be_removed(engine: LocalEngine, python_plan: Pla
     engine.remove(aside)
     assert engine.servers() == [new]
     assert sorted(path.name for path in local_state.servers_root().iterdir()) == ["m"]
+
+
+def test_what_a_killed_command_left_aside_goes_with_the_server(engine: LocalEngine, python_plan: Plan) -> None:
+    aside = engine.set_aside(engine.launch(python_plan()), grace=10)
+    directory = local_state.directory_of(aside.name).path
+    engine.remove(engine.launch(python_plan()))
+    assert directory.exists()  # it is to come back
+    program = "from tfserve.engines.local import LocalEngine; e = LocalEngine(); e.remove(e.find('m'))"
+    engine.launch(python_plan())
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert not directory.exists()
 
 
 def test_a_port_taken_since_it_was_stopped(engine: LocalEngine, python_plan: Plan) -> None:

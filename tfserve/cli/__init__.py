@@ -19,7 +19,7 @@ from tfserve.cli.commands import COMMANDS, Command
 from tfserve.cli.output import Output
 from tfserve.cli.program import OneCommand, Program
 from tfserve.errors import TfserveError
-from tfserve.interrupts import exit_code, raise_on_termination
+from tfserve.interrupts import begin_cleaning_up, exit_code, raise_on_termination
 
 __all__ = ["build_app", "main"]
 
@@ -112,6 +112,7 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> None:
         try:
+            begin_cleaning_up()
             command(*args, **options)
         except typer.Exit:  # with the exit code of another program
             raise

@@ -48,8 +48,8 @@ def start(
 
     output = Output(json_wanted=json)
     started = []
-    for found, server in find_servers(names, engine, among=lambda server: not server.running):
-        started.append(_run_again(found, server, wait, output) if not server.running else (found, server))
+    for found, server in find_servers(names, engine, among=_rests):
+        started.append(_run_again(found, server, wait, output) if _rests(server) else (found, server))
     _show(started, output)
 
 
@@ -103,6 +103,11 @@ def remove(
     output.result(
         [server.name for _, server in servers], "\n".join(f"{server.name} is removed" for _, server in servers)
     )
+
+
+def _rests(server: Server) -> bool:
+    """Whether a server is stopped, or was paused by Docker's own command."""
+    return not server.running or server.state == "paused"
 
 
 def _run_again(engine: Engine, server: Server, wait: float, output: Output) -> tuple[Engine, Server]:

@@ -176,7 +176,7 @@ def run(
         if dry_run:
             from tfserve.exporters import command_line
 
-            output.shell_line(command_line(launching.make_plan(spec, engine, output)))
+            output.shell_line(command_line(launching.make_plan(spec, engine, output, replace=replace)))
             return
         launched = launching.launch(spec, options, output)
     if foreground:

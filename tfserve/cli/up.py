@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +17,8 @@ from tfserve.defaults import STOP_SECONDS
 from tfserve.errors import TfserveError
 
 if TYPE_CHECKING:
-    from tfserve.up import Outcome, Step
+    from tfserve.steps import Step
+    from tfserve.up import Outcome
 
 __all__ = ["down", "up"]
 
@@ -29,7 +34,7 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
     from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
-    from tfserve.up import decide
+    from tfserve.steps import decide
     from tfserve.up import up as bring_up
 
     output = Output(json_wanted=json)
@@ -40,12 +45,14 @@ def up(
     for step in steps:
         if step.action != "leave":
             output.notice(_said(step))
-    with output.waiting() as on_wait:
-        busy = [step.name for step in steps if step.action not in ("leave", "fail")]
-        if busy:
-            on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
-        outcomes = bring_up(steps, output)
-    _show(outcomes, output)
+    done: list[Outcome] = []
+    with _what_stays(done, file, output):
+        with output.waiting() as on_wait:
+            busy = [step.name for step in steps if step.action not in ("leave", "fail")]
+            if busy:
+                on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
+            outcomes = bring_up(steps, output, done.append)
+        _show(outcomes, output)
 
 
 def down(
@@ -73,16 +80,22 @@ def down(
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
 
 
-def _changed(step: Step) -> list[str]:
-    """The fields of the file that have changed."""
-    from tfserve.config.places import FIELD_NAMES
-
-    return [FIELD_NAMES.get(attribute, attribute) for attribute in step.changed]
-
-
 def _said(step: Step) -> str:
-    changed = f" ({', '.join(_changed(step))} changed)" if step.changed else ""
-    return f"{step.name}: {step.action}{changed}"
+    return f"{step.name}: {step.action}{f' ({step.why})' if step.why else ''}"
+
+
+@contextmanager
+def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Iterator[None]:
+    """Says of an interrupted command which servers it had brought up by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        names = sorted(outcome.step.name for outcome in done if outcome.found and outcome.step.action != "leave")
+        if names:
+            of_file = f" -f {shlex.quote(str(file))}" if file else ""
+            stays = f"{', '.join(names)} {'is ready and stays' if len(names) == 1 else 'are ready and stay'}"
+            output.notice(f"{stays}. To remove: tfserve down {' '.join(names)}{of_file}")
+        raise
 
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
@@ -95,11 +108,13 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
         spec, options = step.configured.spec, step.configured.options
         line, error = None, step.error
         if step.action in ("create", "recreate"):
+            replace = step.action == "recreate"
             try:
-                line = command_line(step.configured.told(lambda: make_plan(spec, options.engine, output)))  # noqa: B023
+                made = step.configured.told(lambda: make_plan(spec, options.engine, output, replace=replace))  # noqa: B023
+                line = command_line(made)
             except TfserveError as caught:
                 error = caught
-        shown.append({"name": step.name, "action": step.action, "changed": _changed(step), "command": line})
+        shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
         if error is not None:
             shown[-1]["error"] = _error_json(error)
             failed.append((step.name, error))

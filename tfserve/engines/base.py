@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
-__all__ = ["Engine", "EngineName", "Exit", "Server", "name_taken", "ports_taken"]
+__all__ = ["Engine", "EngineName", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
 
 EngineName = Literal["docker", "local"]
 
@@ -149,7 +149,7 @@ class Engine(Protocol):
         ...
 
     def start(self, server: Server) -> Server:
-        """Starts a stopped server again.
+        """Starts a stopped or paused server again.
 
         Raises:
             PortTakenError: its port has been taken since.
@@ -193,11 +193,18 @@ class Engine(Protocol):
 
         Returns:
             What can be brought back; None when nothing is left of the server, as it removes itself.
+
+        Raises:
+            NameTakenError: somebody else does the same at the same time.
         """
         ...
 
     def bring_back(self, aside: Server, original: Server) -> None:
-        """Undoes `set_aside`, and starts `original` again if it was running."""
+        """Undoes `set_aside`, and starts `original` again if it was running.
+
+        Raises:
+            NameTakenError: another server has its place by now.
+        """
         ...
 
 
@@ -206,6 +213,14 @@ def name_taken(name: str) -> NameTakenError:
     return NameTakenError(
         f"The name {name!r} is taken by another server.",
         hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
+    )
+
+
+def changed_elsewhere(name: str) -> NameTakenError:
+    """The error for a name that somebody else takes, or frees, while this command does."""
+    return NameTakenError(
+        f"Another tfserve is changing the server {name!r} at the same time.",
+        hint="Run this again when that is done; tfserve ps shows the server.",
     )
 
 

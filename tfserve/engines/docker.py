@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve import labels
-from tfserve.engines import docker_files
+from tfserve.engines import docker_asides, docker_files
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tfserve.spec import ServeSpec
 
 __all__ = ["DockerEngine"]
-
-_ASIDE = ".replaced"
 
 
 class DockerEngine:
@@ -70,6 +68,7 @@ class DockerEngine:
         from tfserve.engines.docker_packaged import models_inside
         from tfserve.engines.owner import reader_of
         from tfserve.plan import container_plan
+        from tfserve.server_flags import flag_digests
 
         packaged = () if spec.image is None else models_inside(self.client, spec)
         return container_plan(
@@ -81,6 +80,7 @@ class DockerEngine:
             user=reader_of(directories),
             credentials=find_credentials(model.path for model in spec.models),
             packaged=packaged,
+            flag_files=flag_digests(spec.server_flags),
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -137,9 +137,16 @@ class DockerEngine:
                 self.client.ping()  # a dying engine ends the log just as a dying server does
 
     def start(self, server: Server) -> Server:
-        """Starts the stopped container; see `Engine.start`."""
+        """Starts the stopped container, or lets a paused one go on; see `Engine.start`."""
         with docker_errors():
-            return self._start(str(server.container_id), server)
+            if server.state == "created" and server.config and self.models_config(server) is None:
+                raise NotReadyError(
+                    f"{server.name!r} is not complete: whoever made it was killed on the way.",
+                    hint=f"Remove it, and make it anew: tfserve rm {server.name}",
+                )
+            if server.state == "paused":
+                self.client.unpause(server.container_id)
+            return self._with_models(self._start(str(server.container_id), server))
 
     def stop(self, server: Server, *, grace: float) -> None:
         """Stops the container; see `Engine.stop`."""
@@ -147,9 +154,11 @@ class DockerEngine:
             self.client.stop(server.container_id, timeout=ceil(grace))
 
     def remove(self, server: Server) -> None:
-        """Removes the container; see `Engine.remove`."""
+        """Removes the container, and what a killed command left aside of the same server; see `Engine.remove`."""
         with docker_errors():
             self._remove(str(server.container_id))
+            for container in docker_asides.left_aside(self.client, server):
+                self._remove(container)
 
     def models_config(self, server: Server) -> str | None:
         """Reads the file in the container; see `Engine.models_config`."""
@@ -202,18 +211,18 @@ class DockerEngine:
     def set_aside(self, server: Server, *, grace: float) -> Server | None:
         """Renames and stops the container; see `Engine.set_aside`."""
         with docker_errors():
-            self.client.rename(server.container_id, labels.container_name(server.name) + _ASIDE)
+            docker_asides.free_name(self.client, server)
             try:
                 self.client.stop(server.container_id, timeout=ceil(grace))
             except BaseException:
-                self.client.rename(server.container_id, labels.container_name(server.name))
+                docker_asides.give_name_back(self.client, server)
                 raise
         return None if server.removes_itself else server
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Gives the container its name back and starts it if it ran; see `Engine.bring_back`."""
         with docker_errors():
-            self.client.rename(aside.container_id, labels.container_name(original.name))
+            docker_asides.give_name_back(self.client, aside)
             if original.running:
                 self.client.start(aside.container_id)
 
@@ -242,7 +251,7 @@ class DockerEngine:
     def _find(self, filters: dict[str, str]) -> list[Server]:
         containers = sorted(self._list(filters), key=lambda data: data["Created"])
         # One that is being replaced gives way to the one that takes its place.
-        containers.sort(key=lambda data: data["Names"][0].endswith(_ASIDE))
+        containers.sort(key=lambda data: docker_asides.is_aside(data["Names"][0]))
         servers: dict[str, Server] = {}
         for data in containers:
             servers.setdefault(data["Labels"][labels.NAME], self._with_models(self._with_exit(read_server(data))))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfserve import labels
 from tfserve.engines import local_state
@@ -50,6 +50,8 @@ class LocalEngine:
     name: EngineName = "local"
     shares_ports = True
 
+    _asides: ClassVar[set[str]] = set()  # the directories that this process has set aside
+
     def __init__(self) -> None:
         self._children: dict[int, Process] = {}
 
@@ -58,6 +60,7 @@ class LocalEngine:
     ) -> LaunchPlan:
         """Plans a process; see `Engine.plan`."""
         from tfserve.plan import process_plan
+        from tfserve.server_flags import flag_digests
 
         return process_plan(
             spec,
@@ -65,6 +68,7 @@ class LocalEngine:
             ports,
             binary=find_binary(),
             root=local_state.directory_of(spec.name).path,
+            flag_files=flag_digests(spec.server_flags),
         )
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -131,10 +135,14 @@ class LocalEngine:
             directory.remove()
 
     def remove(self, server: Server) -> None:
-        """Ends the process and removes its directory; see `Engine.remove`."""
+        """Ends the process and removes its directory, and what a killed command left aside; see `Engine.remove`."""
         directory = local_state.directory_of(server.name)
         self._end(directory, grace=0)
         directory.remove()
+        self._asides.discard(server.name)
+        aside = local_state.directory_of(f"{_ASIDE}{server.name}")
+        if aside.path.name not in self._asides:
+            aside.remove()
 
     def models_config(self, server: Server) -> str | None:
         """Reads the file; see `Engine.models_config`."""
@@ -169,7 +177,9 @@ class LocalEngine:
         with local_state.state_errors(own.path):
             if record is not None:  # so that it is known what the server sees
                 others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
-                plan = dataclasses.replace(record.plan, mounts=(*others, mount))
+                plan = dataclasses.replace(
+                    record.plan, mounts=(*others, mount), labels=_with_model(record.plan, name, directory.path)
+                )
                 own.write(dataclasses.replace(record, plan=plan))
             own.unlink(Path(base_path))
             own.link(mount)
@@ -193,12 +203,15 @@ class LocalEngine:
         aside = directory.path.with_name(f"{_ASIDE}{server.name}")
         ServerDirectory(aside).remove()
         directory.path.rename(aside)
+        self._asides.add(aside.name)
         return dataclasses.replace(server, name=aside.name)
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Moves the directory back and starts the process if it ran; see `Engine.bring_back`."""
         directory = local_state.directory_of(original.name)
-        local_state.directory_of(aside.name).path.rename(directory.path)
+        with local_state.state_errors(directory.path):
+            local_state.directory_of(aside.name).path.rename(directory.path)
+        self._asides.discard(aside.name)
         if original.running:
             self._spawn(directory)
 
@@ -284,25 +297,43 @@ class LocalEngine:
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
             if not directory.is_alive():
                 break
-            if seconds <= 0:
-                continue
-            # The lock is held, so this pid is still the server's, and leads the group of all that it started.
-            try:
-                os.killpg(pid, number)
-            except ProcessLookupError:
-                pass
-            except PermissionError as error:
-                raise EngineUnavailableError(
-                    f"The process {pid} of {directory.path.name!r} belongs to another user.",
-                    hint="Let that user stop it, or root.",
-                    doctor=False,
-                ) from error
-            deadline = time.monotonic() + seconds
-            while directory.is_alive() and time.monotonic() < deadline:
+            deadline, told = time.monotonic() + seconds, False
+            while time.monotonic() < deadline and directory.is_alive():
+                told = told or _tell(pid, number, directory.path.name)
                 time.sleep(_POLL_SECONDS)
         child = self._children.get(pid)
         if child is not None:
             child.wait(timeout=_KILL_SECONDS)
+
+
+def _tell(pid: int, number: signal.Signals, name: str) -> bool:
+    """Signals a server whose lock is held: its pid is its own, and leads the group of all that it started.
+
+    Returns:
+        Whether there is that group; one that was forked a moment ago has yet to make it.
+
+    Raises:
+        EngineUnavailableError: it belongs to another user.
+    """
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        raise EngineUnavailableError(
+            f"The process {pid} of {name!r} belongs to another user.",
+            hint="Let that user stop it, or root.",
+            doctor=False,
+        ) from error
+    return True
+
+
+def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:
+    """The plan's labels, which say of one more model where it is; how it is served stands in the models.config."""
+    spec = _spec(plan)
+    others = [model for model in spec.get("models", ()) if model.get("name") != name]
+    spec["models"] = [*others, {"name": name, "path": str(path)}]
+    return {**plan.labels, labels.SPEC: json.dumps(spec)}
 
 
 def _spec(plan: LaunchPlan) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.program import eventually
+from tfserve.progress import Silent
+from tfserve.turns import is_taken, turn
+
+HOLD = """
+from tfserve.progress import Silent
+from tfserve.turns import turn
+with turn("m", Silent()):
+    print("mine", flush=True)
+    input()
+"""
+
+
+class Told(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.usefixtures("state_home")
+def test_the_second_waits_for_the_first(killed: bool) -> None:
+    told, order = Told(), []
+
+    def second() -> None:
+        with turn("m", told):
+            order.append("second")
+
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdin is not None
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"mine\n"
+        assert is_taken("m")
+        with turn("other", told):
+            pass
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        eventually(lambda: told.notices)
+        assert told.notices == ["Waiting for another tfserve that is changing m"]
+        order.append("first")
+        if killed:
+            first.kill()
+        else:
+            first.stdin.write(b"\n")
+        first.stdin.close()
+        waiting.join(20)
+    assert order == ["first", "second"]
+    assert not is_taken("m")
+
+
+def test_it_leaves_no_file_and_nests(state_home: Path) -> None:
+    with turn("m", Silent()):
+        with turn("m", Silent()):
+            assert is_taken("m")
+        assert is_taken("m")
+    assert list((state_home / "tfserve" / "turns").iterdir()) == []
+
+
+@pytest.mark.parametrize("state", ["/proc/state", "file"])
+def test_where_there_can_be_no_files(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", os.path.join(tmp_path, state))  # noqa: PTH118 - an absolute one stays
+    with turn("m", Silent()):
+        assert not is_taken("m")

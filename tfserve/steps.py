@@ -1,0 +1,148 @@
+"""What is to be done to make what runs the same as what a file describes: the file, compared with what there is.
+
+A server is compared by the label that holds its spec; its models by what it serves now, which ``tfserve models`` may
+have changed. A server of a name in the file is the file's, whoever made it: also one of ``tfserve run`` is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tfserve.bucket_credentials import SECRET_VARIABLES
+from tfserve.config.places import FIELD_NAMES
+from tfserve.config.servers import Configured
+from tfserve.defaults import EngineChoice
+from tfserve.engines.base import Engine, Server
+from tfserve.engines.lookup import Found, list_servers
+from tfserve.errors import TfserveError, UsageError
+from tfserve.model_states import served_now
+from tfserve.models_config import NEWEST
+from tfserve.plan import spec_json
+from tfserve.progress import Progress
+from tfserve.server_flags import flag_digests
+from tfserve.spec import ServeSpec
+from tfserve.spec_checks import check_spec
+
+__all__ = ["Step", "decide", "decide_again"]
+
+Action = Literal["create", "recreate", "start", "unpause", "leave", "fail"]
+_NOTHING = object()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done about one server.
+
+    Attributes:
+        configured: the server as the file describes it.
+        action: what is to be done.
+        existing: the server that is there, and its engine; None when there is none.
+        changed: the fields by which it differs, for ``recreate``.
+        error: why nothing can be done about it, for ``fail``.
+    """
+
+    configured: Configured
+    action: Action
+    existing: Found | None = None
+    changed: tuple[str, ...] = ()
+    error: TfserveError | None = None
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.configured.spec.name
+
+    @property
+    def why(self) -> str:
+        """Why it is made anew; empty for all else."""
+        if self.action != "recreate":
+            return ""
+        return f"{', '.join(self.changed)} changed" if self.changed else "it was never started"
+
+
+def decide(servers: Sequence[Configured], progress: Progress) -> list[Step]:
+    """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
+    there: dict[str, list[Found]] = {}
+    for engine, server in list_servers().found:
+        there.setdefault(server.name, []).append((engine, server))
+    return [_step(configured, there.get(configured.spec.name, []), progress) for configured in servers]
+
+
+def decide_again(step: Step, progress: Progress) -> Step:
+    """Compares once more, as somebody may have changed the server since."""
+    (again,) = decide([step.configured], progress)
+    return again
+
+
+def _step(configured: Configured, there: Sequence[Found], progress: Progress) -> Step:
+    choice = configured.options.engine
+    try:
+        wanted = configured.told(lambda: _label(configured.spec, choice, progress))
+        if not there:
+            return Step(configured, "create")
+        engine, server = next((pair for pair in there if choice in ("auto", pair[0].name)), there[0])
+        if server.state == "created":  # whoever made it was killed before its files were in place
+            return Step(configured, "recreate", (engine, server))
+        changed = _changed(configured.spec, wanted, engine, server)
+        if choice not in ("auto", engine.name):
+            changed.add("engine")
+    except TfserveError as error:
+        return Step(configured, "fail", error=error)
+    if changed:
+        fields = sorted(FIELD_NAMES.get(attribute, attribute) for attribute in changed)
+        return Step(configured, "recreate", (engine, server), tuple(fields))
+    if server.state == "paused":
+        return Step(configured, "unpause", (engine, server))
+    return Step(configured, "leave" if server.running else "start", (engine, server))
+
+
+def _label(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> dict[str, Any]:
+    """What the label of a server of `spec` would say, if it can be served."""
+    directories = check_spec(spec, choice, progress)
+    label: dict[str, Any] = json.loads(spec_json(spec, directories, flag_digests(spec.server_flags)))
+    return label
+
+
+def _changed(spec: ServeSpec, wanted: Mapping[str, Any], engine: Engine, server: Server) -> set[str]:
+    """The attributes by which a server differs from `spec`, whose label is `wanted`."""
+    keys = {*wanted, *server.spec} - {"models"}
+    changed = {key for key in keys if wanted.get(key, _NOTHING) != server.spec.get(key, _NOTHING)}
+    if "flag_files" in changed:  # a file has other contents
+        changed = {*changed - {"flag_files"}, "server_flags"}
+    if _models_differ(spec, wanted, engine, server):
+        changed.add("models")
+    if spec.environment and not _has(engine, server, spec.environment):
+        changed.add("environment")
+    return changed
+
+
+def _models_differ(spec: ServeSpec, wanted: Mapping[str, Any], engine: Engine, server: Server) -> bool:
+    if spec.config is not None or not spec.models:  # a file of the user's, or an image, says what is served
+        return bool(wanted["models"] != server.spec.get("models"))
+    if spec.fixed != (server.config is None):
+        return True
+    asked = {model.name: (model.versions or NEWEST, dict(model.labels)) for model in spec.models}
+    try:
+        serves = {model.name: (model.versions, dict(model.labels)) for model in served_now(engine, server)}
+    except UsageError:  # somebody else wrote its models.config
+        return True
+    here = _paths(server.spec)  # a model that was copied into a container is not under its path here
+    return asked != serves or any(here.get(name) != path for name, path in _paths(wanted).items())
+
+
+def _paths(label: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a label says that the models are."""
+    return {str(model.get("name")): model.get("path") for model in label.get("models", ()) if isinstance(model, dict)}
+
+
+def _has(engine: Engine, server: Server, environment: Mapping[str, str]) -> bool:
+    """Whether a server has these variables; their values are in no label, so the engine is asked.
+
+    The local engine writes down no secrets: of these it is only known that there are some.
+    """
+    known = engine.environment(server)
+    unknown = set(SECRET_VARIABLES).difference(known) if engine.name == "local" else set()
+    return all(known.get(name) == value for name, value in environment.items() if name not in unknown)
