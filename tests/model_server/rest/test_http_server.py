@@ -124,8 +124,7 @@ def test_a_request_that_is_not_whole_does_not_hold_up_the_end() -> None:
         assert await head.read() == b""
         to_slow.write(b"lf")  # while there is time
         assert (await slow.read()).endswith(b"read")
-        with pytest.raises(ConnectionResetError):
-            await half.read()
+        assert await half.read() == b""
 
     with_server(test, app=reading, drain_seconds=1000)
 
