@@ -22,9 +22,11 @@ __all__ = [
     "begin_cleaning_up",
     "end_threads",
     "held",
+    "is_ending",
     "leave_on_interrupt",
     "raise_if_ending",
     "raise_on_termination",
+    "threads_have_ended",
 ]
 
 _AGAIN_SECONDS = 0.01
@@ -52,10 +54,20 @@ def end_threads() -> None:
     _ending.set()
 
 
+def threads_have_ended() -> None:
+    """Lets the threads that begin from now on run."""
+    _ending.clear()
+
+
 def raise_if_ending() -> None:
     """Raises KeyboardInterrupt in a thread that is to end."""
-    if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+    if is_ending():
         raise KeyboardInterrupt
+
+
+def is_ending() -> bool:
+    """Whether this is a thread that is to end."""
+    return _ending.is_set() and threading.current_thread() is not threading.main_thread()
 
 
 def leave_on_interrupt() -> None:

@@ -41,8 +41,17 @@ def place_of(servers: Sequence[Found], progress: Progress) -> Iterator[None]:
             for engine, aside, server in asides:
                 _bring_back(engine, aside, server, progress)
         raise
-    for engine, aside, _ in asides:
+    with held():
+        for engine, aside, server in asides:
+            _remove(engine, aside, server, progress)
+
+
+def _remove(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:
+    try:
         engine.remove(aside)
+    except TfserveError as error:  # its successor serves all the same
+        progress.notice(f"What is left of the server that was there before goes with: tfserve rm {server.name}")
+        progress.notice(error.message)
 
 
 def _bring_back(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:

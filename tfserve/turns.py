@@ -51,8 +51,10 @@ def turn(name: str, progress: Progress) -> Iterator[None]:
     finally:
         _mine.names.discard(name)
         if lock is not None:
-            path.unlink(missing_ok=True)
-            os.close(lock)
+            try:
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(lock)
 
 
 def is_taken(name: str) -> bool:

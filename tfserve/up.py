@@ -17,7 +17,7 @@ from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local_process import starting_together
 from tfserve.engines.lookup import Found
 from tfserve.errors import NameTakenError, TfserveError
-from tfserve.interrupts import end_threads, held, raise_if_ending
+from tfserve.interrupts import end_threads, held, raise_if_ending, threads_have_ended
 from tfserve.launch import launch, restart
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.steps import Step, decide_again
@@ -67,9 +67,10 @@ def take_down(found: Sequence[Found], *, grace: float) -> None:
 
     def end(pair: Found) -> None:
         engine, server = pair
-        if server.running and not server.removes_itself:
-            engine.stop(server, grace=grace)
-        engine.remove(server)
+        with turn(server.name, Silent()):
+            if server.running and not server.removes_itself:
+                engine.stop(server, grace=grace)
+            engine.remove(server)
 
     together(end, found)
 
@@ -88,6 +89,7 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
             with held():
                 end_threads()
                 wait(futures)
+                threads_have_ended()
             raise
     return [future.result() for future in futures]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -60,6 +61,7 @@ def models(
     from tfserve.engines.lookup import find_server
     from tfserve.model_arguments import parse_models
     from tfserve.model_states import model_states
+    from tfserve.turns import turn
 
     output = Output(json_wanted=json)
     if action != "add" and (versions or label or sha256):
@@ -67,11 +69,12 @@ def models(
             "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
         )
     found, server = find_server(name, engine)
-    if action == "add" and words:
-        specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
-        _add(found, server, specs, wait, output)
-    else:
-        _change(found, server, action, words or [], wait, output)
+    with turn(server.name, output) if action != "list" else nullcontext():
+        if action == "add" and words:
+            specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
+            _add(found, server, specs, wait, output)
+        else:
+            _change(found, server, action, words or [], wait, output)
     states = model_states(found, server)
     if json:
         output.result([_json(state) for state in states], "")

@@ -56,6 +56,9 @@ class LocalLook:
             output, _ = process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+            if process.stdout is not None:  # which what it started may hold open
+                process.stdout.close()
             return self._broken("it does not say its version")
         if version := _VERSION.search(output):
             return LocalRuntime(f"TensorFlow ModelServer {version[1].decode(errors='replace')}, {self._official}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tfserve.defaults import Api
 from tfserve.errors import NameTakenError, PortTakenError
+from tfserve.server_flags import flag_value
 
 if TYPE_CHECKING:
     from tfserve.plan import HostPorts, LaunchPlan
@@ -82,7 +83,7 @@ class Server:
         """Where an API of it is asked: gRPC over TLS (``https://``) if it was told to by --ssl_config_file."""
         if api == "rest":
             return self.rest_url
-        secured = any(str(flag).startswith("--ssl_config_file=") for flag in self.spec.get("server_flags", ()))
+        secured = flag_value(self.spec.get("server_flags", ()), "ssl_config_file")
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
 

@@ -16,7 +16,7 @@ from tfserve import labels
 from tfserve.engines import docker_asides, docker_files
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
-from tfserve.engines.docker_client import docker_errors, explanation, remote_host
+from tfserve.engines.docker_client import docker_errors, remote_host
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.errors import NotReadyError, UsageError
 from tfserve.images import MODEL_ROOT
@@ -93,7 +93,7 @@ class DockerEngine:
                     docker_files.write_texts(self.client, container, plan.files)
                 return self._start(container, plan)
             except BaseException:
-                self._remove(container)
+                docker_asides.remove_container(self.client, container)
                 raise
 
     def servers(self) -> list[Server]:
@@ -156,9 +156,9 @@ class DockerEngine:
     def remove(self, server: Server) -> None:
         """Removes the container, and what a killed command left aside of the same server; see `Engine.remove`."""
         with docker_errors():
-            self._remove(str(server.container_id))
+            docker_asides.remove_container(self.client, str(server.container_id))
             for container in docker_asides.left_aside(self.client, server):
-                self._remove(container)
+                docker_asides.remove_container(self.client, container)
 
     def models_config(self, server: Server) -> str | None:
         """Reads the file in the container; see `Engine.models_config`."""
@@ -235,18 +235,6 @@ class DockerEngine:
                 f"{server.name!r} ended at once, and was removed at that.", hint="Start it without --rm."
             )
         return read_server(found[0])
-
-    def _remove(self, container: str) -> None:
-        """Removes a container that may be gone already, or be going by itself."""
-        import docker.errors
-
-        try:
-            self.client.remove_container(container, force=True, v=True)
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if "already in progress" not in explanation(error):
-                raise
 
     def _find(self, filters: dict[str, str]) -> list[Server]:
         containers = sorted(self._list(filters), key=lambda data: data["Created"])

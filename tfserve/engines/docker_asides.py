@@ -14,7 +14,7 @@ from tfserve.engines.docker_client import explanation
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "give_name_back", "is_aside", "left_aside"]
+__all__ = ["free_name", "give_name_back", "is_aside", "left_aside", "remove_container"]
 
 _ASIDE = ".replaced"
 _held: set[str] = set()  # the containers that this process has set aside
@@ -34,7 +34,7 @@ def free_name(client: APIClient, server: Server) -> None:
     container = str(server.container_id)
     asides = _asides_of(client, server.name)
     for other in asides - {container}:
-        client.remove_container(other, force=True, v=True)
+        remove_container(client, other)
     if container not in asides:
         _rename(client, server, labels.container_name(server.name) + _ASIDE)
     _held.add(container)
@@ -48,6 +48,19 @@ def give_name_back(client: APIClient, server: Server) -> None:
     """
     _rename(client, server, labels.container_name(server.name))
     _held.discard(str(server.container_id))
+
+
+def remove_container(client: APIClient, container: str) -> None:
+    """Removes a container that may be gone already, or be going by itself."""
+    import docker.errors
+
+    try:
+        client.remove_container(container, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if "already in progress" not in explanation(error):
+            raise
 
 
 def left_aside(client: APIClient, server: Server) -> set[str]:

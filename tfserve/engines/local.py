@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfserve import labels
 from tfserve.engines import local_state
-from tfserve.engines.base import EngineName, Exit, Server, name_taken
+from tfserve.engines.base import EngineName, Exit, Server, changed_elsewhere, name_taken
 from tfserve.engines.local_process import Process, Start, start_process
 from tfserve.engines.local_runtime import find_binary, not_started
 from tfserve.engines.local_state import Record, ServerDirectory
@@ -202,7 +203,13 @@ class LocalEngine:
         self._end(directory, grace)
         aside = directory.path.with_name(f"{_ASIDE}{server.name}")
         ServerDirectory(aside).remove()
-        directory.path.rename(aside)
+        try:
+            with local_state.state_errors(directory.path):
+                directory.path.rename(aside)
+        except EngineUnavailableError:
+            if server.running:
+                self._spawn(directory)
+            raise
         self._asides.add(aside.name)
         return dataclasses.replace(server, name=aside.name)
 
@@ -210,7 +217,12 @@ class LocalEngine:
         """Moves the directory back and starts the process if it ran; see `Engine.bring_back`."""
         directory = local_state.directory_of(original.name)
         with local_state.state_errors(directory.path):
-            local_state.directory_of(aside.name).path.rename(directory.path)
+            try:
+                local_state.directory_of(aside.name).path.rename(directory.path)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise changed_elsewhere(original.name) from error
+                raise
         self._asides.discard(aside.name)
         if original.running:
             self._spawn(directory)

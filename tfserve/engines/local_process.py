@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,9 +21,13 @@ from pathlib import Path
 from typing import Protocol
 
 from tfserve.engines.local_runtime import OWN_COMMAND
+from tfserve.interrupts import is_ending
 
 __all__ = ["Process", "Start", "start_process", "starting_together"]
 
+_LOAD_SECONDS = 60.0  # for TensorFlow from a slow disk
+_LOOK_SECONDS = 0.1
+_END_SECONDS = 5.0
 _CAN_SHARE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
@@ -35,7 +40,7 @@ class Process(Protocol):
         ...
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Returns its exit code when it has ended, negative for a signal; None when nobody saw that.
+        """Returns its exit code when it has ended, negative for a signal; None when nobody is there to see that.
 
         Raises:
             subprocess.TimeoutExpired: it has not ended after `timeout` seconds.
@@ -122,46 +127,80 @@ class _ForkServers:
         finally:
             os.close(writing)
         process = _Fork(reading)
-        return process if process.pid else None
+        return process if process.started() else None
 
     def _socket(self, environment: Mapping[str, str]) -> socket.socket:
         key = frozenset(environment.items())
         with self._lock:
             if key not in self._sockets:
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                process = subprocess.Popen(
-                    [*OWN_COMMAND[:-1], f"{OWN_COMMAND[-1]}.fork_server"],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=environment,
-                    start_new_session=True,  # an interrupt is not for it
-                )
-                theirs.close()
-                self._stack.callback(process.wait)
                 self._stack.callback(ours.close)
+                with theirs:
+                    process = subprocess.Popen(
+                        [*OWN_COMMAND[:-1], f"{OWN_COMMAND[-1]}.fork_server"],
+                        stdin=theirs.fileno(),
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        env=environment,
+                        start_new_session=True,  # an interrupt is not for it
+                    )
+                self._stack.callback(_end, process, ours)
                 self._sockets[key] = ours
             return self._sockets[key]
 
 
+def _end(fork_server: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Ends a fork server, which goes by itself when its socket is closed; one that hangs is killed."""
+    control.close()
+    try:
+        fork_server.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        fork_server.kill()
+        fork_server.wait()
+
+
 class _Fork:
-    """A process that a fork server started, of which it tells the pid (0: there is none) and the exit code."""
+    """A process that a fork server starts, of which it tells the pid and, in the end, the exit code.
+
+    Attributes:
+        pid: its number, once it has started.
+    """
 
     def __init__(self, report: int) -> None:
         self._report = os.fdopen(report)
         self._code: int | None = None
-        self.pid = int(self._report.readline() or 0)
+        self.pid = 0
+
+    def started(self) -> bool:
+        """Waits until it has started; False when it will not: the fork server has ended or hangs, or time presses."""
+        deadline = time.monotonic() + _LOAD_SECONDS
+        while not self._is_told(_LOOK_SECONDS):
+            if is_ending() or time.monotonic() > deadline:
+                break  # whoever brings back what was there before starts it all the same, by itself
+        else:
+            self.pid = int(self._report.readline() or 0)
+        if not self.pid:
+            self.close()
+        return bool(self.pid)
 
     def wait(self, timeout: float | None = None) -> int | None:
         """See `Process.wait`."""
         if not self._report.closed:
-            readable, _, _ = select.select([self._report], [], [], timeout)
-            if not readable:
+            if not self._is_told(timeout):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
             line = self._report.readline()
             self._code = int(line) if line else None
-            self._report.close()
+            self.close()
         return self._code
+
+    def close(self) -> None:
+        """Wants to know no more; a process that has not started will not."""
+        self._report.close()
+
+    def _is_told(self, seconds: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._report, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 _fork_servers: _ForkServers | None = None

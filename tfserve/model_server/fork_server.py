@@ -22,11 +22,10 @@ import traceback
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from tfserve.model_server.main import main as serve
-from tfserve.model_server.main import preload
-
 _MAX_MESSAGE_BYTES = 1 << 20
 _DESCRIPTORS = 3
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+_MOST_DESCRIPTORS = 1 << 16  # where the system sets no limit
 
 
 class _Server(NamedTuple):
@@ -39,7 +38,7 @@ class _Server(NamedTuple):
 def main() -> NoReturn:
     """Runs until stdin is closed."""
     control = socket.socket(fileno=0)
-    preload()
+    _preload()
     gc.freeze()  # what is there is not to be touched, so that servers share its memory
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
@@ -57,6 +56,19 @@ def main() -> NoReturn:
             if server is None:
                 continue
             selector.register(os.pidfd_open(server.pid), selectors.EVENT_READ, server)
+
+
+def _preload() -> None:
+    """Loads what servers need, without the threads of BLAS, which they do not: a fork would lose them."""
+    as_it_was = os.environ.get(_BLAS_THREADS)
+    os.environ.setdefault(_BLAS_THREADS, "1")
+    from tfserve.model_server.main import preload
+
+    preload()
+    if as_it_was is None:
+        del os.environ[_BLAS_THREADS]
+    if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - of these a fork has only the one that forks
+        os._exit(1)
 
 
 def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
@@ -82,6 +94,8 @@ def _is_abandoned(report: int) -> bool:
 
 
 def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
+    from tfserve.model_server.main import main as serve
+
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -90,7 +104,7 @@ def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d" % os.getpid(), 0)  # so that it is found even if nobody lives to write it down
         os.closerange(3, lock)
-        os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(lock + 1, max(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
         request = json.loads(message)
         os.chdir(request["directory"])
         sys.argv[1:] = request["arguments"]
