@@ -10,9 +10,9 @@ from tfserve.names import check_name, valid_name
 
 @given(st.text(max_size=140))
 def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
-    check_name(valid_name(name), kind="server", option="")
+    check_name(valid_name(name), kind="server", said_by="")
     try:
-        check_name(name, kind="server", option="--name")
+        check_name(name, kind="server", said_by="--name")
     except UsageError as error:
         assert str(error.hint).endswith(f", for example --name {valid_name(name)}")
 
@@ -25,5 +25,5 @@ def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
         "my_model",
     ]
     with pytest.raises(UsageError) as caught:
-        check_name("a b", kind="server", option="")
+        check_name("a b", kind="server", said_by="")
     assert caught.value.hint == "Choose another one, for example a_b"

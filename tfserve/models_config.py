@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.errors import SavedModelError, UsageError, option
 from tfserve.model_url import parse_source
 from tfserve.saved_model import find_model
 from tfserve.server_flags import parse_config_file, read_config_file
@@ -94,7 +94,7 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
         SavedModelError: a base path is not a directory of versions here.
     """
-    text = read_config_file(path, "--config")
+    text = read_config_file(path, option("--config"))
     message = _parse(path, text)
     if message.WhichOneof("config") != "model_config_list" or not message.model_config_list.config:
         raise UsageError(

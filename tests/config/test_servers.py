@@ -337,6 +337,11 @@ def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words:
         }  # a flag of the server is called the same everywhere
 
 
+def test_complaints_leave_the_words_of_the_user_alone(server: Callable[..., Configured]) -> None:
+    assert complaint(lambda: server("server_flags: {image: x}")).message.endswith("has no flag --image.")
+    assert "'--gpu --no-gpu'" in complaint(lambda: server("host: --gpu --no-gpu")).message
+
+
 def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:
     assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
