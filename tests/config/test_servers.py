@@ -468,6 +468,10 @@ def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
     assert read_engines(file, {}) == {"a": "docker", "b": "auto", "c": "auto", "d": "auto"}
     file.write_text(one + "defaults: {engine: $E, env: [A]}")
     assert read_engines(file, {"E": "local"}) == {"a": "docker", "b": "local", "c": "local", "d": "local"}
+    file.write_text("defaults: {engine: local}\nservers: {a: {rm: true, rm: true}, b: {<<: 3, engine: docker}, c: [1]}")
+    assert read_engines(file, {}) == {"a": "local", "b": "local", "c": "local"}
+    file.write_text("defaults: {<<: 3}\nservers: {a: {engine: docker}, b: }")
+    assert read_engines(file, {}) == {"a": "docker", "b": "auto"}
 
 
 def test_servers_by_name(read: Read) -> None:

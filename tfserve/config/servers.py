@@ -95,7 +95,8 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
 def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Reads the names of the servers of a file, and on which engine each is looked for: ``auto`` where it is not said.
 
-    Nothing else has to be right for it, so that what was started can be ended: a variable may be missing by now.
+    Nothing that is said of a server, or of all, has to be right for it, so that what was started can be ended: a
+    variable may be missing by now. An engine that cannot be read counts as not said.
 
     Raises:
         UsageError: the file cannot be read, or describes no servers.
@@ -105,9 +106,10 @@ def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
     engines = {}
     for name, part in _servers_in(document).items():
         engines[name] = "auto"
-        for place in (document.find(["defaults", _ENGINE.name]), part.find([_ENGINE.name])):
+        for shared_or_own, keys in ((document, ["defaults", _ENGINE.name]), (part, [_ENGINE.name])):
             with suppress(UsageError):
-                engines[name] = engines[name] if place is None else _ENGINE.read(place, context)
+                if (said := shared_or_own.find(keys)) is not None:
+                    engines[name] = _ENGINE.read(said, context)
     return engines
 
 
