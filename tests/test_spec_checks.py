@@ -88,6 +88,12 @@ def test_what_cannot_is_said_with_its_place(
     assert "--engine" not in caught.value.hint
 
 
+@pytest.mark.parametrize("tags", ["", "serve,", ","])
+def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
+    asked = ServeSpec("s", (ModelSpec(half_plus_two, "m"),), server_flags=(f"--saved_model_tags={tags}",))
+    assert check_spec(asked, "local", Silent())
+
+
 def test_models_of_a_users_own_configuration(copied: Copy, tmp_path: Path) -> None:
     model = copied("m")
     entry = f'config {{ name: "m" base_path: "{model}" model_platform: "tensorflow" }}'

@@ -11,7 +11,16 @@ from tfserve.errors import UsageError, about, option
 from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
-__all__ = ["FlagFile", "check_flag_files", "flag_digests", "flag_files", "flag_value", "parse_server_flags"]
+__all__ = [
+    "FlagFile",
+    "check_flag_files",
+    "flag_digests",
+    "flag_files",
+    "flag_value",
+    "model_tags",
+    "parse_server_flags",
+    "parse_tags",
+]
 
 SET_BY_TFSERVE = {
     "port": option("--grpc-port"),
@@ -64,6 +73,16 @@ def flag_value(flags: Sequence[str], name: str) -> str | None:
     """The value that `flags` give the flag `name`: as for the server, the last one holds. None where there is none."""
     given = [flag.partition("=")[2] for flag in flags if flag.startswith(f"--{name}=")]
     return given[-1] if given else None
+
+
+def model_tags(flags: Sequence[str]) -> frozenset[str]:
+    """The tags of the meta graph that a server with `flags` loads of each model."""
+    return frozenset(parse_tags(flag_value(flags, "saved_model_tags") or ""))
+
+
+def parse_tags(text: str) -> tuple[str, ...]:
+    """Reads the value of ``--saved_model_tags``; one without tags stands for the default, as none does."""
+    return tuple(filter(None, text.split(","))) or (str(SERVER_FLAGS_BY_NAME["saved_model_tags"].default),)
 
 
 def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:

@@ -14,8 +14,8 @@ from tfserve.model_source import find_source
 from tfserve.model_url import Url
 from tfserve.plan import refuse_container_options
 from tfserve.progress import Progress
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
-from tfserve.server_flags import check_flag_files, flag_value
+from tfserve.saved_model import ModelDirectory, check_version
+from tfserve.server_flags import check_flag_files, model_tags
 from tfserve.spec import ModelSpec, ServeSpec
 from tfserve.version_policy import VersionPolicy, check_versions
 
@@ -41,8 +41,7 @@ def check_spec(
     if engine == "local":
         refuse_container_options(spec)
     check_flag_files(spec.server_flags)
-    given = flag_value(spec.server_flags, "saved_model_tags")
-    tags = frozenset((SERVE_TAG if given is None else given).split(","))
+    tags = model_tags(spec.server_flags)
     directories = []
     for index, model in enumerate(spec.models):
         if model.in_bucket or (isinstance(model.path, Url) and not download):
