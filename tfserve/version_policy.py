@@ -83,7 +83,7 @@ def check_versions(
     """
     if missing := sorted(set(policy.specific).difference(there)):
         raise UsageError(
-            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
+            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there)) or 'none'}.",
             hint="Serve others: latest, all, or their numbers.",
             about=("versions",),
         )
