@@ -36,44 +36,41 @@ class TfserveError(Exception):
         doctor: bool | None = None,
         about: Sequence[str | int] = (),
     ) -> None:
-        self._options: Mapping[str, str] = {}
         self.message = message
         self.hint = hint
         self.details = details
         self.doctor = self.doctor_knows if doctor is None else doctor
         self.about = tuple(about)
         self.placed = False
-        super().__init__(self.message)
 
     @property
     def message(self) -> str:
-        """What is wrong, with the options as they are called where it was asked for."""
-        return _with_names(self._message, self._options)
+        """What is wrong, with the options as they are typed."""
+        return _with_names(self._message, {})
 
     @message.setter
     def message(self, message: str) -> None:
         self._message = message
+        self.args = (self.message,)
 
     @property
     def hint(self) -> str | None:
         """What to do about it, likewise."""
-        return None if self._hint is None else _with_names(self._hint, self._options)
+        return None if self._hint is None else _with_names(self._hint, {})
 
     @hint.setter
     def hint(self, hint: str | None) -> None:
         self._hint = hint
 
     def begin_with(self, place: str, options: Mapping[str, str]) -> None:
-        """Puts the place of a file where it was asked for before the message, which is then complete.
+        """Puts the place of a file where it was asked for before the message.
 
         Args:
-            place: file, line and path.
+            place: the file, and where in it.
             options: what the file calls the options of ``tfserve run``.
         """
-        self._options = options
-        self.message = f"{place}: {self._message}"
-        self.args = (self.message,)
-        self.placed = True
+        self.message = f"{place}: {_with_names(self._message, options)}"
+        self.hint = None if self._hint is None else _with_names(self._hint, options)
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]

@@ -87,6 +87,7 @@ class Part:
             part = self.at(error.about)
             place = f"{self.document.file}, line {part.line}"
             error.begin_with(f"{place}, {part.path}" if part.path else place, self.document.options)
+            error.placed = True
         return error
 
     def find(self, keys: Sequence[str | int]) -> Part | None:
