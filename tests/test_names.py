@@ -17,6 +17,12 @@ def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
         assert str(error.hint).endswith(f", for example --name {valid_name(name)}")
 
 
+def test_a_long_name() -> None:
+    check_name("a" * 128, kind="server", said_by="")
+    with pytest.raises(UsageError, match="128 at most"):
+        check_name("a" * 129, kind="server", said_by="")
+
+
 def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
     assert [valid_name(name) for name in ("a.b-c", "bad name é", "é", "")] == [
         "a.b-c",

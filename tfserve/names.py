@@ -6,9 +6,9 @@ import re
 
 from tfserve.errors import UsageError, option
 
-__all__ = ["check_name", "valid_name"]
+__all__ = ["NAME_PATTERN", "check_name", "valid_name"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
 def check_name(name: str, *, kind: str, said_by: str) -> None:
@@ -20,9 +20,9 @@ def check_name(name: str, *, kind: str, said_by: str) -> None:
         said_by: the option that says it on the command line; empty where nothing has to.
 
     Raises:
-        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
+        UsageError: `name` does not match `NAME_PATTERN`.
     """
-    if len(name) <= 128 and _NAME.fullmatch(name):
+    if re.fullmatch(NAME_PATTERN, name):
         return
     what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
     other = valid_name(name)
