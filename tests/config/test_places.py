@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.config.test_fields import options_of_run
+from tests.test_layers import FILES
 from tfserve.config.document import read_document
 from tfserve.config.places import OPTIONS, ServerPlace
 from tfserve.errors import UsageError, option
@@ -46,6 +48,14 @@ def test_the_field_of_an_attribute(about: tuple[str | int, ...], path: str, line
     parts = read_document(file, {}).fields("parts")
     found = ServerPlace(parts["server"], parts["defaults"].fields("defaults")).at(about)
     assert (found.path, found.line) == (path, line)
+
+
+def test_messages_name_options_that_there_are() -> None:
+    named = set[str]()
+    for module in FILES.values():
+        named.update(re.findall(r"""\boption\(["'](--[a-z0-9-]+)""", module.read_text(encoding="utf-8")))
+    assert named > {"--rest-port", "--model-name"}
+    assert named < {*options_of_run(), "--no-gpu"}
 
 
 def test_options_have_the_names_of_the_file_and_what_looks_like_one_stays(tmp_path: Path) -> None:
