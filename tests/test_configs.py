@@ -13,10 +13,10 @@ import requests
 
 from tests.conftest import EXAMPLES
 from tests.file_server import file_server
+from tests.free_ports import free_ports
 from tests.packing import model_files, tar_bytes
 from tests.program import Program
 from tfserve.config.servers import read_servers
-from tfserve.ports import any_free_port
 from tfserve.protos.server_config_pb2 import BatchingParameters, MonitoringConfig
 from tfserve.protos.text_files import parse_text
 from tfserve.serving_files import batching_text, monitoring_text
@@ -74,12 +74,13 @@ def test_monitoring(brought_up: Program) -> None:
 
 def test_two_servers_of_one_file(tfserve: Program) -> None:
     file = CONFIGS / "servers.yaml"
-    ports = {name: str(any_free_port("127.0.0.1")) for name in ("PRODUCTION_PORT", "STAGING_PORT")}
+    production, staging, other = map(str, free_ports(3))
+    ports = {"PRODUCTION_PORT": production, "STAGING_PORT": staging}
     up = tfserve("up", "-f", file, **ports)
     assert up.returncode == 0, up.stderr
     assert predicts(tfserve, "production", "1") == [2.5]
     assert predicts(tfserve, "staging", "1") == [3.5]
-    ports["STAGING_PORT"] = str(any_free_port("127.0.0.1"))
+    ports["STAGING_PORT"] = other
     changed = tfserve("up", "-f", file, **ports)
     assert changed.stderr.startswith("staging: recreate (rest_port changed)\n")  # and nothing of the other
     assert tfserve("down", "-f", file).returncode == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +87,44 @@ def test_what_cannot_is_said_with_its_place(
     assert "--engine" not in caught.value.hint
 
 
-def test_models_of_a_users_own_configuration(copied: Copy, tmp_path: Path) -> None:
-    model = copied("m")
-    entry = f'config {{ name: "m" base_path: "{model}" model_platform: "tensorflow" }}'
-    (tmp_path / "models.config").write_text(f"model_config_list {{ {entry} }}")
+@pytest.mark.parametrize("tags", ["", "serve,", ","])
+def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
+    asked = ServeSpec("s", (ModelSpec(half_plus_two, "m"),), server_flags=(f"--saved_model_tags={tags}",))
+    assert check_spec(asked, "local", Silent())
+
+
+@pytest.mark.parametrize(
+    ("base_path", "more", "error", "words", "hint"),
+    [
+        ("gone", "", SavedModelError, "There is no model at", "that holds the versions"),
+        ("m.zip", "", SavedModelError, "m.zip' is a file; a model is a directory.", "that holds the versions"),
+        (
+            *("m", "model_version_policy { specific { versions: 7 } }", UsageError),
+            *("The model 'm' has no version 7; it has 1.", "Serve others"),
+        ),
+        (
+            *("m", "version_labels { key: 'a' value: 7 }", UsageError),
+            *("is for version 7, which is not served", "with model_version_policy: all,"),
+        ),
+    ],
+)
+def test_models_of_a_users_own_configuration(
+    base_path: str, more: str, error: type[TfserveError], words: str, hint: str, copied: Copy, tmp_path: Path
+) -> None:
+    copied("m")
+    (tmp_path / "m.zip").write_text("")
+    config = tmp_path / "models.config"
+    entry = f'name: "m" base_path: "{tmp_path / base_path}" model_platform: "tensorflow" {more}'
+    config.write_text(f"model_config_list {{\n config {{ {entry} }} }}")
     file = tmp_path / "tfserve.yaml"
     file.write_text("servers:\n  prod:\n    config: models.config\n")
     (server,) = read_servers(file, {})
-    shutil.rmtree(model)
-    with pytest.raises(SavedModelError, match=r"line 3, servers\.prod\.config: There is no model at"):
+    with pytest.raises(error) as caught:
         server.told(lambda: check_spec(server.spec, "auto", Silent()))
+    place = f"{file}, line 3, servers.prod.config: {str(config)!r}, line 2: "
+    assert caught.value.message.startswith(place)
+    assert words in caught.value.message
+    assert hint in str(caught.value.hint)
 
 
 def test_an_archive_here(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

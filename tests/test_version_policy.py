@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.version_policy import VersionPolicy, check_labels, parse_label
+from tfserve.version_policy import VersionPolicy, check_labels, check_versions, parse_label
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_labels() -> None:
     check_labels("m", {"a": 1}, (1, 2))
     with pytest.raises(UsageError, match="'a' of the model 'm' is for version 3, which is not served; served: 1, 2"):
         check_labels("m", {"a": 3}, (1, 2))
+
+
+def test_a_version_that_is_not_there() -> None:
+    assert check_versions("m", VersionPolicy(None), {"a": 1}, (1, 2)) == (1, 2)
+    with pytest.raises(UsageError, match="has no version 3; it has 1, 2"):
+        check_versions("m", VersionPolicy(1, (1, 3)), {}, (1, 2))
+    with pytest.raises(UsageError, match="has no version 3; it has none"):
+        check_versions("m", VersionPolicy(1, (3,)), {}, ())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfserve.archive_limits import Limits
 from tfserve.download import UnreachableError, download
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.errors import SavedModelError, UsageError, option
 from tfserve.model_cache import CachedModel, Draft, cache_errors, cache_root, find_cached
 from tfserve.model_url import Url
 from tfserve.origins import find_origin, note_origin
@@ -73,7 +73,7 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
     if sha256 is None and not url.is_safe:
         raise UsageError(
             f"Anybody on the way could change what is read from {url.shown}.",
-            hint="Use https://, or say which archive it has to be: --sha256 DIGEST",
+            hint=f"Use https://, or say which archive it has to be: {option('--sha256', 'DIGEST')}",
         )
     if sha256 is not None and (found := find_cached(sha256)):
         return found

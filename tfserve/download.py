@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from tfserve.archive_limits import SIZE_VARIABLE
-from tfserve.errors import SavedModelError
+from tfserve.errors import SavedModelError, option
 from tfserve.model_cache import cache_errors
 from tfserve.model_url import Url
 from tfserve.origins import Origin
@@ -130,7 +130,7 @@ def _refuse_unsafe(response: Response, **_: Any) -> None:
     if not there.is_safe:
         raise SavedModelError(
             f"{Url(response.url).shown} leads on to {there.shown}, where anybody on the way could change what is read.",
-            hint="Ask for an https:// address, or say which archive it has to be: --sha256 DIGEST",
+            hint=f"Ask for an https:// address, or say which archive it has to be: {option('--sha256', 'DIGEST')}",
         )
 
 

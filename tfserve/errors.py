@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
+
+_BEGIN, _END = "\ufdd0", "\ufdd1"  # which Unicode keeps out of all text that is exchanged
+_OPTION = re.compile(f"{_BEGIN}(--[a-z0-9-]+)(?: ([^{_BEGIN}{_END}]*))?{_END}")
 
 
 class TfserveError(Exception):
     """Base of all errors that are shown to a user without a traceback.
 
     Args:
-        message: one sentence that says what is wrong.
+        message: one sentence that says what is wrong. It and `hint` name options by `option`.
         hint: one sentence, or a few lines, that say what to do about it.
         details: lines shown between the two as they are, such as the end of a server's log.
         doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
@@ -32,7 +36,6 @@ class TfserveError(Exception):
         doctor: bool | None = None,
         about: Sequence[str | int] = (),
     ) -> None:
-        super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = details
@@ -40,11 +43,34 @@ class TfserveError(Exception):
         self.about = tuple(about)
         self.placed = False
 
-    def begin_with(self, place: str) -> None:
-        """Puts the place of a file where it was asked for before the message, which is then complete."""
-        self.message = f"{place}: {self.message}"
+    @property
+    def message(self) -> str:
+        """What is wrong, with the options as they are typed."""
+        return _with_names(self._message, {})
+
+    @message.setter
+    def message(self, message: str) -> None:
+        self._message = message
         self.args = (self.message,)
-        self.placed = True
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it, likewise."""
+        return None if self._hint is None else _with_names(self._hint, {})
+
+    @hint.setter
+    def hint(self, hint: str | None) -> None:
+        self._hint = hint
+
+    def begin_with(self, place: str, options: Mapping[str, str]) -> None:
+        """Puts the place of a file where it was asked for before the message.
+
+        Args:
+            place: the file, and where in it.
+            options: what the file calls the options of ``tfserve run``.
+        """
+        self.message = f"{place}: {_with_names(self._message, options)}"
+        self.hint = None if self._hint is None else _with_names(self._hint, options)
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
@@ -132,6 +158,15 @@ class InterruptError(TfserveError):
     exit_code = 130
 
 
+def option(name: str, value: str | None = None) -> str:
+    """Names an option of ``tfserve run`` in the message or the hint of an error, which fills it in.
+
+    It is ``--rest-port`` there, or ``rest_port`` where a file was read that calls it so. What a user wrote may look
+    like an option too, and stays as it is.
+    """
+    return f"{_BEGIN}{name if value is None else f'{name} {value}'}{_END}"
+
+
 @contextmanager
 def about(*keys: str | int) -> Iterator[None]:
     """Says of the errors in the block that what they are about is below `keys`."""
@@ -151,3 +186,14 @@ def reason(error: BaseException) -> str:
             words = cause.strerror
         cause = cause.__cause__ or cause.__context__
     return words
+
+
+def _with_names(text: str, names: Mapping[str, str]) -> str:
+    """Fills in each option of a text: as ``names`` call it (``host: ::1``), else as one writes it (``--host ::1``)."""
+
+    def named(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        shown, separator = (names[name], ": ") if name in names else (name, " ")
+        return shown if value is None else f"{shown}{separator}{value}"
+
+    return _OPTION.sub(named, text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfserve import labels
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 
 __all__ = [
     "GRPC_PORT",
@@ -132,7 +132,7 @@ def serving_image(
     if tag is not None and named:
         raise UsageError(
             f"{image!r} names a version already.",
-            hint="Leave --tag out, or the version in --image.",
+            hint=f"Leave {option('--tag')} out, or the version in {option('--image')}.",
             about=("tag",),
         )
     reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])

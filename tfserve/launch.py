@@ -18,7 +18,7 @@ from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.owner import reader_of
-from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError
+from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError, option
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
@@ -225,7 +225,7 @@ def _any_free_port(host: str, taken: set[int]) -> int:
 def _port_taken(api: str, number: int, host: str) -> PortTakenError:
     return PortTakenError(
         f"Port {number} on {host} is taken by another program.",
-        hint=f"Choose another --{api.lower()}-port; 0 takes any free one.",
+        hint=f"Choose another {option(f'--{api.lower()}-port')}; 0 takes any free one.",
         doctor=number in (GRPC_PORT, REST_PORT),
         about=(f"{api.lower()}_port",),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 
 __all__ = ["LaunchOptions"]
 
@@ -43,7 +43,7 @@ class LaunchOptions:
         if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
             raise UsageError(
                 "A server that is not waited for, or not tried, gets no request.",
-                hint="Leave --smoke-test out, or wait for the server and try it.",
+                hint=f"Leave {option('--smoke-test')} out, or wait for the server and try it.",
                 about=("smoke_request",),
             )
         if self.replace and self.keep_failed:

@@ -21,8 +21,9 @@ from tfserve.models_config import NEWEST, ServedModel, served_models, to_message
 from tfserve.nearest import did_you_mean
 from tfserve.progress import Progress
 from tfserve.saved_model import check_version
+from tfserve.server_flags import model_tags
 from tfserve.status import is_loading, version_statuses
-from tfserve.version_policy import VersionPolicy, check_labels
+from tfserve.version_policy import VersionPolicy, check_labels, check_versions
 
 if TYPE_CHECKING:
     from tfserve.spec import ModelSpec
@@ -50,6 +51,7 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
                 hint=f"Make it anew with that model too: tfserve run … --name {server.name} --replace",
             )
     directories = [find_source(spec.path, sha256=spec.sha256, progress=progress) for spec in specs]
+    tags = model_tags(server.spec.get("server_flags", ()))
     added = []
     for spec, directory in zip(specs, directories, strict=True):
         if any(model.name == spec.name for model in models):
@@ -57,10 +59,11 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
                 f"{server.name!r} serves a model {spec.name!r} already.", hint=f"Name it otherwise: PATH={spec.name}_2"
             )
         model = ServedModel(spec.name, "", spec.versions or NEWEST, spec.labels)
-        served = _served(model, [version.number for version in directory.versions])
+        there = [version.number for version in directory.versions]
+        served = check_versions(model.name, model.versions, model.labels, there)
         for version in directory.versions:
             if version.number in served:
-                check_version(version)
+                check_version(version, tags=tags)
         added.append(model)
     if engine.name == "docker":
         progress.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
@@ -122,7 +125,7 @@ def pin(engine: Engine, server: Server, name: str | None, versions: VersionPolic
     models = _changeable(engine, server)
     pinned = replace(_find(models, name), versions=versions)
     if (there := _versions_of(engine, server, pinned)) is not None:
-        _served(pinned, there)
+        check_versions(pinned.name, pinned.versions, pinned.labels, there)
     _put_in_force(engine, server, models, _with(models, pinned), seconds)
 
 
@@ -245,22 +248,6 @@ def _versions_to_come(engine: Engine, server: Server, model: ServedModel) -> Seq
     """The versions that a server will have loaded in the end, as far as that can be known."""
     there = _versions_of(engine, server, model)
     return model.versions.specific if there is None else model.versions.served(there)
-
-
-def _served(model: ServedModel, there: Sequence[int]) -> tuple[int, ...]:
-    """Those of the versions `there` that are served of a model.
-
-    Raises:
-        UsageError: one that it is to serve, or has a label for, is not among them.
-    """
-    if missing := sorted(set(model.versions.specific).difference(there)):
-        raise UsageError(
-            f"The model {model.name!r} has no version {missing[0]}; it has {', '.join(map(str, there)) or 'none'}.",
-            hint="Serve others: latest, all, or their numbers.",
-        )
-    served = model.versions.served(there)
-    check_labels(model.name, model.labels, served)
-    return served
 
 
 def _available(server: Server, model: ServedModel) -> list[int]:

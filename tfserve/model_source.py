@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 from tfserve.model_url import Url, check_digest, is_archive, stem
 from tfserve.progress import Progress, Silent
 from tfserve.saved_model import ModelDirectory, find_model
@@ -47,7 +47,9 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
     if not isinstance(source, Url) and not _is_archive_file(source):
         if sha256 is not None:
             raise UsageError(
-                f"{str(source)!r} is not an archive, and has no digest.", hint="Leave --sha256 out.", about=("sha256",)
+                f"{str(source)!r} is not an archive, and has no digest.",
+                hint=f"Leave {option('--sha256')} out.",
+                about=("sha256",),
             )
         return find_model(source)
     from tfserve.archives import base_path_in, unpacked_download, unpacked_file

@@ -5,28 +5,30 @@ Source: https://www.tensorflow.org/tfx/serving/serving_config#model_server_confi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.errors import SavedModelError, UsageError
+from tfserve.errors import TfserveError, UsageError, option
 from tfserve.model_url import parse_source
-from tfserve.saved_model import find_model
 from tfserve.server_flags import parse_config_file, read_config_file
 from tfserve.spec import ModelSpec
-from tfserve.version_policy import VersionPolicy, check_versions
+from tfserve.version_policy import VersionPolicy
 
 if TYPE_CHECKING:
     from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig
 
-__all__ = ["NEWEST", "ServedModel", "read_models_config", "served_models", "to_message", "to_text"]
+__all__ = ["NEWEST", "ServedModel", "placed_in", "read_models_config", "served_models", "to_message", "to_text"]
 
 NEWEST = VersionPolicy()
 PLATFORM = "tensorflow"
 _TENSORFLOW = 1  # model_type, which model_platform has replaced
 _FILE_SCHEME = "file://"
 _BUCKETS = ("s3://", "gs://")
+_LINE_END = b"\n"
+_OPTIONS = {"--model-name": "name", "--versions": "model_version_policy", "--label": "version_labels"}
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ def served_models(text: str) -> tuple[ServedModel, ...]:
 def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
     """Reads a user's own ``models.config``; its base paths are directories of this machine, or in buckets.
 
+    Whether they are there is found by `tfserve.spec_checks`.
+
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
-        SavedModelError: a base path is not a directory of versions here.
     """
-    text = read_config_file(path, "--config")
+    text = read_config_file(path, option("--config"))
     message = _parse(path, text)
     if message.WhichOneof("config") != "model_config_list" or not message.model_config_list.config:
         raise UsageError(
@@ -102,9 +105,24 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
         )
     specs = []
     for entry in message.model_config_list.config:
-        where = f"{str(path)!r}{_line_of(text, entry.base_path or entry.name)}"
-        specs.append(_spec(entry, where))
+        with placed_in(path, entry.name, entry.base_path):
+            specs.append(_spec(entry))
     return tuple(specs)
+
+
+@contextmanager
+def placed_in(path: Path, *values: str) -> Iterator[None]:
+    """Says of the errors in the block that they are about a part of the ``models.config`` at `path`.
+
+    Args:
+        path: the file.
+        values: what is written there, such as the name of the model; the first that is found gives the line.
+    """
+    try:
+        yield
+    except TfserveError as error:
+        error.begin_with(f"{str(path)!r}{_line_of(path, values)}", _OPTIONS)
+        raise
 
 
 def _parse(path: Path, text: bytes) -> ModelServerConfig:
@@ -115,35 +133,21 @@ def _parse(path: Path, text: bytes) -> ModelServerConfig:
     return message
 
 
-def _spec(entry: ModelConfig, where: str) -> ModelSpec:
+def _spec(entry: ModelConfig) -> ModelSpec:
     model = _served(entry)
     base_path = model.base_path.removeprefix(_FILE_SCHEME)
     if entry.model_platform != PLATFORM and (entry.model_platform or entry.model_type != _TENSORFLOW):
         raise UsageError(
-            f"{where}: the model {model.name!r} is not one of TensorFlow.",
+            f"The model {model.name!r} is not one of TensorFlow.",
             hint=f'The server takes model_platform: "{PLATFORM}", and nothing else.',
         )
     in_bucket = base_path.startswith(_BUCKETS)
     if not in_bucket and not base_path.startswith("/"):
         raise UsageError(
-            f"{where}: the base_path {model.base_path!r} of the model {model.name!r} is not an absolute path.",
+            f"The base_path {model.base_path!r} of the model {model.name!r} is not an absolute path.",
             hint="The server takes absolute paths, s3:// and gs://; tfserve run PATH=NAME … takes relative paths too.",
         )
-    if not in_bucket and not Path(base_path).is_dir():
-        raise SavedModelError(
-            f"{where}: the base_path {base_path!r} of the model {model.name!r} is not a directory here.",
-            hint="Give the directory of this machine that holds the versions; tfserve mounts it at the same path.",
-        )
-    try:
-        spec = ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
-        if not in_bucket:
-            there = [version.number for version in find_model(Path(base_path)).versions]
-            check_versions(model.name, model.versions, model.labels, there)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error.message}", hint="Correct it in that file.") from None
-    except SavedModelError as error:
-        raise SavedModelError(f"{where}: {error.message}", hint=error.hint) from None
-    return spec
+    return ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
 
 
 def _served(entry: ModelConfig) -> ServedModel:
@@ -158,10 +162,15 @@ def _served(entry: ModelConfig) -> ServedModel:
     return ServedModel(entry.name, entry.base_path, versions, dict(sorted(entry.version_labels.items())))
 
 
-def _line_of(text: bytes, value: str) -> str:
-    """Where in `text` a value stands, as far as that can be seen without the parser's help."""
-    encoded = value.encode("utf-8", "surrogateescape")
-    indices = [text.find(quote + encoded + quote) for quote in (b'"', b"'")]
-    index = max(indices)
-    line = text.count(b"\n", 0, index) + 1
-    return "" if index < 0 else f", line {line}"
+def _line_of(path: Path, values: Sequence[str]) -> str:
+    """Where one of some values stands in a file, as far as that can be seen without the parser's help."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return ""
+    for value in filter(None, values):
+        encoded = value.encode("utf-8", "surrogateescape")
+        index = max(text.find(quote + encoded + quote) for quote in (b'"', b"'"))
+        if index >= 0:
+            return f", line {text[:index].count(_LINE_END) + 1}"
+    return ""

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import re
 
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 
-__all__ = ["check_name", "valid_name"]
+__all__ = ["NAME_PATTERN", "check_name", "valid_name"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
-def check_name(name: str, *, kind: str, option: str) -> None:
+def check_name(name: str, *, kind: str, said_by: str) -> None:
     """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
 
     Args:
         name: the name.
         kind: whether it is that of a server or a model.
-        option: what says it on the command line; empty where nothing has to.
+        said_by: the option that says it on the command line; empty where nothing has to.
 
     Raises:
-        UsageError: `name` does not match ``[A-Za-z0-9][A-Za-z0-9_.-]*`` or is longer than 128 characters.
+        UsageError: `name` does not match `NAME_PATTERN`.
     """
-    if len(name) <= 128 and _NAME.fullmatch(name):
+    if re.fullmatch(NAME_PATTERN, name):
         return
     what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
+    other = valid_name(name)
     raise UsageError(
         f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
         about=("name",),
-        hint=f"Choose another one, for example {f'{option} {valid_name(name)}'.strip()}",
+        hint=f"Choose another one, for example {option(said_by, other) if said_by else other}",
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tfserve import __version__, images, labels
 from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.errors import GpuError, SavedModelError, UsageError
+from tfserve.errors import GpuError, SavedModelError, UsageError, option
 from tfserve.gpu_request import GpuRequest
 from tfserve.mounts import Mount, Sight, container_sight, process_sight
 from tfserve.saved_model import ModelDirectory
@@ -284,14 +284,14 @@ def refuse_container_options(spec: ServeSpec) -> None:
     """
     if unusable := spec.container_options():
         raise UsageError(
-            f"The local engine runs a plain process, which knows no {', '.join(unusable)}.",
-            hint="Leave it out, or use --engine docker.",
+            f"The local engine runs a plain process, which knows no {', '.join(map(option, unusable))}.",
+            hint=f"Leave it out, or use {option('--engine', 'docker')}.",
             about=(unusable[0].removeprefix("--"),),
         )
     if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint="Use --engine docker for a GPU, or leave --gpu and the like out.",
+            hint=f"Use {option('--engine', 'docker')} for a GPU, or leave {option('--gpu')} and the like out.",
             doctor=False,
             about=(spec.gpu_attribute,),
         )

@@ -7,19 +7,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from tfserve.errors import UsageError, about
+from tfserve.errors import UsageError, about, option
 from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 
-__all__ = ["FlagFile", "check_flag_files", "flag_digests", "flag_files", "flag_value", "parse_server_flags"]
+__all__ = [
+    "FlagFile",
+    "check_flag_files",
+    "flag_digests",
+    "flag_files",
+    "flag_value",
+    "model_tags",
+    "parse_server_flags",
+    "parse_tags",
+]
 
 SET_BY_TFSERVE = {
-    "port": "--grpc-port",
-    "rest_api_port": "--rest-port",
-    "model_name": "--model-name",
+    "port": option("--grpc-port"),
+    "rest_api_port": option("--rest-port"),
+    "model_name": option("--model-name"),
     "model_base_path": "MODEL_DIR",
-    "model_config_file": "--config",
-    "bind_address": "--host",
+    "model_config_file": option("--config"),
+    "bind_address": option("--host"),
 }
 """Flags that are not to be given, and the options of ``tfserve run`` that say the same."""
 
@@ -66,6 +75,16 @@ def flag_value(flags: Sequence[str], name: str) -> str | None:
     return given[-1] if given else None
 
 
+def model_tags(flags: Sequence[str]) -> frozenset[str]:
+    """The tags of the meta graph that a server with `flags` loads of each model."""
+    return frozenset(parse_tags(flag_value(flags, "saved_model_tags") or ""))
+
+
+def parse_tags(text: str) -> tuple[str, ...]:
+    """Reads the value of ``--saved_model_tags``; one without tags stands for the default, as none does."""
+    return tuple(filter(None, text.split(","))) or (str(SERVER_FLAGS_BY_NAME["saved_model_tags"].default),)
+
+
 def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
     """Yields the text files that `flags`, which were checked, name."""
     for name in dict.fromkeys(flag[2:].partition("=")[0] for flag in flags):
@@ -100,8 +119,8 @@ def flag_digests(flags: Sequence[str]) -> dict[str, str]:
     return {name: hashlib.sha256(read_config_file(path, f"--{name}")).hexdigest() for name, path in flag_files(flags)}
 
 
-def read_config_file(path: Path, option: str) -> bytes:
-    """Returns what is in a text file that `option` names.
+def read_config_file(path: Path, named_by: str) -> bytes:
+    """Returns what is in a text file that `named_by` names.
 
     Raises:
         UsageError: it cannot be read, is empty, or is far too big to be one.
@@ -109,19 +128,19 @@ def read_config_file(path: Path, option: str) -> bytes:
     try:
         if not path.is_file():  # reading a pipe or a device could last for ever
             what = "is not a file" if path.exists() else "is not there"
-            raise UsageError(f"{str(path)!r}, which {option} names, {what}.", hint="Give the path of a text file.")
+            raise UsageError(f"{str(path)!r}, which {named_by} names, {what}.", hint="Give the path of a text file.")
         with path.open("rb") as file:
             text = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"{str(path)!r}, which {option} names, cannot be read: {reason}.", hint="Give the path of a text file."
+            f"{str(path)!r}, which {named_by} names, cannot be read: {reason}.", hint="Give the path of a text file."
         ) from None
     if not text:  # which the official server cannot map into memory
-        raise UsageError(f"{str(path)!r}, which {option} names, is empty.", hint="Leave the option out, or fill it.")
+        raise UsageError(f"{str(path)!r}, which {named_by} names, is empty.", hint="Leave the option out, or fill it.")
     if len(text) > _MAX_FILE_BYTES:
         raise UsageError(
-            f"{str(path)!r}, which {option} names, is over {_MAX_FILE_BYTES >> 20} MiB.",
+            f"{str(path)!r}, which {named_by} names, is over {_MAX_FILE_BYTES >> 20} MiB.",
             hint="Give the path of a text file.",
         )
     return text

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfserve import defaults
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 from tfserve.gpu_request import GpuRequest
 from tfserve.images import serving_image
 from tfserve.model_url import Url, check_digest
@@ -88,13 +88,13 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Checks the name and the digest."""
-        check_name(self.name, kind="model", option="--model-name")
+        check_name(self.name, kind="model", said_by="--model-name")
         if self.sha256 is not None:
             check_digest(self.sha256)
             if self.in_bucket:
                 raise UsageError(
                     "What is in a bucket is no archive, and has no digest.",
-                    hint="Leave --sha256 out.",
+                    hint=f"Leave {option('--sha256')} out.",
                     about=("sha256",),
                 )
 
@@ -157,7 +157,7 @@ class ServeSpec:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
-        check_name(self.name, kind="server", option="--name")
+        check_name(self.name, kind="server", said_by="--name")
         names = [model.name for model in self.models]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -181,7 +181,8 @@ class ServeSpec:
             )
         if self.remove and self.restart not in (None, "no"):
             raise UsageError(
-                "--rm and --restart contradict each other: what is removed cannot be restarted.",
+                f"{option('--rm')} and {option('--restart')} contradict each other: what is removed cannot be "
+                "restarted.",
                 hint="Leave one of them out.",
                 about=("remove",),
             )
@@ -193,9 +194,9 @@ class ServeSpec:
             flag_name = flag[2:].partition("=")[0]
             attribute = _SAID_BY.get(flag_name)
             if attribute and getattr(self, attribute) is not None:
-                option = f"--{attribute.replace('_', '-')}"
+                said_by = option(f"--{attribute.replace('_', '-')}")
                 raise UsageError(
-                    f"{option} sets the server flag --{flag_name}.",
+                    f"{said_by} sets the server flag --{flag_name}.",
                     hint="Leave one of the two out.",
                     about=("server_flags", flag_name),
                 )
@@ -203,13 +204,13 @@ class ServeSpec:
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
                 f"REST and gRPC cannot share port {requested[0]}.",
-                hint="Give --rest-port and --grpc-port two numbers.",
+                hint=f"Give {option('--rest-port')} and {option('--grpc-port')} two numbers.",
                 about=("grpc_port" if self.grpc_port.explicit else "rest_port",),
             )
         if requested == (None, None):
             raise UsageError(
                 "With neither REST nor gRPC published nobody could ask the server.",
-                hint="Give --rest-port or --grpc-port a number.",
+                hint=f"Give {option('--rest-port')} or {option('--grpc-port')} a number.",
                 about=("grpc_port",),
             )
         self._check_gpu()
@@ -218,7 +219,7 @@ class ServeSpec:
         options = self._gpu_options()
         if self.gpu is False and options:
             raise UsageError(
-                f"--no-gpu and {options[0]} contradict each other.",
+                f"{option('--no-gpu')} and {option(options[0])} contradict each other.",
                 hint="Leave one of them out.",
                 about=(self.gpu_attribute,),
             )
@@ -238,7 +239,7 @@ class ServeSpec:
     @property
     def gpu_attribute(self) -> str:
         """The attribute by which it asks for a GPU, or says that it does not."""
-        return next((option[2:].replace("-", "_") for option in self._gpu_options()), "gpu")
+        return next((name[2:].replace("-", "_") for name in self._gpu_options()), "gpu")
 
     def _gpu_options(self) -> list[str]:
         given = {
@@ -246,7 +247,7 @@ class ServeSpec:
             "--gpu-memory-fraction": self.gpu_memory_fraction is not None,
             "--gpu-memory-growth": self.gpu_memory_growth,
         }
-        return [option for option, value in given.items() if value]
+        return [name for name, value in given.items() if value]
 
     @property
     def models_here(self) -> tuple[ModelSpec, ...]:
@@ -269,7 +270,7 @@ class ServeSpec:
             "--cpus": self.cpus,
             "--restart": self.restart,
         }
-        return [option for option, value in given.items() if value is not None]
+        return [name for name, value in given.items() if value is not None]
 
 
 def check_platform(platform: str | None) -> None:

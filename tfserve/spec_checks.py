@@ -12,10 +12,11 @@ from tfserve.defaults import EngineChoice
 from tfserve.errors import TfserveError, about
 from tfserve.model_source import find_source
 from tfserve.model_url import Url
+from tfserve.models_config import placed_in
 from tfserve.plan import refuse_container_options
 from tfserve.progress import Progress
-from tfserve.saved_model import SERVE_TAG, ModelDirectory, check_version
-from tfserve.server_flags import check_flag_files, flag_value
+from tfserve.saved_model import ModelDirectory, check_version, find_model
+from tfserve.server_flags import check_flag_files, model_tags
 from tfserve.spec import ModelSpec, ServeSpec
 from tfserve.version_policy import VersionPolicy, check_versions
 
@@ -41,20 +42,22 @@ def check_spec(
     if engine == "local":
         refuse_container_options(spec)
     check_flag_files(spec.server_flags)
-    given = flag_value(spec.server_flags, "saved_model_tags")
-    tags = frozenset((SERVE_TAG if given is None else given).split(","))
+    tags = model_tags(spec.server_flags)
     directories = []
     for index, model in enumerate(spec.models):
         if model.in_bucket or (isinstance(model.path, Url) and not download):
             continue
-        with about(*(("models", index) if spec.config is None else ("config",))):
-            directories.append(_look_at(model, tags, progress))
+        with _said_by(spec, index):
+            directories.append(_look_at(model, tags, progress, archives=spec.config is None))
     return tuple(directories)
 
 
-def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress) -> ModelDirectory:
+def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress, *, archives: bool) -> ModelDirectory:
     with _path_unless_said():
-        directory = find_source(model.path, sha256=model.sha256, progress=progress)
+        if archives or isinstance(model.path, Url):
+            directory = find_source(model.path, sha256=model.sha256, progress=progress)
+        else:
+            directory = find_model(model.path)  # the server reads the file itself, and knows no archives
     there = [version.number for version in directory.versions]
     served = check_versions(model.name, model.versions or VersionPolicy(), model.labels, there)
     with _path_unless_said():
@@ -62,6 +65,17 @@ def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress) -> Mode
             if version.number in served:
                 check_version(version, tags=tags)
     return directory
+
+
+@contextmanager
+def _said_by(spec: ServeSpec, index: int) -> Iterator[None]:
+    """Says of the errors in the block where a model was asked for: in `spec` itself, or in its ``models.config``."""
+    if spec.config is None:
+        with about("models", index):
+            yield
+    else:
+        with about("config"), placed_in(spec.config, spec.models[index].name):
+            yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tfserve.errors import UsageError
+from tfserve.errors import UsageError, option
 
 __all__ = ["VersionPolicy", "check_labels", "check_versions", "parse_label"]
 
@@ -83,8 +83,8 @@ def check_versions(
     """
     if missing := sorted(set(policy.specific).difference(there)):
         raise UsageError(
-            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there))}.",
-            hint="Serve others: --versions latest, all, or their numbers.",
+            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there)) or 'none'}.",
+            hint="Serve others: latest, all, or their numbers.",
             about=("versions",),
         )
     served = policy.served(there)
@@ -104,6 +104,6 @@ def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -
             raise UsageError(
                 f"The label {label!r} of the model {model!r} is for version {version}, which is not served; served: "
                 f"{listed}.",
-                hint="Serve that version too, for example with --versions all, or move the label.",
+                hint=f"Serve that version too, for example with {option('--versions', 'all')}, or move the label.",
                 about=("labels", label),
             )

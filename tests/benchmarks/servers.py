@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO
 from tests.benchmarks.made import bentoml, temporary
+from tests.free_ports import free_ports
 from tfserve.ports import any_free_port
 
 SCALARS = b'{"instances":[1.0,2.0,5.0]}'
@@ -53,8 +54,8 @@ class ModelServer:
 @contextmanager
 def model_server(base_path: Path = HALF_PLUS_TWO, *flags: str, grpc: bool = False) -> Iterator[ModelServer]:
     """Runs a model server with one model, ``m``, unless `flags` say something else."""
-    port = any_free_port("127.0.0.1")
-    grpc_port = any_free_port("127.0.0.1") if grpc else 0
+    port, of_grpc = free_ports(2)
+    grpc_port = of_grpc if grpc else 0
     arguments = [f"--rest_api_port={port}", f"--port={grpc_port}", "--bind_address=127.0.0.1"]
     arguments += ["--model_name=m", f"--model_base_path={base_path}", *flags]
     with _process([sys.executable, "-m", "tfserve.model_server", *arguments], {}) as pid:

@@ -14,6 +14,7 @@ from tests.asking import keep_asking
 from tests.packing import model_files, tar_bytes
 from tests.program import Copy, Program, assert_told
 from tfserve.cli import build_app
+from tfserve.protos.saved_model_pb2 import SavedModel
 
 PORTS = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
@@ -134,6 +135,20 @@ def test_versions_of_a_model_that_was_added(tfserve: Program, half_plus_two: Pat
     assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", []), 2: ("AVAILABLE", [])}
     assert tfserve("models", "prod", "pin", "half_plus_n", "latest").returncode == 0
     assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", []), 2: ("END", [])}
+
+
+def test_a_model_that_is_added_has_the_tags_of_the_server(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
+    tagged = copied("tagged")
+    file = tagged / "1" / "saved_model.pb"
+    message = SavedModel.FromString(file.read_bytes())
+    message.meta_graphs[0].meta_info_def.tags.append("extra")
+    file.write_bytes(message.SerializeToString())
+    shutil.copytree(tagged, tagged.with_name("more"))
+    tags = ("--", "--saved_model_tags=serve,extra")
+    assert tfserve("run", tagged, "--versions", "latest", "--name", "prod", *PORTS, *tags).returncode == 0
+    assert tfserve("models", "prod", "add", tagged.with_name("more")).returncode == 0
+    assert states(tfserve)["more"] == {1: ("AVAILABLE", [])}
+    assert_told(tfserve("models", "prod", "add", half_plus_two), 3, "is tagged extra, serve")
 
 
 def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path) -> None:

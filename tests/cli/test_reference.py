@@ -28,6 +28,17 @@ def test_markdown() -> None:
     assert "- `6`: A server of that name exists already. A port asked for" in text
 
 
+@pytest.mark.parametrize("page", [reference.markdown(), reference.man_page().replace("\\-", "-")])
+def test_what_the_program_itself_knows(page: str) -> None:
+    for words in ("--version", "--install-completion", "--show-completion", "-h, --help", "help COMMAND"):
+        assert f"tfserve {words}" in page
+
+
+def test_quotes_are_shown_on_the_man_page() -> None:
+    assert r"\(aq{\(dqage\(dq: 31.0" in reference.man_page()
+    assert '"' not in reference.man_page().partition("\n")[2]
+
+
 @pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
 def test_the_man_page_is_without_errors() -> None:
     command = ["groff", "-man", "-ww", "-Tutf8", "-P-c"]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.free_ports import free_ports
 from tests.program import Copy, Program, assert_told, eventually
-from tfserve.ports import any_free_port
 
 FILE = """
 defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
@@ -236,7 +236,7 @@ def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: P
 
 
 def test_two_at_once(tfserve: Program, directory: Path) -> None:
-    port = any_free_port("127.0.0.1")
+    (port,) = free_ports(1)
     fixed = FILE.replace("  two:", f"    rest_port: {port}\n  two:")
     for text in (fixed, fixed + "    monitoring: true\n"):
         (directory / "tfserve.yaml").write_text(text)
@@ -250,7 +250,7 @@ def test_two_at_once(tfserve: Program, directory: Path) -> None:
 
 def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> None:
     file = directory / "tfserve.yaml"
-    own, other = any_free_port("127.0.0.1"), any_free_port("127.0.0.1")
+    own, other = free_ports(2)
     file.write_text(FILE.replace("  two:", f"    rest_port: {own}\n  two:"))
     (server,) = tfserve.json("up", "one")
     file.write_text(file.read_text().replace("SECRET:-a", "SECRET:-b"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.config.test_fields import options_of_run
+from tests.test_layers import FILES
 from tfserve.config.document import read_document
-from tfserve.config.places import WORDS, ServerPlace
+from tfserve.config.places import OPTIONS, ServerPlace
+from tfserve.errors import UsageError, option
 
 TEXT = """
 defaults: {env: {A: 1, B: 1}, rm: true, wait: 3}
@@ -47,9 +50,23 @@ def test_the_field_of_an_attribute(about: tuple[str | int, ...], path: str, line
     assert (found.path, found.line) == (path, line)
 
 
-def test_words(tmp_path: Path) -> None:
-    assert {word for word in WORDS if not word.startswith("--no-")} < options_of_run()
+def test_messages_name_options_that_there_are() -> None:
+    named = set[str]()
+    for module in FILES.values():
+        named.update(re.findall(r"""\boption\(["'](--[a-z0-9-]+)""", module.read_text(encoding="utf-8")))
+    assert named > {"--rest-port", "--model-name"}
+    assert named < {*options_of_run(), "--no-gpu"}
+
+
+def test_options_have_the_names_of_the_file_and_what_looks_like_one_stays(tmp_path: Path) -> None:
+    assert set(OPTIONS) < {*options_of_run(), "--no-gpu"}
     (tmp_path / "file.yaml").write_text("a: 1")
-    said = read_document(tmp_path / "file.yaml", {}, WORDS).document.reworded
-    assert said("--no-gpu and --gpus, or --rest-port.") == "gpu: false and gpus, or rest_port."
-    assert said("--enable_batching, --gpus-all, a--gpu, ---gpu") == "--enable_batching, --gpus-all, a--gpu, ---gpu"
+    what = f"{option('--no-gpu')}, {option('--gpus')} and {option('--host', '::1')}, not {option('--save')} or '--gpu'"
+    error = UsageError(f"{what}.", hint=f"Leave {option('--model-name', 'm')} out.")
+    assert (str(error), error.hint) == (
+        "--no-gpu, --gpus and --host ::1, not --save or '--gpu'.",
+        "Leave --model-name m out.",
+    )
+    placed = read_document(tmp_path / "file.yaml", {}, OPTIONS).placed(error)
+    assert placed.message.endswith(": gpu: false, gpus and host: ::1, not --save or '--gpu'.")
+    assert (str(placed), placed.hint) == (placed.message, "Leave name: m out.")

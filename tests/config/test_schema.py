@@ -67,6 +67,7 @@ def test_a_first_file_with_all_its_comments_taken_away() -> None:
         ("servers: {a: {models: [m], server_flags: {port: 1}}}", ["servers", "a", "server_flags"]),
         ("servers: {a: {models: [m], batching: {max_batch: 1}}}", ["servers", "a", "batching"]),
         ("servers: {a b: {models: [m]}}", ["servers"]),
+        (f"servers: {{{'a' * 129}: {{models: [m]}}}}", ["servers"]),
         ("{defaults: {models: [m]}, servers: {a: {models: [m]}}}", ["defaults"]),
     ],
 )

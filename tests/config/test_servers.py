@@ -337,6 +337,11 @@ def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words:
         }  # a flag of the server is called the same everywhere
 
 
+def test_complaints_leave_the_words_of_the_user_alone(server: Callable[..., Configured]) -> None:
+    assert complaint(lambda: server("server_flags: {image: x}")).message.endswith("has no flag --image.")
+    assert "'--gpu --no-gpu'" in complaint(lambda: server("host: --gpu --no-gpu")).message
+
+
 def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:
     assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
@@ -463,6 +468,10 @@ def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
     assert read_engines(file, {}) == {"a": "docker", "b": "auto", "c": "auto", "d": "auto"}
     file.write_text(one + "defaults: {engine: $E, env: [A]}")
     assert read_engines(file, {"E": "local"}) == {"a": "docker", "b": "local", "c": "local", "d": "local"}
+    file.write_text("defaults: {engine: local}\nservers: {a: {rm: true, rm: true}, b: {<<: 3, engine: docker}, c: [1]}")
+    assert read_engines(file, {}) == {"a": "local", "b": "local", "c": "local"}
+    file.write_text("defaults: {<<: 3}\nservers: {a: {engine: docker}, b: }")
+    assert read_engines(file, {}) == {"a": "docker", "b": "auto"}
 
 
 def test_servers_by_name(read: Read) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,8 +43,11 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._controller, keys)
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
         while text not in self._unread:
+            readable, _, _ = select.select([self._controller], [], [], max(0, deadline - time.monotonic()))
+            assert readable, f"{text!r} did not come within {seconds:g} s, but {self._unread!r}"
             self._unread += os.read(self._controller, 4096).decode(errors="replace")
         self._unread = self._unread.partition(text)[2]
 

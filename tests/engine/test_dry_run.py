@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from tfserve.ports import any_free_port
+from tests.free_ports import free_ports
 
 from .conftest import Tfserve
 
@@ -30,7 +30,8 @@ def test_the_line_makes_the_same_container(
     options: tuple[str, ...], tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
-    ports = ("--rest-port", str(any_free_port("127.0.0.1")), "--grpc-port", str(any_free_port("127.0.0.1")))
+    rest, grpc = map(str, free_ports(2))
+    ports = ("--rest-port", rest, "--grpc-port", grpc)
     arguments = ("run", HALF_PLUS_TWO, "--name", name, "--engine", "docker", "--no-smoke-test", *ports)
     dry = tfserve(*arguments, "--dry-run", *options)
     assert dry.returncode == 0, dry.stderr

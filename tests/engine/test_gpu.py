@@ -17,8 +17,8 @@ from typing import Any
 import docker
 import pytest
 
+from tests.free_ports import free_ports
 from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
-from tfserve.ports import any_free_port
 from tfserve.system import this_system
 
 from . import relay
@@ -139,7 +139,8 @@ def test_the_printed_line_makes_the_same_container(
     which: str, gpus: str, tfserve: Tfserve, request: pytest.FixtureRequest
 ) -> None:
     engine: GpuEngine = request.getfixturevalue(which)
-    ports = ("--rest-port", str(any_free_port("127.0.0.1")), "--grpc-port", str(any_free_port("127.0.0.1")))
+    rest, grpc = map(str, free_ports(2))
+    ports = ("--rest-port", rest, "--grpc-port", grpc)
     arguments = ("run", HALF_PLUS_TWO, "--name", "gpu", "--gpus", gpus, "--gpu-memory-growth", *ports)
     dry = tfserve(*arguments, "--dry-run", env=engine.environment)
     assert dry.returncode == 0, dry.stderr

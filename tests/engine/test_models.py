@@ -12,8 +12,8 @@ from typing import Any
 from docker import DockerClient
 
 from tests.asking import keep_asking
+from tests.free_ports import free_ports
 from tests.program import eventually
-from tfserve.ports import any_free_port
 
 from .conftest import Tfserve
 from .test_dry_run import HALF_PLUS_TWO, comparable
@@ -119,7 +119,8 @@ def test_the_line_makes_the_same_container(
     tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
-    ports = ("--rest-port", str(any_free_port("127.0.0.1")), "--grpc-port", str(any_free_port("127.0.0.1")))
+    rest, grpc = map(str, free_ports(2))
+    ports = ("--rest-port", rest, "--grpc-port", grpc)
     arguments = ("run", HALF_PLUS_TWO, f"{HALF_PLUS_TWO}=b", "--name", name, "--engine", "docker", *ports)
 
     def container() -> dict[str, Any]:

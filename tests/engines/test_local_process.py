@@ -11,20 +11,19 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.free_ports import free_ports
 from tests.program import Plan, eventually
 from tfserve.engines.base import Exit
 from tfserve.engines.local import LocalEngine
 from tfserve.engines.local_process import Start, start_process, starting_together
 from tfserve.engines.local_runtime import OWN_COMMAND
 from tfserve.plan import LaunchPlan, PublishedPort
-from tfserve.ports import any_free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do servers start from another one")
 
 
-def plan_of(plan: Plan, model: Path, name: str, **environment: str) -> LaunchPlan:
-    """The plan of a model server with a port of its own."""
-    port = any_free_port("127.0.0.1")
+def plan_of(plan: Plan, model: Path, name: str, port: int, **environment: str) -> LaunchPlan:
+    """The plan of a model server on a port of its own."""
     flags = (f"--rest_api_port={port}", "--port=0", "--model_name=m", f"--model_base_path={model}")
     command = (*OWN_COMMAND, "--bind_address=127.0.0.1", *flags)
     return plan(name=name, command=command, rest=PublishedPort(port, "127.0.0.1", port), environment=environment)
@@ -39,9 +38,10 @@ def answers(url: str | None) -> bool:
 
 
 def test_servers_that_start_together(engine: LocalEngine, python_plan: Plan, half_plus_two: Path) -> None:
+    *ports, port = free_ports(3)
     with starting_together(4):
-        a, b = (engine.launch(plan_of(python_plan, half_plus_two, name)) for name in "ab")
-        elsewhere = engine.launch(plan_of(python_plan, half_plus_two, "c", GREETING="hello"))
+        a, b = (engine.launch(plan_of(python_plan, half_plus_two, *own)) for own in zip("ab", ports, strict=True))
+        elsewhere = engine.launch(plan_of(python_plan, half_plus_two, "c", port, GREETING="hello"))
         other = engine.launch(python_plan("print('I am Python')", name="other"))
         parents = {_status(server.pid)["PPid"] for server in (a, b)}
         assert len(parents) == 1
@@ -63,8 +63,9 @@ def test_servers_that_start_together(engine: LocalEngine, python_plan: Plan, hal
 
 
 def test_how_they_end_is_known_while_they_start(engine: LocalEngine, python_plan: Plan, half_plus_two: Path) -> None:
+    named = zip(("killed", "stopped"), free_ports(2), strict=True)
     with starting_together(3):
-        killed, stopped = (engine.launch(plan_of(python_plan, half_plus_two, name)) for name in ("killed", "stopped"))
+        killed, stopped = (engine.launch(plan_of(python_plan, half_plus_two, *own)) for own in named)
         without_a_model = engine.launch(python_plan(name="without", command=(*OWN_COMMAND, "--port=0")))
         eventually(lambda: answers(stopped.rest_url))
         engine.stop(stopped, grace=10)
@@ -91,7 +92,7 @@ def test_what_cannot_be_loaded_is_told_by_the_server_itself(tmp_path: Path) -> N
 
 def _start(directory: Path, environment: dict[str, str]) -> object:
     """A server of a model that is not there."""
-    command = (*OWN_COMMAND, "--port=0", f"--rest_api_port={any_free_port('127.0.0.1')}", "--model_base_path=/none")
+    command = (*OWN_COMMAND, "--port=0", f"--rest_api_port={free_ports(1)[0]}", "--model_base_path=/none")
     with (directory / "log").open("wb") as log, (directory / "lock").open("wb") as lock:
         process = start_process(Start(command, directory, {**os.environ, **environment}, log.fileno(), lock.fileno()))
     if not environment:

@@ -42,7 +42,8 @@ def test_values_of_every_kind() -> None:
     assert (line.options.port, line.options.rest_api_port) == (3, 2)
     assert line.options.model_name == "a=b"
     assert line.options.saved_model_tags == ("serve", "gpu")
-    assert parse(["--saved_model_tags="]).options.saved_model_tags == ("serve",)
+    for tags in ("", "serve,", ","):
+        assert parse([f"--saved_model_tags={tags}"]).options.saved_model_tags == ("serve",)
     assert line.options.load_retry_interval_micros == -5_000_000_000
     assert line.options.version
     assert not line.errors

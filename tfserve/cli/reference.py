@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class Entry:
 
 def markdown() -> str:
     """The reference as Markdown."""
-    lines = [f"<!-- {_WRITTEN_BY} -->", "", f"# {NAME}", "", _summary(), ""]
+    lines = [f"<!-- {_WRITTEN_BY} -->", "", f"# {NAME}", "", _summary(), "", "## Options of the program itself", ""]
+    lines += [*(f"- `{syntax}`: {_markdown_text(text)}" for syntax, text in _own_options()), ""]
     for task, commands in TASKS.items():
         lines += [f"## {task}", ""]
         for name, command in commands.items():
@@ -53,7 +54,9 @@ def markdown() -> str:
 def man_page() -> str:
     """The reference as a page of the manual, in roff."""
     lines = [f'.\\" {_WRITTEN_BY}', f".TH {NAME.upper()} 1", ".SH NAME", f"{NAME} \\- {_roff(_summary())}"]
-    lines += [".SH SYNOPSIS", f".B {NAME}", "COMMAND [OPTIONS] [ARGS]..."]
+    lines += [".SH SYNOPSIS", f".B {NAME}", "COMMAND [OPTIONS] [ARGS]...", ".SH OPTIONS OF THE PROGRAM ITSELF"]
+    for syntax, text in _own_options():
+        lines += [".TP", f".B {_roff(syntax)}", _roff(text)]
     for task, commands in TASKS.items():
         lines += [f".SH {_roff(task.upper())}"]
         for name, command in commands.items():
@@ -81,13 +84,25 @@ def _entry(name: str, command: Command) -> Entry:
     program: Any = typer.main.get_command(build_app([name]))
     defined = program.commands[name]
     context = typer.Context(defined, info_name=name)
-    records = (parameter.get_help_record(context) for parameter in defined.params)
     return Entry(
         " ".join([NAME, name, *defined.collect_usage_pieces(context)]),
         inspect.cleandoc(defined.help),
-        tuple((syntax.strip(), " ".join(text.split())) for syntax, text in filter(None, records)),
+        tuple(_help_of(defined.params, context)),
         command.examples,
     )
+
+
+def _own_options() -> Iterator[tuple[str, str]]:
+    """What may stand where a command does, each with its help."""
+    program: Any = typer.main.get_command(build_app())
+    context = typer.Context(program, info_name=NAME, **program.context_settings)
+    yield from ((f"{NAME} {syntax}", text) for syntax, text in _help_of(program.get_params(context), context))
+    yield f"{NAME} help COMMAND", f"The same as {NAME} COMMAND --help."
+
+
+def _help_of(parameters: Iterable[Any], context: typer.Context) -> Iterator[tuple[str, str]]:
+    records = (parameter.get_help_record(context) for parameter in parameters)
+    yield from ((syntax.strip(), " ".join(text.split())) for syntax, text in filter(None, records))
 
 
 def _exit_codes() -> Iterator[tuple[int, str]]:
@@ -104,7 +119,9 @@ def _markdown_text(text: str) -> str:
 
 
 def _roff(text: str) -> str:
-    escaped = " ".join(text.split()).replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq")
+    escaped = " ".join(text.split()).replace("\\", r"\e")
+    for sign, name in (("-", r"\-"), ("'", r"\(aq"), ('"', r"\(dq")):  # of which the last would quote an argument
+        escaped = escaped.replace(sign, name)
     return rf"\&{escaped}" if escaped.startswith(".") else escaped
 
 

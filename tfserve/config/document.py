@@ -7,7 +7,6 @@ counted.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,21 +35,16 @@ _HINTS = {
     "nested too deep": "Close each bracket, and write less into each other.",
 }  # by what PyYAML says
 _INDENTATION = "See that all that belongs together is indented alike, and that brackets and quotes are closed."
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
 
 
 class Document:
-    """What all parts of one file share: its name, the variables, its words, and how much of it was looked at."""
+    """What all parts of one file share: its name, the variables, its options, and how much of it was looked at."""
 
-    def __init__(self, file: str, variables: Mapping[str, str], words: Mapping[str, str]) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str], options: Mapping[str, str]) -> None:
         self.file = file
         self.variables = variables
-        self.words = words
+        self.options = options
         self.parts = 0
-
-    def reworded(self, text: str) -> str:
-        """Says in the words of the file what `text` says in those of the command line."""
-        return _OPTION.sub(lambda option: self.words.get(option[0], option[0]), text)
 
 
 @dataclass(frozen=True)
@@ -88,13 +82,12 @@ class Part:
         raise self.placed(UsageError(problem, hint=hint or "tfserve schema says what may stand there."))
 
     def placed(self, error: TfserveError) -> TfserveError:
-        """Returns `error` with file, line and path of what it is about, here or below, and in the words of the file."""
+        """Returns `error` with file, line and path of what it is about, here or below, and options by their fields."""
         if not error.placed:
             part = self.at(error.about)
-            error.message = self.document.reworded(error.message)
-            error.hint = error.hint and self.document.reworded(error.hint)
             place = f"{self.document.file}, line {part.line}"
-            error.begin_with(f"{place}, {part.path}" if part.path else place)
+            error.begin_with(f"{place}, {part.path}" if part.path else place, self.document.options)
+            error.placed = True
         return error
 
     def find(self, keys: Sequence[str | int]) -> Part | None:
@@ -196,19 +189,19 @@ class Part:
         return part
 
 
-def read_document(path: Path, variables: Mapping[str, str], words: Mapping[str, str] | None = None) -> Part:
+def read_document(path: Path, variables: Mapping[str, str], options: Mapping[str, str] | None = None) -> Part:
     """Reads a YAML file.
 
     Args:
         path: the file, or `STANDARD_INPUT`.
         variables: for ``${NAME}``.
-        words: what complaints call by another name than the file does -> the file's own.
+        options: what the file calls the options of ``tfserve run``.
 
     Raises:
         UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
     """
     file = "standard input" if path == STANDARD_INPUT else str(path)
-    document = Document(file, variables, words or {})
+    document = Document(file, variables, options or {})
     text = _text(path)
     import yaml
 

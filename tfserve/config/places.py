@@ -12,17 +12,20 @@ from tfserve.config.document import Part
 from tfserve.config.fields import FIELDS
 from tfserve.errors import TfserveError
 
-__all__ = ["FIELD_NAMES", "WORDS", "ServerPlace"]
+__all__ = ["FIELD_NAMES", "OPTIONS", "ServerPlace"]
 
 FIELD_NAMES: Mapping[str, str] = {**{field.attribute: field.name for field in FIELDS}, "smoke_request": "smoke_test"}
 """Attributes of specs -> the fields of a file that say them."""
 
-_OF_MODELS = {"--config": "config", "--name": "name", "--model-name": "name:", "--versions": "versions"}
-_OF_MODELS |= {"--label": "labels", "--sha256": "sha256"}
-_OPTIONS = {option: field.name for field in FIELDS for option in field.option.split() if option != "--"}
-_NEGATED = {f"--no-{name.replace('_', '-')}": f"{name}: false" for name in _OPTIONS.values()}
-WORDS: Mapping[str, str] = {**_OPTIONS, **_NEGATED, **_OF_MODELS}
-"""Options of ``tfserve run`` -> the words of a file for the same."""
+_OF_MODELS = {"--config": "config", "--model-name": "name", "--versions": "versions", "--label": "labels"}
+_OF_MODELS |= {"--sha256": "sha256"}
+_OFF = {"--no-gpu": "gpu: false", "--no-smoke-test": "smoke_test: false"}
+OPTIONS: Mapping[str, str] = {
+    **{option: field.name for field in FIELDS for option in field.option.split() if option != "--"},
+    **_OF_MODELS,
+    **_OFF,
+}
+"""Options of ``tfserve run`` -> what a file says for the same."""
 
 
 @dataclass(frozen=True)

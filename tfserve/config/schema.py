@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tfserve.config.fields import CONFIG_HELP, FIELDS, TEXT
+from tfserve.names import NAME_PATTERN
 
 __all__ = ["json_schema"]
 
-_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _VERSION = {"type": ["integer", "string"]}
 _MODEL = {
     "anyOf": [
@@ -81,7 +81,7 @@ def json_schema() -> dict[str, Any]:
             "servers": {
                 "type": "object",
                 "minProperties": 1,
-                "propertyNames": {"pattern": _NAME},
+                "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
                 "additionalProperties": server,
                 "description": "The servers, by name.",
             },

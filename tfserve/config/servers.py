@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from tfserve.config.document import Part, read_document
 from tfserve.config.fields import FIELDS, Field
-from tfserve.config.places import WORDS, ServerPlace
+from tfserve.config.places import OPTIONS, ServerPlace
 from tfserve.config.readers import Context, Place, integer, told
 from tfserve.errors import TfserveError, UsageError, about
 from tfserve.launch_options import LaunchOptions
@@ -77,7 +77,7 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
         UsageError: the file, or something in it, is not what it should be; with file, line and path.
         SavedModelError: a path without a name is not a model.
     """
-    document = read_document(file, variables, WORDS)
+    document = read_document(file, variables, OPTIONS)
     context = Context(file.parent.absolute(), variables)
     known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
     described = _servers_in(document)
@@ -95,19 +95,21 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
 def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Reads the names of the servers of a file, and on which engine each is looked for: ``auto`` where it is not said.
 
-    Nothing else has to be right for it, so that what was started can be ended: a variable may be missing by now.
+    Nothing that is said of a server, or of all, has to be right for it, so that what was started can be ended: a
+    variable may be missing by now. An engine that cannot be read counts as not said.
 
     Raises:
         UsageError: the file cannot be read, or describes no servers.
     """
-    document = read_document(file, variables, WORDS)
+    document = read_document(file, variables, OPTIONS)
     context = Context(file.parent.absolute(), variables)
     engines = {}
     for name, part in _servers_in(document).items():
         engines[name] = "auto"
-        for place in (document.find(["defaults", _ENGINE.name]), part.find([_ENGINE.name])):
+        for shared_or_own, keys in ((document, ["defaults", _ENGINE.name]), (part, [_ENGINE.name])):
             with suppress(UsageError):
-                engines[name] = engines[name] if place is None else _ENGINE.read(place, context)
+                if (said := shared_or_own.find(keys)) is not None:
+                    engines[name] = _ENGINE.read(said, context)
     return engines
 
 
@@ -146,7 +148,7 @@ def _servers_in(document: Part) -> dict[str, Part]:
 
 def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
     part, defaults = place.part, place.defaults
-    told(part, lambda: check_name(name, kind="server", option=""))
+    told(part, lambda: check_name(name, kind="server", said_by=""))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
     for known in FIELDS:

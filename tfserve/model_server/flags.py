@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME, ServerFlag
+from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
+from tfserve.server_flags import parse_tags
 
 OWN_FLAGS = (
     ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104
@@ -177,6 +178,5 @@ def _options(values: dict[str, Value]) -> Options:
     chosen: dict[str, object] = {name: values[name] for name in names}
     batching_parameters_file = str(values["batching_parameters_file"])
     chosen["batching_parameters_file"] = Path(batching_parameters_file) if batching_parameters_file else None
-    tags = values["saved_model_tags"] or SERVER_FLAGS_BY_NAME["saved_model_tags"].default  # so the loader has it
-    chosen["saved_model_tags"] = tuple(filter(None, str(tags).split(",")))
+    chosen["saved_model_tags"] = parse_tags(str(values["saved_model_tags"]))
     return Options(**chosen)  # type: ignore[arg-type]  # each value has its flag's type

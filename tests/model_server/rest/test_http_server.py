@@ -106,27 +106,41 @@ def test_an_application_that_fails_costs_its_connection(path: bytes, capfd: pyte
     assert "ValueError in the application" in capfd.readouterr().err
 
 
-def test_a_request_that_is_not_whole_does_not_hold_up_the_end() -> None:
-    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
-        message: dict[str, Any] = {"type": "http.request", "more_body": True}
-        while message["type"] == "http.request" and message["more_body"]:
-            message = await receive()
-        if message["type"] == "http.request":
-            await answer(send, b"read")
+async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers what comes with a whole body."""
+    message: dict[str, Any] = {"type": "http.request", "more_body": True}
+    while message["type"] == "http.request" and message["more_body"]:
+        message = await receive()
+    if message["type"] == "http.request":
+        await answer(send, b"read")
 
+
+HALF = b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nha"
+
+
+def test_the_rest_of_a_request_is_waited_for_at_the_end() -> None:
     async def test(connect: Callable[[], Awaitable[Client]], stop: asyncio.Event) -> None:
-        (slow, to_slow), (head, to_head), (half, to_half) = [await connect() for _ in range(3)]
-        to_slow.write(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nha")
+        (slow, to_slow), (head, to_head) = [await connect() for _ in range(2)]
+        to_slow.write(HALF)
         to_head.write(b"POST / HTTP/1.1\r\nContent-Le")
-        to_half.write(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nha")
         await asyncio.sleep(0.1)
         stop.set()
         assert await head.read() == b""
-        to_slow.write(b"lf")  # while there is time
+        to_slow.write(b"lf")
         assert (await slow.read()).endswith(b"read")
+
+    with_server(test, app=reading, drain_seconds=1000, body_seconds=1000)
+
+
+def test_a_request_that_is_not_whole_does_not_hold_up_the_end() -> None:
+    async def test(connect: Callable[[], Awaitable[Client]], stop: asyncio.Event) -> None:
+        half, to_half = await connect()
+        to_half.write(HALF)
+        await asyncio.sleep(0.1)
+        stop.set()
         assert await half.read() == b""
 
-    with_server(test, app=reading, drain_seconds=1000)
+    with_server(test, app=reading, drain_seconds=1000, body_seconds=0.1)
 
 
 def test_what_runs_too_long_at_the_end_is_cut_short_and_says_so() -> None:

@@ -14,7 +14,7 @@ from tfserve.model_server.status import Code, StatusError
 
 SILENCE_SECONDS = 50  # how long a client may be waited for: libevent's default, which the official server keeps
 _LAST_WORDS_SECONDS = 0.5
-_BODY_SECONDS = 1.0
+_BODY_SECONDS = 1.0  # how long the rest of a request may still take at the end
 _POLL_SECONDS = 0.01
 _BACKLOG = 2048
 
@@ -73,14 +73,17 @@ class Server:
                 connection.close_if_silent(since)
             await asyncio.sleep(min(1.0, silence_seconds / 2))
 
-    async def drain(self, seconds: float) -> None:
-        """Lets running requests finish for at most `seconds`, then cuts them short; those not yet whole much sooner."""
+    async def drain(self, seconds: float, body_seconds: float) -> None:
+        """Lets running requests finish for at most `seconds`, then cuts them short.
+
+        Those that are not yet whole get `body_seconds`.
+        """
         self.stopping = True
         for connection in list(self.connections):
             connection.close_if_idle()
         deadline = time.monotonic() + seconds
         if self.tasks:
-            await asyncio.wait(set(self.tasks), timeout=min(seconds, _BODY_SECONDS))
+            await asyncio.wait(set(self.tasks), timeout=min(seconds, body_seconds))
         for connection in list(self.connections):
             connection.give_up_incoming()
         if self.tasks:
@@ -100,6 +103,7 @@ async def serve(
     stop: asyncio.Event,
     silence_seconds: float = SILENCE_SECONDS,
     drain_seconds: float = DRAIN_SECONDS,
+    body_seconds: float = _BODY_SECONDS,
 ) -> None:
     """Serves an ASGI application until it is told to stop, and lets what runs then finish.
 
@@ -109,6 +113,7 @@ async def serve(
         stop: ends the serving once it is set.
         silence_seconds: how long a client may be waited for.
         drain_seconds: how long requests may still run after `stop`.
+        body_seconds: how long the rest of a request may be waited for then.
     """
     state = Server(app)
     loop = asyncio.get_running_loop()
@@ -118,7 +123,7 @@ async def serve(
     try:
         await stop.wait()
         server.close()
-        await state.drain(drain_seconds)
+        await state.drain(drain_seconds, body_seconds)
     finally:
         server.close()
         ticking.cancel()
