@@ -105,10 +105,24 @@ def test_where_an_image_is(image: str, registry: str, path: str, qualified: str)
         ("me/devel", {"tensorflow_serving_github_commit": "abc"}, "serving"),
         ("me/m:1-devel", {"tensorflow_serving_github_commit": "abc"}, "devel"),
         ("me/m:1-gpu", {"tfserve.packaged": "{}"}, "packaged"),
+        ("me/m:1", {"tfserve.built": "devel-gpu"}, "devel-gpu"),
+        ("me/m:1", {"tfserve.built": "of somebody else's"}, None),
     ],
 )
 def test_what_an_image_is(image: str, labels: dict[str, str], kind: str | None) -> None:
     assert kind_of(serving_image(image), labels) == kind
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "model", "kind"),
+    [
+        (["/usr/bin/tf_serving_entrypoint.sh"], "model", "serving"),
+        (["/bin/sh", "-c", "/usr/bin/tf_serving_entrypoint.sh"], "mine", "packaged"),
+        (["/bin/server"], "mine", None),
+    ],
+)
+def test_what_an_image_is_by_what_it_runs(entrypoint: list[str], model: str, kind: str | None) -> None:
+    assert kind_of(serving_image("me/m:1"), {}, entrypoint, {"MODEL_NAME": model}) == kind
 
 
 def test_the_newest_tags_come_first() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, cast, get_args
 
 from tfserve import labels
 from tfserve.errors import UsageError
@@ -24,6 +25,7 @@ __all__ = [
     "check_new_name",
     "is_tag",
     "kind_of",
+    "model_named",
     "newest_first",
     "platform_of",
     "runs_natively",
@@ -34,6 +36,8 @@ HUB = "docker.io"
 HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
+ENTRYPOINT = "tf_serving_entrypoint.sh"  # of the serving images, and so of whatever is made from them
+UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which have no model inside
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
@@ -56,6 +60,7 @@ _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 Kind = Literal["serving", "serving-gpu", "devel", "devel-gpu", "packaged"]
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -174,11 +179,32 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-def kind_of(reference: ImageReference, written: Mapping[str, str]) -> Kind | None:
-    """Says what an image is by its name and its labels; None when it has nothing to do with TensorFlow Serving."""
-    if labels.PACKAGED in written:
+def model_named(environment: Mapping[str, str]) -> str | None:
+    """The model that an image's variables name, as TensorFlow's guide does it; None for none, or the default name."""
+    name = environment.get("MODEL_NAME")
+    return None if name in (None, "", UNNAMED_MODEL) else name
+
+
+def kind_of(
+    reference: ImageReference,
+    written: Mapping[str, str],
+    entrypoint: Sequence[str] = (),
+    environment: Mapping[str, str] = _NO_VARIABLES,
+) -> Kind | None:
+    """Says what an image is; None when it has nothing to do with TensorFlow Serving.
+
+    Args:
+        reference: its name; that of a mirror tells as much as the official one.
+        written: its labels.
+        entrypoint: what its containers run.
+        environment: their variables.
+    """
+    serves = any(word.endswith(ENTRYPOINT) for word in entrypoint)
+    if labels.PACKAGED in written or (serves and model_named(environment)):
         return "packaged"
-    if not (reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):  # a mirror's, too
+    if written.get(labels.BUILT) in get_args(Kind):
+        return cast(Kind, written[labels.BUILT])
+    if not (serves or reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):
         return None
     words = (reference.tag or "").split("-")
     if "devel" in words:

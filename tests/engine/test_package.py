@@ -164,6 +164,27 @@ def test_run_needs_no_model_for_it(
     assert tfserve("rm", "--force", name).returncode == 0
 
 
+def test_run_of_an_image_that_was_made_as_in_the_guide(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    image = unique_name("committed")
+    container = docker_client.containers.create("tensorflow/serving:latest", labels={"test": image})
+    try:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.add(HALF_PLUS_TWO, "hpt")
+        container.put_archive("/models", buffer.getvalue())
+        container.commit(image, "1", changes="ENV MODEL_NAME hpt")
+    finally:
+        container.remove()
+    ran = tfserve("run", "--image", f"{image}:1", *PORTS, "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["models"] == [{"name": "hpt", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
+    (listed,) = json.loads(tfserve("images", image, "--json").stdout)
+    assert (listed["kind"], listed["models"]) == ("packaged", ["hpt"])
+    assert tfserve("rm", "--force", image).returncode == 0
+
+
 def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) -> None:
     assert_told(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
     absent = unique_name("absent")

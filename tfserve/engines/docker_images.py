@@ -41,6 +41,7 @@ class Image:
         labels: what it says of itself.
         entrypoint: what its containers run.
         command: what they give to that.
+        environment: their variables.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
@@ -76,6 +78,7 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
         labels=config.get("Labels") or {},
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
+        environment=dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair),
     )
 
 
