@@ -56,6 +56,9 @@ _REFERENCE = re.compile(
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
+_LONGEST_REPOSITORY = 255  # with its registry, and without a tag
+_LONGEST_TAG = 128
+_READS_AS_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
@@ -133,6 +136,13 @@ def serving_image(
             hint="A tag is letters, digits, '_', '.' and '-', such as 2.19.0.",
             about=("tag",),
         )
+    repository = ImageReference(match["repository"], None).qualified
+    if len(repository) > _LONGEST_REPOSITORY:
+        raise UsageError(
+            f"The name of an image has at most {_LONGEST_REPOSITORY} characters, and this one {len(repository)}.",
+            hint="Choose a shorter one.",
+            about=("image",),
+        )
     named = match["tag"] or match["digest"]
     if tag is not None and named:
         raise UsageError(
@@ -150,16 +160,30 @@ def serving_image(
     return ImageReference(reference.repository, chosen)
 
 
-def check_new_name(reference: ImageReference) -> None:
+def check_new_name(reference: ImageReference, suffix: str = "") -> None:
     """Refuses a name that no image can be given.
 
+    Args:
+        reference: the name.
+        suffix: what a tag is to have room for behind it.
+
     Raises:
-        UsageError: it is a digest.
+        UsageError: it is a digest, or reads as one, or its tag is too long with `suffix`.
     """
     if reference.digest:
         raise UsageError(
             f"{str(reference)!r} names an image by its digest, which a new image gets from what is in it.",
             hint="Write --image REPO:TAG.",
+        )
+    if _READS_AS_DIGEST.fullmatch(reference.repository):
+        raise UsageError(
+            f"Docker gives no image the name {str(reference)!r}, which reads as a digest.",
+            hint="Choose another --image REPO:TAG.",
+        )
+    if len(f"{reference.tag}{suffix}") > _LONGEST_TAG:
+        raise UsageError(
+            f"The tag of the image is too long: {suffix!r} is added to it.",
+            hint=f"Choose one of at most {_LONGEST_TAG - len(suffix)} characters.",
         )
 
 
