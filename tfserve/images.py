@@ -147,7 +147,7 @@ def serving_image(
     if tag is not None and named:
         raise UsageError(
             f"{image!r} names a version already.",
-            hint="Leave --tag out, or the version in --image.",
+            hint="Leave --tag out, or the version behind the name.",
             about=("tag",),
         )
     reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])
