@@ -111,7 +111,7 @@ def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool
                 arguments = container_arguments(client, plan)
                 # Nobody will read its log.
                 arguments["host_config"]["LogConfig"] = {"Type": "none"}
-                arguments["detach"] = False  # so that the end of what is piped in is the end of its input
+                arguments["detach"] = not piped  # so that the end of what is piped in is the end of its input
                 arguments["entrypoint"] = [""]  # the engine's word for none
                 container = client.create_container(**arguments, tty=terminal, stdin_open=terminal or piped)["Id"]
             streams = {"stdin": int(terminal), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _DETACH_KEYS}
