@@ -204,6 +204,41 @@ def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client
         docker_client.images.get(first)
 
 
+def test_a_name_that_is_taken_meanwhile(
+    big: Path, tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    label, image = unique_name(), unique_name("image")
+    process = tfserve.start("package", big, "--image", f"{image}:1", "--label", f"test={label}")
+    deadline = time.monotonic() + 30
+    while not containers_labelled(docker_client, label):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    other = docker_client.images.get("tensorflow/serving:latest")
+    other.tag(image, "1")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 6, said
+    assert f"There is an image {image}:1 already" in said
+    assert docker_client.images.get(f"{image}:1").id == other.id
+    assert (containers_labelled(docker_client, label), images_labelled(docker_client, label)) == ([], [])
+
+
+def test_what_was_replaced_goes_with_its_last_server(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy
+) -> None:
+    image = f"{unique_name('image')}:1"
+    name = image.partition(":")[0]
+    first = package(tfserve, HALF_PLUS_TWO, "--image", image)["id"]
+    assert tfserve("run", "--image", image, *PORTS).returncode == 0
+    second = package(tfserve, copied("m"), "--image", image, "--force")["id"]
+    assert docker_client.images.get(first).tags == []
+    assert tfserve("rm", "--force", name).returncode == 0
+    with pytest.raises(docker.errors.ImageNotFound):
+        docker_client.images.get(first)
+    assert tfserve("run", "--image", image, *PORTS).returncode == 0
+    assert tfserve("rm", "--force", name).returncode == 0
+    assert docker_client.images.get(image).id == second
+
+
 def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
     packaged, bare = unique_name("packaged"), unique_name("bare")
     package(tfserve, HALF_PLUS_TWO, "--image", packaged)

@@ -17,6 +17,7 @@ from tfserve.engines import docker_asides, docker_files
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, explanation, remote_host
+from tfserve.engines.docker_images import remove_nameless
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.errors import NotReadyError, UsageError
 from tfserve.images import MODEL_ROOT
@@ -237,11 +238,14 @@ class DockerEngine:
         return read_server(found[0])
 
     def _remove(self, container: str) -> None:
-        """Removes a container that may be gone already, or be going by itself."""
+        """Removes a container that may be gone already, or be going by itself, and what it alone kept of `package`."""
         import docker.errors
 
         try:
+            data = self.client.inspect_container(container)
             self.client.remove_container(container, force=True, v=True)
+            if labels.PACKAGED in (data["Config"]["Labels"] or {}):
+                remove_nameless(self.client, data["Image"])
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:

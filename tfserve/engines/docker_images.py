@@ -24,6 +24,7 @@ __all__ = [
     "name_image",
     "pull_image",
     "refuse_taken_name",
+    "remove_nameless",
     "report",
 ]
 
@@ -136,6 +137,16 @@ def name_image(client: APIClient, image: str, reference: ImageReference) -> None
     if before["Id"] != image and len(before["RepoTags"]) == 1:
         with suppress(docker.errors.APIError):  # it is used
             client.remove_image(before["Id"])
+
+
+def remove_nameless(client: APIClient, image: str) -> None:
+    """Removes an image that nobody can name any more, unless it is used."""
+    import docker.errors
+
+    with suppress(docker.errors.APIError):  # it is used, or gone
+        data = client.inspect_image(image)
+        if not data["RepoTags"] and not data["RepoDigests"]:
+            client.remove_image(image, noprune=True)
 
 
 def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
