@@ -41,10 +41,12 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._controller, keys)
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str) -> str:
+        """Reads on until `text` comes, and returns what comes before it."""
         while text not in self._unread:
             self._unread += os.read(self._controller, 4096).decode(errors="replace")
-        self._unread = self._unread.partition(text)[2]
+        before, _, self._unread = self._unread.partition(text)
+        return before
 
     def close(self) -> None:
         self.process.terminate()

@@ -24,6 +24,7 @@ from tests.program import Copy, assert_told
 
 from .conftest import PrivateRegistry, Tfserve
 from .dockerd import Dockerd
+from .terminal import Terminal
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 PORTS = ("--rest-port", "0", "--grpc-port", "0")
@@ -237,6 +238,15 @@ def test_what_was_replaced_goes_with_its_last_server(
     assert tfserve("run", "--image", image, *PORTS).returncode == 0
     assert tfserve("rm", "--force", name).returncode == 0
     assert docker_client.images.get(image).id == second
+
+
+def test_progress_takes_one_row(big: Path, tfserve: Tfserve, unique_name: Name) -> None:
+    image = unique_name("an-image-whose-name-is-longer-than-a-terminal-of-80-columns-has-room-for")
+    terminal = Terminal(tfserve, "package", str(big), "--image", image)
+    terminal.wait_for("157.3/157.3")
+    assert terminal.wait_for("MB") == " "
+    assert terminal.process.wait(timeout=60) == 0
+    terminal.close()
 
 
 def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
