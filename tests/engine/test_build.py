@@ -126,7 +126,7 @@ def test_a_step_that_fails(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("RUN kill -9 $$", "--ram 2048"),
+        ("RUN exit 137", "--ram 2048"),
         ("RUN echo g++: fatal error: Killed signal terminated program cc1plus; false", "--ram 2048"),
         ("RUN no-such-command", "no such command"),
         ("COPY absent /", ".dockerignore"),
