@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.images import kind_of, newest_first, platform_of, runs_natively, serving_image
+from tfserve.images import check_new_name, kind_of, newest_first, platform_of, runs_natively, serving_image
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -37,6 +37,19 @@ def test_names(image: str | None, tag: str | None, gpu: bool, devel: bool, name:
 def test_refuses_what_docker_would_refuse(image: str) -> None:
     with pytest.raises(UsageError, match="is not the name of an image") as caught:
         serving_image(image)
+    assert caught.value.hint
+
+
+def test_refuses_a_name_that_is_too_long() -> None:
+    assert serving_image(f"me/{'a' * 242}").registry == "docker.io"
+    with pytest.raises(UsageError, match="at most 255 characters, and this one 256"):
+        serving_image(f"me/{'a' * 243}:1")
+
+
+@pytest.mark.parametrize("image", ["sha256:1", "sha256", "0123456789abcdef" * 4, f"a{DIGEST}"])
+def test_refuses_to_name_an_image_like_a_digest(image: str) -> None:
+    with pytest.raises(UsageError, match="digest") as caught:
+        check_new_name(serving_image(image))
     assert caught.value.hint
 
 
@@ -105,10 +118,24 @@ def test_where_an_image_is(image: str, registry: str, path: str, qualified: str)
         ("me/devel", {"tensorflow_serving_github_commit": "abc"}, "serving"),
         ("me/m:1-devel", {"tensorflow_serving_github_commit": "abc"}, "devel"),
         ("me/m:1-gpu", {"tfserve.packaged": "{}"}, "packaged"),
+        ("me/m:1", {"tfserve.built": "devel-gpu"}, "devel-gpu"),
+        ("me/m:1", {"tfserve.built": "of somebody else's"}, None),
     ],
 )
 def test_what_an_image_is(image: str, labels: dict[str, str], kind: str | None) -> None:
     assert kind_of(serving_image(image), labels) == kind
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "model", "kind"),
+    [
+        (["/usr/bin/tf_serving_entrypoint.sh"], "model", "serving"),
+        (["/bin/sh", "-c", "/usr/bin/tf_serving_entrypoint.sh"], "mine", "packaged"),
+        (["/bin/server"], "mine", None),
+    ],
+)
+def test_what_an_image_is_by_what_it_runs(entrypoint: list[str], model: str, kind: str | None) -> None:
+    assert kind_of(serving_image("me/m:1"), {}, entrypoint, {"MODEL_NAME": model}) == kind
 
 
 def test_the_newest_tags_come_first() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tfserve.errors import UsageError
 from tfserve.images import serving_image
 from tfserve.labels import PACKAGED
-from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models, parse_labels
+from tfserve.own_image import PackagedModel, PackageSpec, models_said, packaged_label, packaged_models, parse_labels
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text
 from tfserve.spec import ModelSpec
@@ -43,6 +43,14 @@ def test_several_models_are_served_by_a_configuration_file() -> None:
     ]
     with pytest.raises(UsageError):
         ModelSpec(Path(), name)  # so that no model is ever in its place
+
+
+def test_the_guides_own_images_name_their_model() -> None:
+    mine = {"MODEL_NAME": "mine"}
+    assert models_said({}, mine) == (PackagedModel("mine", (), ""),)
+    assert models_said({}, {"MODEL_NAME": "model"}) == models_said({}, {}) == ()
+    label = packaged_label([PackagedModel("labelled", (1,), DIGEST)])
+    assert [model.name for model in models_said({PACKAGED: label}, mine)] == ["labelled"]
 
 
 def test_says_what_it_is_made_from() -> None:

@@ -26,18 +26,38 @@ def test_the_two_steps_of_the_guide() -> None:
     directory = "tensorflow_serving/tools/docker"
     devel = serving_image("me/serving:1-devel")
     assert steps(spec()) == (
-        BuildStep(f"{directory}/Dockerfile.devel", devel, {}, pull=True),
+        BuildStep(f"{directory}/Dockerfile.devel", devel, {}, pull=True, kind="devel"),
         BuildStep(
             f"{directory}/Dockerfile",
             serving_image("me/serving:1"),
             {"TF_SERVING_BUILD_IMAGE": "me/serving:1-devel"},
             pull=False,
+            kind="serving",
         ),
     )
     assert [step.dockerfile for step in steps(spec(gpu=True))] == [
         f"{directory}/Dockerfile.devel-gpu",
         f"{directory}/Dockerfile.gpu",
     ]
+
+
+def test_the_kinds_of_what_comes_out() -> None:
+    assert [step.kind for step in steps(spec(gpu=True))] == ["devel-gpu", "serving-gpu"]
+
+
+@pytest.mark.parametrize(
+    ("default", "options", "told"),
+    [
+        ('="--config=release"', (), "--config=release --local_ram_resources=2048"),
+        ("", (), "--local_ram_resources=2048"),
+        ("=${OTHER}", (), "--local_ram_resources=2048"),
+        ('="--config=release"', ("--copt=-mavx",), "--copt=-mavx --local_ram_resources=2048"),
+    ],
+)
+def test_memory_goes_where_the_guide_puts_it(default: str, options: tuple[str, ...], told: str) -> None:
+    texts = (f"FROM x\nARG TF_SERVING_BUILD_OPTIONS{default}\n", "ARG TF_SERVING_BUILD_IMAGE")
+    devel, _ = build_steps(spec(options=options, ram=2048), texts, None)
+    assert devel.arguments == {"TF_SERVING_BUILD_OPTIONS": told}
 
 
 def test_what_bazel_is_told() -> None:
@@ -56,8 +76,16 @@ def test_what_bazel_is_told() -> None:
 @pytest.mark.parametrize(
     ("texts", "changes", "words"),
     [
-        (("FROM x", "ARG TF_SERVING_BUILD_IMAGE"), {"options": ("--a",)}, "has no ARG TF_SERVING_BUILD_OPTIONS"),
-        (("FROM x", "ARG TF_SERVING_BUILD_IMAGE"), {"ram": 2048}, "has no ARG TF_SERVING_BAZEL_OPTIONS"),
+        (
+            ("FROM x", "ARG TF_SERVING_BUILD_IMAGE"),
+            {"options": ("--a",)},
+            "no ARG TF_SERVING_BUILD_OPTIONS, .* compiles",
+        ),
+        (
+            ("FROM x", "ARG TF_SERVING_BUILD_IMAGE"),
+            {"ram": 2048},
+            "no ARG TF_SERVING_BAZEL_OPTIONS, .* memory",
+        ),
         (("FROM x", "FROM x\n# ARG TF_SERVING_BUILD_IMAGE"), {}, "Dockerfile has no ARG TF_SERVING_BUILD_IMAGE"),
     ],
 )
@@ -93,3 +121,9 @@ def test_what_cannot_be_asked_for(changes: dict[str, Any], words: str) -> None:
 def test_an_image_cannot_be_named_by_its_digest() -> None:
     with pytest.raises(UsageError, match="by its digest"):
         BuildSpec(Path(), serving_image(f"me/m@sha256:{'0' * 64}"))
+
+
+def test_a_tag_has_room_for_the_development_image() -> None:
+    assert BuildSpec(Path(), serving_image(f"me/m:{'a' * 122}")).devel_image.tag == f"{'a' * 122}-devel"
+    with pytest.raises(UsageError, match="too long: '-devel'"):
+        BuildSpec(Path(), serving_image(f"me/m:{'a' * 123}"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from secrets import token_hex
 
 from tfserve.cuda import cuda_of
 from tfserve.defaults import PullPolicy
-from tfserve.devel_plan import DevelSpec, devel_plan
+from tfserve.devel_plan import SHELL, DevelSpec, devel_plan
 from tfserve.engines.choice import ensure_image, require_gpus
 from tfserve.engines.docker import DockerEngine
+from tfserve.engines.docker_images import find_image
 from tfserve.launch import choose_port
 from tfserve.plan import LaunchPlan
 from tfserve.progress import Progress
@@ -27,5 +29,12 @@ def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: P
     if spec.gpu:
         require_gpus(engine.facts, cuda_of(spec.image), progress)
     ensure_image(engine, spec.image, spec.platform, pull, progress)
+    command = spec.command or _own_command(engine, spec)
     port = choose_port("gRPC", spec.grpc_port, spec.host, engine.shares_ports, set(), progress)
-    return devel_plan(f"devel-{token_hex(3)}", spec, engine.facts, grpc_port=port)
+    return devel_plan(f"devel-{token_hex(3)}", replace(spec, command=command), engine.facts, grpc_port=port)
+
+
+def _own_command(engine: DockerEngine, spec: DevelSpec) -> tuple[str, ...]:
+    """What the image runs by itself; a shell where that would only be more flags for its entrypoint, or is nothing."""
+    image = find_image(engine.client, spec.image, spec.platform)
+    return SHELL if image is None or image.entrypoint or not image.command else image.command

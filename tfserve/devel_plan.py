@@ -12,7 +12,9 @@ from tfserve.images import GRPC_PORT, SOURCE_ROOT, ImageReference
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
 from tfserve.spec import PortRequest, check_platform
 
-__all__ = ["DevelSpec", "devel_plan"]
+__all__ = ["SHELL", "DevelSpec", "devel_plan"]
+
+SHELL = ("/bin/bash",)  # what the development images run by themselves
 
 
 @dataclass(frozen=True)

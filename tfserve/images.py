@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, cast, get_args
 
 from tfserve import labels
 from tfserve.errors import UsageError, option
@@ -24,6 +25,7 @@ __all__ = [
     "check_new_name",
     "is_tag",
     "kind_of",
+    "model_named",
     "newest_first",
     "platform_of",
     "runs_natively",
@@ -34,6 +36,8 @@ HUB = "docker.io"
 HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
+ENTRYPOINT = "tf_serving_entrypoint.sh"  # of the serving images, and so of whatever is made from them
+UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which have no model inside
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
@@ -52,10 +56,14 @@ _REFERENCE = re.compile(
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
+_LONGEST_REPOSITORY = 255  # with its registry, and without a tag
+_LONGEST_TAG = 128
+_READS_AS_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 Kind = Literal["serving", "serving-gpu", "devel", "devel-gpu", "packaged"]
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -128,11 +136,18 @@ def serving_image(
             hint="A tag is letters, digits, '_', '.' and '-', such as 2.19.0.",
             about=("tag",),
         )
+    repository = ImageReference(match["repository"], None).qualified
+    if len(repository) > _LONGEST_REPOSITORY:
+        raise UsageError(
+            f"The name of an image has at most {_LONGEST_REPOSITORY} characters, and this one {len(repository)}.",
+            hint="Choose a shorter one.",
+            about=("image",),
+        )
     named = match["tag"] or match["digest"]
     if tag is not None and named:
         raise UsageError(
             f"{image!r} names a version already.",
-            hint=f"Leave {option('--tag')} out, or the version in {option('--image')}.",
+            hint=f"Leave {option('--tag')} out, or the version behind the name.",
             about=("tag",),
         )
     reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])
@@ -145,16 +160,30 @@ def serving_image(
     return ImageReference(reference.repository, chosen)
 
 
-def check_new_name(reference: ImageReference) -> None:
+def check_new_name(reference: ImageReference, suffix: str = "") -> None:
     """Refuses a name that no image can be given.
 
+    Args:
+        reference: the name.
+        suffix: what a tag is to have room for behind it.
+
     Raises:
-        UsageError: it is a digest.
+        UsageError: it is a digest, or reads as one, or its tag is too long with `suffix`.
     """
     if reference.digest:
         raise UsageError(
             f"{str(reference)!r} names an image by its digest, which a new image gets from what is in it.",
             hint="Write --image REPO:TAG.",
+        )
+    if _READS_AS_DIGEST.fullmatch(reference.repository):
+        raise UsageError(
+            f"Docker gives no image the name {str(reference)!r}, which reads as a digest.",
+            hint="Choose another --image REPO:TAG.",
+        )
+    if len(f"{reference.tag}{suffix}") > _LONGEST_TAG:
+        raise UsageError(
+            f"The tag of the image is too long: {suffix!r} is added to it.",
+            hint=f"Choose one of at most {_LONGEST_TAG - len(suffix)} characters.",
         )
 
 
@@ -174,11 +203,32 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-def kind_of(reference: ImageReference, written: Mapping[str, str]) -> Kind | None:
-    """Says what an image is by its name and its labels; None when it has nothing to do with TensorFlow Serving."""
-    if labels.PACKAGED in written:
+def model_named(environment: Mapping[str, str]) -> str | None:
+    """The model that an image's variables name, as TensorFlow's guide does it; None for none, or the default name."""
+    name = environment.get("MODEL_NAME")
+    return None if name in (None, "", UNNAMED_MODEL) else name
+
+
+def kind_of(
+    reference: ImageReference,
+    written: Mapping[str, str],
+    entrypoint: Sequence[str] = (),
+    environment: Mapping[str, str] = _NO_VARIABLES,
+) -> Kind | None:
+    """Says what an image is; None when it has nothing to do with TensorFlow Serving.
+
+    Args:
+        reference: its name; that of a mirror tells as much as the official one.
+        written: its labels.
+        entrypoint: what its containers run.
+        environment: their variables.
+    """
+    serves = any(word.endswith(ENTRYPOINT) for word in entrypoint)
+    if labels.PACKAGED in written or (serves and model_named(environment)):
         return "packaged"
-    if not (reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):  # a mirror's, too
+    if written.get(labels.BUILT) in get_args(Kind):
+        return cast(Kind, written[labels.BUILT])
+    if not (serves or reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):
         return None
     words = (reference.tag or "").split("-")
     if "devel" in words:

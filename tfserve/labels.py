@@ -1,8 +1,8 @@
-"""The labels by which a container says which server it is, and an image which models are inside: the only record."""
+"""The labels by which a container says which server it is, and an image what it is: the only record of either."""
 
 from __future__ import annotations
 
-__all__ = ["CONFIG", "GPU", "MODELS", "NAME", "PACKAGED", "PREFIX", "SPEC", "VERSION", "container_name"]
+__all__ = ["BUILT", "CONFIG", "GPU", "MODELS", "NAME", "PACKAGED", "PREFIX", "SPEC", "VERSION", "container_name"]
 
 PREFIX = "tfserve."
 NAME = "tfserve.name"
@@ -11,6 +11,7 @@ CONFIG = "tfserve.config"  # where the server sees the models.config that tfserv
 GPU = "tfserve.gpu"
 SPEC = "tfserve.spec"
 VERSION = "tfserve.version"
+BUILT = "tfserve.built"  # of an image from source: its kind
 PACKAGED = "tfserve.packaged"  # of an image, and so also of every container of it
 
 

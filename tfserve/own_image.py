@@ -14,12 +14,12 @@ from datetime import datetime
 
 from tfserve import labels
 from tfserve.errors import UsageError
-from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, serving_image
+from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
 from tfserve.models_config import ServedModel, to_text
 from tfserve.spec import ModelSpec, check_platform
 from tfserve.timestamps import rfc3339
 
-__all__ = ["PackageSpec", "PackagedModel", "packaged_label", "packaged_models", "parse_labels"]
+__all__ = ["PackageSpec", "PackagedModel", "models_said", "packaged_label", "packaged_models", "parse_labels"]
 
 CONFIG_FILE = ".models.config"  # beside the models, none of which can have this name
 _LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_./-]*"
@@ -123,6 +123,16 @@ def packaged_models(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return ()
+
+
+def models_said(written: Mapping[str, str], environment: Mapping[str, str]) -> tuple[PackagedModel, ...]:
+    """Reads from an image's labels, else from its variables, which models are inside.
+
+    Of one that was made as in TensorFlow's guide (``docker commit --change "ENV MODEL_NAME …"``), no versions and no
+    digest are known.
+    """
+    name = model_named(environment)
+    return packaged_models(written) or (() if name is None else (PackagedModel(name, (), ""),))
 
 
 def parse_labels(assignments: Iterable[str]) -> dict[str, str]:

@@ -65,6 +65,7 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
             base_digest=next((name.partition("@")[2] for name in base.digests), None),
             created=datetime.now(timezone.utc),
         ),
+        replaces=spec.force,
     )
     total = sum(entry.size for entry in entries if entry.model is not None)
     names = ", ".join(directories)

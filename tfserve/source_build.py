@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfserve.errors import UsageError
-from tfserve.images import ImageReference, check_new_name
+from tfserve.images import ImageReference, Kind, check_new_name
 
 __all__ = ["BuildSpec", "BuildStep", "build_steps", "dockerfiles"]
 
@@ -20,7 +20,13 @@ _BUILD_IMAGE = "TF_SERVING_BUILD_IMAGE"
 _BUILD_OPTIONS = "TF_SERVING_BUILD_OPTIONS"
 _BAZEL_OPTIONS = "TF_SERVING_BAZEL_OPTIONS"
 _COMMIT = "TF_SERVING_VERSION_GIT_COMMIT"
-_ARG = re.compile(r"^\s*ARG\s+(\w+)", re.MULTILINE | re.IGNORECASE)
+_TELLS = {
+    _BUILD_IMAGE: "from which development image to take the server",
+    _BUILD_OPTIONS: "what Bazel compiles with",
+    _BAZEL_OPTIONS: "how much memory Bazel may use",
+}
+_DEVEL_SUFFIX = "-devel"
+_ARG = re.compile(r"^[ \t]*ARG[ \t]+(\w+)(?:=(.*))?", re.MULTILINE | re.IGNORECASE)
 _LEAST_RAM_MB = 256
 
 
@@ -46,7 +52,7 @@ class BuildSpec:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
-        check_new_name(self.image)
+        check_new_name(self.image, _DEVEL_SUFFIX)
         if self.ram is not None and self.ram < _LEAST_RAM_MB:
             raise UsageError(
                 f"Bazel compiles nothing with {self.ram} MB of memory.", hint="Give the MB as a number: --ram 2048"
@@ -60,7 +66,7 @@ class BuildSpec:
     @property
     def devel_image(self) -> ImageReference:
         """The name of the development image."""
-        return replace(self.image, tag=f"{self.image.tag}-devel")
+        return replace(self.image, tag=f"{self.image.tag}{_DEVEL_SUFFIX}")
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,14 @@ class BuildStep:
         image: the name of what comes out.
         arguments: its ``--build-arg``.
         pull: whether the image that it is made from is to be the newest.
+        kind: what comes out.
     """
 
     dockerfile: str
     image: ImageReference
     arguments: Mapping[str, str]
     pull: bool
+    kind: Kind
 
 
 def dockerfiles(*, gpu: bool) -> tuple[str, str]:
@@ -98,20 +106,36 @@ def build_steps(spec: BuildSpec, texts: tuple[str, str], commit: str | None) -> 
         UsageError: a Dockerfile does not take what it would have to be told.
     """
     names = dockerfiles(gpu=spec.gpu)
-    devel = {_BUILD_OPTIONS: " ".join(spec.options)} if spec.options else {}
-    if spec.ram is not None:
-        devel[_BAZEL_OPTIONS] = f"--local_ram_resources={spec.ram}"
-    needed = (devel, {_BUILD_IMAGE: str(spec.devel_image)})
+    kinds: tuple[Kind, Kind] = ("devel-gpu", "serving-gpu") if spec.gpu else ("devel", "serving")
+    needed = (_told(spec, _defaults(texts[0])), {_BUILD_IMAGE: str(spec.devel_image)})
+    images = (spec.devel_image, spec.image)
     steps: list[BuildStep] = []
-    for name, text, image, arguments in zip(names, texts, (spec.devel_image, spec.image), needed, strict=True):
-        known = set(_ARG.findall(text))
+    for name, text, image, arguments, kind in zip(names, texts, images, needed, kinds, strict=True):
+        known = _defaults(text)
         if missing := [argument for argument in arguments if argument not in known]:
             raise UsageError(
-                f"{name} has no ARG {missing[0]}, so it cannot be told.",
+                f"{name} has no ARG {missing[0]}, so it cannot be told {_TELLS[missing[0]]}.",
                 hint="Take the Dockerfiles of a release of tensorflow/serving from 2.0 on.",
             )
         # What is built is what the Dockerfile downloads, not what is beside it: at least let it be the same commit.
         at = {_COMMIT: commit} if commit is not None and _COMMIT in known else {}
-        steps.append(BuildStep(name, image, {**at, **arguments}, pull=not steps))
+        steps.append(BuildStep(name, image, {**at, **arguments}, pull=not steps, kind=kind))
     first, second = steps
     return first, second
+
+
+def _told(spec: BuildSpec, known: Mapping[str, str]) -> dict[str, str]:
+    """What the Dockerfile of the development image is told, when it knows these arguments by these defaults."""
+    if spec.ram is None:
+        return {_BUILD_OPTIONS: " ".join(spec.options)} if spec.options else {}
+    ram = f"--local_ram_resources={spec.ram}"
+    if _BAZEL_OPTIONS in known or _BUILD_OPTIONS not in known:
+        return {**_told(replace(spec, ram=None), known), _BAZEL_OPTIONS: ram}
+    # The guide's own place for it, and in some releases the only one; what is there by default stays.
+    return {_BUILD_OPTIONS: " ".join([*(spec.options or known[_BUILD_OPTIONS].split()), ram])}
+
+
+def _defaults(text: str) -> dict[str, str]:
+    """The arguments of a Dockerfile, and what they are by default; nothing where that is made of other variables."""
+    written = {name: default.strip().strip("\"'") for name, default in _ARG.findall(text)}
+    return {name: "" if "$" in default else default for name, default in written.items()}

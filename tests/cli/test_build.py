@@ -15,6 +15,7 @@ SOURCES = Path(__file__).parents[1] / "engine" / "serving_sources"
         ("nowhere", [], 4, "No Docker Engine answers"),
         (".", ["--ram", "1"], 2, "with 1 MB"),
         (".", ["--build-option", "opt"], 2, "'opt' is not an option of Bazel"),
+        (".", ["--image", f"m:{'1' * 125}"], 2, "at most 122 characters"),
         (".", ["--image", "A B"], 2, "is not the name of an image"),
     ],
 )

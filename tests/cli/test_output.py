@@ -98,7 +98,7 @@ def test_bars_on_a_terminal() -> None:
         while piece := os.read(controller, 4096):
             shown += piece.decode(errors="replace")
     os.close(controller)
-    for words in ("Copying [m] into me/m:1, and storing it", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
+    for words in ("Copying [m] into me/m:1", "storing it", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
         assert words in shown
     assert "d\\x1b]0;ef" in shown
     assert "\x1b]0;" not in shown

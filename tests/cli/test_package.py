@@ -19,6 +19,8 @@ def test_docker_that_is_not_there(tfserve: Program, copied: Copy) -> None:
         (["a/m", *IMAGE, "--name", "a b"], 2, "for example --name a_b"),
         (["a/m", *IMAGE, "--label", "x"], 2, "'x' is not a label"),
         (["a/m", "--image", "Not An Image"], 2, "is not the name of an image"),
+        (["a/m", "--image", f"{'m' * 300}:1"], 2, "at most 255 characters"),
+        (["a/m", "--image", "sha256:1"], 2, "reads as a digest"),
         (["a/m", *IMAGE, "--base", "me/m:1"], 2, "would be made from"),
         (["nowhere", *IMAGE], 3, "There is no model at 'nowhere'"),
     ],

@@ -322,7 +322,7 @@ def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int,
         ("env: [A]", "A is not set in this environment."),
         ("env: {MODEL_NAME: m}", "name the model itself."),
         ("models: [{path: s3://bucket/m, name: m, sha256: '" + "0" * 64 + "'}]", "Leave sha256 out."),
-        ("image: a:1\ntag: b", "Leave tag out, or the version in image."),
+        ("image: a:1\ntag: b", "Leave tag out, or the version behind the name."),
     ],
 )
 def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words: str) -> None:

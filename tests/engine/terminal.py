@@ -43,13 +43,15 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._controller, keys)
 
-    def wait_for(self, text: str, seconds: float = 120) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> str:
+        """Reads on until `text` comes, and returns what comes before it."""
         deadline = time.monotonic() + seconds
         while text not in self._unread:
             readable, _, _ = select.select([self._controller], [], [], max(0, deadline - time.monotonic()))
             assert readable, f"{text!r} did not come within {seconds:g} s, but {self._unread!r}"
             self._unread += os.read(self._controller, 4096).decode(errors="replace")
-        self._unread = self._unread.partition(text)[2]
+        before, _, self._unread = self._unread.partition(text)
+        return before
 
     def close(self) -> None:
         self.process.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -116,8 +117,55 @@ def test_a_step_that_fails(
     change(sources, "Dockerfile.devel", RUN, "RUN echo a dire message; (exit 42) && echo")
     done = tfserve("build", "--source", sources, "--image", image)
     words = f"of {DOCKERFILES}/Dockerfile.devel failed, with code 42: RUN echo a dire message"
-    assert_told(done, 5, words, "  a dire message\n", "--ram")
+    assert_told(done, 5, words, "What it said is above.")
+    assert done.stderr.splitlines().count("a dire message") == 1
+    assert "--ram" not in done.stderr
     assert not docker_client.images.list(image)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("RUN exit 137", "--ram 2048"),
+        ("RUN echo g++: fatal error: Killed signal terminated program cc1plus; false", "--ram 2048"),
+        ("RUN no-such-command", "no such command"),
+        ("COPY absent /", ".dockerignore"),
+        ("FROM 127.0.0.1:9/no/base", "docker pull"),
+        ("USER nobody-here\nRUN true", "See that line"),
+    ],
+)
+def test_what_to_do_about_a_step_that_fails(
+    line: str, words: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]
+) -> None:
+    change(sources, "Dockerfile.devel", RUN, f"{line}\n{RUN}")
+    done = tfserve("build", "--source", sources, "--image", unique_name())
+    assert_told(done, 5, "Dockerfile.devel failed", words)
+    assert ("--ram" in done.stderr) == ("--ram" in words)
+
+
+def test_images_finds_it_without_labels_of_the_sources(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    repository = unique_name("built")
+    for file in (sources / DOCKERFILES).iterdir():
+        text = re.sub(r"^LABEL tensorflow.*", "", file.read_text(), flags=re.MULTILINE)
+        file.write_text(re.sub(r" tensorflow_serving_github_\w+=\S+", "", text))
+    done = tfserve("build", "--source", sources, "--image", f"{repository}:mine")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(tfserve("images", repository, "--json").stdout)
+    assert [(image["image"], image["kind"]) for image in listed] == [
+        (f"{repository}:mine", "serving"),
+        (f"{repository}:mine-devel", "devel"),
+    ]
+
+
+def test_memory_goes_where_the_dockerfile_takes_it(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    change(sources, "Dockerfile.devel", 'ARG TF_SERVING_BAZEL_OPTIONS=""\n', "")
+    done = tfserve("build", "--source", sources, "--image", unique_name("built"), "--ram", "2048")
+    assert done.returncode == 0, done.stderr
+    assert "Building with:  --config=release --local_ram_resources=2048" in done.stderr.splitlines()
 
 
 def test_the_second_image_fails(

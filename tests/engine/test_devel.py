@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +43,40 @@ def test_output_and_exit_code_are_those_of_the_command(tfserve: Tfserve) -> None
 def test_every_byte_arrives(tfserve: Tfserve) -> None:
     done = tfserve("devel", *NO_PORT, "--", "seq", "100000")
     assert done.stdout == "".join(f"{number}\n" for number in range(1, 100_001))
+
+
+def test_what_is_piped_in_arrives_with_its_end(tfserve: Tfserve) -> None:
+    text = "".join(f"{number}\n" for number in range(100_000))
+    assert tfserve("devel", *NO_PORT, "--", "cat", stdin=text).stdout == text
+    assert tfserve("devel", *NO_PORT, "--", "wc", "-c").stdout == "0\n"
+
+
+def test_a_command_that_ends_before_its_input(tfserve: Tfserve) -> None:
+    arguments = [sys.executable, "-m", "tfserve", "devel", *NO_PORT, "--", "bash", "-c", "read x; echo got $x"]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=tfserve.environment, cwd=tfserve.directory
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
+        assert process.stdout.read() == b"got one\n"
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def serving(docker_client: DockerClient, unique_name: Callable[..., str]) -> str:
+    """The name of a serving image, which no rule for official names makes a development image of."""
+    image = unique_name("serving")
+    docker_client.images.get("tensorflow/serving:latest").tag(image, "1")
+    return f"{image}:1"
+
+
+def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfserve) -> None:
+    done = tfserve("devel", "--image", serving, *NO_PORT, "--", "echo", "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    absent = tfserve("devel", "--image", serving, *NO_PORT, "--", "no-such-command")
+    assert_told(absent, 127, "has no command 'no-such-command'", f"tfserve devel --image {serving} -- bash -c")
 
 
 def test_sources_are_mounted_to_be_written(tfserve: Tfserve, tmp_path: Path) -> None:
@@ -115,6 +151,13 @@ def test_a_shell_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shell.type(b"exit 5\r")
     assert shell.process.wait(timeout=30) == 5
     assert shell.read_settings() == shell.settings
+
+
+def test_an_image_that_would_serve_gives_a_shell(serving: str, terminal: Callable[..., Terminal]) -> None:
+    shell = terminal("devel", "--image", serving, *NO_PORT)
+    shell.wait_for("# ")
+    shell.type(b"exit 6\r")
+    assert shell.process.wait(timeout=30) == 6
 
 
 def test_a_command_that_is_none_on_a_terminal(terminal: Callable[..., Terminal]) -> None:

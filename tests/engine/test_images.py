@@ -41,10 +41,27 @@ def test_lists_what_is_here(tfserve: Tfserve, unique_name: Callable[..., str], d
     assert table[1].endswith("half_plus_two")
 
 
+def test_lists_what_others_made(tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient) -> None:
+    """Without any label, an image that serves is known by its entrypoint, and the guide's own by its variables."""
+    plain, named, other = unique_name("plain"), unique_name("named"), unique_name("other")
+    entrypoint = 'ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]'
+    for repository, changes in (
+        (plain, [entrypoint, "ENV MODEL_NAME model"]),
+        (named, [entrypoint, "ENV MODEL_NAME mine"]),
+        (other, ["ENV MODEL_NAME mine"]),
+    ):
+        docker_client.api.import_image_from_data(b"\0" * 1024, repository=repository, tag="1", changes=changes)
+    found = {image["image"]: image for image in json.loads(tfserve("images", "--json").stdout)}
+    assert (found[f"{plain}:1"]["kind"], found[f"{plain}:1"]["models"]) == ("serving", [])
+    assert (found[f"{named}:1"]["kind"], found[f"{named}:1"]["models"]) == ("packaged", ["mine"])
+    assert f"{other}:1" not in found
+
+
 def test_a_repository_without_images(tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
-    listed = tfserve("images", unique_name("absent"))
+    absent = unique_name("absent")
+    listed = tfserve("images", absent)
     assert (listed.returncode, listed.stdout) == (0, "")
-    assert "There is no serving image here" in listed.stderr
+    assert f"There is no serving image of {absent} here" in listed.stderr
 
 
 def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:

@@ -24,6 +24,7 @@ from tests.program import Copy, assert_told
 
 from .conftest import PrivateRegistry, Tfserve
 from .dockerd import Dockerd
+from .terminal import Terminal
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 PORTS = ("--rest-port", "0", "--grpc-port", "0")
@@ -164,6 +165,27 @@ def test_run_needs_no_model_for_it(
     assert tfserve("rm", "--force", name).returncode == 0
 
 
+def test_run_of_an_image_that_was_made_as_in_the_guide(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    image = unique_name("committed")
+    container = docker_client.containers.create("tensorflow/serving:latest", labels={"test": image})
+    try:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            tar.add(HALF_PLUS_TWO, "hpt")
+        container.put_archive("/models", buffer.getvalue())
+        container.commit(image, "1", changes="ENV MODEL_NAME hpt")
+    finally:
+        container.remove()
+    ran = tfserve("run", "--image", f"{image}:1", *PORTS, "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["models"] == [{"name": "hpt", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
+    (listed,) = json.loads(tfserve("images", image, "--json").stdout)
+    assert (listed["kind"], listed["models"]) == ("packaged", ["hpt"])
+    assert tfserve("rm", "--force", image).returncode == 0
+
+
 def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) -> None:
     assert_told(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
     absent = unique_name("absent")
@@ -181,6 +203,50 @@ def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client
     assert docker_client.images.get(image).id == second != first
     with pytest.raises(docker.errors.ImageNotFound):  # no <none> is left of it
         docker_client.images.get(first)
+
+
+def test_a_name_that_is_taken_meanwhile(
+    big: Path, tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
+) -> None:
+    label, image = unique_name(), unique_name("image")
+    process = tfserve.start("package", big, "--image", f"{image}:1", "--label", f"test={label}")
+    deadline = time.monotonic() + 30
+    while not containers_labelled(docker_client, label):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    other = docker_client.images.get("tensorflow/serving:latest")
+    other.tag(image, "1")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 6, said
+    assert f"There is an image {image}:1 already" in said
+    assert docker_client.images.get(f"{image}:1").id == other.id
+    assert (containers_labelled(docker_client, label), images_labelled(docker_client, label)) == ([], [])
+
+
+def test_what_was_replaced_goes_with_its_last_server(
+    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy
+) -> None:
+    image = f"{unique_name('image')}:1"
+    name = image.partition(":")[0]
+    first = package(tfserve, HALF_PLUS_TWO, "--image", image)["id"]
+    assert tfserve("run", "--image", image, *PORTS).returncode == 0
+    second = package(tfserve, copied("m"), "--image", image, "--force")["id"]
+    assert docker_client.images.get(first).tags == []
+    assert tfserve("rm", "--force", name).returncode == 0
+    with pytest.raises(docker.errors.ImageNotFound):
+        docker_client.images.get(first)
+    assert tfserve("run", "--image", image, *PORTS).returncode == 0
+    assert tfserve("rm", "--force", name).returncode == 0
+    assert docker_client.images.get(image).id == second
+
+
+def test_progress_takes_one_row(big: Path, tfserve: Tfserve, unique_name: Name) -> None:
+    image = unique_name("an-image-whose-name-is-longer-than-a-terminal-of-80-columns-has-room-for")
+    terminal = Terminal(tfserve, "package", str(big), "--image", image)
+    terminal.wait_for("157.3/157.3")
+    assert terminal.wait_for("MB") == " "
+    assert terminal.process.wait(timeout=60) == 0
+    terminal.close()
 
 
 def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:

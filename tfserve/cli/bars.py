@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Column
 from rich.text import Text
 
 from tfserve.printable import printable
@@ -20,16 +21,7 @@ _SHOWN_CHARACTERS = 100
 @contextmanager
 def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
     """Draws the bars while the block runs, and gives the function that moves them."""
-    console = Console(stderr=True)
-    console.print(Text(printable(what)))
-    progress = Progress(
-        TextColumn("{task.fields[layer]}", markup=False),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=console,
-    )
+    progress = _bars(what, _text("{task.fields[layer]}"))
     tasks: dict[str, TaskID] = {}
 
     def move(layer: LayerProgress) -> None:
@@ -53,19 +45,31 @@ def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
 @contextmanager
 def copy_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Draws one bar while the block runs, and gives the function that moves it."""
-    progress = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-    )
-    what = printable(what)
-    task = progress.add_task(what, total=total)
+    progress = _bars(what)
+    task = progress.add_task("", total=total)
 
     def move(done: int) -> None:
         stored = total is not None and done >= total
-        progress.update(task, completed=done, description=f"{what}, and storing it" if stored else what)
+        progress.update(task, completed=done, description="storing it" if stored else "")
 
     with progress:
         yield move
+
+
+def _bars(what: str, *columns: ProgressColumn) -> Progress:
+    """Says what goes on, and makes bars for it, each on one row however narrow the terminal is."""
+    console = Console(stderr=True)
+    console.print(Text(printable(what)))
+    return Progress(
+        *columns,
+        _text("{task.description}"),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        console=console,
+        expand=True,
+    )
+
+
+def _text(template: str) -> TextColumn:
+    return TextColumn(template, markup=False, table_column=Column(no_wrap=True))

@@ -41,7 +41,10 @@ def devel(
     ] = None,
     pull: Annotated[PullPolicy, typer.Option("--pull", help="When to pull the image.")] = "missing",
 ) -> None:
-    """Work in a development container. On a terminal it opens a shell; its exit code is that of what runs there."""
+    """Work in a development container. On a terminal it opens a shell; its exit code is that of what runs there.
+
+    What is piped in goes to the command. An image's entrypoint is left out, as a serving image's would serve.
+    """
     from tfserve.devel import prepare
     from tfserve.devel_plan import DevelSpec
     from tfserve.engines.docker import DockerEngine
@@ -52,7 +55,7 @@ def devel(
     from tfserve.spec import PortRequest, parse_host
 
     output = Output()
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if not command and not terminal:
         raise UsageError(
             "There is no terminal here that a shell could use.", hint="Give a command: tfserve devel -- bazel version"
@@ -71,12 +74,17 @@ def devel(
     )
     engine = DockerEngine(connect())
     plan = prepare(engine, spec, pull, output)
-    with attached(engine.client, plan, terminal=terminal) as container:
+    piped = sys.stdin is not None and not sys.stdin.isatty()
+    with attached(engine.client, plan, terminal=terminal, piped=piped) as container:
         if terminal:
             from tfserve.cli.terminal import interact
 
             interact(container, output)
         else:
+            if piped:
+                from tfserve.cli.container_input import send_input
+
+                send_input(container)
             for to_stderr, data in container.output():
                 output.raw(data, to_stderr=to_stderr)
         code = container.exit_code()

@@ -25,7 +25,7 @@ def images(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the serving images on this engine. An image with models inside is listed, too, if tfserve made it."""
+    """List the serving images on this engine. Images of your own are listed, too, with the models inside."""
     from tfserve.images import serving_image
 
     output = Output(json_wanted=json)
@@ -54,6 +54,10 @@ def images(
             for listed in found
         ]
         output.result(data, "")
+    elif not found and reference is not None:
+        output.notice(
+            f"There is no serving image of {reference.repository} here. tfserve images lists those of others."
+        )
     elif not found:
         output.notice("There is no serving image here. tfserve pull gets one.")
     else:

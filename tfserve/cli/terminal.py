@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
 import termios
-import threading
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
+from tfserve.cli.container_input import send_input
 from tfserve.cli.output import Output
 from tfserve.engines.docker_attached import Attached
 
 __all__ = ["interact"]
 
-_CHUNK_BYTES = 4096
-
 
 def interact(container: Attached, output: Output) -> None:
     """Connects this terminal with `container` until that ends."""
     with _raw(), _sized(container):
-        threading.Thread(target=_send_keys, args=(container,), daemon=True).start()
+        send_input(container)
         for to_stderr, data in container.output():
             output.raw(data, to_stderr=to_stderr)
-
-
-def _send_keys(container: Attached) -> None:
-    with suppress(OSError):  # it has ended
-        while keys := os.read(sys.stdin.fileno(), _CHUNK_BYTES):
-            container.send(keys)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
 from tfserve.engines.docker_client import docker_errors, remote_host
 from tfserve.engines.docker_refusals import launch_errors
+from tfserve.engines.docker_removal import remove_container
 from tfserve.errors import NotReadyError, UsageError
 from tfserve.images import MODEL_ROOT
 
@@ -93,7 +94,7 @@ class DockerEngine:
                     docker_files.write_texts(self.client, container, plan.files)
                 return self._start(container, plan)
             except BaseException:
-                docker_asides.remove_container(self.client, container)
+                remove_container(self.client, container)
                 raise
 
     def servers(self) -> list[Server]:
@@ -156,9 +157,9 @@ class DockerEngine:
     def remove(self, server: Server) -> None:
         """Removes the container, and what a killed command left aside of the same server; see `Engine.remove`."""
         with docker_errors():
-            docker_asides.remove_container(self.client, str(server.container_id))
+            remove_container(self.client, str(server.container_id))
             for container in docker_asides.left_aside(self.client, server):
-                docker_asides.remove_container(self.client, container)
+                remove_container(self.client, container)
 
     def models_config(self, server: Server) -> str | None:
         """Reads the file in the container; see `Engine.models_config`."""

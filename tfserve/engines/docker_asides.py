@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from tfserve import labels
 from tfserve.engines.base import Server, changed_elsewhere
 from tfserve.engines.docker_client import explanation
+from tfserve.engines.docker_removal import remove_container
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "give_name_back", "is_aside", "left_aside", "remove_container"]
+__all__ = ["free_name", "give_name_back", "is_aside", "left_aside"]
 
 _ASIDE = ".replaced"
 _held: set[str] = set()  # the containers that this process has set aside
@@ -48,19 +49,6 @@ def give_name_back(client: APIClient, server: Server) -> None:
     """
     _rename(client, server, labels.container_name(server.name))
     _held.discard(str(server.container_id))
-
-
-def remove_container(client: APIClient, container: str) -> None:
-    """Removes a container that may be gone already, or be going by itself."""
-    import docker.errors
-
-    try:
-        client.remove_container(container, force=True, v=True)
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        if "already in progress" not in explanation(error):
-            raise
 
 
 def left_aside(client: APIClient, server: Server) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, SHUT_WR
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_api import container_arguments
@@ -31,14 +31,15 @@ class Attached:
         container: the container's id.
         socket: what the engine gave for it.
         terminal: whether it has a terminal, and so one output alone.
+        piped: what the engine gave for its input alone; None where that has no end of its own, or there is none.
     """
 
-    def __init__(self, client: APIClient, container: str, socket: Any, *, terminal: bool) -> None:
+    def __init__(self, client: APIClient, container: str, socket: Any, *, terminal: bool, piped: Any = None) -> None:
         self._client = client
         self._container = container
-        self._response = socket  # which would close the socket if it went away
-        self._socket = getattr(socket, "_sock", socket)
-        self._socket.settimeout(None)
+        self._responses = (socket, piped)  # which would close the sockets if they went away
+        self._socket = _bare(socket)
+        self._piped = None if piped is None else _bare(piped)
         self._terminal = terminal
 
     def output(self) -> Iterator[tuple[bool, bytes]]:
@@ -50,8 +51,14 @@ class Attached:
                 yield stream == STDERR, data
 
     def send(self, data: bytes) -> None:
-        """Types `data` into its terminal."""
-        self._socket.sendall(data)
+        """Types `data` into its terminal, or writes it to what is piped in."""
+        (self._socket if self._piped is None else self._piped).sendall(data)
+
+    def end_input(self) -> None:
+        """Ends what is piped in; a terminal goes on."""
+        if self._piped is not None:
+            with suppress(OSError):  # it has ended
+                self._piped.shutdown(SHUT_WR)
 
     def resize(self, lines: int, columns: int) -> None:
         """Tells how large its terminal is; one that has just ended does not care."""
@@ -60,8 +67,9 @@ class Attached:
 
     def close(self) -> None:
         """Ends the connection: what nobody reads any more would keep the engine from ending the container."""
-        with suppress(OSError):
-            self._socket.shutdown(SHUT_RDWR)
+        for socket in filter(None, (self._socket, self._piped)):
+            with suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
 
     def exit_code(self) -> int:
         """Waits until it has ended, and returns its exit code."""
@@ -69,14 +77,24 @@ class Attached:
             return int(self._client.wait(self._container)["StatusCode"])
 
 
+def _bare(socket: Any) -> Any:
+    """The socket below what the SDK wraps around it; its reader waits as long as it takes."""
+    bare = getattr(socket, "_sock", socket)
+    bare.settimeout(None)
+    return bare
+
+
 @contextmanager
-def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool) -> Iterator[Attached]:
+def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool = False) -> Iterator[Attached]:
     """Starts the container of `plan`, and removes it at the end of the block, whether it has ended or not.
+
+    It runs the command of the plan itself, whatever the image's entrypoint would make of it.
 
     Args:
         client: the engine.
         plan: what to start.
-        terminal: whether it gets a terminal, and input.
+        terminal: whether it gets a terminal, and with it input.
+        piped: whether it gets input without one, which can end before it does.
 
     Raises:
         CommandNotFoundError: it does not have the command.
@@ -93,10 +111,14 @@ def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool) -> Iterator
                 arguments = container_arguments(client, plan)
                 # Nobody will read its log.
                 arguments["host_config"]["LogConfig"] = {"Type": "none"}
-                container = client.create_container(**arguments, tty=terminal, stdin_open=terminal)["Id"]
+                arguments["detach"] = not piped  # so that the end of what is piped in is the end of its input
+                arguments["entrypoint"] = [""]  # the engine's word for none
+                container = client.create_container(**arguments, tty=terminal, stdin_open=terminal or piped)["Id"]
             streams = {"stdin": int(terminal), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _DETACH_KEYS}
             socket = client.attach_socket(container, params=streams)
-            connection = Attached(client, container, socket, terminal=terminal)
+            # A connection of its own can be ended whatever it goes through; TLS could not be closed one way alone.
+            stdin = client.attach_socket(container, params={"stdin": 1, "stream": 1}) if piped else None
+            connection = Attached(client, container, socket, terminal=terminal, piped=stdin)
             client.start(container)
         yield connection
     finally:
@@ -122,15 +144,16 @@ def _start_errors(plan: LaunchPlan) -> Iterator[None]:
                 hint=f"On another machine the sources have to be there too; {SHARE_HINT}",
                 details=text,
             ) from error
-        command = plan.command[0] if plan.command else "its own command"
+        command = plan.command[0]
+        again = f"tfserve devel --image {plan.image}"
         if f'exec: "{command}"' in text:
             if "permission denied" in text or "is a directory" in text:
                 raise CommandRefusedError(
                     f"{plan.image} cannot run {command!r}: it is no program.",
-                    hint="Give a program: tfserve devel -- bash -c '…'",
+                    hint=f"Give a program: {again} -- bash -c '…'",
                 ) from error
             raise CommandNotFoundError(
                 f"{plan.image} has no command {command!r}.",
-                hint="Look for it: tfserve devel -- bash -c 'compgen -c | sort'",
+                hint=f"Look for it: {again} -- bash -c 'compgen -c | sort'",
             ) from error
         raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import re
+import signal
 import tempfile
 import threading
 import time
@@ -13,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfserve import labels
 from tfserve.build_log import BuildLog
 from tfserve.engines.build_parcel import Parcel
 from tfserve.engines.docker_client import docker_errors, explanation
@@ -31,6 +34,9 @@ __all__ = ["build_image"]
 _END_SECONDS = 20.0
 _KILL_AGAIN_SECONDS = 0.1
 _SHOWN_CHARACTERS = 200
+_KILLED = 128 + signal.SIGKILL
+_KILLED_WORDS = re.compile(r"\bKilled\b|Server terminated abruptly")  # a compiler was, or Bazel itself
+_NO_COMMAND = 127  # what a shell says
 
 
 def build_image(client: APIClient, source: Path, step: BuildStep, on_line: Callable[[str], None]) -> None:
@@ -132,6 +138,7 @@ class _Build:
                     dockerfile=self._step.dockerfile,
                     buildargs=dict(self._step.arguments),
                     pull=self._step.pull,
+                    labels={labels.BUILT: self._step.kind},
                     rm=True,
                     forcerm=True,
                     decode=True,
@@ -161,12 +168,27 @@ def _failed(step: BuildStep, log: BuildLog) -> ImageError:
     if "no space left" in error.lower() or any("No space left on device" in line for line in log.tail):
         return disk_full(f"{step.image} was not built", error)
     code = "" if log.code is None else f", with code {log.code}"
-    output = [error] if log.code is None else log.tail
     return ImageError(
         f"Step {log.step} of {step.dockerfile} failed{code}: {printable(log.instruction, limit=_SHOWN_CHARACTERS)}",
-        hint="The end of what it said is above. A compiler that was killed had too little memory: --ram 2048",
-        details="\n".join(output) or None,
+        hint=_hint(log),
+        details=error if log.code is None else None,  # what a command said is told already
     )
+
+
+def _hint(log: BuildLog) -> str:
+    """What to do about a step that failed."""
+    if log.code == _KILLED or any(_KILLED_WORDS.search(line) for line in log.tail):
+        return "What it said is above. Something was killed, as is what needs more memory than there is: --ram 2048"
+    if log.code == _NO_COMMAND:
+        return "What it said is above: the image has no such command at that step."
+    if log.code is not None:
+        return "What it said is above."
+    match log.instruction.partition(" ")[0].upper():
+        case "FROM":
+            return "See whether the engine can have that image: docker pull IMAGE, after docker login if it is private."
+        case "COPY" | "ADD":
+            return "See whether that is there, and whether a .dockerignore file leaves it out."
+    return "See that line of the Dockerfile."
 
 
 @contextmanager

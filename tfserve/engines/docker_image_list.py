@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker_client import docker_errors
 from tfserve.engines.docker_images import Image, find_image
 from tfserve.images import ImageReference, Kind, kind_of
-from tfserve.own_image import PackagedModel, packaged_models
+from tfserve.own_image import PackagedModel, models_said
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -41,12 +41,14 @@ def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[Li
         for name in data.get("RepoTags") or ():
             repository_name, _, tag = name.rpartition(":")
             reference = ImageReference(repository_name, tag)
-            kind = kind_of(reference, data.get("Labels") or {})
-            if kind is None or repository_name == "<none>":
+            if "<none>" in (repository_name, tag):
                 continue
             if repository is not None and repository_name != repository.repository:
                 continue
             image = find_image(client, reference)
-            if image is not None:  # else somebody has just removed it
+            if image is None:  # somebody has just removed it
+                continue
+            if kind := kind_of(reference, image.labels, image.entrypoint, image.environment):
                 created = datetime.fromtimestamp(data["Created"], timezone.utc)
-                yield ListedImage(image, reference, kind, created, packaged_models(image.labels))
+                models = models_said(image.labels, image.environment) if kind == "packaged" else ()
+                yield ListedImage(image, reference, kind, created, models)

@@ -24,6 +24,7 @@ __all__ = [
     "name_image",
     "pull_image",
     "refuse_taken_name",
+    "remove_nameless",
     "report",
 ]
 
@@ -41,6 +42,7 @@ class Image:
         labels: what it says of itself.
         entrypoint: what its containers run.
         command: what they give to that.
+        environment: their variables.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
@@ -76,6 +79,7 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
         labels=config.get("Labels") or {},
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
+        environment=dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair),
     )
 
 
@@ -133,6 +137,16 @@ def name_image(client: APIClient, image: str, reference: ImageReference) -> None
     if before["Id"] != image and len(before["RepoTags"]) == 1:
         with suppress(docker.errors.APIError):  # it is used
             client.remove_image(before["Id"])
+
+
+def remove_nameless(client: APIClient, image: str) -> None:
+    """Removes an image that nobody can name any more, unless it is used."""
+    import docker.errors
+
+    with suppress(docker.errors.APIError):  # it is used, or gone
+        data = client.inspect_image(image)
+        if not data["RepoTags"] and not data["RepoDigests"]:
+            client.remove_image(image, noprune=True)
 
 
 def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:

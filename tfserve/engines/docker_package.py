@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_client import LOG_HINT, docker_errors, explanation
-from tfserve.engines.docker_images import disk_full, name_image
+from tfserve.engines.docker_images import disk_full, name_image, refuse_taken_name
 from tfserve.errors import ImageError, TfserveError
 from tfserve.images import ImageReference
 from tfserve.interrupts import held
@@ -34,6 +34,7 @@ class ImagePlan:
         entrypoint: what its containers run.
         command: what they give to that.
         labels: what it says of itself, on top of what `base` says.
+        replaces: whether it may take its name from another image.
     """
 
     image: ImageReference
@@ -43,12 +44,13 @@ class ImagePlan:
     entrypoint: Sequence[str]
     command: Sequence[str]
     labels: Mapping[str, str]
+    replaces: bool
 
 
 def make_image(
     client: APIClient, plan: ImagePlan, archive: Iterable[bytes], late_labels: Callable[[], Mapping[str, str]]
 ) -> None:
-    """Makes an image, and gives it its name, which it takes from another if need be.
+    """Makes an image, and gives it its name.
 
     Args:
         client: the engine.
@@ -57,6 +59,7 @@ def make_image(
         late_labels: more labels, asked for when `archive` has been read; without quotes, backslashes and line ends.
 
     Raises:
+        NameTakenError: another image got that name meanwhile, and is not to be replaced.
         ImageError: the engine could not make it, for example because its disk is full.
     """
     container = image = None
@@ -76,6 +79,8 @@ def make_image(
             with held():  # the engine would go on without us, and nobody would know of the image
                 image = client.commit(container, message="tfserve package", changes=changes)["Id"]
             with held():
+                if not plan.replaces:
+                    refuse_taken_name(client, plan.image)
                 name_image(client, image, plan.image)
                 image = None
         finally:

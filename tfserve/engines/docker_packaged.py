@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker_images import find_image
 from tfserve.errors import ImageError, UsageError
 from tfserve.images import serving_image
-from tfserve.own_image import packaged_models
+from tfserve.own_image import models_said
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -26,7 +26,7 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
     """
     reference = serving_image(spec.image, spec.tag)
     image = find_image(client, reference, spec.platform)
-    inside = tuple(model.name for model in packaged_models(image.labels)) if image else ()
+    inside = tuple(model.name for model in models_said(image.labels, image.environment)) if image else ()
     if spec.models:
         if len(inside) > 1 and spec.fixed:  # its entrypoint names their configuration
             raise UsageError(
@@ -42,6 +42,7 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
     if not inside:
         raise UsageError(
             f"{reference} does not say that a model is inside, and no MODEL_DIR is given.",
-            hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …",
+            hint="Give one (tfserve run ./my_model --image …), or put it inside: tfserve package ./my_model …\n"
+            "One that is inside has to be named: docker commit --change 'ENV MODEL_NAME …' CONTAINER IMAGE",
         )
     return inside
