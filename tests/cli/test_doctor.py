@@ -7,7 +7,7 @@ import pytest
 from tests.nvidia.stand_in import environment, real_gpu
 from tests.program import Program, assert_told
 
-NAMES = ["docker", "docker-engine", "disk", "platform", "proxy", "registry"]
+NAMES = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
 NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
 NAMES += ["ports", "local-engine", "state-directory"]
 

@@ -88,6 +88,8 @@ class Facts:
         taken: those of the default ports that other programs listen on.
         local: what serves without a container.
         state: where its servers are kept.
+        config: the configuration file of the docker command; None where there is none.
+        doubts: what is wrong with that, in sentences.
         avx: whether this machine's CPU has AVX; None where that is not known.
         emulates: whether this machine's kernel runs programs for amd64 through an emulator.
     """
@@ -102,5 +104,7 @@ class Facts:
     taken: tuple[int, ...] = ()
     local: LocalRuntime = LocalRuntime(None)
     state: StateDirectory = StateDirectory("")
+    config: str | None = None
+    doubts: tuple[str, ...] = ()
     avx: bool | None = None
     emulates: bool = False

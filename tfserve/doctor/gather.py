@@ -29,10 +29,13 @@ _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 def gather(seconds: float) -> Facts:
     """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
+    from tfserve.engines.docker_config import config_file, doubts
+
     look, local = Look(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
     engine = _engine(asking)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
+    config = config_file()
     registry = Bounded(partial(_ask_registry, url, seconds), seconds) if url else None
     return Facts(
         system=this_system(),
@@ -43,6 +46,8 @@ def gather(seconds: float) -> Facts:
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
         local=local.runtime(),
         state=_within(state, StateDirectory("", failure="its file system does not answer")),
+        config=None if config is None else str(config),
+        doubts=tuple(doubts()),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
@@ -104,7 +109,7 @@ def _context() -> str:
         return "DOCKER_HOST"
     from docker.context.config import get_current_context_name
 
-    return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name()}"
+    return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name() or 'default'}"
 
 
 def _registry_of(engine: EngineAnswer) -> str:

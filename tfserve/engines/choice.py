@@ -139,7 +139,9 @@ def ensure_image(
             )
         if pull is not None:
             with progress.pulling(str(reference)) as on_progress:
-                image = pull_image(engine.client, reference, platform, on_progress=on_progress)
+                image = pull_image(
+                    engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice
+                )
     chosen = image.platform if image is not None else platform or own
     if not runs_natively(chosen, own):
         progress.notice(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tfserve.engines.docker_config import check_config
 from tfserve.engines.local_runtime import how_to_serve
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
@@ -136,14 +137,15 @@ def endpoint() -> str:
 
     Raises:
         EngineUnavailableError: DOCKER_CONTEXT, or the docker configuration, names a context that there is not; the SDK
-            would take the default one instead.
+            would take the default one instead. Or that configuration is none.
     """
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
+    check_config()
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
     context = ContextAPI.get_context(name)
     if context is None:
         raise EngineUnavailableError(f"There is no docker context {name!r}.", hint="List them with: docker context ls")
