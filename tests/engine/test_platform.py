@@ -33,15 +33,15 @@ def test_auto_serves_without_docker(arm64: dict[str, str], tfserve: Tfserve) -> 
     assert "Serving with the local engine instead." in ran.stderr
 
 
-@pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker", "--tag", "2.19.1"), ("pull",)])
-def test_docker_by_name_is_refused_with_both_ways_out(
+@pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker"), ("pull",)])
+def test_docker_by_name_is_refused_with_the_ways_out(
     arguments: tuple[str | Path, ...], arm64: dict[str, str], tfserve: Tfserve
 ) -> None:
     ran = tfserve(*arguments, env=arm64)
     assert ran.returncode == 5, ran.stderr
     assert "for linux/arm64" in ran.stderr
     assert "--platform linux/amd64" in ran.stderr
-    assert "--engine local" in ran.stderr
+    assert ("--engine local" in ran.stderr) is ("--engine" in arguments)  # pull has no such option
 
 
 def test_an_emulated_platform_is_served_with_a_warning(

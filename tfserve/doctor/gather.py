@@ -33,7 +33,7 @@ def gather(seconds: float) -> Facts:
 
     look, local = Look(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
-    engine = _engine(asking)
+    engine = _engine(asking, seconds)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
     config = config_file()
     registry = Bounded(partial(_ask_registry, url, seconds), seconds) if url else None
@@ -63,7 +63,7 @@ def _ask_engine() -> EngineAnswer:
     """
     from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_api import engine_facts
-    from tfserve.engines.docker_client import connect, docker_errors, endpoint
+    from tfserve.engines.docker_client import connect, docker_errors, endpoint, mirrors_in
 
     where = endpoint()
     engine = DockerEngine(connect())
@@ -77,24 +77,22 @@ def _ask_engine() -> EngineAnswer:
         version=str(info.get("ServerVersion")),
         api=str(engine.client.api_version),
         facts=facts,
-        mirrors=tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ()),
+        mirrors=mirrors_in(info),
         proxy=str(info.get("HttpsProxy") or info.get("HttpProxy") or ""),
         images=tuple(sorted(tag for image in images for tag in image.get("RepoTags") or ())),
         free=_free(root) if facts.host is None and not facts.desktop else None,
     )
 
 
-def _engine(asking: Bounded[EngineAnswer]) -> EngineAnswer | TfserveError:
+def _engine(asking: Bounded[EngineAnswer], seconds: float) -> EngineAnswer | TfserveError:
     try:
         return asking.result()
     except TfserveError as error:
         return error
-    except TimeoutError as error:
-        from tfserve.engines.docker_client import ELSEWHERE, endpoint, is_elsewhere
+    except TimeoutError:
+        from tfserve.engines.docker_client import endpoint, hangs
 
-        where = endpoint()
-        mend = ELSEWHERE if is_elsewhere(where) else this_system().restart_docker
-        return EngineUnavailableError(f"The Docker Engine at {where} hangs: {error}.", hint=mend)
+        return hangs(endpoint(), seconds)
 
 
 def _within(work: Bounded[T], otherwise: T) -> T:

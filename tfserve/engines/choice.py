@@ -57,14 +57,16 @@ def choose_engine(
     try:
         return _docker(spec, pull, progress, look, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
-        if only_docker:
+        if spec.container_options() or spec.wants_gpu:
             raise
-        if not local_runtime.is_installed():
+        if only_docker or not local_runtime.is_installed():
+            nor = "" if only_docker else " Nor is the local engine installed."
             raise type(error)(
-                f"{error.message} Nor is the local engine installed.",
-                hint=how_to_start(),
+                f"{error.message}{nor}",
+                hint=f"{error.hint or how_to_start()}\nOr serve without Docker: {local_runtime.how_to_serve()}",
                 details=error.details,
-            ) from None
+                doctor=error.doctor,
+            ) from error
         progress.notice(f"{error.message} Serving with the local engine instead.")
         return LocalEngine(), False
 

@@ -196,8 +196,7 @@ def _no_such_platform(reference: ImageReference, platform: str, details: str | N
     """The error for an image that is not made for a platform."""
     return ImageError(
         f"There is no {reference} for {platform}.",
-        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
-        "or serve without an image: --engine local",
+        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it: --platform linux/amd64",
         details=details,
         doctor=True,
     )
@@ -231,7 +230,9 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str, fail
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
-            hint="Look the name and the tag up: https://hub.docker.com/r/tensorflow/serving/tags",
+            hint=f"Look the name and the tag up: https://hub.docker.com/r/{reference.path}/tags"
+            if reference.registry == HUB
+            else f"Check the name and the tag: tfserve images --remote {reference.repository}",
             details=text,
         )
     if is_refusal(text):
