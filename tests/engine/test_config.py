@@ -63,6 +63,7 @@ def test_what_is_private_needs_the_helper(
     configured(config)
     image = f"{private_registry.host}/{unique_name('private')}:1"
     assert_told(tfserve("pull", image), 5, "does not give", why, f"docker login {private_registry.host}")
+    assert_told(tfserve("images", "--remote", image), 5, "does not show", why)
     packaged = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push")
     assert_told(packaged, 5, "does not take", why, f"docker login {private_registry.host} && docker push {image}")
     assert docker_client.images.get(image)
