@@ -27,6 +27,7 @@ class EngineAnswer:
         facts: what a plan has to know of it.
         mirrors: the registries that it asks before Docker Hub.
         proxy: its own proxy; empty for none.
+        no_proxy: the hosts that it goes to without one.
         images: the names of the serving images that it has.
         free: bytes that are free on its disk; None where that cannot be seen from here.
     """
@@ -37,6 +38,7 @@ class EngineAnswer:
     facts: EngineFacts
     mirrors: tuple[str, ...] = ()
     proxy: str = ""
+    no_proxy: str = ""
     images: tuple[str, ...] = ()
     free: int | None = None
 
