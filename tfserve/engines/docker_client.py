@@ -129,7 +129,7 @@ def docker_errors() -> Iterator[None]:
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
             hint="See whether it still runs: docker info",
-            details=reason(error),
+            details="It did not answer in time." if "timed out" in (words := reason(error)) else words,
         ) from error
 
 
