@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def test_a_repository_with_nothing_in_it() -> None:
         (404, b"{}", "has no repository me/m"),
         (401, b"", "does not show me/m"),
         (403, b"", "does not show me/m"),
-        (500, b"", "does not answer"),
+        (500, b"", "answers 500 Internal Server Error"),
         (200, b"<html>", "is no registry"),
         (200, b"[]", "is no registry"),
         (200, b'{"tags": {}}', "is no registry"),
@@ -132,6 +133,32 @@ def test_a_registry_that_does_not_help(status: int, body: bytes, words: str) -> 
         with pytest.raises(ImageError, match=words) as caught:
             remote_tags(repository)
         assert caught.value.hint
+
+
+def test_a_mirror_is_asked_first() -> None:
+    hub = ImageReference("me/m", None)
+    with registry(lambda path, _: tags("a")) as mirror, registry(lambda path, _: (404, {}, b"{}")) as without:
+        assert remote_tags(hub, [f"http://{without.registry}", f"http://{mirror.registry}/"]) == ["a"]
+
+
+def test_a_mirror_is_not_asked_for_what_is_elsewhere() -> None:
+    with registry(lambda path, _: tags("a")) as mirror, registry(lambda path, _: tags("b")) as repository:
+        assert remote_tags(repository, [f"http://{mirror.registry}"]) == ["b"]
+
+
+def test_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.registry._TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        reference = ImageReference(f"127.0.0.1:{silent.getsockname()[1]}/me/m", None)
+        with pytest.raises(ImageError, match="does not answer") as caught:
+            remote_tags(reference)
+    assert caught.value.details == "no answer within 0.2 s"
+
+
+def test_docker_hub_is_pointed_at_for_its_own_alone() -> None:
+    with registry(lambda path, _: (404, {}, b"{}")) as repository, pytest.raises(ImageError) as caught:
+        remote_tags(repository)
+    assert "hub.docker.com" not in str(caught.value.hint)
 
 
 def test_nobody_there() -> None:

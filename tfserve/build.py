@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_build import build_image
+from tfserve.engines.docker_config import offer_credentials
 from tfserve.engines.docker_images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
 from tfserve.progress import Progress
@@ -46,6 +47,7 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
             refuse_taken_name(client, name)
     if commit in steps[0].arguments.values():
         progress.notice(f"Commit {commit} is built, as {steps[0].dockerfile} gets it from where it says.")
+    offer_credentials(client, progress.notice)
     for number, step in enumerate(steps, 1):
         progress.notice(f"Building {step.image} from {step.dockerfile} ({number} of 2)")
         try:

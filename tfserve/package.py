@@ -82,7 +82,7 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
     if push:
         try:
             with progress.pushing(str(spec.image)) as on_layer:
-                pushed = push_image(client, spec.image, on_progress=on_layer) or None
+                pushed = push_image(client, spec.image, on_progress=on_layer, on_notice=progress.notice) or None
         except KeyboardInterrupt:
             progress.notice(f"{spec.image} is on the engine, but not in its registry.")
             raise

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from tests.program import Program, assert_told
 
 
@@ -37,6 +39,13 @@ def test_interrupted(tfserve: Program) -> None:
     assert (demo.returncode, stdout) == (130, "")
     assert tfserve.left() == []
     assert tfserve.processes() == []
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_with_a_gpu_and_without(command: str, tfserve: Program) -> None:
+    done = tfserve(command, "--gpu", "--no-gpu")
+    assert done.returncode == 2
+    assert "Error: --gpu and --no-gpu contradict each other." in done.stderr
 
 
 def test_docker_that_is_not_there(tfserve: Program) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
 
 from tests.nvidia.stand_in import environment, real_gpu
 from tests.program import Program, assert_told
 
-NAMES = ["docker", "docker-engine", "disk", "platform", "proxy", "registry"]
+NAMES = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
 NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
 NAMES += ["ports", "local-engine", "state-directory"]
 
@@ -45,9 +48,30 @@ def test_nothing_can_serve(tfserve: Program) -> None:
     done = tfserve("doctor", XDG_STATE_HOME=str(tfserve.home / "file"))
     assert done.returncode == 4
     assert "cannot be written" in done.stdout
+    assert "fail  state-directory" in done.stdout
     assert "Error: Nothing on this machine can serve yet.\nHint: One of the two ways" in done.stderr
+    assert "Docker, or export XDG_STATE_HOME=DIRECTORY" in done.stderr
+    assert "pip install" not in done.stderr  # the local engine is installed
     assert "To look at" not in done.stderr
     assert json.loads(tfserve("doctor", "--json", XDG_STATE_HOME=str(tfserve.home / "file")).stdout)["ok"] is False
+
+
+def test_a_state_directory_that_may_not_be_looked_at(tfserve: Program) -> None:
+    """Root may look everywhere, unless it gives that right up."""
+    locked = tfserve.home / "locked"
+    locked.mkdir(mode=0)
+    command = tfserve.command(("doctor",))
+    if os.geteuid() == 0:
+        setpriv = shutil.which("setpriv")
+        assert setpriv, "util-linux is part of every Debian"
+        os.chown(locked, 1234, 1234)
+        command = [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
+    environment = {**tfserve.environment, "XDG_STATE_HOME": str(locked / "state")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "ok    local-engine" in done.stdout
+    assert f"{locked}/state/tfserve/servers cannot be looked at (Permission denied)." in done.stdout
+    assert "Unexpected" not in done.stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "nan", "inf", "-1"])

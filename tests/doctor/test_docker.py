@@ -24,7 +24,7 @@ def check(facts: Facts, name: str) -> Check:
 
 
 def test_all_is_well() -> None:
-    names = ["docker", "docker-engine", "disk", "platform", "proxy", "registry"]
+    names = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
     assert [(check.name, check.status, check.hint) for check in docker_checks(HEALTHY)] == [
         (name, "ok", None) for name in names
     ]
@@ -42,6 +42,14 @@ def test_all_is_well() -> None:
             "no docker command",
             "https://docs.docker.com/engine/install/debian/",
             False,
+        ),
+        (
+            replace(HEALTHY, config="/x", doubts=("/x is no JSON.",)),
+            "docker-config",
+            "warn",
+            "/x is no JSON.",
+            "DOCKER_CONFIG",
+            True,
         ),
         (replace(HEALTHY, engine=NOT_RUNNING), "docker-engine", "fail", "No Docker Engine answers", "Start it.", False),
         (replace(HEALTHY, engine=NOT_RUNNING), "disk", "skip", "does not answer", None, False),

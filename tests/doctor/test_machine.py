@@ -6,7 +6,15 @@ import pytest
 
 from tests.doctor.healthy import HEALTHY
 from tfserve.doctor.facts import Facts, LocalRuntime, StateDirectory
-from tfserve.doctor.machine import local_serves, machine_checks
+from tfserve.doctor.machine import local_serves, machine_checks, way_to_serve
+from tfserve.errors import EngineUnavailableError
+
+
+def test_what_keeps_everything_from_serving_is_no_mere_warning() -> None:
+    facts = replace(HEALTHY, engine=EngineUnavailableError("It hangs."), state=StateDirectory("/x", 0, "/x is locked"))
+    assert machine_checks(facts)[2].status == "fail"
+    assert way_to_serve(facts).startswith("export XDG_STATE_HOME=")
+    assert way_to_serve(replace(facts, local=LocalRuntime(None, "grpc"))) == "pip install 'tfserve[local]'"
 
 
 def test_all_is_well() -> None:

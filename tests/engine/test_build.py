@@ -44,6 +44,19 @@ def nothing_stays(docker_client: DockerClient, unique_prefix: str) -> Iterator[N
         assert not container["Labels"].get("test", "").startswith(unique_prefix)
 
 
+def test_a_credential_helper_that_is_missing(
+    sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], tmp_path: Path
+) -> None:
+    config = tmp_path / "docker" / "config.json"
+    config.parent.mkdir()
+    config.write_text('{"credsStore": "there-is-none"}')
+    image = f"{unique_name('built')}:1"
+    built = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_CONFIG": str(config.parent)})
+    assert built.returncode == 0, built.stderr
+    told = f"docker-credential-there-is-none, which {config} names, is not installed: going on without its credentials."
+    assert built.stderr.count("docker-credential-") == built.stderr.splitlines().count(told) == 1
+
+
 def change(sources: Path, name: str, old: str, new: str) -> None:
     file = sources / DOCKERFILES / name
     assert old in file.read_text()

@@ -54,3 +54,4 @@ def test_a_socket_that_this_user_may_not_use(tfserve: Tfserve, tmp_path: Path) -
     assert refused.returncode == 4, refused.stderr
     assert "may not use the Docker Engine" in refused.stderr
     assert "usermod" in refused.stderr
+    assert "--engine local" not in refused.stderr  # where else would ps --engine docker look

@@ -63,6 +63,13 @@ def test_a_registry_that_hangs_is_not_waited_for(start_engine: StartEngine, tfse
     assert f"{mirror} does not answer: " in looked.stdout, looked.stdout
 
 
+def test_the_registry_is_asked_the_way_the_engine_goes(engine: Engine, tfserve: Tfserve) -> None:
+    if engine.mirror is None:
+        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    assert checks(tfserve, **nowhere, no_proxy="")["registry"]["status"] == "ok"
+
+
 def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserve) -> None:
     alone = start_engine({"registry-mirrors": ["http://127.0.0.1:9/"]})
     seen = checks(tfserve, DOCKER_HOST=alone.host)  # the local engine can serve

@@ -77,6 +77,20 @@ def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:
     assert [line.split() for line in shown[1:]] == [[entry["image"], entry["kind"]] for entry in document]
 
 
+def test_asks_the_mirror_that_the_engine_asks(engine: Engine, tfserve: Tfserve) -> None:
+    if engine.mirror is None:
+        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+    document = json.loads(tfserve("images", "--remote", "--json").stdout)
+    assert document[0] == {"image": "tensorflow/serving:latest", "kind": "serving"}
+    one = tfserve("images", "--remote", "tensorflow/serving:2.19.1", "--json", env={"http_proxy": "http://127.0.0.1:9"})
+    assert json.loads(one.stdout) == [{"image": "tensorflow/serving:2.19.1", "kind": "serving"}]
+
+
+def test_a_tag_is_minded(tfserve: Tfserve) -> None:
+    (here,) = json.loads(tfserve("images", "tensorflow/serving:latest", "--json").stdout)
+    assert here["image"] == "tensorflow/serving:latest"
+
+
 def test_a_registry_that_wants_to_know_who_asks(
     tfserve: Tfserve, private_registry: PrivateRegistry, unique_name: Callable[..., str]
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.program import assert_told
+
 from . import relay
 from .bring_up import Engine
 from .conftest import StartEngine, Tfserve
@@ -33,15 +35,15 @@ def test_auto_serves_without_docker(arm64: dict[str, str], tfserve: Tfserve) -> 
     assert "Serving with the local engine instead." in ran.stderr
 
 
-@pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker", "--tag", "2.19.1"), ("pull",)])
-def test_docker_by_name_is_refused_with_both_ways_out(
+@pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker"), ("pull",)])
+def test_docker_by_name_is_refused_with_the_ways_out(
     arguments: tuple[str | Path, ...], arm64: dict[str, str], tfserve: Tfserve
 ) -> None:
     ran = tfserve(*arguments, env=arm64)
     assert ran.returncode == 5, ran.stderr
     assert "for linux/arm64" in ran.stderr
     assert "--platform linux/amd64" in ran.stderr
-    assert "--engine local" in ran.stderr
+    assert ("--engine local" in ran.stderr) is ("--engine" in arguments)  # pull has no such option
 
 
 def test_an_emulated_platform_is_served_with_a_warning(
@@ -77,6 +79,17 @@ def test_a_program_for_another_cpu_is_explained(
         assert not docker_client.api.containers(all=True, filters={"name": name})
     finally:
         docker_client.images.remove(f"{reference}:latest", force=True)
+
+
+@pytest.mark.parametrize("pull", ["missing", "never"])
+def test_an_image_that_is_here_for_another_platform(
+    pull: str, tfserve: Tfserve, docker_client: Any, unique_name: Callable[[], str]
+) -> None:
+    repository = f"127.0.0.1:9/{unique_name()}"  # where no registry answers
+    docker_client.images.get("tensorflow/serving:latest").tag(repository, "1")
+    options = ("--image", f"{repository}:1", "--platform", "linux/arm64", "--pull", pull)
+    ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS)
+    assert_told(ran, 5, f"{repository}:1 is here for linux/amd64: without --platform it is taken.")
 
 
 def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:

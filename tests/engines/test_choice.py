@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -63,8 +64,37 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
         choose_engine(spec(**changes), choice, "missing", told)
     assert caught.value.exit_code == 4
     assert "docs.docker.com" in str(caught.value.hint)
+    assert "DOCKER_HOST names this address" in str(caught.value.hint)
+    assert ("--engine local" in str(caught.value.hint)) is not bool(changes)  # it would refuse them
     assert caught.value.doctor
     assert told.notices == []
+
+
+@pytest.mark.parametrize("address", ["bogus://x", "tcp://", "fd://", "tcp://127.0.0.1:99999"])
+def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(EngineUnavailableError, match="is no address of a Docker Engine") as caught:
+        choose_engine(spec(), "docker", "missing", Told())
+    assert repr(address) in caught.value.message
+    assert "unset DOCKER_HOST" in str(caught.value.hint)
+    assert "docker context ls" not in str(caught.value.hint)
+
+
+def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.engines.docker_client._PING_SECONDS", 0.2)
+    host, told = f"unix://{tmp_path}/docker.sock", Told()
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "docker.sock"))
+        silent.listen()
+        silent.settimeout(0.0)
+        for _ in range(2):
+            choose_engine(spec(), "auto", "missing", told)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    said = f"The Docker Engine at {host} hangs: no answer within 0.2 s. Serving with the local engine instead."
+    assert told.notices == [said, said]
 
 
 def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path: Path) -> None:

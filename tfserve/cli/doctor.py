@@ -27,14 +27,14 @@ def doctor(
 ) -> None:
     """Say what of this machine is ready, and what to do about the rest. Ends with 0 when something here can serve."""
     from tfserve.doctor import examine
-    from tfserve.engines.local_runtime import INSTALL
 
     output = Output(json_wanted=json)
     if not 0.1 <= timeout <= _MOST_SECONDS:  # nan is not, either
         raise UsageError(
             f"{timeout:g} is not a number of seconds from 0.1 to {_MOST_SECONDS}.", hint="For example: --timeout 5"
         )
-    checks, serving = examine(timeout)
+    found = examine(timeout)
+    checks, serving = found.checks, found.serving
     if json:
         output.result({"ok": bool(serving), "checks": [asdict(check) for check in checks]}, "")
     else:
@@ -47,6 +47,6 @@ def doctor(
     if not serving:
         raise EngineUnavailableError(
             "Nothing on this machine can serve yet.",
-            hint="One of the two ways is enough: Docker, or " + INSTALL,
+            hint=f"One of the two ways is enough: Docker, or {found.without_docker}",
             doctor=False,
         )

@@ -30,8 +30,10 @@ def images(
 
     output = Output(json_wanted=json)
     reference = None if repository is None else serving_image(repository)
+    # One that is named without a tag stands for all of its tags.
+    tag = reference.tag if reference is not None and repository != reference.repository else None
     if remote:
-        _show_remote(output, reference or serving_image())
+        _show_remote(output, reference or serving_image(), tag)
         return
     from datetime import datetime, timezone
 
@@ -39,7 +41,7 @@ def images(
     from tfserve.engines.docker_image_list import list_images
     from tfserve.timestamps import rfc3339
 
-    found = list_images(connect(), reference)
+    found = [listed for listed in list_images(connect(), reference) if tag in (None, listed.reference.tag)]
     if json:
         data = [
             {
@@ -76,17 +78,20 @@ def images(
         output.table(("IMAGE", "KIND", "SIZE", "AGE", "PLATFORM", "MODELS"), rows)
 
 
-def _show_remote(output: Output, repository: ImageReference) -> None:
+def _show_remote(output: Output, repository: ImageReference, tag: str | None) -> None:
     from dataclasses import replace
 
-    from tfserve.images import kind_of, newest_first
+    from tfserve.engines.docker_client import mirrors
+    from tfserve.images import HUB, kind_of, newest_first
     from tfserve.registry import remote_tags
 
-    named = [replace(repository, tag=tag, digest=None) for tag in newest_first(remote_tags(repository))]
+    asked_first = mirrors() if repository.registry == HUB else ()
+    tags = [found for found in remote_tags(repository, asked_first) if tag in (None, found)]
+    named = [replace(repository, tag=found, digest=None) for found in newest_first(tags)]
     rows = [(str(reference), kind_of(reference, {}) or "") for reference in named]
     if output.json_wanted:
         output.result([{"image": image, "kind": kind or None} for image, kind in rows], "")
     elif not rows:
-        output.notice(f"{repository.repository} has no tags.")
+        output.notice(f"{repository.repository} has no {f'tag {tag}' if tag else 'tags'}.")
     else:
         output.table(("IMAGE", "KIND"), rows)

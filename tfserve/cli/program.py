@@ -26,6 +26,7 @@ class OneCommand(TyperCommand):
         """Parses `args` into `ctx`, and returns what is left."""
         if ctx.resilient_parsing and args and args[-1] in option_names(ctx):
             args = args[:-1]  # its value is what a shell asks for; for the lack of it nothing else would be parsed
+        _refuse_contradictions(ctx, args)
         with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
@@ -59,6 +60,15 @@ def option_names(ctx: Any) -> list[str]:
     parameters = ctx.command.get_params(ctx)
     names = [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
     return [name for name in names if name.startswith("-")]
+
+
+def _refuse_contradictions(ctx: Any, args: list[str]) -> None:
+    """Refuses an option together with its opposite, of which the last would win."""
+    typed = args[: args.index("--")] if "--" in args else args
+    for parameter in ctx.command.get_params(ctx):
+        for names in zip(parameter.opts, parameter.secondary_opts, strict=False):
+            if all(name in typed for name in names) and not ctx.resilient_parsing:
+                ctx.fail(f"{' and '.join(names)} contradict each other. Choose one of them.")
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def pull(
     if (gpu or devel) and not reference.is_official:
         output.notice(f"--gpu and --devel choose among the official tags alone: {reference} is pulled as it is named.")
     with output.pulling(str(reference)) as on_progress:
-        pulled = pull_image(engine.client, reference, platform, on_progress=on_progress)
+        pulled = pull_image(engine.client, reference, platform, on_progress=on_progress, on_notice=output.notice)
     data = {
         "image": pulled.name,
         "id": pulled.id,

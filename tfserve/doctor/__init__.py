@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_checks, docker_serves
 from tfserve.doctor.gather import gather
 from tfserve.doctor.gpu import gpu_checks
-from tfserve.doctor.machine import local_serves, machine_checks
+from tfserve.doctor.machine import local_serves, machine_checks, way_to_serve
 
-__all__ = ["Check", "examine"]
+__all__ = ["Check", "Examination", "examine"]
 
 
-def examine(seconds: float) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+@dataclass(frozen=True)
+class Examination:
+    """What was found, which engines could serve, and what it takes to serve without Docker."""
+
+    checks: tuple[Check, ...]
+    serving: tuple[str, ...]
+    without_docker: str
+
+
+def examine(seconds: float) -> Examination:
     """Looks at this machine and its Docker Engine.
 
     Args:
         seconds: how long each look may take; they go on side by side.
-
-    Returns:
-        What was found, and which engines could serve.
     """
     facts = gather(seconds)
     checks = (*docker_checks(facts), *gpu_checks(facts), *machine_checks(facts))
     serving = {"docker": docker_serves(facts), "local": local_serves(facts)}
-    return checks, tuple(engine for engine, serves in serving.items() if serves)
+    return Examination(checks, tuple(engine for engine, serves in serving.items() if serves), way_to_serve(facts))

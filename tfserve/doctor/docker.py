@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import EngineAnswer, Facts
+from tfserve.engines.docker_config import MEND
 from tfserve.images import OFFICIAL_PLATFORM
 
 __all__ = ["docker_checks", "docker_serves"]
@@ -27,11 +28,12 @@ def docker_checks(facts: Facts) -> tuple[Check, ...]:
     if isinstance(facts.engine, EngineAnswer):
         engine = facts.engine
         seen = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
-        return (_docker(facts), *seen, _proxy(facts, engine), _registry(facts, engine))
+        return (_docker(facts), _config(facts), *seen, _proxy(facts, engine), _registry(facts, engine))
     why = f" It says: {facts.engine.details}" if facts.engine.details else ""
     failed = Check("docker-engine", "fail", f"{facts.engine.message}{why}", facts.engine.hint)
     unknown = (Check(name, "skip", "The Docker Engine does not answer.") for name in ("disk", "platform"))
-    return (_docker(facts), failed, *unknown, _proxy(facts, None), Check("registry", "skip", "Nobody would ask it."))
+    registry = Check("registry", "skip", "Nobody would ask it.")
+    return (_docker(facts), _config(facts), failed, *unknown, _proxy(facts, None), registry)
 
 
 def _docker(facts: Facts) -> Check:
@@ -40,6 +42,12 @@ def _docker(facts: Facts) -> Check:
     if isinstance(facts.engine, EngineAnswer):
         return Check("docker", "ok", f"No docker command, which tfserve does without; {facts.context}")
     return Check("docker", "warn", "There is no docker command.", f"Install Docker: {facts.system.docker_page}")
+
+
+def _config(facts: Facts) -> Check:
+    if facts.doubts:
+        return Check("docker-config", "warn", " ".join(facts.doubts), MEND)
+    return Check("docker-config", "ok", facts.config or "The docker command has no configuration, and needs none.")
 
 
 def _engine(facts: Facts, engine: EngineAnswer) -> Check:

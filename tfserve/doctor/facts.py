@@ -27,6 +27,7 @@ class EngineAnswer:
         facts: what a plan has to know of it.
         mirrors: the registries that it asks before Docker Hub.
         proxy: its own proxy; empty for none.
+        no_proxy: the hosts that it goes to without one.
         images: the names of the serving images that it has.
         free: bytes that are free on its disk; None where that cannot be seen from here.
     """
@@ -37,6 +38,7 @@ class EngineAnswer:
     facts: EngineFacts
     mirrors: tuple[str, ...] = ()
     proxy: str = ""
+    no_proxy: str = ""
     images: tuple[str, ...] = ()
     free: int | None = None
 
@@ -88,6 +90,8 @@ class Facts:
         taken: those of the default ports that other programs listen on.
         local: what serves without a container.
         state: where its servers are kept.
+        config: the configuration file of the docker command; None where there is none.
+        doubts: what is wrong with that, in sentences.
         avx: whether this machine's CPU has AVX; None where that is not known.
         emulates: whether this machine's kernel runs programs for amd64 through an emulator.
     """
@@ -102,5 +106,7 @@ class Facts:
     taken: tuple[int, ...] = ()
     local: LocalRuntime = LocalRuntime(None)
     state: StateDirectory = StateDirectory("")
+    config: str | None = None
+    doubts: tuple[str, ...] = ()
     avx: bool | None = None
     emulates: bool = False

@@ -24,16 +24,20 @@ T = TypeVar("T")
 
 _HUB_URL = f"https://{HUB_HOST}"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+_NO_PROXY = {"http": "", "https": "", "all": ""}  # not those of the environment, either
 _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 
 def gather(seconds: float) -> Facts:
     """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
+    from tfserve.engines.docker_config import config_file, doubts
+
     look, local = Look(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
-    engine = _engine(asking)
+    engine = _engine(asking, seconds)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
-    registry = Bounded(partial(_ask_registry, url, seconds), seconds) if url else None
+    config = config_file()
+    registry = Bounded(partial(_ask_registry, url, _proxies(engine), seconds), seconds) if url else None
     return Facts(
         system=this_system(),
         docker_command=shutil.which("docker"),
@@ -43,6 +47,8 @@ def gather(seconds: float) -> Facts:
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
         local=local.runtime(),
         state=_within(state, StateDirectory("", failure="its file system does not answer")),
+        config=None if config is None else str(config),
+        doubts=tuple(doubts()),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=look.facts(),
@@ -58,7 +64,7 @@ def _ask_engine() -> EngineAnswer:
     """
     from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_api import engine_facts
-    from tfserve.engines.docker_client import connect, docker_errors, endpoint
+    from tfserve.engines.docker_client import connect, docker_errors, endpoint, mirrors_in
 
     where = endpoint()
     engine = DockerEngine(connect())
@@ -72,24 +78,23 @@ def _ask_engine() -> EngineAnswer:
         version=str(info.get("ServerVersion")),
         api=str(engine.client.api_version),
         facts=facts,
-        mirrors=tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ()),
+        mirrors=mirrors_in(info),
         proxy=str(info.get("HttpsProxy") or info.get("HttpProxy") or ""),
+        no_proxy=str(info.get("NoProxy") or ""),
         images=tuple(sorted(tag for image in images for tag in image.get("RepoTags") or ())),
         free=_free(root) if facts.host is None and not facts.desktop else None,
     )
 
 
-def _engine(asking: Bounded[EngineAnswer]) -> EngineAnswer | TfserveError:
+def _engine(asking: Bounded[EngineAnswer], seconds: float) -> EngineAnswer | TfserveError:
     try:
         return asking.result()
     except TfserveError as error:
         return error
-    except TimeoutError as error:
-        from tfserve.engines.docker_client import ELSEWHERE, endpoint, is_elsewhere
+    except TimeoutError:
+        from tfserve.engines.docker_client import endpoint, hangs
 
-        where = endpoint()
-        mend = ELSEWHERE if is_elsewhere(where) else this_system().restart_docker
-        return EngineUnavailableError(f"The Docker Engine at {where} hangs: {error}.", hint=mend)
+        return hangs(endpoint(), seconds)
 
 
 def _within(work: Bounded[T], otherwise: T) -> T:
@@ -104,7 +109,7 @@ def _context() -> str:
         return "DOCKER_HOST"
     from docker.context.config import get_current_context_name
 
-    return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name()}"
+    return f"context {os.environ.get('DOCKER_CONTEXT') or get_current_context_name() or 'default'}"
 
 
 def _registry_of(engine: EngineAnswer) -> str:
@@ -112,12 +117,25 @@ def _registry_of(engine: EngineAnswer) -> str:
     return next(iter(engine.mirrors), _HUB_URL)
 
 
-def _ask_registry(url: str, seconds: float) -> Registry:
-    """Asks a registry whether it is there; it need not let anybody in."""
+def _proxies(engine: EngineAnswer | TfserveError) -> dict[str, str]:
+    """What the engine goes to a registry by: its own proxy or none, whatever is set here."""
+    if not isinstance(engine, EngineAnswer) or not engine.proxy:
+        return dict(_NO_PROXY)
+    proxy = engine.proxy if "://" in engine.proxy else f"http://{engine.proxy}"
+    exempt = ",".join(filter(None, (engine.no_proxy, "localhost,127.0.0.1,::1")))  # the last three always are, in Go
+    return {"http": proxy, "https": proxy, "no_proxy": exempt}
+
+
+def _ask_registry(url: str, proxies: dict[str, str], seconds: float) -> Registry:
+    """Asks a registry as the engine would whether it is there; it need not let anybody in."""
     import requests
 
     try:
-        answer = requests.get(f"{url.rstrip('/')}/v2/", timeout=seconds)
+        if requests.utils.should_bypass_proxies(url, proxies.get("no_proxy")):
+            proxies = dict(_NO_PROXY)
+        answer = requests.get(f"{url.rstrip('/')}/v2/", proxies=proxies, timeout=seconds)
+    except requests.Timeout:
+        return Registry(url, f"no answer within {seconds:g} s")
     except requests.RequestException as error:
         return Registry(url, reason(error))
     return Registry(url, None if answer.status_code in (200, 401) else f"it answers {answer.status_code}")
@@ -130,7 +148,10 @@ def _state_directory() -> StateDirectory:
         root = servers_root()
     except EngineUnavailableError as error:
         return StateDirectory("", failure=error.message.rstrip("."))
-    there = next(path for path in (root, *root.parents) if path.exists())
+    try:
+        there = next(path for path in (root, *root.parents) if path.exists())
+    except OSError as error:  # a directory above it may not be entered
+        return StateDirectory(str(root), failure=f"{root} cannot be looked at ({error.strerror})")
     free = _free(there)
     failure = None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
     if failure is None and not free:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from tfserve.defaults import GRPC_PORT, REST_PORT
 from tfserve.doctor.check import Check
+from tfserve.doctor.docker import docker_serves
 from tfserve.doctor.facts import Facts
 from tfserve.engines.local_runtime import INSTALL, OTHER_PROGRAM
 
-__all__ = ["local_serves", "machine_checks"]
+__all__ = ["local_serves", "machine_checks", "way_to_serve"]
 
+_ELSEWHERE = "export XDG_STATE_HOME=DIRECTORY   (one that can be written)"
 _LITTLE_BYTES = 100 * 2**20  # logs are kept there
 
 
 def local_serves(facts: Facts) -> bool:
     """Whether a server can be started as a process."""
     return facts.local.found is not None and facts.state.failure is None
+
+
+def way_to_serve(facts: Facts) -> str:
+    """What to do to serve without Docker, where that cannot be done yet."""
+    if facts.local.found is not None:
+        return _ELSEWHERE
+    return OTHER_PROGRAM if facts.local.broken else INSTALL
 
 
 def machine_checks(facts: Facts) -> tuple[Check, ...]:
@@ -48,9 +57,9 @@ def _state(facts: Facts) -> Check:
     if state.failure is not None:
         return Check(
             "state-directory",
-            "warn",
+            "warn" if docker_serves(facts) else "fail",
             f"Local servers cannot be kept: {state.failure}.",
-            "export XDG_STATE_HOME=DIRECTORY   (one that can be written)",
+            _ELSEWHERE,
         )
     if state.free < _LITTLE_BYTES:
         return Check(

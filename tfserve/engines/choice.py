@@ -57,14 +57,16 @@ def choose_engine(
     try:
         return _docker(spec, pull, progress, look, sought=only_docker or is_configured())
     except (EngineUnavailableError, ImageError) as error:
-        if only_docker:
+        if spec.container_options() or spec.wants_gpu:
             raise
-        if not local_runtime.is_installed():
+        if only_docker or not local_runtime.is_installed():
+            nor = "" if only_docker else " Nor is the local engine installed."
             raise type(error)(
-                f"{error.message} Nor is the local engine installed.",
-                hint=how_to_start(),
+                f"{error.message}{nor}",
+                hint=f"{error.hint or how_to_start()}\nOr serve without Docker: {local_runtime.how_to_serve()}",
                 details=error.details,
-            ) from None
+                doctor=error.doctor,
+            ) from error
         progress.notice(f"{error.message} Serving with the local engine instead.")
         return LocalEngine(), False
 
@@ -135,14 +137,26 @@ def ensure_image(
         if pull == "never":
             raise ImageError(
                 f"The engine has no image {reference}, and --pull never forbids to pull it.",
-                hint="Leave --pull never out.",
+                hint=f"Leave --pull never out.{_for_another(engine, reference, platform)}",
             )
         if pull is not None:
-            with progress.pulling(str(reference)) as on_progress:
-                image = pull_image(engine.client, reference, platform, on_progress=on_progress)
+            try:
+                with progress.pulling(str(reference)) as on_progress:
+                    image = pull_image(
+                        engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice
+                    )
+            except ImageError as error:
+                error.hint = f"{error.hint}{_for_another(engine, reference, platform)}"
+                raise
     chosen = image.platform if image is not None else platform or own
     if not runs_natively(chosen, own):
         progress.notice(
             f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
             "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
         )
+
+
+def _for_another(engine: DockerEngine, reference: ImageReference, platform: str | None) -> str:
+    """A line that says for which other platform the image is on the engine; empty when it is not."""
+    other = find_image(engine.client, reference) if platform else None
+    return f"\n{reference} is here for {other.platform}: without --platform it is taken." if other else ""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfserve.engines.local_runtime import how_to_serve
+from tfserve.engines.docker_config import check_config
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
 if TYPE_CHECKING:
@@ -24,15 +25,21 @@ __all__ = [
     "docker_errors",
     "endpoint",
     "explanation",
+    "hangs",
     "how_to_start",
     "is_configured",
     "is_elsewhere",
+    "mirrors",
+    "mirrors_in",
     "remote_host",
 ]
 
 LOG_HINT = "The engine's own log says more: journalctl -u docker"
 ELSEWHERE = "See whether that machine and its Docker Engine are up. DOCKER_HOST names it, or: docker context ls"
+_JOIN = 'Join the group that may (sudo usermod -aG docker "$USER"; log out and in again).'
 _PING_SECONDS = 10.0
+_REMEMBERED_SECONDS = 60.0  # a command that asks again in a moment need not wait again
+_hung: dict[str, float] = {}
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
 
@@ -54,9 +61,12 @@ def connect() -> APIClient:
     """
     import docker
     import docker.errors
-    from requests.exceptions import RequestException
+    from requests.exceptions import RequestException, Timeout
 
     where = endpoint()
+    _check_address(where)
+    if time.monotonic() < _hung.get(where, 0.0):
+        raise hangs(where, _PING_SECONDS)
     ssh = where.startswith("ssh://")
     try:
         # The engine answers a ping at once; for the SDK's own version="auto" it first asks containerd and runc theirs.
@@ -69,6 +79,9 @@ def connect() -> APIClient:
             client.close()
             client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
         return client
+    except Timeout as error:
+        _hung[where] = time.monotonic() + _REMEMBERED_SECONDS
+        raise hangs(where, _PING_SECONDS) from error
     except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
         raise _unreachable(where, error) from error
 
@@ -78,9 +91,16 @@ def how_to_start() -> str:
     from tfserve.system import this_system
 
     system = this_system()
-    return (
-        f"Start Docker: {system.start_docker}   (to install it: {system.docker_page})\n"
-        f"Or serve without it: {how_to_serve()}"
+    return f"Start Docker: {system.start_docker}   (to install it: {system.docker_page})"
+
+
+def hangs(where: str, seconds: float) -> EngineUnavailableError:
+    """The error for an engine that takes the connection, and says nothing for so many `seconds`."""
+    from tfserve.system import this_system
+
+    return EngineUnavailableError(
+        f"The Docker Engine at {where} hangs: no answer within {seconds:g} s.",
+        hint=ELSEWHERE if is_elsewhere(where) else f"{_where_from(where)}Restart it: {this_system().restart_docker}",
     )
 
 
@@ -109,7 +129,7 @@ def docker_errors() -> Iterator[None]:
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
             hint="See whether it still runs: docker info",
-            details=reason(error),
+            details="It did not answer in time." if "timed out" in (words := reason(error)) else words,
         ) from error
 
 
@@ -126,6 +146,23 @@ def remote_host(client: APIClient) -> str | None:
     return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
 
 
+def mirrors() -> tuple[str, ...]:
+    """The registries that the engine of this machine asks before Docker Hub; none where there is no such engine."""
+    if not is_configured():
+        return ()
+    with suppress(TfserveError):
+        client = connect()
+        if remote_host(client) is None:  # what another machine has before itself need not be reached from here
+            with docker_errors():
+                return mirrors_in(client.info())
+    return ()
+
+
+def mirrors_in(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The registries that an engine asks before Docker Hub, from what it says of itself (``docker info``)."""
+    return tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ())
+
+
 def is_elsewhere(where: str) -> bool:
     """Whether the address of an engine leads over a network, so that nothing is known of its machine."""
     return "://" in where and not where.startswith(("unix://", "npipe://"))
@@ -136,18 +173,46 @@ def endpoint() -> str:
 
     Raises:
         EngineUnavailableError: DOCKER_CONTEXT, or the docker configuration, names a context that there is not; the SDK
-            would take the default one instead.
+            would take the default one instead. Or that configuration is none.
     """
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
+    check_config()
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
     context = ContextAPI.get_context(name)
     if context is None:
         raise EngineUnavailableError(f"There is no docker context {name!r}.", hint="List them with: docker context ls")
     return str(context.Host or f"unix://{_DEFAULT_SOCKET}")
+
+
+def _check_address(where: str) -> None:
+    """Refuses what is no address of an engine, such as ``fd://``.
+
+    Raises:
+        EngineUnavailableError: it is none.
+    """
+    from docker.errors import DockerException
+    from docker.utils import parse_host
+
+    try:
+        parse_host(where)
+    except (DockerException, ValueError) as error:
+        by = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "The current docker context"
+        raise EngineUnavailableError(
+            f"{by} names {where!r}, which is no address of a Docker Engine.",
+            hint="Write it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST"
+            + (", or unset DOCKER_HOST." if by == "DOCKER_HOST" else ": docker context update"),
+        ) from error
+
+
+def _where_from(where: str) -> str:
+    """A line that says who names an address on this machine which is not the usual one; empty when it is that."""
+    if os.environ.get("DOCKER_HOST") and where.removeprefix("unix://") != str(_DEFAULT_SOCKET):
+        return "DOCKER_HOST names this address. For the engine of the current docker context: unset DOCKER_HOST\n"
+    return ""
 
 
 def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
@@ -155,8 +220,7 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
     if why == os.strerror(errno.EACCES):
         return EngineUnavailableError(
             f"This user may not use the Docker Engine at {where}.",
-            hint='Join the group that may (sudo usermod -aG docker "$USER"; log out and in again), '
-            f"or serve without Docker: {how_to_serve()}",
+            hint=_where_from(where) + _JOIN,
         )
     if "paramiko" in why:
         return EngineUnavailableError(
@@ -165,6 +229,6 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         f"No Docker Engine answers at {where}.",
-        hint=f"{ELSEWHERE}\nOr serve without it: {how_to_serve()}" if is_elsewhere(where) else how_to_start(),
+        hint=ELSEWHERE if is_elsewhere(where) else _where_from(where) + how_to_start(),
         details=why,
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker_client import docker_errors, explanation
+from tfserve.engines.docker_config import find_credentials
 from tfserve.errors import ImageError, NameTakenError
-from tfserve.images import OFFICIAL_PLATFORM, ImageReference
+from tfserve.images import HUB, OFFICIAL_PLATFORM, ImageReference
 from tfserve.progress import LayerProgress
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = [
     "check_published",
     "disk_full",
     "find_image",
+    "how_to_log_in",
+    "is_refusal",
     "made_image",
     "name_image",
     "pull_image",
@@ -89,14 +92,16 @@ def pull_image(
     platform: str | None = None,
     *,
     on_progress: Callable[[LayerProgress], None] = lambda progress: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> Image:
-    """Pulls an image, with the credentials of the docker command's configuration.
+    """Pulls an image, with the credentials of the docker command's configuration, or without when they cannot be had.
 
     Args:
         client: the engine.
         reference: what to pull.
         platform: ``linux/amd64`` and the like; None for the engine's own.
         on_progress: called for every step of every layer.
+        on_notice: told why there are no credentials, when there may be.
 
     Raises:
         ImageError: the registry does not have it, does not give it, or does not answer; or it does not fit.
@@ -104,16 +109,26 @@ def pull_image(
     """
     import docker.errors
 
+    credentials = find_credentials(reference.registry)
+    if credentials.failure:
+        on_notice(f"{credentials.failure}: going on without its credentials.")
     with docker_errors():
         try:
             tag = (reference.digest or "").lstrip("@") or reference.tag
-            events = client.pull(reference.repository, tag=tag, stream=True, decode=True, platform=platform)
+            events = client.pull(
+                reference.repository,
+                tag=tag,
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=dict(credentials.sent),
+            )
             for event in events:
                 if "error" in event:
-                    raise _pull_error(reference, platform, str(event["error"]))
+                    raise _pull_error(reference, platform, str(event["error"]), credentials.failure)
                 report(event, on_progress)
         except docker.errors.APIError as error:
-            raise _pull_error(reference, platform, explanation(error)) from error
+            raise _pull_error(reference, platform, explanation(error), credentials.failure) from error
     image = find_image(client, reference, platform)
     if image is None and find_image(client, reference) is not None:
         raise _pull_error(reference, platform, "no matching manifest: the image there is, is for another platform")
@@ -195,8 +210,7 @@ def _no_such_platform(reference: ImageReference, platform: str, details: str | N
     """The error for an image that is not made for a platform."""
     return ImageError(
         f"There is no {reference} for {platform}.",
-        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it with --platform linux/amd64, "
-        "or serve without an image: --engine local",
+        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it: --platform linux/amd64",
         details=details,
         doctor=True,
     )
@@ -212,26 +226,40 @@ def disk_full(what: str, text: str) -> ImageError:
     )
 
 
-def _pull_error(reference: ImageReference, platform: str | None, text: str) -> ImageError:
+def how_to_log_in(registry: str, failure: str = "") -> str:
+    """What to do where a registry wants to know who asks; `failure` is why there are no credentials, if so."""
+    login = "docker login" if registry == HUB else f"docker login {registry}"
+    return f"{failure}. Mend that first; then log in: {login}" if failure else login
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a registry gives or takes an image from those alone whom it knows."""
+    return any(word in text.lower() for word in ("denied", "unauthorized", "authentication", "no basic auth"))
+
+
+def _pull_error(reference: ImageReference, platform: str | None, text: str, failure: str = "") -> ImageError:
     lowered = text.lower()
     if "no matching manifest" in lowered or "does not match the specified platform" in lowered:
         return _no_such_platform(reference, platform or "the platform of this engine", text)
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
-            hint="Look the name and the tag up: https://hub.docker.com/r/tensorflow/serving/tags",
+            hint=f"Look the name and the tag up: https://hub.docker.com/r/{reference.path}/tags"
+            if reference.registry == HUB
+            else f"Check the name and the tag: tfserve images --remote {reference.repository}",
             details=text,
         )
-    if "denied" in lowered or "unauthorized" in lowered or "authentication" in lowered:
+    if is_refusal(text):
+        log_in = how_to_log_in(reference.registry, failure)
         return ImageError(
             f"The registry does not give {reference} to this user, or has no such image.",
-            hint="Check the name; for a private image log in first: docker login",
+            hint=log_in if failure else f"Check the name; for a private image log in first: {log_in}",
             details=text,
         )
     if "toomanyrequests" in lowered:
         return ImageError(
             f"The registry's rate limit is reached: {reference} was not pulled.",
-            hint="Wait, or log in for a higher limit: docker login",
+            hint=f"Wait, or log in for a higher limit: {how_to_log_in(reference.registry, failure)}",
             details=text,
         )
     if "no space left" in lowered:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.engines.docker_images import report
+from tfserve.engines.docker_config import find_credentials
+from tfserve.engines.docker_images import how_to_log_in, is_refusal, report
 from tfserve.errors import ImageError
 from tfserve.images import ImageReference
 from tfserve.progress import LayerProgress
@@ -22,6 +23,7 @@ def push_image(
     reference: ImageReference,
     *,
     on_progress: Callable[[LayerProgress], None] = lambda progress: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> str:
     """Pushes an image, with the credentials of the docker command's configuration.
 
@@ -29,6 +31,7 @@ def push_image(
         client: the engine.
         reference: what to push.
         on_progress: called for every step of every layer.
+        on_notice: told why there are no credentials, when there may be.
 
     Returns:
         Its digest in the registry, ``sha256:…``.
@@ -39,27 +42,35 @@ def push_image(
     """
     import docker.errors
 
+    credentials = find_credentials(reference.registry)
+    if credentials.failure:
+        on_notice(f"{credentials.failure}: going on without its credentials.")
     digest = ""
     with docker_errors():
         try:
-            events = client.push(reference.repository, tag=reference.tag, stream=True, decode=True)
+            events = client.push(
+                reference.repository,
+                tag=reference.tag,
+                stream=True,
+                decode=True,
+                auth_config=dict(credentials.sent),
+            )
             for event in events:
                 if "error" in event:
-                    raise _push_error(reference, str(event["error"]))
+                    raise _push_error(reference, str(event["error"]), credentials.failure)
                 digest = (event.get("aux") or {}).get("Digest", digest)
                 report(event, on_progress)
         except docker.errors.APIError as error:
-            raise _push_error(reference, explanation(error)) from error
+            raise _push_error(reference, explanation(error), credentials.failure) from error
     return digest
 
 
-def _push_error(reference: ImageReference, text: str) -> ImageError:
+def _push_error(reference: ImageReference, text: str, failure: str) -> ImageError:
     again = f"docker push {reference}"
-    lowered = text.lower()
-    if any(word in lowered for word in ("denied", "unauthorized", "authentication", "no basic auth")):
+    if is_refusal(text):
         return ImageError(
             f"The registry {reference.registry} does not take {reference} from this user. The image is on the engine.",
-            hint=f"Log in, and push it: docker login {reference.registry} && {again}",
+            hint=f"{'' if failure else 'Log in, and push it: '}{how_to_log_in(reference.registry, failure)} && {again}",
             details=text,
         )
     return ImageError(

@@ -1,0 +1,134 @@
+"""The docker command's configuration, right and wrong, before a real engine and a registry that wants a user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from tests.program import assert_told
+
+from .conftest import PrivateRegistry, Tfserve
+
+HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
+MISSING = {"credsStore": "there-is-none"}
+SAYS_NOTHING = {"credsStore": "tests"}
+
+
+@pytest.fixture
+def configured(tfserve: Tfserve, tmp_path: Path) -> Callable[[object], Path]:
+    """Writes the configuration that `tfserve` reads, with a helper ``tests`` on PATH, which fails."""
+    directory = tmp_path / "docker"
+    directory.mkdir()
+    helper = tmp_path / "docker-credential-tests"
+    helper.write_text("#!/bin/sh\necho locked\nexit 1\n")
+    helper.chmod(0o755)
+    tfserve.environment["DOCKER_CONFIG"] = str(directory)
+    tfserve.environment["PATH"] = f"{tmp_path}:{tfserve.environment['PATH']}"
+
+    def write(config: object) -> Path:
+        file = directory / "config.json"
+        file.write_text(config if isinstance(config, str) else json.dumps(config))
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("config", [MISSING, SAYS_NOTHING, {"credHelpers": {"https://index.docker.io/v1/": "tests"}}])
+def test_what_is_public_is_pulled_without_a_helper(
+    config: object, configured: Callable[[object], Path], tfserve: Tfserve
+) -> None:
+    file = configured(config)
+    pulled = tfserve("pull")
+    assert pulled.returncode == 0, pulled.stderr
+    (told,) = pulled.stderr.splitlines()[1:]
+    assert told.startswith("docker-credential-")
+    assert f"which {file} names" in told
+    assert told.endswith("going on without its credentials.")
+
+
+@pytest.mark.parametrize(("config", "why"), [(MISSING, "is not installed"), (SAYS_NOTHING, "gives no credentials")])
+def test_what_is_private_needs_the_helper(
+    config: dict[str, str],
+    why: str,
+    configured: Callable[[object], Path],
+    tfserve: Tfserve,
+    private_registry: PrivateRegistry,
+    unique_name: Callable[..., str],
+    docker_client: DockerClient,
+) -> None:
+    configured(config)
+    image = f"{private_registry.host}/{unique_name('private')}:1"
+    assert_told(tfserve("pull", image), 5, "does not give", why, f"docker login {private_registry.host}")
+    assert_told(tfserve("images", "--remote", image), 5, "does not show", why)
+    packaged = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push")
+    assert_told(packaged, 5, "does not take", why, f"docker login {private_registry.host} && docker push {image}")
+    assert docker_client.images.get(image)
+    inside = json.loads((private_registry.config / "config.json").read_text())
+    configured({**config, **inside})  # what is in the file itself is found all the same
+    pushed = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push", "--force")
+    assert pushed.returncode == 0, pushed.stderr
+
+
+def test_credentials_that_nobody_has(
+    configured: Callable[[object], Path], tfserve: Tfserve, private_registry: PrivateRegistry
+) -> None:
+    configured({})
+    image = f"{private_registry.host}/me/m:1"
+    assert_told(tfserve("pull", image), 5, "does not give", f"docker login {private_registry.host}")
+
+
+@pytest.mark.parametrize(
+    ("config", "entry"),
+    [
+        ([], "it is not a JSON object"),
+        ({"auths": 5}, "auths is not an object"),
+        ({"auths": {"127.0.0.1:9": 5}}, "auths.127.0.0.1:9 is not an object"),
+        ({"auths": {"127.0.0.1:9": {"auth": "!!!"}}}, "auths.127.0.0.1:9.auth is not USER:PASSWORD in base64"),
+        ({"currentContext": 5}, "currentContext is not a string"),
+        ({"HttpHeaders": 5}, "HttpHeaders is not an object"),
+        ({"HttpHeaders": {"a": 5}}, "HttpHeaders.a is not a string"),
+        ({"proxies": 7}, "proxies is not an object"),
+        ({"proxies": {"default": 7}}, "proxies.default is not an object"),
+        ({"credHelpers": 5}, "credHelpers is not an object"),
+        ({"credsStore": 5}, "credsStore is not a string"),
+    ],
+)
+def test_what_is_wrong_in_it_is_named(
+    config: object, entry: str, configured: Callable[[object], Path], tfserve: Tfserve
+) -> None:
+    file = configured(config)
+    assert_told(tfserve("images"), 4, f"configuration is wrong: {file}: {entry}.")
+    looked = tfserve("doctor")
+    assert looked.returncode == 0, looked.stderr  # the local engine serves
+    assert f"warn  docker-config             {file}: {entry}." in looked.stdout
+    assert f"fail  docker-engine             The docker command's configuration is wrong: {file}" in looked.stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "doubt"),
+    [
+        ("{broken", "is no JSON: contexts and credentials are none."),
+        (MISSING, "docker-credential-there-is-none is not installed"),
+        ({"credHelpers": {"example.com": "there-is-none"}}, "(credHelpers.example.com)"),
+    ],
+)
+def test_the_doctor_knows_of_what_is_passed_over(
+    config: object, doubt: str, configured: Callable[[object], Path], tfserve: Tfserve
+) -> None:
+    file = configured(config)
+    looked = json.loads(tfserve("doctor", "--json").stdout)
+    checks = {check["name"]: check for check in looked["checks"]}
+    assert checks["docker-config"]["status"] == "warn"
+    assert doubt in checks["docker-config"]["detail"]
+    assert str(file) in checks["docker-config"]["detail"]
+    assert checks["docker-engine"]["status"] == "ok"
+
+
+def test_what_is_empty_counts_as_missing(configured: Callable[[object], Path], tfserve: Tfserve) -> None:
+    configured(dict.fromkeys(("auths", "credHelpers", "credsStore", "currentContext")))
+    assert tfserve("images", env={"DOCKER_HOST": ""}).returncode in (0, 4)  # 4: nobody is at the default socket
+    assert tfserve("images").returncode == 0

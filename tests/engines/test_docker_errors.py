@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+from tfserve.engines.docker_client import docker_errors
+from tfserve.errors import EngineUnavailableError
+
+
+def test_an_engine_that_stops_answering_is_told_without_the_words_of_a_library(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "docker.sock"))
+        silent.listen()
+        client = APIClient(base_url=f"unix://{tmp_path}/docker.sock", version="1.41", timeout=0.2)
+        with pytest.raises(EngineUnavailableError, match="stopped answering") as caught, docker_errors():
+            client.info()
+        client.close()
+    assert caught.value.details == "It did not answer in time."
