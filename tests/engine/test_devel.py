@@ -65,11 +65,12 @@ def test_a_command_that_ends_before_its_input(tfserve: Tfserve) -> None:
 
 
 @pytest.fixture
-def serving(docker_client: DockerClient, unique_name: Callable[..., str]) -> str:
+def serving(docker_client: DockerClient, unique_name: Callable[..., str]) -> Iterator[str]:
     """The name of a serving image, which no rule for official names makes a development image of."""
     image = unique_name("serving")
     docker_client.images.get("tensorflow/serving:latest").tag(image, "1")
-    return f"{image}:1"
+    yield f"{image}:1"
+    docker_client.images.remove(f"{image}:1")  # this name alone, as the official one stays
 
 
 def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfserve) -> None:
