@@ -64,7 +64,7 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text()
+        return self.log_path.read_text(errors="replace")  # TensorFlow writes bytes of requests as they are
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         try:
