@@ -177,7 +177,7 @@ class _Fork:
         while not self._is_told(_LOOK_SECONDS):
             if is_ending() or time.monotonic() > deadline:
                 break  # whoever brings back what was there before starts it all the same, by itself
-        else:
+        if self._is_told(0):  # perhaps at the last moment: then it is there, and not to be started twice
             self.pid = int(self._report.readline() or 0)
         if not self.pid:
             self.close()

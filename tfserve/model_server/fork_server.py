@@ -78,7 +78,7 @@ def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
         return None
     pid = os.fork()
     if pid == 0:
-        _become_server(message, log, lock)
+        _become_server(message, log, lock, report)
     os.close(log)
     os.close(lock)
     server = _Server(pid, report)
@@ -87,17 +87,19 @@ def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
 
 
 def _is_abandoned(report: int) -> bool:
-    """Whether whoever asked for a server has been killed since."""
+    """Whether whoever asked for a server has been killed since, or starts it otherwise."""
     poll = select.poll()
     poll.register(report, 0)
     return bool(poll.poll(0))  # an error: nobody reads it
 
 
-def _become_server(message: bytes, log: int, lock: int) -> NoReturn:
+def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn:
     from tfserve.model_server.main import main as serve
 
     try:
         os.setsid()
+        if _is_abandoned(report):  # meanwhile
+            os._exit(255)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
