@@ -10,8 +10,8 @@ from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK, GpuNeeds, broken_link, chosen_gpus
 from tfserve.gpu_request import GpuRequest
+from tfserve.host.system import System
 from tfserve.images import serving_image
-from tfserve.system import System
 
 GIB = 2**30
 FIRST = Gpu(0, "NVIDIA A100", "GPU-0", 80 * GIB, 79 * GIB)

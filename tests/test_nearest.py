@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.nearest import did_you_mean, nearest
+from tfserve.text import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(

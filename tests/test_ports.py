@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from tfserve.ports import any_free_port, claim, is_free, release
+from tfserve.host.ports import any_free_port, claim, is_free, release
 
 
 def test_a_port_that_somebody_listens_on_is_not_free() -> None:

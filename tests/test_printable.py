@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.printable import printable, printable_lines
+from tfserve.text import printable, printable_lines
 
 
 def test_escapes() -> None:

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from tfserve.system import System, this_system
+from tfserve.host.system import System, this_system
 
 DEBIAN, UBUNTU = System("debian", "debian"), System("debian", "ubuntu")
 FEDORA, MACOS, OTHER = System("fedora", "fedora"), System("macos"), System("other", "arch")

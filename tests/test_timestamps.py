@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from tfserve.timestamps import rfc3339
+from tfserve.text import rfc3339
 
 _MOMENT = datetime(2026, 1, 31, 12, 0, 0, 5, timezone(timedelta(hours=2)))
 

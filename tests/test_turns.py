@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import eventually
+from tfserve.host.server_lock import is_taken, turn
 from tfserve.progress import Silent
-from tfserve.turns import is_taken, turn
 
 HOLD = """
 from tfserve.progress import Silent

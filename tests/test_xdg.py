@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve import xdg
+from tfserve.host import xdg
 
 
 @pytest.mark.parametrize(

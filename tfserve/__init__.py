@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from tfserve._version import __version__
+
 TYPE_CHECKING = False  # typing itself takes longer to load than all of this
 if TYPE_CHECKING:
     from tfserve.client.numpy_client import Client
     from tfserve.serving import serve
 
 __all__ = ["Client", "__version__", "serve"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

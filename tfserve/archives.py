@@ -12,9 +12,9 @@ from tfserve.errors import SavedModelError, UsageError, option
 from tfserve.model_cache import CachedModel, Draft, cache_errors, cache_root, find_cached
 from tfserve.model_url import Url
 from tfserve.origins import find_origin, note_origin
-from tfserve.printable import printable
 from tfserve.progress import Progress
 from tfserve.saved_model import find_model
+from tfserve.text import printable
 from tfserve.unpacking import Unpacked, unpack
 
 __all__ = ["base_path_in", "unpacked_download", "unpacked_file"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tfserve.cuda import Cuda
     from tfserve.engine_facts import EngineFacts
     from tfserve.gpu import Failure, Gpu, GpuFacts
-    from tfserve.system import System
+    from tfserve.host.system import System
 
 __all__ = [
     "HOOK",

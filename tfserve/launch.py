@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from tfserve import ports
 from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import GRPC_PORT, REST_PORT, EngineChoice
 from tfserve.engine_facts import EngineFacts
@@ -19,6 +18,8 @@ from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError, option
+from tfserve.host import ports
+from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
@@ -30,7 +31,6 @@ from tfserve.server_flags import flag_digests
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec
 from tfserve.spec_checks import check_spec
-from tfserve.turns import turn
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 

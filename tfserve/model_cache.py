@@ -17,8 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tfserve.errors import TfserveError
+from tfserve.host.xdg import base_directory
 from tfserve.interrupts import held
-from tfserve.xdg import base_directory
 
 __all__ = [
     "CachedModel",

@@ -18,11 +18,11 @@ from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, Tfser
 from tfserve.interrupts import held
 from tfserve.model_source import find_source
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
-from tfserve.nearest import did_you_mean
 from tfserve.progress import Progress
 from tfserve.saved_model import check_version
 from tfserve.server_flags import model_tags
 from tfserve.status import is_loading, version_statuses
+from tfserve.text import did_you_mean
 from tfserve.version_policy import VersionPolicy, check_labels, check_versions
 
 if TYPE_CHECKING:

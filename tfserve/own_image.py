@@ -17,7 +17,7 @@ from tfserve.errors import UsageError
 from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
 from tfserve.models_config import ServedModel, to_text
 from tfserve.spec import ModelSpec, check_platform
-from tfserve.timestamps import rfc3339
+from tfserve.text import rfc3339
 
 __all__ = ["PackageSpec", "PackagedModel", "models_said", "packaged_label", "packaged_models", "parse_labels"]
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tfserve import __version__, images, labels
+from tfserve import images, labels
+from tfserve._version import __version__
 from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError, option

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import UsageError, about, option
-from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.text import did_you_mean
 
 __all__ = [
     "FlagFile",

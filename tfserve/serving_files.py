@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from tfserve.errors import UsageError
-from tfserve.nearest import did_you_mean
+from tfserve.text import did_you_mean
 
 __all__ = [
     "BATCHING",

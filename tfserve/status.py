@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import RequestError, TfserveError, UsageError
-from tfserve.timestamps import rfc3339
+from tfserve.text import rfc3339
 
 if TYPE_CHECKING:
     from tfserve.client.documents import VersionStatus

@@ -10,7 +10,7 @@ from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.lookup import find_server
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
-from tfserve.nearest import did_you_mean
+from tfserve.text import did_you_mean
 
 __all__ = ["Target", "find_target", "split_words"]
 

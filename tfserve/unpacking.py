@@ -20,7 +20,7 @@ from typing import IO, cast
 
 from tfserve.archive_limits import ENTRIES_VARIABLE, GIB, SIZE_VARIABLE, Limits
 from tfserve.errors import SavedModelError
-from tfserve.printable import printable
+from tfserve.text import printable
 
 __all__ = ["Unpacked", "unpack"]
 

@@ -17,11 +17,11 @@ from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local_process import starting_together
 from tfserve.engines.lookup import Found
 from tfserve.errors import NameTakenError, TfserveError
+from tfserve.host.server_lock import is_taken, turn
 from tfserve.interrupts import end_threads, held, raise_if_ending, threads_have_ended
 from tfserve.launch import launch, restart
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.steps import Step, decide_again
-from tfserve.turns import is_taken, turn
 
 __all__ = ["Outcome", "take_down", "together", "up"]
 

@@ -10,7 +10,7 @@ import requests
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO, TFSERVE
 from tests.benchmarks.pairs import Effort, Row, compare, run
-from tfserve.ports import any_free_port
+from tfserve.host.ports import any_free_port
 
 _NAME = "benchmark-run"
 _POLL_SECONDS = 0.01

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.benchmarks.command_line import HALF_PLUS_TWO
 from tests.benchmarks.made import bentoml, temporary
 from tests.free_ports import free_ports
-from tfserve.ports import any_free_port
+from tfserve.host.ports import any_free_port
 
 SCALARS = b'{"instances":[1.0,2.0,5.0]}'
 """A request to half_plus_two, in TensorFlow Serving's format, which is also the format of the service in BentoML."""

@@ -17,8 +17,8 @@ from tfserve.config.fields import FIELDS
 from tfserve.config.schema import json_schema
 from tfserve.config.servers import MODEL_FIELDS, read_servers
 from tfserve.config.template import first_file
+from tfserve.host.ports import any_free_port
 from tfserve.launch_options import LaunchOptions
-from tfserve.ports import any_free_port
 from tfserve.protos.server_flags import SERVER_FLAGS
 from tfserve.spec import ModelSpec, ServeSpec
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.test_fields import options_of_run
-from tests.test_layers import FILES
+from tests.source import FILES
 from tfserve.config.document import read_document
 from tfserve.config.places import OPTIONS, ServerPlace
 from tfserve.errors import UsageError, option

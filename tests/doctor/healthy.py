@@ -9,7 +9,7 @@ from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, St
 from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK
-from tfserve.system import System
+from tfserve.host.system import System
 
 __all__ = ["ENGINE", "GIB", "GPU", "HEALTHY", "with_engine"]
 

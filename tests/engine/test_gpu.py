@@ -19,7 +19,7 @@ import pytest
 
 from tests.free_ports import free_ports
 from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
-from tfserve.system import this_system
+from tfserve.host.system import this_system
 
 from . import relay
 from .bring_up import Engine

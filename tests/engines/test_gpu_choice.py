@@ -9,7 +9,7 @@ from tfserve.errors import GpuError
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import GpuNeeds
 from tfserve.gpu_request import GpuRequest
-from tfserve.system import System
+from tfserve.host.system import System
 
 GOOD = GpuFacts((Gpu(0, "NVIDIA L4", "GPU-0", 24 * 2**30, 23 * 2**30),), "550.54.15")
 NONE = GpuFacts(failure="no library")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tfserve.exporters import command_line
 from tfserve.exporters.docker_run import docker_run
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
-from tfserve.printable import printable_lines
+from tfserve.text import printable_lines
 
 NASTY = [
     "a b",

@@ -14,7 +14,7 @@ from types import TracebackType
 import requests
 
 from tests.program import eventually
-from tfserve.ports import any_free_port
+from tfserve.host.ports import any_free_port
 
 
 class ServerProcess:

@@ -20,7 +20,7 @@ import requests
 
 from tests.program import eventually
 from tfserve import __version__
-from tfserve.ports import any_free_port
+from tfserve.host.ports import any_free_port
 
 from .server_process import ServerProcess
 

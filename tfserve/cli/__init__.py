@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfserve import __version__
+from tfserve._version import __version__
 from tfserve.cli import completion
 from tfserve.cli.commands import COMMANDS, Command
 from tfserve.cli.output import Output

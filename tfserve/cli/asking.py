@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfserve.cli.output import Output
 from tfserve.cli.program import option_names
 from tfserve.errors import UsageError
-from tfserve.nearest import did_you_mean
+from tfserve.text import did_you_mean
 
 if TYPE_CHECKING:
     import typer

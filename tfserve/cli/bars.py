@@ -10,8 +10,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, T
 from rich.table import Column
 from rich.text import Text
 
-from tfserve.printable import printable
 from tfserve.progress import LayerProgress
+from tfserve.text import printable
 
 _DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
 _MEASURED = ("Downloading", "Extracting", "Pushing")

@@ -37,7 +37,7 @@ def cache(
 
 def _list(output: Output) -> None:
     from tfserve.model_cache import cache_root, cached_models
-    from tfserve.timestamps import rfc3339
+    from tfserve.text import rfc3339
 
     models = cached_models()
     if output.json_wanted:

@@ -9,8 +9,8 @@ import typer
 from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
-from tfserve.nearest import did_you_mean
 from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
+from tfserve.text import did_you_mean
 
 __all__ = ["flags"]
 

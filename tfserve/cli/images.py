@@ -39,7 +39,7 @@ def images(
 
     from tfserve.engines.docker_client import connect
     from tfserve.engines.docker_image_list import list_images
-    from tfserve.timestamps import rfc3339
+    from tfserve.text import rfc3339
 
     found = [listed for listed in list_images(connect(), reference) if tag in (None, listed.reference.tag)]
     if json:

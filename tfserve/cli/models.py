@@ -59,9 +59,9 @@ def models(
     rollback MODEL
     """
     from tfserve.engines.lookup import find_server
+    from tfserve.host.server_lock import turn
     from tfserve.model_arguments import parse_models
     from tfserve.model_states import model_states
-    from tfserve.turns import turn
 
     output = Output(json_wanted=json)
     if action != "add" and (versions or label or sha256):

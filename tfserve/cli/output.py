@@ -14,8 +14,8 @@ from typing import Any
 import typer
 
 from tfserve.errors import TfserveError
-from tfserve.printable import printable_lines
 from tfserve.progress import LayerProgress
+from tfserve.text import printable_lines
 
 __all__ = ["Output", "age_text", "size_text"]
 

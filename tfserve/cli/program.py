@@ -10,8 +10,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from tfserve.cli.commands import COMMANDS, TASKS
-from tfserve.nearest import did_you_mean
-from tfserve.printable import printable
+from tfserve.text import did_you_mean, printable
 
 __all__ = ["OneCommand", "Program", "option_names"]
 

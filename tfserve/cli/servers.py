@@ -42,7 +42,7 @@ def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: Js
     """Show how one server does. Its state, its addresses, and its models' versions."""
     from tfserve.engines.lookup import find_server
     from tfserve.status import look_at
-    from tfserve.timestamps import rfc3339
+    from tfserve.text import rfc3339
 
     output = Output(json_wanted=json)
     found = look_at(*find_server(name, engine))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
+from tfserve.text import printable
 
 __all__ = ["signature_lines", "signatures_json"]
 

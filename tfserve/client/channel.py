@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from tfserve.client.exchange import is_loopback
+from tfserve.addresses import in_url, is_loopback
 from tfserve.defaults import GRPC_PORT
-from tfserve.ports import in_url
 
 __all__ = ["open_channel"]
 

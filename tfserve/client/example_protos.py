@@ -12,8 +12,8 @@ from tfserve.client.arrays import encoded_text
 from tfserve.client.json_arrays import decoded
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
-from tfserve.printable import printable
 from tfserve.protos import apis_pb2 as apis
+from tfserve.text import printable
 
 __all__ = ["class_results", "input_of", "value_results"]
 

@@ -22,9 +22,8 @@ from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_li
 from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
 from tfserve.client.values import Value, guess_value, looks_like_value, shown
 from tfserve.errors import RequestError, UsageError
-from tfserve.nearest import nearest
-from tfserve.printable import printable
 from tfserve.saved_model import Signature
+from tfserve.text import nearest, printable
 
 __all__ = [
     "Example",

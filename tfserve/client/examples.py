@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.values import Value, is_sendable
-from tfserve.printable import printable
 from tfserve.saved_model import Signature, TensorSpec
+from tfserve.text import printable
 
 __all__ = ["describe_inputs", "example_arguments", "example_hint"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import Callable
@@ -14,11 +13,12 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import HTTPError
 
+from tfserve.addresses import is_loopback
 from tfserve.client.deadline import Deadline, TimedResponse
 from tfserve.client.failures import failure, too_large
 from tfserve.client.http_reply import HttpReply
 
-__all__ = ["Transport", "is_loopback"]
+__all__ = ["Transport"]
 
 MAX_ERROR_BYTES = 64 * 2**10
 _CHUNK_BYTES = 64 * 2**10
@@ -103,18 +103,6 @@ class _Adapter(HTTPAdapter):
 def _pool(kind: type[HTTPConnectionPool], answer: Callable[..., TimedResponse]) -> type[HTTPConnectionPool]:
     connection = type("Connection", (kind.ConnectionCls,), {"response_class": staticmethod(answer)})
     return type("Pool", (kind,), {"ConnectionCls": connection})
-
-
-def is_loopback(host: str) -> bool:
-    """Returns whether `host`, a name or an address, is this machine."""
-    host = host.rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def _read(response: requests.Response, url: str, limit: int) -> bytes:

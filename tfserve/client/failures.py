@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tfserve.client.json_document import read_json
 from tfserve.errors import RequestError
-from tfserve.printable import printable, printable_lines
+from tfserve.text import printable, printable_lines
 
 __all__ = [
     "DroppedError",

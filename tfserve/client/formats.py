@@ -12,8 +12,8 @@ from typing import Literal
 from tfserve.client.shapes import is_batched
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
-from tfserve.printable import printable
 from tfserve.saved_model import Signature
+from tfserve.text import printable
 
 __all__ = [
     "DEFAULT_SIGNATURE",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfserve.client.failures import dropped, not_listening, refused, shown_url, timed_out, unknown_host
 from tfserve.errors import RequestError
-from tfserve.printable import printable
+from tfserve.text import printable
 
 __all__ = ["call_failure"]
 

@@ -9,7 +9,7 @@ from tfserve.client.answer import Table, tabulate
 from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.rest import Verb
-from tfserve.printable import printable
+from tfserve.text import printable
 
 __all__ = ["tabulate_results"]
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from tfserve.client.examples import describe_inputs
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.errors import UsageError
-from tfserve.nearest import did_you_mean
-from tfserve.printable import printable
 from tfserve.saved_model import Signature
+from tfserve.text import did_you_mean, printable
 
 __all__ = [
     "EXAMPLE_METHODS",

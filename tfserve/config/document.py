@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
 from tfserve.errors import TfserveError, UsageError
-from tfserve.nearest import did_you_mean
+from tfserve.text import did_you_mean
 
 __all__ = ["STANDARD_INPUT", "Document", "Part", "read_document"]
 

@@ -12,9 +12,9 @@ from tfserve import spec as specs
 from tfserve.config.document import Part
 from tfserve.errors import TfserveError
 from tfserve.gpu_request import GpuRequest
-from tfserve.nearest import did_you_mean
 from tfserve.server_flags import parse_server_flags
 from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
+from tfserve.text import did_you_mean
 
 __all__ = [
     "Context",

@@ -18,8 +18,8 @@ from tfserve.model_source import source_name
 from tfserve.model_url import Url, parse_source
 from tfserve.models_config import read_models_config
 from tfserve.names import check_name
-from tfserve.nearest import did_you_mean
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.text import did_you_mean
 from tfserve.tidy_path import tidy
 from tfserve.version_policy import VersionPolicy, parse_label
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError
 from tfserve.gpu import GpuFacts
-from tfserve.system import System
+from tfserve.host.system import System
 
 if TYPE_CHECKING:
     from tfserve.engine_facts import EngineFacts

@@ -14,9 +14,9 @@ from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_look import LocalLook
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu import Look
+from tfserve.host.ports import is_free
+from tfserve.host.system import this_system
 from tfserve.images import HUB_HOST, OFFICIAL_REPOSITORY
-from tfserve.ports import is_free
-from tfserve.system import this_system
 
 __all__ = ["gather"]
 

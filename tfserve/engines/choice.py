@@ -93,7 +93,7 @@ def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progre
     from tfserve.cuda import cuda_of
     from tfserve.engines.gpu_choice import uses_gpu
     from tfserve.gpu_links import GpuNeeds
-    from tfserve.system import this_system
+    from tfserve.host.system import this_system
 
     cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
     needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
@@ -108,7 +108,7 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     """
     from tfserve.engines.gpu_choice import uses_gpu
     from tfserve.gpu_links import GpuNeeds
-    from tfserve.system import this_system
+    from tfserve.host.system import this_system
 
     uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)
 

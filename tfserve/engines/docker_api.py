@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfserve import labels
+from tfserve.addresses import reachable
 from tfserve.defaults import HOST
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Server
 from tfserve.images import GRPC_PORT, REST_PORT
-from tfserve.ports import reachable
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -22,8 +22,8 @@ from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.interrupts import held
-from tfserve.printable import printable
 from tfserve.source_build import BuildStep
+from tfserve.text import printable
 
 if TYPE_CHECKING:
     from docker import APIClient

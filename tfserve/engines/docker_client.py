@@ -88,7 +88,7 @@ def connect() -> APIClient:
 
 def how_to_start() -> str:
     """What to do on this machine where no engine answers."""
-    from tfserve.system import this_system
+    from tfserve.host.system import this_system
 
     system = this_system()
     return f"Start Docker: {system.start_docker}   (to install it: {system.docker_page})"
@@ -96,7 +96,7 @@ def how_to_start() -> str:
 
 def hangs(where: str, seconds: float) -> EngineUnavailableError:
     """The error for an engine that takes the connection, and says nothing for so many `seconds`."""
-    from tfserve.system import this_system
+    from tfserve.host.system import this_system
 
     return EngineUnavailableError(
         f"The Docker Engine at {where} hangs: no answer within {seconds:g} s.",

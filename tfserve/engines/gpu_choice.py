@@ -8,8 +8,8 @@ from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError
 from tfserve.gpu import GpuFacts
 from tfserve.gpu_links import GpuNeeds, broken_link, chosen_gpus
+from tfserve.host.system import System
 from tfserve.progress import Progress
-from tfserve.system import System
 
 __all__ = ["uses_gpu"]
 

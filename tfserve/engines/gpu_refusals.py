@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from tfserve.errors import GpuError
-from tfserve.system import System, this_system
+from tfserve.host.system import System, this_system
 
 __all__ = ["gpu_refusal"]
 

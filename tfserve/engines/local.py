@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfserve import labels
+from tfserve.addresses import reachable
 from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, changed_elsewhere, name_taken
 from tfserve.engines.local_process import Process, Start, start_process
 from tfserve.engines.local_runtime import find_binary, not_started
 from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
-from tfserve.ports import reachable
 
 if TYPE_CHECKING:
     from tfserve.plan import HostPorts, LaunchPlan
@@ -111,7 +111,7 @@ class LocalEngine:
 
     def start(self, server: Server) -> Server:
         """Starts a stopped server again, with the plan it had; see `Engine.start`."""
-        from tfserve.ports import is_free
+        from tfserve.host.ports import is_free
 
         directory = local_state.directory_of(server.name)
         record = directory.read()

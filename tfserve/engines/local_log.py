@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tfserve.server_log import timestamp
-from tfserve.timestamps import rfc3339
+from tfserve.text import rfc3339
 
 __all__ = ["read_log"]
 

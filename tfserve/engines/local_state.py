@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.base import name_taken
 from tfserve.errors import EngineUnavailableError
-from tfserve.xdg import base_directory
+from tfserve.host.xdg import base_directory
 
 if TYPE_CHECKING:
     from tfserve.mounts import Mount

@@ -10,7 +10,7 @@ from tfserve.engines.base import Engine, Server
 from tfserve.engines.docker_client import connect, is_configured
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
-from tfserve.nearest import did_you_mean
+from tfserve.text import did_you_mean
 
 __all__ = ["Found", "Listing", "find_server", "find_servers", "list_servers"]
 

@@ -9,9 +9,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from tfserve.addresses import in_url
 from tfserve.exporters.shell import shell_line
 from tfserve.plan import LaunchPlan, Mount, PublishedPort
-from tfserve.ports import in_url
 
 __all__ = ["docker_run"]
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from tfserve.printable import printable_lines
+from tfserve.text import printable_lines
 
 
 def info(message: str) -> None:

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfserve import __version__
+from tfserve._version import __version__
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options, parse, usage

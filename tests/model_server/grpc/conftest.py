@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.model_server.server_process import ServerProcess
-from tfserve.ports import any_free_port
+from tfserve.host.ports import any_free_port
 
 from .client import Client
 

@@ -16,6 +16,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from tfserve.addresses import in_url
+from tfserve.host.ports import is_free
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options
 from tfserve.model_server.grpc.classify import GrpcClassify
@@ -27,7 +29,6 @@ from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.status import Code, StatusError, invalid_argument
-from tfserve.ports import in_url, is_free
 from tfserve.protos.tensors import to_proto_content, to_proto_fields
 
 Answer = Callable[[bytes, Any], Awaitable[bytes]]

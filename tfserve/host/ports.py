@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterable
 
-__all__ = ["any_free_port", "claim", "in_url", "is_free", "is_local", "reachable", "release"]
+__all__ = ["any_free_port", "claim", "is_free", "is_local", "release"]
 
 
 def is_free(host: str, port: int) -> bool:
@@ -48,16 +48,6 @@ def any_free_port(host: str) -> int:
         return _bind(host, 0)
     except OSError:
         return 0
-
-
-def in_url(host: str) -> str:
-    """An address as a URL, and Docker, write it: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def reachable(host: str, port: int) -> str:
-    """The ``host:port`` at which this machine reaches what listens on `host`: all interfaces through loopback."""
-    return f"{in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"  # noqa: S104
 
 
 def _bind(host: str, port: int) -> int:

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tfserve.host.xdg import base_directory
 from tfserve.interrupts import raise_if_ending
 from tfserve.progress import Progress
-from tfserve.xdg import base_directory
 
 __all__ = ["is_taken", "turn"]
 

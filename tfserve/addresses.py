@@ -1,0 +1,29 @@
+"""Network addresses as text: how URLs write them, how this machine reaches them, which of them are loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+
+__all__ = ["in_url", "is_loopback", "reachable"]
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether `host`, a name or an address, is this machine."""
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def in_url(host: str) -> str:
+    """An address as a URL, and Docker, write it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def reachable(host: str, port: int) -> str:
+    """The ``host:port`` at which this machine reaches what listens on `host`: all interfaces through loopback."""
+    return f"{in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"  # noqa: S104
