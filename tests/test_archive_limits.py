@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.archive_limits import Limits
 from tfserve.errors import UsageError
+from tfserve.models.extract import Limits
 
 
 def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.bucket_credentials import Credentials, find_credentials
 from tfserve.errors import UsageError
-from tfserve.model_url import Url
+from tfserve.models.bucket_credentials import Credentials, find_credentials
+from tfserve.models.url import Url
 
 S3, GS = Url("s3://bucket/m"), Url("gs://bucket/m")
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}

@@ -6,7 +6,7 @@ import pytest
 
 from tfserve.bundled import bundled_model
 from tfserve.errors import SavedModelError
-from tfserve.saved_model import find_model, read_signatures
+from tfserve.models.saved_model import find_model, read_signatures
 
 
 def test_half_plus_two_is_here(half_plus_two: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.program import Copy
 from tfserve.errors import SavedModelError
 from tfserve.model_archive import ModelArchive, layout
-from tfserve.saved_model import find_model
+from tfserve.models.saved_model import find_model
 
 
 def archive_of(*models: Path) -> ModelArchive:

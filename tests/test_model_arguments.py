@@ -7,7 +7,7 @@ import pytest
 
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.model_arguments import parse_models
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy
 

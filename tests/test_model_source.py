@@ -17,11 +17,11 @@ from tests.engines import told
 from tests.file_server import FileServer, file_server
 from tests.packing import model_files, tar_bytes, zip_bytes
 from tfserve.errors import SavedModelError, TfserveError, UsageError
-from tfserve.model_cache import Draft, cache_root, cached_models
-from tfserve.model_source import find_source, source_name
-from tfserve.model_url import Url
+from tfserve.models.cache import Draft, cache_root, cached_models
+from tfserve.models.saved_model import Layout, read_signatures
+from tfserve.models.source import find_source, source_name
+from tfserve.models.url import Url
 from tfserve.progress import Silent
-from tfserve.saved_model import Layout, read_signatures
 from tfserve.spec import ModelSpec
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.model_url import Url, parse_source
+from tfserve.models.url import Url, parse_source
 
 
 @pytest.mark.parametrize("text", ["m", "./m.tar.gz", "/a b/m", "http:/one/slash", "C:\\m", "a://b"[:2]])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.program import Copy
 from tfserve.errors import TfserveError, UsageError
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 from tfserve.models_config import ServedModel, read_models_config, served_models, to_text
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy

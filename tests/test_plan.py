@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve import __version__, plan
-from tfserve.bucket_credentials import Credentials
 from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.exporters import command_line
 from tfserve.gpu_request import GpuRequest
-from tfserve.model_url import Url
+from tfserve.models.bucket_credentials import Credentials
+from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
+from tfserve.models.url import Url
 from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
-from tfserve.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec
 from tfserve.version_policy import VersionPolicy
 

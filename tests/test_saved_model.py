@@ -12,6 +12,15 @@ from hypothesis import strategies as st
 
 from tests.program import Copy
 from tfserve.errors import SavedModelError
+from tfserve.models.saved_model import (
+    Layout,
+    ModelVersion,
+    Signature,
+    TensorSpec,
+    check_version,
+    find_model,
+    read_signatures,
+)
 from tfserve.protos.saved_model_pb2 import (
     DataType,
     MetaGraphDef,
@@ -20,7 +29,6 @@ from tfserve.protos.saved_model_pb2 import (
     TensorInfo,
     TensorShapeProto,
 )
-from tfserve.saved_model import Layout, ModelVersion, Signature, TensorSpec, check_version, find_model, read_signatures
 
 NASTY_NAMES = ["a b", "it's", 'say "hi"', "$(touch pwned)", "line\nbreak", "模型-ä", "-rf", "a*?[b]", "back\\slash"]
 

@@ -12,7 +12,7 @@ from tests.packing import model_files, tar_bytes
 from tests.program import Copy
 from tfserve.config.servers import read_servers
 from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 from tfserve.progress import Silent
 from tfserve.spec import ModelSpec, ServeSpec
 from tfserve.spec_checks import check_spec

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.packing import tar_bytes, tar_of, zip_bytes
-from tfserve.archive_limits import Limits
 from tfserve.errors import SavedModelError
-from tfserve.unpacking import unpack
+from tfserve.models.extract import Limits, unpack
 
 FILES = {"m/1/saved_model.pb": b"pb" * 300, "m/1/variables/variables.index": b"", "m/notes ä.txt": b"x" * 2_000_000}
 KINDS: list[Callable[[dict[str, bytes]], bytes]] = [

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfserve import model_cache
 from tfserve.engines.lookup import list_servers
 from tfserve.errors import UsageError
-from tfserve.model_cache import CachedModel, cache_errors, cached_models
-from tfserve.origins import forget_gone
+from tfserve.models import cache as model_cache
+from tfserve.models.cache import CachedModel, cache_errors, cached_models, forget_gone
 
 __all__ = ["Cleared", "clear"]
 

@@ -11,22 +11,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from tfserve.bucket_credentials import find_credentials
 from tfserve.defaults import GRPC_PORT, REST_PORT, EngineChoice
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
-from tfserve.engines.owner import reader_of
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError, option
 from tfserve.host import ports
 from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
 from tfserve.launch_options import LaunchOptions
+from tfserve.models.bucket_credentials import find_credentials
+from tfserve.models.saved_model import ModelDirectory, reader_of
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.replacing import own_ports, place_of, servers_named
-from tfserve.saved_model import ModelDirectory
 from tfserve.server_flags import flag_digests
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec import PortRequest, ServeSpec

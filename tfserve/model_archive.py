@@ -17,7 +17,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from tfserve.errors import SavedModelError
-from tfserve.saved_model import ModelDirectory
+from tfserve.models.saved_model import ModelDirectory
 
 __all__ = ["Entry", "ModelArchive", "layout"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfserve.errors import UsageError
-from tfserve.model_source import source_name
-from tfserve.model_url import is_archive, parse_source
+from tfserve.models.source import source_name
+from tfserve.models.url import is_archive, parse_source
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy, parse_label
 

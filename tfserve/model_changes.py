@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, TfserveError, UsageError
 from tfserve.interrupts import held
-from tfserve.model_source import find_source
+from tfserve.models.saved_model import check_version
+from tfserve.models.source import find_source
 from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.progress import Progress
-from tfserve.saved_model import check_version
 from tfserve.server_flags import model_tags
 from tfserve.status import is_loading, version_statuses
 from tfserve.text import did_you_mean

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError, UsageError, option
-from tfserve.model_url import parse_source
+from tfserve.models.url import parse_source
 from tfserve.server_flags import parse_config_file, read_config_file
 from tfserve.spec import ModelSpec
 from tfserve.version_policy import VersionPolicy

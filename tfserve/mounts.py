@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tfserve import images
 from tfserve.errors import SavedModelError
-from tfserve.saved_model import Layout, ModelDirectory
+from tfserve.models.saved_model import Layout, ModelDirectory
 from tfserve.server_flags import flag_files
 from tfserve.serving_files import batching_text, monitoring_text
 from tfserve.spec import ModelSpec, ServeSpec

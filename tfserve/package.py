@@ -14,10 +14,10 @@ from tfserve.engines.docker_push import push_image
 from tfserve.errors import UsageError
 from tfserve.images import MODEL_ROOT
 from tfserve.model_archive import ModelArchive, layout
-from tfserve.model_source import find_source
+from tfserve.models.saved_model import check_version
+from tfserve.models.source import find_source
 from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
 from tfserve.progress import Progress
-from tfserve.saved_model import check_version
 
 __all__ = ["Packaged", "package"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tfserve import images, labels
 from tfserve._version import __version__
-from tfserve.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError, option
 from tfserve.gpu_request import GpuRequest
+from tfserve.models.bucket_credentials import SECRET_VARIABLES, Credentials
+from tfserve.models.saved_model import ModelDirectory
 from tfserve.mounts import Mount, Sight, container_sight, process_sight
-from tfserve.saved_model import ModelDirectory
 from tfserve.spec import ModelSpec, ServeSpec
 
 __all__ = [

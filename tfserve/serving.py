@@ -19,8 +19,8 @@ from tfserve.images import serving_image
 from tfserve.interrupts import held
 from tfserve.launch import launch
 from tfserve.launch_options import LaunchOptions
-from tfserve.model_source import source_name
-from tfserve.model_url import parse_source
+from tfserve.models.source import source_name
+from tfserve.models.url import parse_source
 from tfserve.models_config import read_models_config
 from tfserve.progress import Progress, Silent
 from tfserve.server_flags import parse_server_flags

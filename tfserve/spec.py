@@ -16,7 +16,7 @@ from tfserve import defaults
 from tfserve.errors import UsageError, option
 from tfserve.gpu_request import GpuRequest
 from tfserve.images import serving_image
-from tfserve.model_url import Url, check_digest
+from tfserve.models.url import Url, check_digest
 from tfserve.names import check_name
 from tfserve.serving_files import BatchingValue
 from tfserve.version_policy import VersionPolicy

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 from tfserve.defaults import EngineChoice
 from tfserve.errors import TfserveError, about
-from tfserve.model_source import find_source
-from tfserve.model_url import Url
+from tfserve.models.saved_model import ModelDirectory, check_version, find_model
+from tfserve.models.source import find_source
+from tfserve.models.url import Url
 from tfserve.models_config import placed_in
 from tfserve.plan import refuse_container_options
 from tfserve.progress import Progress
-from tfserve.saved_model import ModelDirectory, check_version, find_model
 from tfserve.server_flags import check_flag_files, model_tags
 from tfserve.spec import ModelSpec, ServeSpec
 from tfserve.version_policy import VersionPolicy, check_versions

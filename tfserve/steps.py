@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfserve.bucket_credentials import SECRET_VARIABLES
 from tfserve.config.places import FIELD_NAMES
 from tfserve.config.servers import Configured
 from tfserve.defaults import EngineChoice
@@ -19,6 +18,7 @@ from tfserve.engines.base import Engine, Server
 from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError, UsageError
 from tfserve.model_states import served_now
+from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.models_config import NEWEST
 from tfserve.plan import spec_json
 from tfserve.progress import Progress

@@ -7,9 +7,10 @@ import pytest
 
 from tests.packing import model_files, tar_bytes, zip_bytes
 from tests.program import Program, assert_told
-from tfserve import clearing, model_cache
+from tfserve import clearing
 from tfserve.errors import UsageError
-from tfserve.model_source import find_source
+from tfserve.models import cache as model_cache
+from tfserve.models.source import find_source
 
 Captured = pytest.CaptureFixture[str]
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tfserve.cli.signatures import signature_lines
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 
 def test_no_name_makes_a_line_of_its_own() -> None:

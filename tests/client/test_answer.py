@@ -12,7 +12,7 @@ from tfserve.client.json_document import read_json
 from tfserve.client.payload import build_request
 from tfserve.client.rest import RestClient
 from tfserve.errors import RequestError
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 NUMBERS = TensorSpec("DT_FLOAT", (-1,))
 HALF = Signature("tensorflow/serving/predict", {"x": NUMBERS}, {"y": NUMBERS})

@@ -11,7 +11,7 @@ from tfserve.client.arrays import dtype_of, input_arrays
 from tfserve.client.json_arrays import StaleSignatureError, encode_arrays, read_inputs, read_outputs, tell_outputs
 from tfserve.client.json_document import read_json
 from tfserve.errors import RequestError, UsageError
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 PREDICT = "tensorflow/serving/predict"
 NUMBERS = (

@@ -4,7 +4,7 @@ import pytest
 
 from tfserve.client.rest import RestClient, poll_status
 from tfserve.errors import RequestError
-from tfserve.saved_model import TensorSpec
+from tfserve.models.saved_model import TensorSpec
 
 from .strange_server import answering_json
 

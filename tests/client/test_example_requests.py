@@ -21,7 +21,7 @@ from tfserve.client.example_requests import (
 )
 from tfserve.client.failures import RefusedError, timed_out
 from tfserve.errors import UsageError
-from tfserve.saved_model import Signature
+from tfserve.models.saved_model import Signature
 
 CLASSIFY = Signature("tensorflow/serving/classify", {}, {})
 REGRESS = Signature("tensorflow/serving/regress", {}, {})

@@ -21,8 +21,8 @@ from tfserve.client.rest import RestClient
 from tfserve.engines.base import Server
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import RequestError, UsageError
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis
-from tfserve.saved_model import Signature, TensorSpec
 from tfserve.status import look_at
 
 from .conftest import Addresses, free_port

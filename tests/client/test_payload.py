@@ -23,7 +23,7 @@ from tfserve.client.rest import RestClient
 from tfserve.client.signature_choice import choose_signature
 from tfserve.client.values import INTEGER_RANGES
 from tfserve.errors import RequestError, UsageError
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 PREDICT = "tensorflow/serving/predict"
 BATCH = (-1,)

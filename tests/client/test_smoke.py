@@ -9,7 +9,7 @@ from tfserve.client.payload import build_request
 from tfserve.client.rest import RestClient
 from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
 from tfserve.errors import RequestError
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 PREDICT = "tensorflow/serving/predict"
 

@@ -16,7 +16,7 @@ from tfserve.config.writing import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.gpu_request import GpuRequest
 from tfserve.launch_options import LaunchOptions
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 from tfserve.server_flags import SET_BY_TFSERVE
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec

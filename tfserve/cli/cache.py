@@ -36,7 +36,7 @@ def cache(
 
 
 def _list(output: Output) -> None:
-    from tfserve.model_cache import cache_root, cached_models
+    from tfserve.models.cache import cache_root, cached_models
     from tfserve.text import rfc3339
 
     models = cached_models()

@@ -42,10 +42,10 @@ def init(
     from tfserve.config.document import STANDARD_INPUT
     from tfserve.config.servers import DEFAULT_FILE
     from tfserve.config.template import first_file
-    from tfserve.model_source import source_name
-    from tfserve.model_url import Url, parse_source
+    from tfserve.models.saved_model import find_model
+    from tfserve.models.source import source_name
+    from tfserve.models.url import Url, parse_source
     from tfserve.names import valid_name
-    from tfserve.saved_model import find_model
 
     target = file or DEFAULT_FILE
     source = parse_source(model_dir)

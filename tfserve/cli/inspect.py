@@ -23,9 +23,9 @@ def inspect(
 ) -> None:
     """Show what is in a SavedModel. Its versions and signatures, read without TensorFlow."""
     from tfserve.cli.signatures import signature_lines, signatures_json
-    from tfserve.model_source import find_source
-    from tfserve.model_url import parse_source
-    from tfserve.saved_model import read_signatures
+    from tfserve.models.saved_model import read_signatures
+    from tfserve.models.source import find_source
+    from tfserve.models.url import parse_source
 
     output = Output(json_wanted=json)
     directory = find_source(parse_source(model_dir), sha256=sha256, progress=output)

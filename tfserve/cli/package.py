@@ -44,8 +44,8 @@ def package(
     from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
     from tfserve.images import serving_image
-    from tfserve.model_source import source_name
-    from tfserve.model_url import parse_source
+    from tfserve.models.source import source_name
+    from tfserve.models.url import parse_source
     from tfserve.names import check_name
     from tfserve.own_image import PackageSpec, parse_labels
     from tfserve.package import package as make

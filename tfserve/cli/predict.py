@@ -25,7 +25,7 @@ from tfserve.errors import RequestError, UsageError
 if TYPE_CHECKING:
     from tfserve.client.connection import Connection
     from tfserve.client.payload import PredictRequest
-    from tfserve.saved_model import Signature
+    from tfserve.models.saved_model import Signature
 
 __all__ = ["predict"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
 __all__ = ["signature_lines", "signatures_json"]

@@ -12,7 +12,7 @@ from tfserve.client.binary import is_encoded_bytes
 from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
 __all__ = ["Table", "tabulate"]

@@ -15,9 +15,9 @@ from tfserve.client.examples import describe_inputs
 from tfserve.client.shapes import shape_text
 from tfserve.client.values import shown
 from tfserve.errors import UsageError
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos.dtypes import Array, NoNumpyDtypeError, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType
-from tfserve.saved_model import Signature, TensorSpec
 from tfserve.text import did_you_mean, printable
 
 __all__ = ["bytes_array", "dtype_of", "encoded_text", "input_arrays"]

@@ -14,8 +14,8 @@ from tfserve.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfserve.models.saved_model import Signature
     from tfserve.protos.dtypes import Array
-    from tfserve.saved_model import Signature
 
 __all__ = ["Connection", "connect", "grpc_is_installed"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tfserve.client.failures import malformed
 from tfserve.client.shapes import MAX_RANK
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 
 __all__ = ["ModelMetadata", "VersionStatus", "read_metadata", "read_status"]
 

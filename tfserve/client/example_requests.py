@@ -22,7 +22,7 @@ from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_li
 from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
 from tfserve.client.values import Value, guess_value, looks_like_value, shown
 from tfserve.errors import RequestError, UsageError
-from tfserve.saved_model import Signature
+from tfserve.models.saved_model import Signature
 from tfserve.text import nearest, printable
 
 __all__ = [

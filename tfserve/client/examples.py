@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.values import Value, is_sendable
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
 __all__ = ["describe_inputs", "example_arguments", "example_hint"]

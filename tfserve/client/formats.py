@@ -12,7 +12,7 @@ from typing import Literal
 from tfserve.client.shapes import is_batched
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
-from tfserve.saved_model import Signature
+from tfserve.models.saved_model import Signature
 from tfserve.text import printable
 
 __all__ = [

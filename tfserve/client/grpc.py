@@ -22,9 +22,9 @@ from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout
 from tfserve.client.signature_choice import choose_signature
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
+from tfserve.models.saved_model import Signature, public_signatures
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
-from tfserve.saved_model import Signature, public_signatures
 
 __all__ = ["GrpcClient"]
 

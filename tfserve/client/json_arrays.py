@@ -19,9 +19,9 @@ from tfserve.client.failures import malformed
 from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT, Format
 from tfserve.client.values import Value, is_sendable
 from tfserve.errors import RequestError, UsageError
+from tfserve.models.saved_model import Signature
 from tfserve.protos.dtypes import Array, data_type
 from tfserve.protos.saved_model_pb2 import DataType
-from tfserve.saved_model import Signature
 
 __all__ = ["StaleSignatureError", "decoded", "encode_arrays", "read_inputs", "read_outputs", "tell_outputs"]
 

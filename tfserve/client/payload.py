@@ -30,7 +30,7 @@ from tfserve.client.shapes import fit, is_batched
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
 from tfserve.client.values import Value, parse_value, shown
 from tfserve.errors import RequestError, UsageError
-from tfserve.saved_model import Signature
+from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
 
 __all__ = [

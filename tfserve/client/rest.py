@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tfserve.client.exchange import Transport
+    from tfserve.models.saved_model import Signature
     from tfserve.protos.dtypes import Array
-    from tfserve.saved_model import Signature
 
 __all__ = [
     "InferenceResponse",

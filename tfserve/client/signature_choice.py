@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tfserve.client.examples import describe_inputs
 from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.errors import UsageError
-from tfserve.saved_model import Signature
+from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
 
 __all__ = [

@@ -12,7 +12,7 @@ from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.signature_choice import is_example_signature
 from tfserve.client.values import INTEGER_RANGES, is_sendable
 from tfserve.errors import RequestError
-from tfserve.saved_model import Signature, TensorSpec
+from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
 __all__ = ["NothingToAskError", "smallest_request", "smoke_signature"]

@@ -14,8 +14,8 @@ from tfserve.config.places import OPTIONS, ServerPlace
 from tfserve.config.readers import Context, Place, integer, told
 from tfserve.errors import TfserveError, UsageError, about
 from tfserve.launch_options import LaunchOptions
-from tfserve.model_source import source_name
-from tfserve.model_url import Url, parse_source
+from tfserve.models.source import source_name
+from tfserve.models.url import Url, parse_source
 from tfserve.models_config import read_models_config
 from tfserve.names import check_name
 from tfserve.spec import ModelSpec, PortRequest, ServeSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 from tfserve.config.fields import FIELDS
 from tfserve.config.servers import Configured
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 from tfserve.spec import ModelSpec
 from tfserve.tidy_path import tidy
 

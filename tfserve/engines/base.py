@@ -12,8 +12,8 @@ from tfserve.errors import NameTakenError, PortTakenError
 from tfserve.server_flags import flag_value
 
 if TYPE_CHECKING:
+    from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
 __all__ = ["Engine", "EngineName", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]

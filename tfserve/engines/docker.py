@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from tfserve.engine_facts import EngineFacts
+    from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
 __all__ = ["DockerEngine"]
@@ -65,9 +65,9 @@ class DockerEngine:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
-        from tfserve.bucket_credentials import find_credentials
         from tfserve.engines.docker_packaged import models_inside
-        from tfserve.engines.owner import reader_of
+        from tfserve.models.bucket_credentials import find_credentials
+        from tfserve.models.saved_model import reader_of
         from tfserve.plan import container_plan
         from tfserve.server_flags import flag_digests
 
@@ -189,7 +189,7 @@ class DockerEngine:
 
     def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
         """Looks where it is mounted from, or else into the container; see `Engine.versions`."""
-        from tfserve.saved_model import version_numbers
+        from tfserve.models.saved_model import version_numbers
 
         mounts = self._mounts(server)
         if self.shares_ports and base_path in mounts:

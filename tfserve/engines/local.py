@@ -25,8 +25,8 @@ from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
 
 if TYPE_CHECKING:
+    from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.saved_model import ModelDirectory
     from tfserve.spec import ServeSpec
 
 __all__ = ["LocalEngine"]
@@ -188,7 +188,7 @@ class LocalEngine:
 
     def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
         """Looks; see `Engine.versions`."""
-        from tfserve.saved_model import version_numbers
+        from tfserve.models.saved_model import version_numbers
 
         return version_numbers(path.name for path in Path(base_path).glob("*/"))
 

@@ -6,16 +6,14 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from tfserve.archive_limits import Limits
-from tfserve.download import UnreachableError, download
 from tfserve.errors import SavedModelError, UsageError, option
-from tfserve.model_cache import CachedModel, Draft, cache_errors, cache_root, find_cached
-from tfserve.model_url import Url
-from tfserve.origins import find_origin, note_origin
+from tfserve.models.cache import CachedModel, Draft, cache_errors, cache_root, find_cached, find_origin, note_origin
+from tfserve.models.download import UnreachableError, download
+from tfserve.models.extract import Limits, Unpacked, unpack
+from tfserve.models.saved_model import find_model
+from tfserve.models.url import Url
 from tfserve.progress import Progress
-from tfserve.saved_model import find_model
 from tfserve.text import printable
-from tfserve.unpacking import Unpacked, unpack
 
 __all__ = ["base_path_in", "unpacked_download", "unpacked_file"]
 

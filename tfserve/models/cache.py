@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,10 +23,14 @@ from tfserve.interrupts import held
 __all__ = [
     "CachedModel",
     "Draft",
+    "Origin",
     "cache_errors",
     "cache_root",
     "cached_models",
     "find_cached",
+    "find_origin",
+    "forget_gone",
+    "note_origin",
     "remove",
     "remove_leftovers",
 ]
@@ -230,3 +234,45 @@ def _lock(path: Path, on_wait: Callable[[], None] | None) -> int | None:
             os.close(descriptor)
             raise
         os.close(descriptor)  # whoever held it has moved the directory away
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an address gave: the digest of its archive, and the server's names for that state of it."""
+
+    digest: str
+    etag: str | None
+    last_modified: str | None
+
+
+def find_origin(key: str) -> Origin | None:
+    """What is known of the address with this key, a digest of it: an address may hold secrets."""
+    try:
+        return Origin(**json.loads((_notes() / f"{key}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def note_origin(key: str, origin: Origin) -> None:
+    """Notes what an address gave.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    notes = _notes()
+    notes.mkdir(exist_ok=True)
+    draft = notes / f".{key}.{os.getpid()}"
+    draft.write_text(json.dumps(asdict(origin)), encoding="utf-8")
+    draft.replace(notes / f"{key}.json")
+
+
+def forget_gone() -> None:
+    """Removes the notes on addresses whose archives are not in the cache any more."""
+    for path in _notes().glob("*.json"):
+        origin = find_origin(path.stem)
+        if origin is None or find_cached(origin.digest) is None:
+            path.unlink(missing_ok=True)
+
+
+def _notes() -> Path:
+    return cache_root() / ".urls"

@@ -8,6 +8,7 @@ Everything else is refused, each case with what to do about it.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ __all__ = [
     "find_model",
     "public_signatures",
     "read_signatures",
+    "reader_of",
 ]
 
 SERVE_TAG = "serve"
@@ -305,3 +307,17 @@ def _no_versions(path: Path, directory: Path) -> SavedModelError:
         f"The directory {str(path)!r} has no version: no sub-directory named by a number, and no saved_model.pb.",
         hint=f"Export the SavedModel to {quoted}/1, for example with model.export({str(path / '1')!r}) in Keras.",
     )
+
+
+def reader_of(directories: Sequence[ModelDirectory]) -> tuple[int, int] | None:
+    """The uid and gid that can read `directories`, also private ones (mode 0700); None where there are no uids.
+
+    That is the invoking user. Root without its capabilities, which a container does not get, reads no more than
+    anybody else; so for root it is the models' owner. Models elsewhere, or inside an image, can be read by everyone.
+    """
+    if not hasattr(os, "getuid"):
+        return None
+    if os.getuid() != 0 or not directories:
+        return os.getuid(), os.getgid()
+    owner = directories[0].newest.path.stat()
+    return owner.st_uid, owner.st_gid

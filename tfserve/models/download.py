@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from tfserve.archive_limits import SIZE_VARIABLE
 from tfserve.errors import SavedModelError, option
-from tfserve.model_cache import cache_errors
-from tfserve.model_url import Url
-from tfserve.origins import Origin
+from tfserve.models.cache import Origin, cache_errors
+from tfserve.models.extract import SIZE_VARIABLE
+from tfserve.models.url import Url
 from tfserve.progress import Progress
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import dataclasses
 from pathlib import Path
 
 from tfserve.errors import UsageError, option
-from tfserve.model_url import Url, check_digest, is_archive, stem
+from tfserve.models.saved_model import ModelDirectory, find_model
+from tfserve.models.url import Url, check_digest, is_archive, stem
 from tfserve.progress import Progress, Silent
-from tfserve.saved_model import ModelDirectory, find_model
 
 __all__ = ["find_source", "source_name"]
 
@@ -52,7 +52,7 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
                 about=("sha256",),
             )
         return find_model(source)
-    from tfserve.archives import base_path_in, unpacked_download, unpacked_file
+    from tfserve.models.archives import base_path_in, unpacked_download, unpacked_file
 
     if isinstance(source, Url) and source.in_bucket:
         raise UsageError(

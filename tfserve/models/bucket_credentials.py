@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tfserve.errors import UsageError
-from tfserve.model_url import Url
+from tfserve.models.url import Url
 
 __all__ = ["SECRET_VARIABLES", "Credentials", "find_credentials"]
 
