@@ -19,7 +19,7 @@ from tests.program import Program
 from tfserve.config.servers import read_servers
 from tfserve.protos.server_config_pb2 import BatchingParameters, MonitoringConfig
 from tfserve.protos.text_files import parse_text
-from tfserve.serving_files import batching_text, monitoring_text
+from tfserve.spec.server_configs import batching_text, monitoring_text
 
 CONFIGS = EXAMPLES.parent / "configs"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfserve.cuda import cuda_of
-from tfserve.images import serving_image
+from tfserve.spec.image import serving_image
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from typing import Any
 
 from tfserve.devel_plan import DevelSpec, devel_plan
 from tfserve.engine_facts import EngineFacts
-from tfserve.images import serving_image
-from tfserve.plan import LaunchPlan, Mount, PublishedPort
-from tfserve.spec import PortRequest
+from tfserve.mounts import Mount
+from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.spec.image import serving_image
+from tfserve.spec.serve import PortRequest
 
 IMAGE = serving_image(devel=True)
 

@@ -9,9 +9,9 @@ from tfserve.cuda import cuda_of
 from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK, GpuNeeds, broken_link, chosen_gpus
-from tfserve.gpu_request import GpuRequest
 from tfserve.host.system import System
-from tfserve.images import serving_image
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import serving_image
 
 GIB = 2**30
 FIRST = Gpu(0, "NVIDIA A100", "GPU-0", 80 * GIB, 79 * GIB)

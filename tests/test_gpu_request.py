@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.gpu_request import GpuRequest
+from tfserve.spec.gpus import GpuRequest
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.model_arguments import parse_models
 from tfserve.models.url import Url
-from tfserve.spec import ModelSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.spec.serve import ModelSpec
+from tfserve.spec.versions import VersionPolicy
 
 
 def test_paths_and_names(half_plus_two: Path, copied: Callable[[str], Path]) -> None:

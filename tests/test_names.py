@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.names import check_name, valid_name
+from tfserve.spec.values import check_name, valid_name
 
 
 @given(st.text(max_size=140))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.images import serving_image
 from tfserve.labels import PACKAGED
 from tfserve.own_image import PackagedModel, PackageSpec, models_said, packaged_label, packaged_models, parse_labels
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text
-from tfserve.spec import ModelSpec
+from tfserve.spec.image import serving_image
+from tfserve.spec.serve import ModelSpec
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 DIGEST = f"sha256:{'0' * 64}"

@@ -13,13 +13,14 @@ from tfserve import __version__, plan
 from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.exporters import command_line
-from tfserve.gpu_request import GpuRequest
 from tfserve.models.bucket_credentials import Credentials
 from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.models.url import Url
-from tfserve.plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.mounts import Mount
+from tfserve.plan import Binary, HostPorts, LaunchPlan, PublishedPort
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.versions import VersionPolicy
 
 OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)
 OFFICIAL = Binary(("/usr/bin/tensorflow_model_server",), official=True)

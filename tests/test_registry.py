@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tfserve.errors import ImageError
-from tfserve.images import ImageReference
 from tfserve.registry import remote_tags
+from tfserve.spec.image import ImageReference
 
 Answer = tuple[int, dict[str, str], bytes]
 LIST = "/v2/me/m/tags/list"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
 from tfserve.protos.server_flags import SERVER_FLAGS
-from tfserve.server_flags import (
+from tfserve.spec.server_flags import (
     SET_BY_TFSERVE,
     FlagFile,
     check_flag_files,

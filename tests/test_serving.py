@@ -22,10 +22,9 @@ from tfserve import serving
 from tfserve.client import numpy_client
 from tfserve.client.failures import NotListeningError
 from tfserve.errors import NameTakenError, SavedModelError, TfserveError, UsageError
-from tfserve.launch_options import LaunchOptions
 from tfserve.serving import RunningServer
-from tfserve.spec import ModelSpec, ServeSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
+from tfserve.spec.versions import VersionPolicy
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ import pytest
 from tfserve.errors import UsageError
 from tfserve.protos.server_config_pb2 import BatchingParameters, MonitoringConfig
 from tfserve.protos.text_files import parse_text
-from tfserve.serving_files import BATCHING, batching_text, monitoring_text, parse_batching, parse_monitoring
+from tfserve.spec.server_configs import BATCHING, batching_text, monitoring_text, parse_batching, parse_monitoring
 
 
 def test_every_parameter_becomes_what_the_server_reads() -> None:

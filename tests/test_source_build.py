@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tfserve.errors import UsageError
-from tfserve.images import serving_image
 from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles
+from tfserve.spec.image import serving_image
 
 DOCKERFILES = Path(__file__).parent / "engine" / "serving_sources"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

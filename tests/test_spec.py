@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tfserve import spec as specs
 from tfserve.errors import UsageError
-from tfserve.gpu_request import GpuRequest
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec import values
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
 
 NASTY = [
     "",
@@ -120,14 +120,14 @@ def test_ports_that_are_none(text: str) -> None:
     ],
 )
 def test_memory(text: str, amount: int) -> None:
-    assert specs.parse_memory(text) == amount
+    assert values.parse_memory(text) == amount
 
 
 @pytest.mark.parametrize(
     "text", ["", "m", "2 g", "-2g", "2x", "2gib", "nan", "5m", "0", "1e9", "9" * 5000, "9" * 400 + "g"]
 )
 def test_memory_that_is_none(text: str) -> None:
-    refusal(specs.parse_memory, text)
+    refusal(values.parse_memory, text)
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ def test_memory_that_is_none(text: str) -> None:
     [("localhost", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("127.0.0.2", "127.0.0.2"), ("::1", "::1"), ("0:0::1", "::1")],
 )
 def test_hosts(text: str, host: str) -> None:
-    assert specs.parse_host(text) == host
+    assert values.parse_host(text) == host
 
 
 @pytest.mark.parametrize("text", ["", "example.com", "127.0.0.1:80", "127.1", "[::1]", "127.0.0.01", "$(id)"])
 def test_hosts_that_are_none(text: str) -> None:
-    assert "is not an IP address" in refusal(specs.parse_host, text).message
+    assert "is not an IP address" in refusal(values.parse_host, text).message
 
 
 def test_environment() -> None:
     given = ["A=1", "B=", "C=x=y $(id)\n", "D", "A=2"]
-    assert specs.parse_environment(given, {"D": "4", "E": "5"}) == {"A": "2", "B": "", "C": "x=y $(id)\n", "D": "4"}
+    assert values.parse_environment(given, {"D": "4", "E": "5"}) == {"A": "2", "B": "", "C": "x=y $(id)\n", "D": "4"}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_environment() -> None:
     ],
 )
 def test_environment_that_is_none(assignment: str, words: str) -> None:
-    assert words in refusal(specs.parse_environment, [assignment], {}).message
+    assert words in refusal(values.parse_environment, [assignment], {}).message
 
 
 @pytest.mark.parametrize("policy", ["no", "always", "unless-stopped", "on-failure", "on-failure:3"])

@@ -14,7 +14,7 @@ from tfserve.config.servers import read_servers
 from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
 from tfserve.progress import Silent
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec.serve import ModelSpec, ServeSpec
 from tfserve.spec_checks import check_spec
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.version_policy import VersionPolicy, check_labels, check_versions, parse_label
+from tfserve.spec.versions import VersionPolicy, check_labels, check_versions, parse_label
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tfserve.images import ImageReference
+from tfserve.spec.image import ImageReference
 
 __all__ = ["Cuda", "cuda_of"]
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tfserve.defaults import HOST
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.gpu_request import GpuRequest
-from tfserve.images import GRPC_PORT, SOURCE_ROOT, ImageReference
-from tfserve.plan import LaunchPlan, Mount, PublishedPort
-from tfserve.spec import PortRequest, check_platform
+from tfserve.mounts import Mount
+from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import GRPC_PORT, SOURCE_ROOT, ImageReference
+from tfserve.spec.serve import PortRequest
+from tfserve.spec.values import check_platform
 
 __all__ = ["SHELL", "DevelSpec", "devel_plan"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tfserve.images import platform_of
+from tfserve.spec.image import platform_of
 
 __all__ = ["NVIDIA_RUNTIME", "EngineFacts"]
 

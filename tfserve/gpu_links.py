@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tfserve.gpu_request import GpuRequest
+from tfserve.spec.gpus import GpuRequest
 
 if TYPE_CHECKING:
     from tfserve.cuda import Cuda

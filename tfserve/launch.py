@@ -19,16 +19,15 @@ from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenErro
 from tfserve.host import ports
 from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
-from tfserve.launch_options import LaunchOptions
 from tfserve.models.bucket_credentials import find_credentials
 from tfserve.models.saved_model import ModelDirectory, reader_of
 from tfserve.plan import HostPorts, LaunchPlan, container_plan
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.replacing import own_ports, place_of, servers_named
-from tfserve.server_flags import flag_digests
 from tfserve.smoke_test import SmokeTest, smoke_test
-from tfserve.spec import PortRequest, ServeSpec
+from tfserve.spec.serve import LaunchOptions, PortRequest, ServeSpec
+from tfserve.spec.server_flags import flag_digests
 from tfserve.spec_checks import check_spec
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]

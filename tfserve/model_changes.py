@@ -18,15 +18,15 @@ from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, Tfser
 from tfserve.interrupts import held
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
-from tfserve.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.progress import Progress
-from tfserve.server_flags import model_tags
+from tfserve.spec.models_config import NEWEST, ServedModel, served_models, to_message, to_text
+from tfserve.spec.server_flags import model_tags
+from tfserve.spec.versions import VersionPolicy, check_labels, check_versions
 from tfserve.status import is_loading, version_statuses
 from tfserve.text import did_you_mean
-from tfserve.version_policy import VersionPolicy, check_labels, check_versions
 
 if TYPE_CHECKING:
-    from tfserve.spec import ModelSpec
+    from tfserve.spec.serve import ModelSpec
 
 __all__ = ["add", "label", "pin", "remove", "rollback"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tfserve import images
 from tfserve.errors import SavedModelError
 from tfserve.models.saved_model import Layout, ModelDirectory
-from tfserve.server_flags import flag_files
-from tfserve.serving_files import batching_text, monitoring_text
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec import image as images
+from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.server_configs import batching_text, monitoring_text
+from tfserve.spec.server_flags import flag_files
 
 __all__ = ["MODELS_CONFIG", "Mount", "Sight", "container_sight", "model_mount", "process_sight"]
 
@@ -120,7 +120,7 @@ def _base_path(model: ModelSpec, root: str) -> str:
 
 
 def _config(spec: ServeSpec, root: str) -> str:
-    from tfserve.models_config import NEWEST, ServedModel, to_text
+    from tfserve.spec.models_config import NEWEST, ServedModel, to_text
 
     return to_text(
         ServedModel(model.name, _base_path(model, root), model.versions or NEWEST, model.labels)

@@ -14,9 +14,10 @@ from datetime import datetime
 
 from tfserve import labels
 from tfserve.errors import UsageError
-from tfserve.images import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
-from tfserve.models_config import ServedModel, to_text
-from tfserve.spec import ModelSpec, check_platform
+from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
+from tfserve.spec.models_config import ServedModel, to_text
+from tfserve.spec.serve import ModelSpec
+from tfserve.spec.values import check_platform
 from tfserve.text import rfc3339
 
 __all__ = ["PackageSpec", "PackagedModel", "models_said", "packaged_label", "packaged_models", "parse_labels"]

@@ -12,12 +12,12 @@ from tfserve.engines.docker_images import Image, find_image, made_image, refuse_
 from tfserve.engines.docker_package import ImagePlan, make_image
 from tfserve.engines.docker_push import push_image
 from tfserve.errors import UsageError
-from tfserve.images import MODEL_ROOT
 from tfserve.model_archive import ModelArchive, layout
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
 from tfserve.progress import Progress
+from tfserve.spec.image import MODEL_ROOT
 
 __all__ = ["Packaged", "package"]
 

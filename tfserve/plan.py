@@ -11,27 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tfserve import images, labels
+from tfserve import labels
 from tfserve._version import __version__
 from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.errors import GpuError, SavedModelError, UsageError, option
-from tfserve.gpu_request import GpuRequest
+from tfserve.errors import SavedModelError, UsageError
 from tfserve.models.bucket_credentials import SECRET_VARIABLES, Credentials
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.mounts import Mount, Sight, container_sight, process_sight
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec import image as images
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import ModelSpec, ServeSpec, refuse_container_options
 
-__all__ = [
-    "Binary",
-    "HostPorts",
-    "LaunchPlan",
-    "Mount",
-    "PublishedPort",
-    "container_plan",
-    "process_plan",
-    "refuse_container_options",
-    "spec_json",
-]
+__all__ = ["Binary", "HostPorts", "LaunchPlan", "PublishedPort", "container_plan", "process_plan", "spec_json"]
 
 _NO_CREDENTIALS = Credentials()
 _NO_FILES: Mapping[str, str] = {}
@@ -274,28 +265,6 @@ def from_json(text: str) -> LaunchPlan:
         return LaunchPlan(**{**data, **ports, **tuples, "mounts": tuple(Mount(**mount) for mount in data["mounts"])})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a launch plan: {error}") from None
-
-
-def refuse_container_options(spec: ServeSpec) -> None:
-    """Refuses what a plain process does not have.
-
-    Raises:
-        UsageError: `spec` asks for something that only a container has.
-        GpuError: `spec` asks for a GPU.
-    """
-    if unusable := spec.container_options():
-        raise UsageError(
-            f"The local engine runs a plain process, which knows no {', '.join(map(option, unusable))}.",
-            hint=f"Leave it out, or use {option('--engine', 'docker')}.",
-            about=(unusable[0].removeprefix("--"),),
-        )
-    if spec.wants_gpu:
-        raise GpuError(
-            "The local engine serves on the CPU.",
-            hint=f"Use {option('--engine', 'docker')} for a GPU, or leave {option('--gpu')} and the like out.",
-            doctor=False,
-            about=(spec.gpu_attribute,),
-        )
 
 
 def _secret_file(variable: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from tfserve.engines.docker_config import Credentials, check_config, find_credentials
 from tfserve.engines.docker_images import how_to_log_in
 from tfserve.errors import ImageError, reason
-from tfserve.images import HUB, HUB_HOST, ImageReference, is_tag
+from tfserve.spec.image import HUB, HUB_HOST, ImageReference, is_tag
 
 if TYPE_CHECKING:
     from requests import Response, Session

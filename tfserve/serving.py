@@ -14,19 +14,19 @@ from tfserve.client.rest import check_timeout
 from tfserve.defaults import HOST, WAIT_SECONDS, Api, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, EngineName, Server
 from tfserve.errors import UsageError
-from tfserve.gpu_request import GpuRequest
-from tfserve.images import serving_image
 from tfserve.interrupts import held
 from tfserve.launch import launch
-from tfserve.launch_options import LaunchOptions
 from tfserve.models.source import source_name
 from tfserve.models.url import parse_source
-from tfserve.models_config import read_models_config
 from tfserve.progress import Progress, Silent
-from tfserve.server_flags import parse_server_flags
-from tfserve.serving_files import BatchingValue, parse_batching, parse_monitoring
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec, parse_environment, parse_host, parse_memory
-from tfserve.version_policy import VersionPolicy, parse_label
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import serving_image
+from tfserve.spec.models_config import read_models_config
+from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.server_configs import BatchingValue, parse_batching, parse_monitoring
+from tfserve.spec.server_flags import parse_server_flags
+from tfserve.spec.values import parse_environment, parse_host, parse_memory
+from tfserve.spec.versions import VersionPolicy, parse_label
 
 __all__ = ["RunningServer", "serve"]
 

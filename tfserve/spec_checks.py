@@ -13,12 +13,11 @@ from tfserve.errors import TfserveError, about
 from tfserve.models.saved_model import ModelDirectory, check_version, find_model
 from tfserve.models.source import find_source
 from tfserve.models.url import Url
-from tfserve.models_config import placed_in
-from tfserve.plan import refuse_container_options
 from tfserve.progress import Progress
-from tfserve.server_flags import check_flag_files, model_tags
-from tfserve.spec import ModelSpec, ServeSpec
-from tfserve.version_policy import VersionPolicy, check_versions
+from tfserve.spec.models_config import placed_in
+from tfserve.spec.serve import ModelSpec, ServeSpec, refuse_container_options
+from tfserve.spec.server_flags import check_flag_files, model_tags
+from tfserve.spec.versions import VersionPolicy, check_versions
 
 __all__ = ["check_spec"]
 

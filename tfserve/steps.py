@@ -19,11 +19,11 @@ from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError, UsageError
 from tfserve.model_states import served_now
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
-from tfserve.models_config import NEWEST
 from tfserve.plan import spec_json
 from tfserve.progress import Progress
-from tfserve.server_flags import flag_digests
-from tfserve.spec import ServeSpec
+from tfserve.spec.models_config import NEWEST
+from tfserve.spec.serve import ServeSpec
+from tfserve.spec.server_flags import flag_digests
 from tfserve.spec_checks import check_spec
 
 __all__ = ["Step", "decide", "decide_again"]

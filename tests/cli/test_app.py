@@ -16,7 +16,7 @@ from tests.program import Program, assert_told
 from tfserve import cli
 from tfserve.cli.asking import refuse_unknown_options
 from tfserve.cli.commands import COMMANDS, TASKS, Command
-from tfserve.server_flags import parse_server_flags
+from tfserve.spec.server_flags import parse_server_flags
 
 
 def test_version(tfserve: Program) -> None:

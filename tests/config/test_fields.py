@@ -18,9 +18,8 @@ from tfserve.config.schema import json_schema
 from tfserve.config.servers import MODEL_FIELDS, read_servers
 from tfserve.config.template import first_file
 from tfserve.host.ports import any_free_port
-from tfserve.launch_options import LaunchOptions
 from tfserve.protos.server_flags import SERVER_FLAGS
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
 
 ABOUT_THE_MODELS = {"--name", "--model-name", "--config", "--versions", "--label", "--sha256"}
 """The server's key, ``models`` and ``config``; what the model's fields are is in `MODEL_FIELDS`."""

@@ -22,7 +22,7 @@ from tfserve.config.servers import read_servers
 from tfserve.config.template import first_file
 from tfserve.errors import TfserveError
 from tfserve.protos.server_flags import SERVER_FLAGS
-from tfserve.serving_files import BATCHING
+from tfserve.spec.server_configs import BATCHING
 
 CONFIGS = sorted((EXAMPLES.parent / "configs").glob("*.yaml"))
 VALIDATOR = Draft202012Validator(json_schema())

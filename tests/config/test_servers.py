@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from tfserve.config.servers import Configured, choose, read_engines, read_servers
 from tfserve.config.writing import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
-from tfserve.gpu_request import GpuRequest
-from tfserve.launch_options import LaunchOptions
 from tfserve.models.url import Url
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
-from tfserve.server_flags import SET_BY_TFSERVE
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.server_flags import SET_BY_TFSERVE
+from tfserve.spec.versions import VersionPolicy
 
 Read = Callable[..., tuple[Configured, ...]]
 

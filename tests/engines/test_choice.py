@@ -14,8 +14,8 @@ import tfserve
 from tests.engines.told import Told
 from tfserve.engines.choice import choose_engine
 from tfserve.errors import EngineUnavailableError
-from tfserve.gpu_request import GpuRequest
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import ModelSpec, ServeSpec
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from tfserve.engines.gpu_choice import uses_gpu
 from tfserve.errors import GpuError
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import GpuNeeds
-from tfserve.gpu_request import GpuRequest
 from tfserve.host.system import System
+from tfserve.spec.gpus import GpuRequest
 
 GOOD = GpuFacts((Gpu(0, "NVIDIA L4", "GPU-0", 24 * 2**30, 23 * 2**30),), "550.54.15")
 NONE = GpuFacts(failure="no library")

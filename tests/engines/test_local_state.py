@@ -12,7 +12,8 @@ import pytest
 from tests.program import eventually
 from tfserve.engines import local_state
 from tfserve.errors import EngineUnavailableError, NameTakenError
-from tfserve.plan import LaunchPlan, Mount
+from tfserve.mounts import Mount
+from tfserve.plan import LaunchPlan
 
 pytestmark = pytest.mark.usefixtures("state_home")
 

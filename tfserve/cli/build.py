@@ -42,8 +42,8 @@ def build(
 
     from tfserve.build import build as make
     from tfserve.engines.docker_client import connect
-    from tfserve.images import serving_image
     from tfserve.source_build import BuildSpec
+    from tfserve.spec.image import serving_image
 
     output = Output(json_wanted=json)
     spec = BuildSpec(source, serving_image(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force)

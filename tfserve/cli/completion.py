@@ -140,7 +140,7 @@ def _model_names(ctx: typer.Context) -> Iterator[str]:
 
 def _server_flag_names(ctx: typer.Context) -> Iterator[str]:
     from tfserve.protos.server_flags import SERVER_FLAGS
-    from tfserve.server_flags import SET_BY_TFSERVE
+    from tfserve.spec.server_flags import SET_BY_TFSERVE
 
     yield from (f"--{flag.name}" for flag in SERVER_FLAGS if flag.name not in SET_BY_TFSERVE)
 
@@ -173,7 +173,7 @@ def _signature_names(ctx: typer.Context) -> Iterator[str]:
 def _tags(ctx: typer.Context) -> Iterator[str]:
     from tfserve.engines.docker_client import connect, is_configured
     from tfserve.engines.docker_image_list import list_images
-    from tfserve.images import serving_image
+    from tfserve.spec.image import serving_image
 
     yield "latest"
     if is_configured():

@@ -45,7 +45,7 @@ def init(
     from tfserve.models.saved_model import find_model
     from tfserve.models.source import source_name
     from tfserve.models.url import Url, parse_source
-    from tfserve.names import valid_name
+    from tfserve.spec.values import valid_name
 
     target = file or DEFAULT_FILE
     source = parse_source(model_dir)

@@ -24,7 +24,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     from tfserve.client.rest import RestClient
     from tfserve.interrupts import held
     from tfserve.launch import LaunchOptions, launch
-    from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+    from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
     model = "half_plus_two_gpu" if gpu else "half_plus_two"

@@ -51,8 +51,9 @@ def devel(
     from tfserve.engines.docker_attached import attached
     from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
-    from tfserve.images import serving_image
-    from tfserve.spec import PortRequest, parse_host
+    from tfserve.spec.image import serving_image
+    from tfserve.spec.serve import PortRequest
+    from tfserve.spec.values import parse_host
 
     output = Output()
     terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

@@ -10,7 +10,7 @@ from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output, age_text, size_text
 
 if TYPE_CHECKING:
-    from tfserve.images import ImageReference
+    from tfserve.spec.image import ImageReference
 
 __all__ = ["images"]
 
@@ -26,7 +26,7 @@ def images(
     json: JsonOption = False,
 ) -> None:
     """List the serving images on this engine. Images of your own are listed, too, with the models inside."""
-    from tfserve.images import serving_image
+    from tfserve.spec.image import serving_image
 
     output = Output(json_wanted=json)
     reference = None if repository is None else serving_image(repository)
@@ -82,8 +82,8 @@ def _show_remote(output: Output, repository: ImageReference, tag: str | None) ->
     from dataclasses import replace
 
     from tfserve.engines.docker_client import mirrors
-    from tfserve.images import HUB, kind_of, newest_first
     from tfserve.registry import remote_tags
+    from tfserve.spec.image import HUB, kind_of, newest_first
 
     asked_first = mirrors() if repository.registry == HUB else ()
     tags = [found for found in remote_tags(repository, asked_first) if tag in (None, found)]

@@ -16,7 +16,7 @@ from tfserve.errors import UsageError
 if TYPE_CHECKING:
     from tfserve.engines.base import Engine, Server
     from tfserve.model_states import ModelState
-    from tfserve.spec import ModelSpec
+    from tfserve.spec.serve import ModelSpec
 
 __all__ = ["models"]
 
@@ -93,7 +93,7 @@ def _change(
     engine: Engine, server: Server, action: Action, words: Sequence[str], seconds: float, output: Output
 ) -> None:
     from tfserve import model_changes
-    from tfserve.version_policy import VersionPolicy, parse_label
+    from tfserve.spec.versions import VersionPolicy, parse_label
 
     match action, words:
         case "list", []:

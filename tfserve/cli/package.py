@@ -43,13 +43,13 @@ def package(
     from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
-    from tfserve.images import serving_image
     from tfserve.models.source import source_name
     from tfserve.models.url import parse_source
-    from tfserve.names import check_name
     from tfserve.own_image import PackageSpec, parse_labels
     from tfserve.package import package as make
-    from tfserve.spec import ModelSpec
+    from tfserve.spec.image import serving_image
+    from tfserve.spec.serve import ModelSpec
+    from tfserve.spec.values import check_name
 
     output = Output(json_wanted=json)
     if name and len(name) != len(model_dirs):

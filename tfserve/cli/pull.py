@@ -37,8 +37,8 @@ def pull(
     from tfserve.engines.docker import DockerEngine
     from tfserve.engines.docker_client import connect
     from tfserve.engines.docker_images import check_published, pull_image
-    from tfserve.images import serving_image
-    from tfserve.spec import check_platform
+    from tfserve.spec.image import serving_image
+    from tfserve.spec.values import check_platform
 
     output = Output(json_wanted=json)
     check_platform(platform)

@@ -25,8 +25,7 @@ from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, PullPolic
 from tfserve.errors import TfserveError, UsageError
 
 if TYPE_CHECKING:
-    from tfserve.launch_options import LaunchOptions
-    from tfserve.spec import ModelSpec, ServeSpec
+    from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
 
 __all__ = ["run"]
 
@@ -124,15 +123,14 @@ def run(
 ) -> None:
     """Serve SavedModels: start, wait until ready, try. The trial is one predict request to each."""
     from tfserve import launch as launching
-    from tfserve import spec as specs
     from tfserve.cli.launched import show_launched
-    from tfserve.gpu_request import GpuRequest
-    from tfserve.images import serving_image
-    from tfserve.launch_options import LaunchOptions
-    from tfserve.names import check_name
-    from tfserve.server_flags import parse_server_flags
-    from tfserve.serving_files import parse_batching, parse_monitoring
-    from tfserve.spec import PortRequest, ServeSpec
+    from tfserve.spec import values
+    from tfserve.spec.gpus import GpuRequest
+    from tfserve.spec.image import serving_image
+    from tfserve.spec.serve import LaunchOptions, PortRequest, ServeSpec
+    from tfserve.spec.server_configs import parse_batching, parse_monitoring
+    from tfserve.spec.server_flags import parse_server_flags
+    from tfserve.spec.values import check_name
 
     output = Output(json_wanted=json)
     if name is not None:
@@ -147,11 +145,11 @@ def run(
         image=image,
         tag=tag,
         platform=platform,
-        host=specs.parse_host(host),
+        host=values.parse_host(host),
         rest_port=PortRequest(REST_PORT) if rest_port is None else PortRequest.parse(rest_port),
         grpc_port=PortRequest(GRPC_PORT) if grpc_port is None else PortRequest.parse(grpc_port),
-        environment=specs.parse_environment(env or (), os.environ),
-        memory=None if memory is None else specs.parse_memory(memory),
+        environment=values.parse_environment(env or (), os.environ),
+        memory=None if memory is None else values.parse_memory(memory),
         cpus=cpus,
         restart=restart,
         remove=remove,
@@ -209,7 +207,7 @@ def _models(
 ) -> tuple[ModelSpec, ...]:
     """Reads which models to serve: those of the command line, of the user's own configuration, or none: the image's."""
     from tfserve.model_arguments import parse_models
-    from tfserve.models_config import read_models_config
+    from tfserve.spec.models_config import read_models_config
 
     options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}
     given = [option for option, value in options.items() if value not in (None, [])]

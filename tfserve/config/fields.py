@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from tfserve import spec as specs
 from tfserve.config.document import Part
 from tfserve.config.readers import (
     Context,
@@ -27,9 +26,10 @@ from tfserve.config.readers import (
 )
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
-from tfserve.server_flags import SET_BY_TFSERVE
-from tfserve.serving_files import BATCHING, BatchingValue
-from tfserve.spec import PortRequest
+from tfserve.spec import values
+from tfserve.spec.serve import PortRequest
+from tfserve.spec.server_configs import BATCHING, BatchingValue
+from tfserve.spec.server_flags import SET_BY_TFSERVE
 
 __all__ = ["CONFIG_HELP", "FIELDS", "TEXT", "Field", "Schema"]
 
@@ -142,7 +142,7 @@ _ENVIRONMENT: Schema = {
 }
 _ENGINES, _PULLS = get_args(EngineChoice), get_args(PullPolicy)
 _port = parsed(PortRequest.parse, "a port, or none")
-_memory = parsed(specs.parse_memory, "an amount of memory, such as 2g")
+_memory = parsed(values.parse_memory, "an amount of memory, such as 2g")
 
 FIELDS = (
     Field("engine", "--engine", choice(*_ENGINES), _same, _enum(*_ENGINES), "What runs it.", "engine", True, "auto"),
@@ -161,7 +161,7 @@ FIELDS = (
         example="8500",
     ),
     Field(
-        *("host", "--host", parsed(specs.parse_host, "an IP address"), _same, TEXT),
+        *("host", "--host", parsed(values.parse_host, "an IP address"), _same, TEXT),
         *("Address to publish on; 0.0.0.0 for every network.", "host"),
         example=HOST,
     ),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from tfserve import spec as specs
 from tfserve.config.document import Part
 from tfserve.errors import TfserveError
-from tfserve.gpu_request import GpuRequest
-from tfserve.server_flags import parse_server_flags
-from tfserve.serving_files import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
+from tfserve.spec import values
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.server_configs import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
+from tfserve.spec.server_flags import parse_server_flags
 from tfserve.text import did_you_mean
 
 __all__ = [
@@ -123,7 +123,7 @@ def read_environment(part: Part, context: Context) -> dict[str, str]:
         ]
     environment: dict[str, str] = {}
     for value, assignment in assignments:
-        environment |= told(value, lambda: specs.parse_environment([assignment], context.variables))  # noqa: B023
+        environment |= told(value, lambda: values.parse_environment([assignment], context.variables))  # noqa: B023
     return environment
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfserve.config.fields import CONFIG_HELP, FIELDS, TEXT
-from tfserve.names import NAME_PATTERN
+from tfserve.spec.values import NAME_PATTERN
 
 __all__ = ["json_schema"]
 

@@ -13,15 +13,14 @@ from tfserve.config.fields import FIELDS, Field
 from tfserve.config.places import OPTIONS, ServerPlace
 from tfserve.config.readers import Context, Place, integer, told
 from tfserve.errors import TfserveError, UsageError, about
-from tfserve.launch_options import LaunchOptions
 from tfserve.models.source import source_name
 from tfserve.models.url import Url, parse_source
-from tfserve.models_config import read_models_config
-from tfserve.names import check_name
-from tfserve.spec import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.models_config import read_models_config
+from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.values import check_name
+from tfserve.spec.versions import VersionPolicy, parse_label
 from tfserve.text import did_you_mean
 from tfserve.tidy_path import tidy
-from tfserve.version_policy import VersionPolicy, parse_label
 
 __all__ = [
     "DEFAULT_FILE",

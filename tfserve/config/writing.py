@@ -9,7 +9,7 @@ from typing import Any
 from tfserve.config.fields import FIELDS
 from tfserve.config.servers import Configured
 from tfserve.models.url import Url
-from tfserve.spec import ModelSpec
+from tfserve.spec.serve import ModelSpec
 from tfserve.tidy_path import tidy
 
 __all__ = ["servers_data", "write_servers"]

@@ -16,7 +16,7 @@ from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu import Look
 from tfserve.host.ports import is_free
 from tfserve.host.system import this_system
-from tfserve.images import HUB_HOST, OFFICIAL_REPOSITORY
+from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY
 
 __all__ = ["gather"]
 

@@ -17,8 +17,8 @@ from tfserve.gpu_links import (
     memory_link,
     partition_link,
 )
-from tfserve.gpu_request import GpuRequest
-from tfserve.images import serving_image
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import serving_image
 
 __all__ = ["gpu_checks"]
 

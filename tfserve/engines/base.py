@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tfserve.defaults import Api
 from tfserve.errors import NameTakenError, PortTakenError
-from tfserve.server_flags import flag_value
+from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.spec import ServeSpec
+    from tfserve.spec.serve import ServeSpec
 
 __all__ = ["Engine", "EngineName", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
 

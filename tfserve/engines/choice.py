@@ -13,10 +13,10 @@ from tfserve.engines.docker_client import connect, how_to_start, is_configured, 
 from tfserve.engines.docker_images import check_published, find_image, pull_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu import Look
-from tfserve.gpu_request import GpuRequest
-from tfserve.images import ImageReference, runs_natively, serving_image
 from tfserve.progress import Progress
-from tfserve.spec import ServeSpec
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import ImageReference, runs_natively, serving_image
+from tfserve.spec.serve import ServeSpec
 
 if TYPE_CHECKING:
     from tfserve.cuda import Cuda

@@ -20,7 +20,7 @@ from tfserve.engines.docker_client import docker_errors, remote_host
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.engines.docker_removal import remove_container
 from tfserve.errors import NotReadyError, UsageError
-from tfserve.images import MODEL_ROOT
+from tfserve.spec.image import MODEL_ROOT
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tfserve.engine_facts import EngineFacts
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.spec import ServeSpec
+    from tfserve.spec.serve import ServeSpec
 
 __all__ = ["DockerEngine"]
 
@@ -69,7 +69,7 @@ class DockerEngine:
         from tfserve.models.bucket_credentials import find_credentials
         from tfserve.models.saved_model import reader_of
         from tfserve.plan import container_plan
-        from tfserve.server_flags import flag_digests
+        from tfserve.spec.server_flags import flag_digests
 
         packaged = () if spec.image is None else models_inside(self.client, spec)
         return container_plan(
@@ -255,7 +255,7 @@ class DockerEngine:
         config = self.models_config(server)
         if config is None:
             return server
-        from tfserve.models_config import served_models
+        from tfserve.spec.models_config import served_models
 
         with suppress(UsageError):  # somebody else wrote it
             return dataclasses.replace(server, models=tuple(model.name for model in served_models(config)))

@@ -12,7 +12,7 @@ from tfserve.addresses import reachable
 from tfserve.defaults import HOST
 from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Server
-from tfserve.images import GRPC_PORT, REST_PORT
+from tfserve.spec.image import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_client import docker_errors
 from tfserve.engines.docker_images import Image, find_image
-from tfserve.images import ImageReference, Kind, kind_of
 from tfserve.own_image import PackagedModel, models_said
+from tfserve.spec.image import ImageReference, Kind, kind_of
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_config import find_credentials
 from tfserve.errors import ImageError, NameTakenError
-from tfserve.images import HUB, OFFICIAL_PLATFORM, ImageReference
 from tfserve.progress import LayerProgress
+from tfserve.spec.image import HUB, OFFICIAL_PLATFORM, ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker_client import LOG_HINT, docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image, refuse_taken_name
 from tfserve.errors import ImageError, TfserveError
-from tfserve.images import ImageReference
 from tfserve.interrupts import held
+from tfserve.spec.image import ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient

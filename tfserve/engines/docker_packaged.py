@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker_images import find_image
 from tfserve.errors import ImageError, UsageError
-from tfserve.images import serving_image
 from tfserve.own_image import models_said
+from tfserve.spec.image import serving_image
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.spec import ServeSpec
+    from tfserve.spec.serve import ServeSpec
 
 __all__ = ["models_inside"]
 

@@ -9,8 +9,8 @@ from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_config import find_credentials
 from tfserve.engines.docker_images import how_to_log_in, is_refusal, report
 from tfserve.errors import ImageError
-from tfserve.images import ImageReference
 from tfserve.progress import LayerProgress
+from tfserve.spec.image import ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -27,7 +27,7 @@ from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
 if TYPE_CHECKING:
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan import HostPorts, LaunchPlan
-    from tfserve.spec import ServeSpec
+    from tfserve.spec.serve import ServeSpec
 
 __all__ = ["LocalEngine"]
 
@@ -61,7 +61,7 @@ class LocalEngine:
     ) -> LaunchPlan:
         """Plans a process; see `Engine.plan`."""
         from tfserve.plan import process_plan
-        from tfserve.server_flags import flag_digests
+        from tfserve.spec.server_flags import flag_digests
 
         return process_plan(
             spec,

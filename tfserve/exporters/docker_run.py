@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from tfserve.addresses import in_url
 from tfserve.exporters.shell import shell_line
-from tfserve.plan import LaunchPlan, Mount, PublishedPort
+from tfserve.mounts import Mount
+from tfserve.plan import LaunchPlan, PublishedPort
 
 __all__ = ["docker_run"]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError, UsageError, option
 from tfserve.models.url import parse_source
-from tfserve.server_flags import parse_config_file, read_config_file
-from tfserve.spec import ModelSpec
-from tfserve.version_policy import VersionPolicy
+from tfserve.spec.serve import ModelSpec
+from tfserve.spec.server_flags import parse_config_file, read_config_file
+from tfserve.spec.versions import VersionPolicy
 
 if TYPE_CHECKING:
     from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig

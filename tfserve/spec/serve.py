@@ -6,30 +6,24 @@ the two together.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfserve import defaults
-from tfserve.errors import UsageError, option
-from tfserve.gpu_request import GpuRequest
-from tfserve.images import serving_image
+from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
+from tfserve.errors import GpuError, UsageError, option
 from tfserve.models.url import Url, check_digest
-from tfserve.names import check_name
-from tfserve.serving_files import BatchingValue
-from tfserve.version_policy import VersionPolicy
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import serving_image
+from tfserve.spec.server_configs import BatchingValue
+from tfserve.spec.values import check_name, check_platform
+from tfserve.spec.versions import VersionPolicy
 
-__all__ = ["ModelSpec", "PortRequest", "ServeSpec"]
+__all__ = ["LaunchOptions", "ModelSpec", "PortRequest", "ServeSpec", "refuse_container_options"]
 
-_ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
-_MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
-_MEMORY_LIMIT = 2**63
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
-_PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
 _SAID_BY = {
     "enable_batching": "batching",
     "batching_parameters_file": "batching",
@@ -273,72 +267,67 @@ class ServeSpec:
         return [name for name, value in given.items() if value is not None]
 
 
-def check_platform(platform: str | None) -> None:
-    """Refuses what is not a platform such as ``linux/amd64``; None is the engine's own.
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How to start a server, as opposed to what it is.
 
-    Raises:
-        UsageError: it is not one.
+    Attributes:
+        engine: which engine to run it on.
+        pull: when to pull the image.
+        wait_seconds: how long to wait until it is ready; 0 for not at all.
+        smoke_test: whether to ask it once when it is ready.
+        smoke_request: the body of that predict request; None for the smallest the signature allows.
+        replace: whether to take the place of a server of the same name.
+        keep_failed: whether a server that did not become ready stays, for a look at it.
     """
-    if platform is not None and not re.fullmatch(_PLATFORM, platform):
-        raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.", about=("platform",))
 
+    engine: EngineChoice = "auto"
+    pull: PullPolicy = "missing"
+    wait_seconds: float = WAIT_SECONDS
+    smoke_test: bool = True
+    smoke_request: bytes | None = None
+    replace: bool = False
+    keep_failed: bool = False
 
-def parse_host(text: str) -> str:
-    """Reads the address to publish on: an IP address, or ``localhost``.
-
-    Raises:
-        UsageError: `text` is neither.
-    """
-    if text == "localhost":
-        return defaults.HOST
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not an IP address.",
-            hint="Give an address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for every network.",
-        ) from None
-
-
-def parse_memory(text: str) -> int:
-    """Reads an amount of memory as Docker writes it (``512m``, ``2g``) and returns bytes.
-
-    Raises:
-        UsageError: `text` is not an amount, or less than Docker accepts.
-    """
-    match = re.fullmatch(_MEMORY, text.strip().lower())
-    if match is None:
-        raise UsageError(f"{text!r} is not an amount of memory.", hint="Write it as 512m or 2g.")
-    amount = float(match[1]) * _MEMORY_UNITS[match[2]]
-    if amount >= _MEMORY_LIMIT:
-        raise UsageError(f"{match[0][:40]!r} is more memory than there is anywhere.", hint="Write it as 512m or 2g.")
-    if amount < _SMALLEST_MEMORY:
-        raise UsageError(f"{text!r} is too little memory; Docker accepts 6m and more.", hint="Write it as 512m or 2g.")
-    return int(amount)
-
-
-def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """Reads ``NAME=VALUE``, or ``NAME`` alone to pass the variable of `inherited` on, as ``docker run --env`` does.
-
-    Raises:
-        UsageError: a name is not one, is not set, or belongs to the image.
-    """
-    environment: dict[str, str] = {}
-    for assignment in assignments:
-        name, separator, value = assignment.partition("=")
-        if not re.fullmatch(_ENVIRONMENT_NAME, name):
+    def __post_init__(self) -> None:
+        """Checks that no two servers would be left with one name."""
+        if not self.wait_seconds >= 0:  # nan is neither more nor less
             raise UsageError(
-                f"{name!r} is not the name of a variable.", hint="A name is letters, digits and '_', no digit first."
+                f"{self.wait_seconds:g} is not a number of seconds.",
+                hint="Give 0 or more, such as 60.",
+                about=("wait_seconds",),
             )
-        if "\0" in value:
-            raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")
-        if name in ("MODEL_NAME", "MODEL_BASE_PATH"):
-            raise UsageError(f"{name} is set by tfserve.", hint="Leave it out, and name the model itself.")
-        if not separator:
-            if name not in inherited:
-                raise UsageError(
-                    f"{name} is not set in this environment.", hint="Set it, or give it a value of its own."
-                )
-            value = inherited[name]
-        environment[name] = value
-    return environment
+        if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
+            raise UsageError(
+                "A server that is not waited for, or not tried, gets no request.",
+                hint=f"Leave {option('--smoke-test')} out, or wait for the server and try it.",
+                about=("smoke_request",),
+            )
+        if self.replace and self.keep_failed:
+            raise UsageError(
+                "--replace and --keep-failed contradict each other: when the new server fails, the old one takes its "
+                "name back.",
+                hint="Leave one of them out, or try the new server under another --name first.",
+            )
+
+
+def refuse_container_options(spec: ServeSpec) -> None:
+    """Refuses what a plain process does not have.
+
+    Raises:
+        UsageError: `spec` asks for something that only a container has.
+        GpuError: `spec` asks for a GPU.
+    """
+    if unusable := spec.container_options():
+        raise UsageError(
+            f"The local engine runs a plain process, which knows no {', '.join(map(option, unusable))}.",
+            hint=f"Leave it out, or use {option('--engine', 'docker')}.",
+            about=(unusable[0].removeprefix("--"),),
+        )
+    if spec.wants_gpu:
+        raise GpuError(
+            "The local engine serves on the CPU.",
+            hint=f"Use {option('--engine', 'docker')} for a GPU, or leave {option('--gpu')} and the like out.",
+            doctor=False,
+            about=(spec.gpu_attribute,),
+        )
