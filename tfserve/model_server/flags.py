@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag
-from tfserve.spec.server_flags import parse_tags
+from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag, parse_tags
 
 OWN_FLAGS = (
     ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+__all__ = ["parse_tags"]
+
 FlagType = Literal["bool", "int32", "int64", "float", "string"]
 
 _BOOLS = {"true": True, "false": False}
@@ -165,3 +167,8 @@ SERVER_FLAGS = (
 """All flags, in the order of the server's own usage."""
 
 SERVER_FLAGS_BY_NAME = {flag.name: flag for flag in SERVER_FLAGS}
+
+
+def parse_tags(text: str) -> tuple[str, ...]:
+    """Reads the value of ``--saved_model_tags``; one without tags stands for the default, as none does."""
+    return tuple(filter(None, text.split(","))) or (str(SERVER_FLAGS_BY_NAME["saved_model_tags"].default),)

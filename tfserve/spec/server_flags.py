@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import UsageError, about, option
-from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME, parse_tags
 from tfserve.text import did_you_mean
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "flag_value",
     "model_tags",
     "parse_server_flags",
-    "parse_tags",
 ]
 
 SET_BY_TFSERVE = {
@@ -78,11 +77,6 @@ def flag_value(flags: Sequence[str], name: str) -> str | None:
 def model_tags(flags: Sequence[str]) -> frozenset[str]:
     """The tags of the meta graph that a server with `flags` loads of each model."""
     return frozenset(parse_tags(flag_value(flags, "saved_model_tags") or ""))
-
-
-def parse_tags(text: str) -> tuple[str, ...]:
-    """Reads the value of ``--saved_model_tags``; one without tags stands for the default, as none does."""
-    return tuple(filter(None, text.split(","))) or (str(SERVER_FLAGS_BY_NAME["saved_model_tags"].default),)
 
 
 def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
