@@ -15,7 +15,7 @@ from subprocess import PIPE, CompletedProcess, Popen
 from typing import Any
 
 from tests import forked
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["Copy", "Plan", "Program", "assert_told", "eventually"]
 

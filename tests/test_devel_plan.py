@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tfserve.devel_plan import DevelSpec, devel_plan
-from tfserve.engine_facts import EngineFacts
-from tfserve.mounts import Mount
-from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.plan.engine_facts import EngineFacts
+from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
+from tfserve.plan.mounts import Mount
 from tfserve.spec.image import serving_image
 from tfserve.spec.serve import PortRequest
 

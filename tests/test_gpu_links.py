@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tfserve.cuda import cuda_of
-from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK, GpuNeeds, broken_link, chosen_gpus
 from tfserve.host.system import System
+from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import serving_image
 

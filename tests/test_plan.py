@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve import __version__, plan
-from tfserve.engine_facts import EngineFacts
+from tfserve import __version__
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.exporters import command_line
 from tfserve.models.bucket_credentials import Credentials
 from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.models.url import Url
-from tfserve.mounts import Mount
-from tfserve.plan import Binary, HostPorts, LaunchPlan, PublishedPort
+from tfserve.plan import launch_plan as plan
+from tfserve.plan.container import container_plan
+from tfserve.plan.engine_facts import EngineFacts
+from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, PublishedPort
+from tfserve.plan.mounts import Mount
+from tfserve.plan.process import process_plan
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
 from tfserve.spec.versions import VersionPolicy
@@ -34,12 +37,12 @@ def spec(**changes: Any) -> ServeSpec:
 
 def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, **facts: Any) -> LaunchPlan:
     settings = {"ports": HostPorts(8501, 8500), "engine": EngineFacts(), **facts}
-    return plan.container_plan(asked or spec(), [directory], **settings)
+    return container_plan(asked or spec(), [directory], **settings)
 
 
 def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
     settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod"), **facts}
-    return plan.process_plan(asked or spec(), [directory], **settings)
+    return process_plan(asked or spec(), [directory], **settings)
 
 
 def test_the_plan_of_a_container() -> None:
@@ -317,7 +320,7 @@ LABELS = "--allow_version_labels_for_unavailable_models=true"
 
 def test_several_models_in_a_container() -> None:
     asked = spec(models=TWO, server_flags=("--enable_batching",))
-    made = plan.container_plan(asked, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
+    made = container_plan(asked, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
     assert made.models == ("a", "b")
     assert made.mounts == (Mount("/data/m", "/models/a"), Mount("/data/m/3", "/models/b/3"))
     assert made.files == {"/models.config": CONFIG}
@@ -332,7 +335,7 @@ def test_several_models_in_a_container() -> None:
 
 
 def test_several_models_in_a_process() -> None:
-    made = plan.process_plan(spec(models=TWO), DIRECTORIES, HostPorts(1, 2), binary=OWN, root=Path("/state/prod"))
+    made = process_plan(spec(models=TWO), DIRECTORIES, HostPorts(1, 2), binary=OWN, root=Path("/state/prod"))
     assert made.mounts == (
         Mount("/data/m", "/state/prod/models/a"),
         Mount("/data/m/3", "/state/prod/models/b/3"),
@@ -389,7 +392,7 @@ def test_blocks_become_files() -> None:
 
 def test_a_container_with_the_models_inside() -> None:
     asked = spec(models=(), image="me/m:1", server_flags=("--enable_batching",), environment={"A": "1"})
-    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
+    made = container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
     assert (made.models, made.mounts, made.image) == (("a", "b"), (), "me/m:1")
     assert (made.environment, made.command) == ({"A": "1"}, ("--enable_batching",))  # the image knows the rest
     assert made.labels["tfserve.models"] == '["a", "b"]'
@@ -398,7 +401,7 @@ def test_a_container_with_the_models_inside() -> None:
 
 def test_a_process_has_no_models_inside() -> None:
     with pytest.raises(UsageError, match="--image"):
-        plan.process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))
+        process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))
 
 
 def in_bucket(url: str, **changes: Any) -> ServeSpec:
@@ -408,7 +411,7 @@ def in_bucket(url: str, **changes: Any) -> ServeSpec:
 def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
     credentials = Credentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
     asked = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
-    made = plan.container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
+    made = container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
     assert made.mounts == ()
     assert made.command == ("--model_base_path=s3://b/models/m", "--enable_batching=true")
     assert made.environment == {"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models", "A": "b"}
@@ -439,11 +442,11 @@ def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
         "engine": EngineFacts(),
         "credentials": Credentials({}, {variable: Path("/home/a/k.json")}),
     }
-    made = plan.container_plan(in_bucket("gs://b/m"), [], HostPorts(1, 2), **facts)
+    made = container_plan(in_bucket("gs://b/m"), [], HostPorts(1, 2), **facts)
     assert made.mounts == (Mount("/home/a/k.json", f"/run/secrets/{variable.lower()}"),)
     assert made.environment[variable] == made.mounts[0].target
     own = in_bucket("gs://b/m", environment={variable: "/in/the/image.json"})
-    made = plan.container_plan(own, [], HostPorts(1, 2), **facts)
+    made = container_plan(own, [], HostPorts(1, 2), **facts)
     assert (made.mounts, made.environment[variable]) == ((), "/in/the/image.json")
 
 
@@ -460,8 +463,8 @@ def test_secrets_are_written_nowhere() -> None:
 
 def test_a_bucket_and_a_local_process() -> None:
     facts: dict[str, Any] = {"ports": HostPorts(8501, 8500), "root": Path("/state/prod/models")}
-    made = plan.process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
+    made = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
     assert made.mounts == ()
     assert "--model_base_path=gs://b/m" in made.command
     with pytest.raises(UsageError, match="reads models from disks alone, and gs://b/m is in a bucket"):
-        plan.process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)
+        process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)

@@ -13,7 +13,7 @@ from tests.program import Plan, eventually
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import NotReadyError, PortTakenError
 from tfserve.host.ports import any_free_port, is_free
-from tfserve.plan import PublishedPort
+from tfserve.plan.launch_plan import PublishedPort
 from tfserve.readiness import wait_until_ready
 
 FOREVER = "; import time; time.sleep(60)"

@@ -13,9 +13,9 @@ from tests.program import Copy
 from tfserve.config.servers import read_servers
 from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
+from tfserve.plan.preflight import check_spec
 from tfserve.progress import Silent
 from tfserve.spec.serve import ModelSpec, ServeSpec
-from tfserve.spec_checks import check_spec
 
 
 def spec(path: Path | Url, **more: Any) -> ServeSpec:

@@ -12,7 +12,7 @@ from tfserve.engines.choice import ensure_image, require_gpus
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_images import find_image
 from tfserve.launch import choose_port
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.progress import Progress
 
 __all__ = ["prepare"]

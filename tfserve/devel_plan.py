@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfserve.defaults import HOST
-from tfserve.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.mounts import Mount
-from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
+from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
+from tfserve.plan.mounts import Mount
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import GRPC_PORT, SOURCE_ROOT, ImageReference
 from tfserve.spec.serve import PortRequest

@@ -13,9 +13,9 @@ from tfserve.spec.gpus import GpuRequest
 
 if TYPE_CHECKING:
     from tfserve.cuda import Cuda
-    from tfserve.engine_facts import EngineFacts
     from tfserve.gpu import Failure, Gpu, GpuFacts
     from tfserve.host.system import System
+    from tfserve.plan.engine_facts import EngineFacts
 
 __all__ = [
     "HOOK",

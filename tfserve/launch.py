@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve.defaults import GRPC_PORT, REST_PORT, EngineChoice
-from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError, option
@@ -21,14 +20,16 @@ from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
 from tfserve.models.bucket_credentials import find_credentials
 from tfserve.models.saved_model import ModelDirectory, reader_of
-from tfserve.plan import HostPorts, LaunchPlan, container_plan
+from tfserve.plan.container import container_plan
+from tfserve.plan.engine_facts import EngineFacts
+from tfserve.plan.launch_plan import HostPorts, LaunchPlan
+from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
 from tfserve.readiness import wait_until_ready
 from tfserve.replacing import own_ports, place_of, servers_named
 from tfserve.smoke_test import SmokeTest, smoke_test
 from tfserve.spec.serve import LaunchOptions, PortRequest, ServeSpec
 from tfserve.spec.server_flags import flag_digests
-from tfserve.spec_checks import check_spec
 
 __all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
 

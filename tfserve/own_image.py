@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tfserve import labels
 from tfserve.errors import UsageError
+from tfserve.plan import labels
 from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
 from tfserve.spec.models_config import ServedModel, to_text
 from tfserve.spec.serve import ModelSpec

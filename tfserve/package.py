@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from tfserve import labels
 from tfserve.engines.choice import ensure_image
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_images import Image, find_image, made_image, refuse_taken_name
@@ -16,6 +15,7 @@ from tfserve.model_archive import ModelArchive, layout
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.own_image import PackagedModel, PackageSpec, packaged_label, packaged_models
+from tfserve.plan import labels
 from tfserve.progress import Progress
 from tfserve.spec.image import MODEL_ROOT
 

@@ -19,12 +19,12 @@ from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError, UsageError
 from tfserve.model_states import served_now
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
-from tfserve.plan import spec_json
+from tfserve.plan.labels import spec_json
+from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
 from tfserve.spec.models_config import NEWEST
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import flag_digests
-from tfserve.spec_checks import check_spec
 
 __all__ = ["Step", "decide", "decide_again"]
 

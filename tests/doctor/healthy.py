@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, StateDirectory
-from tfserve.engine_facts import EngineFacts
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import HOOK
 from tfserve.host.system import System
+from tfserve.plan.engine_facts import EngineFacts
 
 __all__ = ["ENGINE", "GIB", "GPU", "HEALTHY", "with_engine"]
 

@@ -8,8 +8,8 @@ from tests.doctor.healthy import GIB, HEALTHY, with_engine
 from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_checks, docker_serves
 from tfserve.doctor.facts import Facts, Registry
-from tfserve.engine_facts import EngineFacts
 from tfserve.errors import EngineUnavailableError
+from tfserve.plan.engine_facts import EngineFacts
 
 NOT_RUNNING = EngineUnavailableError("No Docker Engine answers at unix:///x.", hint="Start it.")
 REMOTE, ARM64 = EngineFacts(host="box"), EngineFacts(architecture="aarch64")

@@ -8,9 +8,9 @@ import pytest
 from tests.doctor.healthy import GPU, HEALTHY, with_engine
 from tfserve.doctor.facts import Facts
 from tfserve.doctor.gpu import gpu_checks
-from tfserve.engine_facts import EngineFacts
 from tfserve.errors import EngineUnavailableError
 from tfserve.gpu import GpuFacts
+from tfserve.plan.engine_facts import EngineFacts
 
 NAMES = ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
 NO_ENGINE = replace(HEALTHY, engine=EngineUnavailableError("No Docker Engine answers."))

@@ -16,7 +16,7 @@ from tfserve.config.servers import read_servers
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_api import container_arguments
 from tfserve.models.saved_model import find_model
-from tfserve.plan import HostPorts
+from tfserve.plan.launch_plan import HostPorts
 
 from .conftest import Tfserve
 from .test_dry_run import HALF_PLUS_TWO

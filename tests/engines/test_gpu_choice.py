@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from tests.engines.told import Told
-from tfserve.engine_facts import EngineFacts
 from tfserve.engines.gpu_choice import uses_gpu
 from tfserve.errors import GpuError
 from tfserve.gpu import Gpu, GpuFacts
 from tfserve.gpu_links import GpuNeeds
 from tfserve.host.system import System
+from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.gpus import GpuRequest
 
 GOOD = GpuFacts((Gpu(0, "NVIDIA L4", "GPU-0", 24 * 2**30, 23 * 2**30),), "550.54.15")

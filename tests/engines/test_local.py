@@ -17,7 +17,7 @@ from tfserve.engines import local_state
 from tfserve.engines.base import Exit, Server
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NameTakenError, NotReadyError, PortTakenError
-from tfserve.plan import PublishedPort
+from tfserve.plan.launch_plan import PublishedPort
 
 STUBBORN = """
 import signal, time

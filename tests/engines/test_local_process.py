@@ -17,7 +17,7 @@ from tfserve.engines.base import Exit
 from tfserve.engines.local import LocalEngine
 from tfserve.engines.local_process import Start, start_process, starting_together
 from tfserve.engines.local_runtime import OWN_COMMAND
-from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do servers start from another one")
 

@@ -12,8 +12,8 @@ import pytest
 from tests.program import eventually
 from tfserve.engines import local_state
 from tfserve.errors import EngineUnavailableError, NameTakenError
-from tfserve.mounts import Mount
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
+from tfserve.plan.mounts import Mount
 
 pytestmark = pytest.mark.usefixtures("state_home")
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tfserve.exporters import command_line
 from tfserve.exporters.docker_run import docker_run
-from tfserve.mounts import Mount
-from tfserve.plan import LaunchPlan, PublishedPort
+from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
+from tfserve.plan.mounts import Mount
 from tfserve.text import printable_lines
 
 NASTY = [

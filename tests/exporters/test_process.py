@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.exporters.test_docker_run import NASTY, PLAN
 from tfserve.exporters import command_line
-from tfserve.mounts import Mount
+from tfserve.plan.mounts import Mount
 
 
 def test_a_process_as_a_line_that_does_it(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def config(
     """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
     from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
     from tfserve.config.writing import servers_data, write_servers
-    from tfserve.spec_checks import check_spec
+    from tfserve.plan.preflight import check_spec
 
     output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())

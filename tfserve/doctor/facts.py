@@ -11,7 +11,7 @@ from tfserve.gpu import GpuFacts
 from tfserve.host.system import System
 
 if TYPE_CHECKING:
-    from tfserve.engine_facts import EngineFacts
+    from tfserve.plan.engine_facts import EngineFacts
 
 __all__ = ["EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory"]
 

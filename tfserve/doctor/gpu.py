@@ -5,7 +5,6 @@ from __future__ import annotations
 from tfserve.cuda import cuda_of
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import EngineAnswer, Facts
-from tfserve.engine_facts import NVIDIA_RUNTIME
 from tfserve.gpu import Gpu
 from tfserve.gpu_links import (
     HOOK,
@@ -17,6 +16,7 @@ from tfserve.gpu_links import (
     memory_link,
     partition_link,
 )
+from tfserve.plan.engine_facts import NVIDIA_RUNTIME
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import serving_image
 

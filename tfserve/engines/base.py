@@ -13,7 +13,7 @@ from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
     from tfserve.models.saved_model import ModelDirectory
-    from tfserve.plan import HostPorts, LaunchPlan
+    from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.spec.serve import ServeSpec
 
 __all__ = ["Engine", "EngineName", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
@@ -103,7 +103,7 @@ class Engine(Protocol):
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
-        """Plans what `spec` asks for, with what is true of this engine; see `tfserve.plan`."""
+        """Plans what `spec` asks for, with what is true of this engine; see `tfserve.plan.launch_plan`."""
         ...
 
     def launch(self, plan: LaunchPlan) -> Server:

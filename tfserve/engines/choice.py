@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
-from tfserve.engine_facts import EngineFacts
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker import DockerEngine
@@ -13,6 +12,7 @@ from tfserve.engines.docker_client import connect, how_to_start, is_configured, 
 from tfserve.engines.docker_images import check_published, find_image, pull_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu import Look
+from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import ImageReference, runs_natively, serving_image

@@ -12,7 +12,6 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfserve import labels
 from tfserve.engines import docker_asides, docker_files
 from tfserve.engines.base import EngineName, Exit, Server
 from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
@@ -20,14 +19,15 @@ from tfserve.engines.docker_client import docker_errors, remote_host
 from tfserve.engines.docker_refusals import launch_errors
 from tfserve.engines.docker_removal import remove_container
 from tfserve.errors import NotReadyError, UsageError
+from tfserve.plan import labels
 from tfserve.spec.image import MODEL_ROOT
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.engine_facts import EngineFacts
     from tfserve.models.saved_model import ModelDirectory
-    from tfserve.plan import HostPorts, LaunchPlan
+    from tfserve.plan.engine_facts import EngineFacts
+    from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.spec.serve import ServeSpec
 
 __all__ = ["DockerEngine"]
@@ -68,7 +68,7 @@ class DockerEngine:
         from tfserve.engines.docker_packaged import models_inside
         from tfserve.models.bucket_credentials import find_credentials
         from tfserve.models.saved_model import reader_of
-        from tfserve.plan import container_plan
+        from tfserve.plan.container import container_plan
         from tfserve.spec.server_flags import flag_digests
 
         packaged = () if spec.image is None else models_inside(self.client, spec)
@@ -172,7 +172,7 @@ class DockerEngine:
 
     def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
         """Copies the model, as a container that runs gets no mounts any more; see `Engine.bring_model`."""
-        from tfserve.mounts import model_mount
+        from tfserve.plan.mounts import model_mount
 
         container = str(server.container_id)
         wanted = model_mount(directory, f"{MODEL_ROOT}/{name}")

@@ -7,17 +7,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tfserve import labels
 from tfserve.addresses import reachable
 from tfserve.defaults import HOST
-from tfserve.engine_facts import EngineFacts
 from tfserve.engines.base import Server
+from tfserve.plan import labels
+from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.image import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from tfserve.plan import LaunchPlan
+    from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["container_arguments", "engine_facts", "read_server"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfserve import labels
 from tfserve.engines.base import Server, changed_elsewhere
 from tfserve.engines.docker_client import explanation
 from tfserve.engines.docker_removal import remove_container
+from tfserve.plan import labels
 
 if TYPE_CHECKING:
     from docker import APIClient

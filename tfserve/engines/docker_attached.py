@@ -12,7 +12,7 @@ from tfserve.engines.docker_client import docker_errors, explanation, remote_hos
 from tfserve.engines.docker_refusals import SHARE_HINT, is_unseen_mount, launch_errors
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
 from tfserve.interrupts import held
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfserve import labels
 from tfserve.build_log import BuildLog
 from tfserve.engines.build_parcel import Parcel
 from tfserve.engines.docker_client import docker_errors, explanation
 from tfserve.engines.docker_images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.interrupts import held
+from tfserve.plan import labels
 from tfserve.source_build import BuildStep
 from tfserve.text import printable
 

@@ -11,7 +11,7 @@ from tfserve.engines.docker_client import LOG_HINT, explanation
 from tfserve.errors import ImageError, NotReadyError, SavedModelError, UsageError
 
 if TYPE_CHECKING:
-    from tfserve.plan import LaunchPlan
+    from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["SHARE_HINT", "is_unseen_mount", "launch_errors"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfserve import labels
 from tfserve.engines.docker_client import explanation
 from tfserve.engines.docker_images import remove_nameless
+from tfserve.plan import labels
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tfserve.engine_facts import EngineFacts
 from tfserve.errors import GpuError
 from tfserve.gpu import GpuFacts
 from tfserve.gpu_links import GpuNeeds, broken_link, chosen_gpus
 from tfserve.host.system import System
+from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 
 __all__ = ["uses_gpu"]

@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tfserve import labels
 from tfserve.addresses import reachable
 from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, changed_elsewhere, name_taken
@@ -23,10 +22,11 @@ from tfserve.engines.local_process import Process, Start, start_process
 from tfserve.engines.local_runtime import find_binary, not_started
 from tfserve.engines.local_state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
+from tfserve.plan import labels
 
 if TYPE_CHECKING:
     from tfserve.models.saved_model import ModelDirectory
-    from tfserve.plan import HostPorts, LaunchPlan
+    from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.spec.serve import ServeSpec
 
 __all__ = ["LocalEngine"]
@@ -60,7 +60,7 @@ class LocalEngine:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a process; see `Engine.plan`."""
-        from tfserve.plan import process_plan
+        from tfserve.plan.process import process_plan
         from tfserve.spec.server_flags import flag_digests
 
         return process_plan(
@@ -169,7 +169,7 @@ class LocalEngine:
 
     def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
         """Links the model beside the others; see `Engine.bring_model`."""
-        from tfserve.mounts import model_mount
+        from tfserve.plan.mounts import model_mount
 
         own = local_state.directory_of(server.name)
         base_path = f"{own.path}/models/{name}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfserve.errors import EngineUnavailableError, NotReadyError
 
 if TYPE_CHECKING:
-    from tfserve.plan import Binary
+    from tfserve.plan.launch_plan import Binary
 
 __all__ = [
     "INSTALL",
@@ -51,7 +51,7 @@ def find_binary() -> Binary:
     Raises:
         EngineUnavailableError: neither is installed.
     """
-    from tfserve.plan import Binary
+    from tfserve.plan.launch_plan import Binary
 
     official = shutil.which(OFFICIAL)
     if official:

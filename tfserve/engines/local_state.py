@@ -24,8 +24,8 @@ from tfserve.errors import EngineUnavailableError
 from tfserve.host.xdg import base_directory
 
 if TYPE_CHECKING:
-    from tfserve.mounts import Mount
-    from tfserve.plan import LaunchPlan
+    from tfserve.plan.launch_plan import LaunchPlan
+    from tfserve.plan.mounts import Mount
 
 __all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
@@ -148,7 +148,7 @@ class ServerDirectory:
 
     def read(self) -> Record | None:
         """Reads the record; None when there is none, or none that can be read."""
-        from tfserve import plan as plans
+        from tfserve.plan import launch_plan as plans
 
         try:
             data = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
@@ -159,7 +159,7 @@ class ServerDirectory:
 
     def write(self, record: Record) -> None:
         """Writes the record, whole or not at all."""
-        from tfserve import plan as plans
+        from tfserve.plan import launch_plan as plans
 
         data = {
             "plan": plans.to_json(record.plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["command_line"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfserve.exporters.shell import shell_line
-from tfserve.plan import LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["process_line"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
-from tfserve import labels
 from tfserve.errors import UsageError, option
+from tfserve.plan import labels
 
 __all__ = [
     "GRPC_PORT",

@@ -92,7 +92,7 @@ def served_models(text: str) -> tuple[ServedModel, ...]:
 def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
     """Reads a user's own ``models.config``; its base paths are directories of this machine, or in buckets.
 
-    Whether they are there is found by `tfserve.spec_checks`.
+    Whether they are there is found by `tfserve.plan.launch_plan.preflight`.
 
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.

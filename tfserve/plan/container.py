@@ -1,0 +1,106 @@
+"""Plans a container: a spec, and the facts about its models and its engine, become a launch plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tfserve.errors import SavedModelError
+from tfserve.models.bucket_credentials import Credentials
+from tfserve.models.saved_model import ModelDirectory
+from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
+from tfserve.plan.labels import NO_FILES, server_labels
+from tfserve.plan.launch_plan import HostPorts, LaunchPlan, publish, secrets_in, without_secrets
+from tfserve.plan.mounts import Mount, container_sight
+from tfserve.spec import image as images
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.serve import ServeSpec
+
+__all__ = ["container_plan"]
+
+_NO_CREDENTIALS = Credentials()
+
+
+def container_plan(
+    spec: ServeSpec,
+    directories: Sequence[ModelDirectory],
+    ports: HostPorts,
+    *,
+    engine: EngineFacts,
+    gpu: bool = False,
+    user: tuple[int, int] | None = None,
+    credentials: Credentials = _NO_CREDENTIALS,
+    packaged: tuple[str, ...] = (),
+    flag_files: Mapping[str, str] = NO_FILES,
+) -> LaunchPlan:
+    """Plans a container of a serving image.
+
+    Args:
+        spec: what was asked for.
+        directories: the models of `spec` that are on this machine, in its order.
+        ports: where to publish it.
+        engine: what is true of the engine.
+        gpu: whether to use a GPU.
+        user: the uid and gid that can read the models; None where the engine maps users by itself.
+        credentials: what it needs to read those in buckets.
+        packaged: the names of the models inside the image, when `spec` has none.
+        flag_files: the digests of the text files that its server flags name.
+
+    Raises:
+        UsageError: the image's name is wrong.
+        SavedModelError: a model cannot be mounted whole.
+    """
+    for directory in directories:
+        _check_links(directory)
+    sight = container_sight(spec, directories)
+    models = tuple(model.name for model in spec.models) or packaged
+    runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
+    gpus = spec.gpus or GpuRequest()
+    fraction = spec.gpu_memory_fraction if gpu else None
+    key_files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
+    environment = {
+        # What is inside an image, that itself knows how to serve.
+        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models and spec.fixed else {}),
+        **(gpus.environment if runtime else {}),
+        **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
+        **{name: _secret_file(name) for name in key_files},
+        **without_secrets(spec.environment),
+    }
+    return LaunchPlan(
+        name=spec.name,
+        models=models,
+        mounts=(*sight.mounts, *(Mount(str(path), _secret_file(name)) for name, path in key_files.items())),
+        files=sight.files,
+        rest=publish(images.REST_PORT, spec.host, ports.rest),
+        grpc=publish(images.GRPC_PORT, spec.host, ports.grpc),
+        environment=environment,
+        secrets={**credentials.variables, **secrets_in(spec.environment)},
+        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
+        gpu=gpu,
+        labels=server_labels(spec, models, directories, sight, flag_files, gpu=gpu),
+        image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
+        platform=spec.platform,
+        user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
+        init=True,  # the image's entrypoint is a shell, which would neither forward signals nor end on them
+        dropped_capabilities=("ALL",),
+        security_options=("no-new-privileges", *(("label=disable",) if engine.selinux else ())),
+        memory=spec.memory,
+        cpus=spec.cpus,
+        restart=spec.restart,
+        remove=spec.remove,
+        runtime=runtime,
+        gpus=gpus.option if gpu and not runtime else None,
+    )
+
+
+def _secret_file(variable: str) -> str:
+    return f"/run/secrets/{variable.lower()}"
+
+
+def _check_links(directory: ModelDirectory) -> None:
+    """Refuses a newest version that lies outside the mount: in the container its link would lead nowhere."""
+    if not directory.newest.path.is_relative_to(directory.path):
+        raise SavedModelError(
+            f"Version {directory.newest.number} of {str(directory.path)!r} is a link to "
+            f"{str(directory.newest.path)!r}, which a container would not see.",
+            hint="Copy the version into the directory, or give the linked directory itself.",
+        )

@@ -1,0 +1,146 @@
+"""A launch plan: plain data that says what will run.
+
+Engines run a plan, exporters write one down, and tests compare one with another. Plans are made by pure functions: the
+same spec and the same facts give the same plan, with no Docker, no files and no clock involved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from tfserve.models.bucket_credentials import SECRET_VARIABLES
+from tfserve.plan import labels
+from tfserve.plan.mounts import Mount
+
+__all__ = ["Binary", "HostPorts", "LaunchPlan", "PublishedPort"]
+
+_TUPLES = ("models", "command", "dropped_capabilities", "security_options")
+
+
+@dataclass(frozen=True)
+class PublishedPort:
+    """A port of the server (`server_port`) that the host listens on, at `host`; `host_port` 0 is any free one."""
+
+    server_port: int
+    host: str
+    host_port: int
+
+
+@dataclass(frozen=True)
+class HostPorts:
+    """The ports of the host for REST and gRPC: 0 lets the engine choose one, None is for not publishing."""
+
+    rest: int | None
+    grpc: int | None
+
+
+@dataclass(frozen=True)
+class Binary:
+    """The program that a local server runs.
+
+    Attributes:
+        argv: how it is started, without flags.
+        official: whether it is TensorFlow's own ``tensorflow_model_server``, which listens on every interface.
+    """
+
+    argv: tuple[str, ...]
+    official: bool
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """One server, ready to be started.
+
+    Attributes:
+        name: the server's name.
+        models: the names of its models.
+        mounts: what it sees of the host.
+        files: text files that it sees as its own: path -> content.
+        rest: where the REST API is published; None for nowhere.
+        grpc: where the gRPC API is published; None for nowhere.
+        environment: variables of its process.
+        secrets: more of them, whose values are shown and written nowhere.
+        command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
+        gpu: whether it uses a GPU.
+        labels: what tfserve has to know to find the server again.
+        image: the serving image; None for a local process.
+        platform: the image's platform; None for the engine's own.
+        user: ``uid:gid`` of the process; None for the image's own.
+        init: whether an init process forwards signals to it and reaps its children.
+        dropped_capabilities: Docker's ``--cap-drop``.
+        security_options: Docker's ``--security-opt``.
+        memory: its limit in bytes; None for none.
+        cpus: its limit in CPUs; None for none.
+        restart: Docker's restart policy; None for ``no``.
+        remove: whether the server is removed when it stops.
+        runtime: the OCI runtime; None for the engine's default.
+        gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    mounts: tuple[Mount, ...]
+    rest: PublishedPort | None
+    grpc: PublishedPort | None
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, str] = field(default_factory=dict)
+    gpu: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    platform: str | None = None
+    user: str | None = None
+    init: bool = False
+    dropped_capabilities: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    memory: int | None = None
+    cpus: float | None = None
+    restart: str | None = None
+    remove: bool = False
+    runtime: str | None = None
+    gpus: str | None = None
+
+    @property
+    def container_name(self) -> str:
+        """The container's name."""
+        return labels.container_name(self.name)
+
+
+def to_json(plan: LaunchPlan) -> str:
+    """Writes a plan, without its secrets, as one JSON document."""
+    data = asdict(plan)
+    del data["secrets"]
+    return json.dumps(data)
+
+
+def from_json(text: str) -> LaunchPlan:
+    """Reads what `to_json` wrote.
+
+    Raises:
+        ValueError: `text` is not a plan.
+    """
+    try:
+        data = json.loads(text)
+        ports = {key: PublishedPort(**data[key]) if data[key] else None for key in ("rest", "grpc")}
+        tuples = {key: tuple(data[key]) for key in _TUPLES}
+        return LaunchPlan(**{**data, **ports, **tuples, "mounts": tuple(Mount(**mount) for mount in data["mounts"])})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a launch plan: {error}") from None
+
+
+def secrets_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """The credentials among the variables: they are passed on, and written nowhere."""
+    return {name: value for name, value in environment.items() if name in SECRET_VARIABLES}
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are not credentials."""
+    return {name: value for name, value in environment.items() if name not in SECRET_VARIABLES}
+
+
+def publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
+    """The server's port as published on the host; None where it is not published."""
+    return None if host_port is None else PublishedPort(server_port, host, host_port)
