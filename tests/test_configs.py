@@ -16,7 +16,7 @@ from tests.file_server import file_server
 from tests.free_ports import free_ports
 from tests.packing import model_files, tar_bytes
 from tests.program import Program
-from tfserve.config.servers import read_servers
+from tfserve.config.read import read_servers
 from tfserve.protos.server_config_pb2 import BatchingParameters, MonitoringConfig
 from tfserve.protos.text_files import parse_text
 from tfserve.spec.server_configs import batching_text, monitoring_text

@@ -10,7 +10,7 @@ import pytest
 
 from tests.packing import model_files, tar_bytes
 from tests.program import Copy
-from tfserve.config.servers import read_servers
+from tfserve.config.read import read_servers
 from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
 from tfserve.plan.preflight import check_spec

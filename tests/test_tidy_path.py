@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.tidy_path import tidy
+from tfserve.config.paths import tidy
 
 
 def test_dots_go_and_links_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

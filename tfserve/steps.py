@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfserve.config.places import FIELD_NAMES
-from tfserve.config.servers import Configured
+from tfserve.config.read import Configured
+from tfserve.config.source_map import FIELD_NAMES
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
 from tfserve.engines.lookup import Found, list_servers

@@ -14,8 +14,8 @@ from typer.main import get_command
 from tests.program import Program
 from tfserve import cli
 from tfserve.config.fields import FIELDS
+from tfserve.config.read import MODEL_FIELDS, read_servers
 from tfserve.config.schema import json_schema
-from tfserve.config.servers import MODEL_FIELDS, read_servers
 from tfserve.config.template import first_file
 from tfserve.host.ports import any_free_port
 from tfserve.protos.server_flags import SERVER_FLAGS

@@ -10,7 +10,7 @@ import pytest
 from tests.config.test_fields import options_of_run
 from tests.source import FILES
 from tfserve.config.document import read_document
-from tfserve.config.places import OPTIONS, ServerPlace
+from tfserve.config.source_map import OPTIONS, ServerPlace
 from tfserve.errors import UsageError, option
 
 TEXT = """

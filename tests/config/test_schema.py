@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from tests.config.test_servers import EVERYTHING
 from tests.conftest import EXAMPLES
 from tfserve.config.fields import FIELDS
+from tfserve.config.read import read_servers
 from tfserve.config.schema import json_schema
-from tfserve.config.servers import read_servers
 from tfserve.config.template import first_file
 from tfserve.errors import TfserveError
 from tfserve.protos.server_flags import SERVER_FLAGS

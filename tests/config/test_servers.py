@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.config.servers import Configured, choose, read_engines, read_servers
-from tfserve.config.writing import write_servers
+from tfserve.config.read import Configured, choose, read_engines, read_servers
+from tfserve.config.write import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME

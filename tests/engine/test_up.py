@@ -12,7 +12,7 @@ import pytest
 import requests
 from docker import DockerClient
 
-from tfserve.config.servers import read_servers
+from tfserve.config.read import read_servers
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_api import container_arguments
 from tfserve.models.saved_model import find_model

@@ -123,7 +123,7 @@ def _configured_names(ctx: typer.Context) -> Iterator[str]:
     from pathlib import Path
 
     from tfserve.config.document import STANDARD_INPUT
-    from tfserve.config.servers import DEFAULT_FILE, read_engines
+    from tfserve.config.read import DEFAULT_FILE, read_engines
 
     given = ctx.params.get("names") or ()
     file = Path(ctx.params.get("file") or DEFAULT_FILE)

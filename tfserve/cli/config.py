@@ -19,8 +19,8 @@ def config(
     json: JsonOption = False,
 ) -> None:
     """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
-    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
-    from tfserve.config.writing import servers_data, write_servers
+    from tfserve.config.read import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.write import servers_data, write_servers
     from tfserve.plan.preflight import check_spec
 
     output = Output(json_wanted=json)
@@ -40,7 +40,7 @@ def init(
 ) -> None:
     """Begin a YAML file. It serves one model, and says in comments what else there is."""
     from tfserve.config.document import STANDARD_INPUT
-    from tfserve.config.servers import DEFAULT_FILE
+    from tfserve.config.read import DEFAULT_FILE
     from tfserve.config.template import first_file
     from tfserve.models.saved_model import find_model
     from tfserve.models.source import source_name

@@ -236,8 +236,8 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
         yield
         return
     from tfserve.cli.config import write_new
-    from tfserve.config.servers import Configured
-    from tfserve.config.writing import write_servers
+    from tfserve.config.read import Configured
+    from tfserve.config.write import write_servers
 
     # For the user's eyes only when there are variables or addresses, which may hold secrets.
     secret = bool(spec.environment) or any(isinstance(model.path, str) for model in spec.models)

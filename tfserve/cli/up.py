@@ -33,7 +33,7 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
-    from tfserve.config.servers import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.steps import decide
     from tfserve.up import up as bring_up
 
@@ -63,7 +63,7 @@ def down(
     json: JsonOption = False,
 ) -> None:
     """Stop and remove the servers of a YAML file. Their logs go with them."""
-    from tfserve.config.servers import DEFAULT_FILE, choose_names, read_engines
+    from tfserve.config.read import DEFAULT_FILE, choose_names, read_engines
     from tfserve.engines.lookup import list_servers
     from tfserve.up import take_down
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from tfserve.config.document import Part
-from tfserve.config.readers import (
+from tfserve.config.field_readers import (
     Context,
     choice,
     parsed,

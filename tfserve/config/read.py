@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tfserve.config.document import Part, read_document
+from tfserve.config.field_readers import Context, Place, integer, told
 from tfserve.config.fields import FIELDS, Field
-from tfserve.config.places import OPTIONS, ServerPlace
-from tfserve.config.readers import Context, Place, integer, told
+from tfserve.config.paths import tidy
+from tfserve.config.source_map import OPTIONS, ServerPlace
 from tfserve.errors import TfserveError, UsageError, about
 from tfserve.models.source import source_name
 from tfserve.models.url import Url, parse_source
@@ -20,7 +21,6 @@ from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
 from tfserve.spec.values import check_name
 from tfserve.spec.versions import VersionPolicy, parse_label
 from tfserve.text import did_you_mean
-from tfserve.tidy_path import tidy
 
 __all__ = [
     "DEFAULT_FILE",

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from tfserve.config.fields import FIELDS
-from tfserve.config.servers import Configured
+from tfserve.config.paths import tidy
+from tfserve.config.read import Configured
 from tfserve.models.url import Url
 from tfserve.spec.serve import ModelSpec
-from tfserve.tidy_path import tidy
 
 __all__ = ["servers_data", "write_servers"]
 
