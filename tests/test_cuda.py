@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.cuda import cuda_of
+from tfserve.gpu.cuda import cuda_of
 from tfserve.spec.image import serving_image
 
 

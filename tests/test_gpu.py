@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
-from tfserve.gpu import Gpu, GpuFacts, Look
+from tfserve.gpu.probe import Gpu, GpuFacts, Look
 
 LOOK = """
 from tfserve.gpu import Look

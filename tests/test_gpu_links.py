@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tfserve.cuda import cuda_of
-from tfserve.gpu import Gpu, GpuFacts
-from tfserve.gpu_links import HOOK, GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.checks import HOOK, GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.cuda import cuda_of
+from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.gpus import GpuRequest

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from secrets import token_hex
 
-from tfserve.cuda import cuda_of
 from tfserve.defaults import PullPolicy
 from tfserve.devel_plan import SHELL, DevelSpec, devel_plan
 from tfserve.engines.choice import ensure_image, require_gpus
 from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_images import find_image
+from tfserve.gpu.cuda import cuda_of
 from tfserve.launch import choose_port
 from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.progress import Progress

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, StateDirectory
-from tfserve.gpu import Gpu, GpuFacts
-from tfserve.gpu_links import HOOK
+from tfserve.gpu.checks import HOOK
+from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 

@@ -9,7 +9,7 @@ from tests.doctor.healthy import GPU, HEALTHY, with_engine
 from tfserve.doctor.facts import Facts
 from tfserve.doctor.gpu import gpu_checks
 from tfserve.errors import EngineUnavailableError
-from tfserve.gpu import GpuFacts
+from tfserve.gpu.probe import GpuFacts
 from tfserve.plan.engine_facts import EngineFacts
 
 NAMES = ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from tests.engines.told import Told
-from tfserve.engines.gpu_choice import uses_gpu
 from tfserve.errors import GpuError
-from tfserve.gpu import Gpu, GpuFacts
-from tfserve.gpu_links import GpuNeeds
+from tfserve.gpu.checks import GpuNeeds
+from tfserve.gpu.choice import uses_gpu
+from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.gpus import GpuRequest

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError
-from tfserve.gpu import GpuFacts
+from tfserve.gpu.probe import GpuFacts
 from tfserve.host.system import System
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tfserve.doctor.bounded import Bounded
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_look import LocalLook
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
-from tfserve.gpu import Look
+from tfserve.gpu.probe import Look
 from tfserve.host.ports import is_free
 from tfserve.host.system import this_system
 from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY

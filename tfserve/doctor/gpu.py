@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from tfserve.cuda import cuda_of
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import EngineAnswer, Facts
-from tfserve.gpu import Gpu
-from tfserve.gpu_links import (
+from tfserve.gpu.checks import (
     HOOK,
     BrokenLink,
     GpuNeeds,
@@ -16,6 +14,8 @@ from tfserve.gpu_links import (
     memory_link,
     partition_link,
 )
+from tfserve.gpu.cuda import cuda_of
+from tfserve.gpu.probe import Gpu
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import serving_image

@@ -11,7 +11,7 @@ from tfserve.engines.docker import DockerEngine
 from tfserve.engines.docker_client import connect, how_to_start, is_configured, remote_host
 from tfserve.engines.docker_images import check_published, find_image, pull_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
-from tfserve.gpu import Look
+from tfserve.gpu.probe import Look
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
@@ -19,7 +19,7 @@ from tfserve.spec.image import ImageReference, runs_natively, serving_image
 from tfserve.spec.serve import ServeSpec
 
 if TYPE_CHECKING:
-    from tfserve.cuda import Cuda
+    from tfserve.gpu.cuda import Cuda
 
 __all__ = ["begin_look", "choose_engine", "ensure_image", "require_gpus"]
 
@@ -90,9 +90,9 @@ def _docker(
 
 
 def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progress) -> bool:
-    from tfserve.cuda import cuda_of
-    from tfserve.engines.gpu_choice import uses_gpu
-    from tfserve.gpu_links import GpuNeeds
+    from tfserve.gpu.checks import GpuNeeds
+    from tfserve.gpu.choice import uses_gpu
+    from tfserve.gpu.cuda import cuda_of
     from tfserve.host.system import this_system
 
     cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
@@ -106,8 +106,8 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     Raises:
         GpuError: it cannot.
     """
-    from tfserve.engines.gpu_choice import uses_gpu
-    from tfserve.gpu_links import GpuNeeds
+    from tfserve.gpu.checks import GpuNeeds
+    from tfserve.gpu.choice import uses_gpu
     from tfserve.host.system import this_system
 
     uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)

@@ -136,7 +136,7 @@ def _gpu(data: dict[str, Any]) -> Gpu:
 
 def _ask_nvml() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-S", "-c", "from tfserve.nvml import main; main()"],
+        [sys.executable, "-S", "-c", "from tfserve.gpu.nvml import main; main()"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tfserve.spec.gpus import GpuRequest
 
 if TYPE_CHECKING:
-    from tfserve.cuda import Cuda
-    from tfserve.gpu import Failure, Gpu, GpuFacts
+    from tfserve.gpu.cuda import Cuda
+    from tfserve.gpu.probe import Failure, Gpu, GpuFacts
     from tfserve.host.system import System
     from tfserve.plan.engine_facts import EngineFacts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfserve.errors import GpuError
-from tfserve.gpu import GpuFacts
-from tfserve.gpu_links import GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.checks import GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.probe import GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress

@@ -1,6 +1,7 @@
-"""Asks NVML, NVIDIA's management library, and writes what it says as JSON; a program of its own: see `tfserve.gpu`.
+"""A program of its own that queries NVML, NVIDIA's management library, and prints the result as JSON.
 
-A driver in trouble makes the library hang, in a way that not even a signal ends, or crash. Here that ends nobody else.
+It runs in a process of its own, as the library of a failing driver may crash, or hang in a way that no signal ends; see
+`tfserve.gpu.probe`.
 """
 
 from __future__ import annotations

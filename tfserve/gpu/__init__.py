@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: what NVML reports, what a container still lacks to use one, and whether a server uses them."""
