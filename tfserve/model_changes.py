@@ -186,7 +186,7 @@ def _changeable(engine: Engine, server: Server) -> Models:
 
 def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seconds: float) -> None:
     """Has the server take over `new`, and keeps it; when it is refused, or fails, `old` stays."""
-    from tfserve.client.model_service import reload_config
+    from tfserve.client.reload import reload_config
 
     address = str(server.address("grpc"))
     watch = _LoadWatch(engine, server)

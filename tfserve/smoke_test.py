@@ -63,7 +63,7 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
     from tfserve.client.connection import connect
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
-    from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+    from tfserve.client.smallest_request import NothingToAskError, smallest_request, smoke_signature
 
     of_model = f" of {model}" if len(server.models) > 1 else ""
     text_was_invented = False

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfserve.client.answer import Table, tabulate
+from tfserve.client.answer_table import Table, tabulate
 from tfserve.client.json_document import read_json
-from tfserve.client.payload import build_request
+from tfserve.client.predict_request import build_request
 from tfserve.client.rest import RestClient
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import Signature, TensorSpec

@@ -12,9 +12,9 @@ import pytest
 
 from tests.model_server.grpc.conftest import GrpcProcess
 from tests.program import Copy
-from tfserve.client.example_answers import Class
 from tfserve.client.failures import RefusedError, TimedOutError
 from tfserve.client.numpy_client import Client
+from tfserve.client.results import Class
 from tfserve.defaults import Api
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.saved_model_pb2 import SavedModel

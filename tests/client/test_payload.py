@@ -14,11 +14,7 @@ from hypothesis import strategies as st
 
 from tfserve.client.examples import example_arguments
 from tfserve.client.failures import NotListeningError, RefusedError
-from tfserve.client.payload import (
-    build_request,
-    explain_mismatch,
-    read_request,
-)
+from tfserve.client.predict_request import build_request, explain_mismatch, read_request
 from tfserve.client.rest import RestClient
 from tfserve.client.signature_choice import choose_signature
 from tfserve.client.values import INTEGER_RANGES

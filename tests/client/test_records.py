@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_lines
+from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines
 from tfserve.errors import UsageError
 
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tfserve.client.payload import build_request
+from tfserve.client.predict_request import build_request
 from tfserve.client.rest import RestClient
-from tfserve.client.smoke import NothingToAskError, smallest_request, smoke_signature
+from tfserve.client.smallest_request import NothingToAskError, smallest_request, smoke_signature
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import Signature, TensorSpec
 

@@ -13,8 +13,8 @@ import pytest
 from docker import DockerClient
 
 import tfserve as package
-from tfserve.client.example_answers import Class
 from tfserve.client.numpy_client import Client
+from tfserve.client.results import Class
 from tfserve.errors import NotReadyError
 
 from .bring_up import Engine

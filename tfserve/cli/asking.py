@@ -13,7 +13,7 @@ from tfserve.text import did_you_mean
 if TYPE_CHECKING:
     import typer
 
-    from tfserve.client.answer import Table
+    from tfserve.client.answer_table import Table
     from tfserve.client.connection import Connection
     from tfserve.client.rest import InferenceResponse, Verb
     from tfserve.target import Target

@@ -24,7 +24,7 @@ from tfserve.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
     from tfserve.client.connection import Connection
-    from tfserve.client.payload import PredictRequest
+    from tfserve.client.predict_request import PredictRequest
     from tfserve.models.saved_model import Signature
 
 __all__ = ["predict"]
@@ -69,11 +69,11 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Ask a server to predict. The answer is shown as a table, or as it is with --json."""
-    from tfserve.client.answer import tabulate
+    from tfserve.client.answer_table import tabulate
     from tfserve.client.connection import connect
+    from tfserve.client.data_files import is_csv, is_json_lines, read_csv
     from tfserve.client.failures import RefusedError
-    from tfserve.client.payload import build_request, explain_mismatch, read_request
-    from tfserve.client.records import is_csv, is_json_lines, read_csv
+    from tfserve.client.predict_request import build_request, explain_mismatch, read_request
     from tfserve.client.signature_choice import choose_signature
     from tfserve.target import split_words
 

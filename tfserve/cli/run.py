@@ -250,6 +250,6 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
 
 
 def _request(source: str) -> bytes:
-    from tfserve.client.payload import read_request
+    from tfserve.client.predict_request import read_request
 
     return read_request(source).body

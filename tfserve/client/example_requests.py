@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfserve.client.binary import encode_bytes
+from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines
 from tfserve.client.failures import RefusedError
-from tfserve.client.formats import DEFAULT_SIGNATURE
 from tfserve.client.json_document import read_json
-from tfserve.client.payload import read_request
-from tfserve.client.records import is_csv, is_json_lines, read_csv, read_json_lines
+from tfserve.client.predict_request import read_request
+from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
-from tfserve.client.values import Value, guess_value, looks_like_value, shown
+from tfserve.client.values import Value, encode_bytes, guess_value, looks_like_value, shown
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature
 from tfserve.text import nearest, printable

@@ -7,7 +7,7 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from tfserve.client.formats import DEFAULT_SIGNATURE
+from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.values import Value, is_sendable
 from tfserve.models.saved_model import Signature, TensorSpec

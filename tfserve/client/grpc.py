@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from tfserve.client.channel import open_channel
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
-from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT
+from tfserve.client.grpc_channel import open_channel
 from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
+from tfserve.client.row_column import DEFAULT_SIGNATURE, REQUEST_HINT
 from tfserve.client.signature_choice import choose_signature
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
@@ -188,7 +188,7 @@ class GrpcClient:
     def _call(self, service: str, method: str, request: Message, response: type[_M]) -> _M:
         import grpc
 
-        from tfserve.client.grpc_failures import call_failure
+        from tfserve.client.grpc_channel import call_failure
 
         if self._channel is None:
             self._channel = open_channel(self.url)

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from tfserve.client.arrays import bytes_array, dtype_of, input_arrays
-from tfserve.client.binary import encode_bytes, is_encoded_bytes
 from tfserve.client.failures import malformed
-from tfserve.client.formats import DEFAULT_SIGNATURE, REQUEST_HINT, Format
-from tfserve.client.values import Value, is_sendable
+from tfserve.client.row_column import DEFAULT_SIGNATURE, REQUEST_HINT, Format
+from tfserve.client.values import Value, encode_bytes, is_encoded_bytes, is_sendable
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature
 from tfserve.protos.dtypes import Array, data_type

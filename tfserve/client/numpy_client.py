@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
 from tfserve.client.documents import ModelMetadata, VersionStatus
-from tfserve.client.example_answers import Class, read_classes, read_values
 from tfserve.client.failures import RefusedError, shown_url
 from tfserve.client.rest import check_timeout
+from tfserve.client.results import Class, read_classes, read_values
 from tfserve.defaults import Api
 from tfserve.errors import RequestError, TfserveError, UsageError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tfserve.client.examples import describe_inputs
-from tfserve.client.formats import DEFAULT_SIGNATURE
+from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.errors import UsageError
 from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable

@@ -6,17 +6,27 @@ Which types REST carries, and that whole numbers have to be written without a po
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shlex
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tfserve.client.binary import encode_bytes, is_encoded_bytes
 from tfserve.client.files import read_bounded
 from tfserve.errors import UsageError
 
-__all__ = ["INTEGER_RANGES", "Value", "guess_value", "is_sendable", "looks_like_value", "parse_value", "shown"]
+__all__ = [
+    "INTEGER_RANGES",
+    "Value",
+    "encode_bytes",
+    "guess_value",
+    "is_encoded_bytes",
+    "is_sendable",
+    "looks_like_value",
+    "parse_value",
+    "shown",
+]
 
 Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
 
@@ -252,3 +262,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at character {error.pos + 1}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def encode_bytes(content: bytes) -> dict[str, str]:
+    """Returns the JSON object that stands for `content`."""
+    return {"b64": base64.b64encode(content).decode("ascii")}
+
+
+def is_encoded_bytes(value: Any) -> bool:
+    """Returns whether a value read from JSON has the form of bytes; what is in it may still be no base64."""
+    return isinstance(value, dict) and list(value) == ["b64"]

@@ -171,7 +171,7 @@ def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Con
         )
     smoke_test = launch.pop("smoke_test", True)
     if isinstance(smoke_test, str):
-        from tfserve.client.payload import read_request
+        from tfserve.client.predict_request import read_request
 
         with about("smoke_test"):
             launch["smoke_request"] = read_request(smoke_test).body

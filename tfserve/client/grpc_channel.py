@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
+from tfserve.addresses import in_url, is_loopback
 from tfserve.client.failures import dropped, not_listening, refused, shown_url, timed_out, unknown_host
+from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
 from tfserve.text import printable
 
-__all__ = ["call_failure"]
+__all__ = ["call_failure", "open_channel"]
 
 # Of HTTP, as ``ToHTTPStatusCode`` of TensorFlow Serving has it; any other code is a failure of the server, 500.
 _HTTP_STATUS = {
@@ -71,3 +74,25 @@ def _not_grpc(url: str) -> RequestError:
         f"The server at {shown_url(url)} does not speak gRPC.",
         hint="Is this the gRPC port of a TensorFlow Serving server? gRPC is 8500 by default; 8501 is REST.",
     )
+
+
+def open_channel(url: str) -> Any:
+    """Returns a ``grpc.Channel`` to `url`, which connects at the first call.
+
+    Hosts of this machine are reached directly, whatever http_proxy says. Behind ``https://`` the server has to show a
+    certificate that gRPC trusts; ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names a file of others than the usual ones.
+    """
+    import grpc
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.enable_retries", 0),  # whatever fails is told, once
+        ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1),
+    ]
+    if parts.scheme == "https":
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    return grpc.insecure_channel(target, options)

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from tfserve.client.data_files import is_json_lines, read_json_lines
 from tfserve.client.examples import describe_inputs, example_hint
 from tfserve.client.failures import RefusedError
 from tfserve.client.files import read_bounded
-from tfserve.client.formats import (
+from tfserve.client.row_column import (
     DEFAULT_SIGNATURE,
     REQUEST_HINT,
     Format,
@@ -25,7 +26,6 @@ from tfserve.client.formats import (
     encode_tensors,
     natural_format,
 )
-from tfserve.client.records import is_json_lines, read_json_lines
 from tfserve.client.shapes import fit, is_batched
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
 from tfserve.client.values import Value, parse_value, shown

@@ -41,8 +41,7 @@ def reload_config(
             "A running server is told of other models by gRPC, which is not installed.",
             hint="Install it: pip install grpcio",
         ) from None
-    from tfserve.client.channel import open_channel
-    from tfserve.client.grpc_failures import call_failure
+    from tfserve.client.grpc_channel import call_failure, open_channel
     from tfserve.client.rest import base_url
     from tfserve.protos.apis_pb2 import ReloadConfigRequest, ReloadConfigResponse
 

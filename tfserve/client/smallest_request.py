@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from tfserve.client.examples import describe_inputs
-from tfserve.client.formats import DEFAULT_SIGNATURE, encode_request
-from tfserve.client.payload import PredictRequest
+from tfserve.client.predict_request import PredictRequest
+from tfserve.client.row_column import DEFAULT_SIGNATURE, encode_request
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.signature_choice import is_example_signature
 from tfserve.client.values import INTEGER_RANGES, is_sendable

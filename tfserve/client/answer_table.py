@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tfserve.client.binary import is_encoded_bytes
 from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
+from tfserve.client.values import is_encoded_bytes
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
