@@ -12,14 +12,14 @@ from urllib.parse import quote, urlsplit
 
 from tfserve.client.documents import ModelMetadata, VersionStatus, read_metadata, read_status
 from tfserve.client.failures import malformed
-from tfserve.client.http_reply import HttpReply, accept, parse
+from tfserve.client.transport.reply import HttpReply, accept, parse
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tfserve.client.exchange import Transport
+    from tfserve.client.transport.session import Transport
     from tfserve.models.saved_model import Signature
     from tfserve.protos.dtypes import Array
 
@@ -159,7 +159,7 @@ class RestClient:
         return parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body)
 
     def _send(self, method: str, path: str, body: bytes | None, limit: int) -> HttpReply:
-        from tfserve.client.exchange import Transport
+        from tfserve.client.transport.session import Transport
 
         if self._transport is None:
             self._transport = Transport(self.url)
@@ -195,7 +195,7 @@ def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStat
     if not url.startswith("http://"):
         with RestClient(url, timeout=timeout) as client:
             return client.status(model)
-    from tfserve.client.polling import fetch
+    from tfserve.client.transport.poll import fetch
 
     answer = accept(url, fetch(url, path, timeout, _MAX_DOCUMENT_BYTES))
     return read_status(url, parse(url, answer.body))

@@ -13,9 +13,9 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from tfserve.client.deadline import Deadline, TimedResponse
 from tfserve.client.failures import failure, too_large
-from tfserve.client.http_reply import HttpReply
+from tfserve.client.transport.deadline import Deadline, TimedResponse
+from tfserve.client.transport.reply import HttpReply
 
 __all__ = ["fetch"]
 

@@ -14,9 +14,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import HTTPError
 
 from tfserve.addresses import is_loopback
-from tfserve.client.deadline import Deadline, TimedResponse
 from tfserve.client.failures import failure, too_large
-from tfserve.client.http_reply import HttpReply
+from tfserve.client.transport.deadline import Deadline, TimedResponse
+from tfserve.client.transport.reply import HttpReply
 
 __all__ = ["Transport"]
 

@@ -1,0 +1,1 @@
+"""HTTP for the REST client: sessions, replies, deadlines and polling."""
