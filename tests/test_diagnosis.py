@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.diagnosis import is_fatal, port_was_taken, recognise
 from tfserve.engines.base import Exit
+from tfserve.engines.diagnosis import recognise
+from tfserve.engines.server_log import is_fatal, port_was_taken
 
 PREFIX = "E0000 00:00:1795343248.307201   22632 loader_harness.cc:131] "
 FAILED = PREFIX + "Loading servable: {name: m version: 1} failed: "

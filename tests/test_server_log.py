@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.server_log import message, timestamp
+from tfserve.engines.server_log import message, timestamp
 
 ABSL = "I0000 00:00:1795343248.307201   22632 server_core.cc:516] Adding/updating models."
 DATED = "2024-07-01 10:00:00.123456: I tensorflow_serving/model_servers/server_core.cc:465] Adding/updating models."

@@ -215,7 +215,7 @@ class _LoadWatch:
         self._since = datetime.now(timezone.utc)
 
     def __call__(self) -> None:
-        from tfserve.diagnosis import load_failure
+        from tfserve.engines.server_log import load_failure
 
         failure = load_failure(self._engine.logs(self._server, since=self._since))
         if failure is not None:

@@ -114,7 +114,7 @@ def _is_available(server: Server, model: str, watch: _Watch) -> bool:
 
 
 def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watch) -> None:
-    from tfserve.diagnosis import is_fatal
+    from tfserve.engines.server_log import is_fatal
 
     try:
         for line in engine.logs(server, follow=True, since=since):
@@ -139,7 +139,8 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError |
         time.sleep(_SETTLE_SECONDS)
         ended = None
         what = f"{server.name!r} cannot load its model."
-    from tfserve.diagnosis import port_was_taken, recognise
+    from tfserve.engines.diagnosis import recognise
+    from tfserve.engines.server_log import port_was_taken
 
     if watch.ended and port_was_taken(watch.lines):
         return ports_taken(_last_lines(watch))

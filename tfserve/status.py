@@ -109,7 +109,7 @@ def is_loading(states: Collection[str]) -> bool:
 
 def _has_failed(engine: Engine, server: Server) -> bool:
     """Whether the log of a server's present run says that it will not load its model."""
-    from tfserve.diagnosis import begins_a_run, is_fatal
+    from tfserve.engines.server_log import begins_a_run, is_fatal
 
     failed = False
     try:

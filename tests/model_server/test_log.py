@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model_server.server_process import ServerProcess
+from tfserve.engines.server_log import message, timestamp
 from tfserve.model_server import log
-from tfserve.server_log import message, timestamp
 
 LINE = re.compile(r"([IWEF])(\d{4}) \d\d:\d\d:\d+\.\d{6} +(\d+) ([\w.-]+:\d+)\] (.*)")
 OFFICIAL = (

@@ -6,7 +6,8 @@ from tfserve.defaults import GRPC_PORT, REST_PORT
 from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_serves
 from tfserve.doctor.facts import Facts
-from tfserve.engines.local_runtime import INSTALL, OTHER_PROGRAM
+from tfserve.engines.diagnosis import OTHER_PROGRAM
+from tfserve.engines.local_runtime import INSTALL
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]
 

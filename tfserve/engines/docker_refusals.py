@@ -28,7 +28,7 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
     """
     import docker.errors
 
-    from tfserve.diagnosis import recognise
+    from tfserve.engines.diagnosis import recognise
     from tfserve.engines.gpu_refusals import gpu_refusal
 
     try:

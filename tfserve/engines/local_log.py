@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tfserve.server_log import timestamp
+from tfserve.engines.server_log import timestamp
 from tfserve.text import rfc3339
 
 __all__ = ["read_log"]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = [
     "INSTALL",
     "OFFICIAL",
-    "OTHER_PROGRAM",
     "OWN_COMMAND",
     "find_binary",
     "how_to_serve",
@@ -27,11 +26,6 @@ __all__ = [
 OFFICIAL = "tensorflow_model_server"
 OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
 INSTALL = "pip install 'tfserve[local]'"
-OTHER_PROGRAM = (
-    "Install a tensorflow_model_server for this CPU; without AVX that is tensorflow-model-server-universal: "
-    "https://www.tensorflow.org/tfx/serving/setup\n"
-    "Or take the one that does not run off PATH: tfserve's own server takes its place."
-)
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
@@ -72,7 +66,7 @@ def missing() -> list[str]:
 
 def not_started(program: str, error: OSError) -> NotReadyError:
     """The error for a program that the system does not start."""
-    from tfserve.diagnosis import recognise
+    from tfserve.engines.diagnosis import recognise
 
     diagnosis = recognise([str(error.strerror)], None, local=True)
     return NotReadyError(

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tfserve.engines.base import Exit
-from tfserve.engines.local_runtime import OTHER_PROGRAM
-from tfserve.server_log import message
+from tfserve.engines.server_log import load_failure, message
 
-__all__ = ["Diagnosis", "begins_a_run", "is_fatal", "load_failure", "port_was_taken", "recognise"]
+if TYPE_CHECKING:
+    pass
 
-# What the server logs when a model will not load; it then retries for minutes with its ports closed, or waits for ever.
-_FATAL = re.compile(
-    r"Loading servable: \{name: .+ version: \d+\} failed: "
-    r"|No versions of servable .+ found under base path"
-    r"|Could not find base path .+ for servable"
-    r"|Failed to start server"
+__all__ = ["OTHER_PROGRAM", "Diagnosis", "recognise"]
+
+OTHER_PROGRAM = (
+    "Install a tensorflow_model_server for this CPU; without AVX that is tensorflow-model-server-universal: "
+    "https://www.tensorflow.org/tfx/serving/setup\n"
+    "Or take the one that does not run off PATH: tfserve's own server takes its place."
 )
-
-_LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)")
 
 
 @dataclass(frozen=True)
@@ -31,35 +28,6 @@ class Diagnosis:
     cause: str
     hint: str
     doctor: bool = False
-
-
-def is_fatal(line: str) -> bool:
-    """Whether this log line of a starting server means that it will not become ready by itself."""
-    return bool(_FATAL.search(line))
-
-
-def begins_a_run(line: str) -> bool:
-    """Whether this log line is one of the first of a server, so that what stands before it is of an earlier run."""
-    return "Building single TensorFlow model file config" in line or "Adding/updating models." in line
-
-
-def port_was_taken(lines: Iterable[str]) -> bool:
-    """Whether a server that ended says that another program listens on its port."""
-    return any(words in line for line in lines for words in ("ddress already in use", "Failed to bind"))
-
-
-def load_failure(lines: Iterable[str], model: str | None = None) -> str | None:
-    """Says which version could not be loaded, and why, by the first log line that tells; None when none does.
-
-    Args:
-        lines: of a server's log.
-        model: the name of the model in question; None for any.
-    """
-    for line in lines:
-        failed = _LOAD_FAILED.search(message(line))
-        if failed and model in (None, failed[1]):
-            return f"Version {failed[2]} of the model {failed[1]!r} cannot be loaded: {failed[3].rstrip('. ')}."
-    return None
 
 
 def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False, local: bool = False) -> Diagnosis | None:
