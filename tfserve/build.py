@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfserve.engines.docker.config import offer_credentials
+from tfserve.engines.docker.images import Image, made_image, refuse_taken_name
 from tfserve.engines.docker_build import build_image
-from tfserve.engines.docker_config import offer_credentials
-from tfserve.engines.docker_images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
 from tfserve.progress import Progress
 from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles

@@ -7,9 +7,10 @@ from secrets import token_hex
 
 from tfserve.defaults import PullPolicy
 from tfserve.devel_plan import SHELL, DevelSpec, devel_plan
-from tfserve.engines.choice import ensure_image, require_gpus
-from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_images import find_image
+from tfserve.engines.choice import require_gpus
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.images import find_image
+from tfserve.engines.docker.pull import ensure_image
 from tfserve.gpu.cuda import cuda_of
 from tfserve.launch import choose_port
 from tfserve.plan.launch_plan import LaunchPlan

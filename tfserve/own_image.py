@@ -6,7 +6,6 @@ which the entrypoint names. So plain ``docker run -p 8501:8501 IMAGE`` serves th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,26 +13,17 @@ from datetime import datetime
 
 from tfserve.errors import UsageError
 from tfserve.plan import labels
-from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name, model_named, serving_image
+from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name, serving_image
 from tfserve.spec.models_config import ServedModel, to_text
 from tfserve.spec.serve import ModelSpec
 from tfserve.spec.values import check_platform
 from tfserve.text import rfc3339
 
-__all__ = ["PackageSpec", "PackagedModel", "models_said", "packaged_label", "packaged_models", "parse_labels"]
+__all__ = ["PackageSpec", "parse_labels"]
 
 CONFIG_FILE = ".models.config"  # beside the models, none of which can have this name
 _LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_./-]*"
 _OCI = "org.opencontainers.image"  # https://specs.opencontainers.org/image-spec/annotations/
-
-
-@dataclass(frozen=True)
-class PackagedModel:
-    """A model inside an image: its name, its versions, and the digest of its files."""
-
-    name: str
-    versions: tuple[int, ...]
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -107,33 +97,6 @@ class PackageSpec:
             **digest,
             **self.labels,
         }
-
-
-def packaged_label(models: Iterable[PackagedModel]) -> str:
-    """Writes what `packaged_models` reads: JSON in one line, without a ``'`` or a ``$``."""
-    return json.dumps({model.name: {"versions": model.versions, "digest": model.digest} for model in models})
-
-
-def packaged_models(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
-    """Reads from an image's labels which models are inside; none where no label says so, or a damaged one."""
-    try:
-        found = json.loads(written.get(labels.PACKAGED, "{}"))
-        return tuple(
-            PackagedModel(name, tuple(map(int, facts["versions"])), str(facts["digest"]))
-            for name, facts in found.items()
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return ()
-
-
-def models_said(written: Mapping[str, str], environment: Mapping[str, str]) -> tuple[PackagedModel, ...]:
-    """Reads from an image's labels, else from its variables, which models are inside.
-
-    Of one that was made as in TensorFlow's guide (``docker commit --change "ENV MODEL_NAME …"``), no versions and no
-    digest are known.
-    """
-    name = model_named(environment)
-    return packaged_models(written) or (() if name is None else (PackagedModel(name, (), ""),))
 
 
 def parse_labels(assignments: Iterable[str]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from tfserve.engines.docker_config import Credentials, check_config, find_credentials
-from tfserve.engines.docker_images import how_to_log_in
+from tfserve.engines.docker.config import Credentials, check_config, find_credentials
+from tfserve.engines.docker.pull import how_to_log_in
 from tfserve.errors import ImageError, reason
 from tfserve.spec.image import HUB, HUB_HOST, ImageReference, is_tag
 

@@ -13,8 +13,8 @@ import requests
 from docker import DockerClient
 
 from tfserve.config.read import read_servers
-from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_api import container_arguments
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.translate import container_arguments
 from tfserve.models.saved_model import find_model
 from tfserve.plan.launch_plan import HostPorts
 

@@ -81,7 +81,7 @@ def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfserve.engines.docker_client._PING_SECONDS", 0.2)
+    monkeypatch.setattr("tfserve.engines.docker.engine.client._PING_SECONDS", 0.2)
     host, told = f"unix://{tmp_path}/docker.sock", Told()
     monkeypatch.setenv("DOCKER_HOST", host)
     with socket.socket(socket.AF_UNIX) as silent:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from tfserve.engines.docker_client import docker_errors
+from tfserve.engines.docker.client import docker_errors
 from tfserve.errors import EngineUnavailableError
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.engines.gpu_refusals import gpu_refusal
+from tfserve.engines.docker.errors import gpu_refusal
 
 CLI = "OCI runtime create failed: … running hook #0: … nvidia-container-cli: "
 

@@ -41,7 +41,7 @@ def build(
     from time import monotonic
 
     from tfserve.build import build as make
-    from tfserve.engines.docker_client import connect
+    from tfserve.engines.docker.client import connect
     from tfserve.source_build import BuildSpec
     from tfserve.spec.image import serving_image
 

@@ -103,7 +103,7 @@ def _time_limit() -> Iterator[None]:
 
 def _servers(ctx: typer.Context) -> Iterator[Server]:
     """Yields the servers there are, the local ones first, as these are found at once."""
-    from tfserve.engines.docker_client import is_configured
+    from tfserve.engines.docker.client import is_configured
     from tfserve.engines.lookup import list_servers
 
     engine = ctx.params.get("engine") or "auto"
@@ -171,7 +171,7 @@ def _signature_names(ctx: typer.Context) -> Iterator[str]:
 
 
 def _tags(ctx: typer.Context) -> Iterator[str]:
-    from tfserve.engines.docker_client import connect, is_configured
+    from tfserve.engines.docker.client import connect, is_configured
     from tfserve.engines.docker_image_list import list_images
     from tfserve.spec.image import serving_image
 

@@ -47,9 +47,9 @@ def devel(
     """
     from tfserve.devel import prepare
     from tfserve.devel_plan import DevelSpec
-    from tfserve.engines.docker import DockerEngine
+    from tfserve.engines.docker.client import connect
+    from tfserve.engines.docker.engine import DockerEngine
     from tfserve.engines.docker_attached import attached
-    from tfserve.engines.docker_client import connect
     from tfserve.errors import UsageError
     from tfserve.spec.image import serving_image
     from tfserve.spec.serve import PortRequest

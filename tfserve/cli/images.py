@@ -37,7 +37,7 @@ def images(
         return
     from datetime import datetime, timezone
 
-    from tfserve.engines.docker_client import connect
+    from tfserve.engines.docker.client import connect
     from tfserve.engines.docker_image_list import list_images
     from tfserve.text import rfc3339
 
@@ -81,7 +81,7 @@ def images(
 def _show_remote(output: Output, repository: ImageReference, tag: str | None) -> None:
     from dataclasses import replace
 
-    from tfserve.engines.docker_client import mirrors
+    from tfserve.engines.docker.client import mirrors
     from tfserve.registry import remote_tags
     from tfserve.spec.image import HUB, kind_of, newest_first
 

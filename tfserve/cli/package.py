@@ -40,8 +40,8 @@ def package(
     json: JsonOption = False,
 ) -> None:
     """Make a serving image with models inside. Plain docker run serves them, and so does tfserve run --image."""
-    from tfserve.engines.docker import DockerEngine
-    from tfserve.engines.docker_client import connect
+    from tfserve.engines.docker.client import connect
+    from tfserve.engines.docker.engine import DockerEngine
     from tfserve.errors import UsageError
     from tfserve.models.source import source_name
     from tfserve.models.url import parse_source

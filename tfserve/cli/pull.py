@@ -34,9 +34,9 @@ def pull(
     """Pull the official serving image. On a terminal each layer has a progress bar."""
     from time import monotonic
 
-    from tfserve.engines.docker import DockerEngine
-    from tfserve.engines.docker_client import connect
-    from tfserve.engines.docker_images import check_published, pull_image
+    from tfserve.engines.docker.client import connect
+    from tfserve.engines.docker.engine import DockerEngine
+    from tfserve.engines.docker.pull import check_published, pull_image
     from tfserve.spec.image import serving_image
     from tfserve.spec.values import check_platform
 

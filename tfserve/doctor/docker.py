@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfserve.doctor.check import Check
 from tfserve.doctor.facts import EngineAnswer, Facts
-from tfserve.engines.docker_config import MEND
+from tfserve.engines.docker.config import MEND
 from tfserve.spec.image import OFFICIAL_PLATFORM
 
 __all__ = ["docker_checks", "docker_serves"]

@@ -30,7 +30,7 @@ _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 def gather(seconds: float) -> Facts:
     """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
-    from tfserve.engines.docker_config import config_file, doubts
+    from tfserve.engines.docker.config import config_file, doubts
 
     look, local = Look(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
@@ -62,9 +62,9 @@ def _ask_engine() -> EngineAnswer:
     Raises:
         TfserveError: it does not answer, or not to this user.
     """
-    from tfserve.engines.docker import DockerEngine
-    from tfserve.engines.docker_api import engine_facts
-    from tfserve.engines.docker_client import connect, docker_errors, endpoint, mirrors_in
+    from tfserve.engines.docker.client import connect, docker_errors, endpoint, mirrors_in
+    from tfserve.engines.docker.engine import DockerEngine
+    from tfserve.engines.docker.translate import engine_facts
 
     where = endpoint()
     engine = DockerEngine(connect())
@@ -92,7 +92,7 @@ def _engine(asking: Bounded[EngineAnswer], seconds: float) -> EngineAnswer | Tfs
     except TfserveError as error:
         return error
     except TimeoutError:
-        from tfserve.engines.docker_client import endpoint, hangs
+        from tfserve.engines.docker.client import endpoint, hangs
 
         return hangs(endpoint(), seconds)
 

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
 from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
-from tfserve.engines.docker import DockerEngine
-from tfserve.engines.docker_client import connect, how_to_start, is_configured, remote_host
-from tfserve.engines.docker_images import check_published, find_image, pull_image
+from tfserve.engines.docker.client import connect, how_to_start, is_configured, remote_host
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.pull import ensure_image
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu.probe import Look
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import ImageReference, runs_natively, serving_image
+from tfserve.spec.image import serving_image
 from tfserve.spec.serve import ServeSpec
 
 if TYPE_CHECKING:
     from tfserve.gpu.cuda import Cuda
 
-__all__ = ["begin_look", "choose_engine", "ensure_image", "require_gpus"]
+__all__ = ["begin_look", "choose_engine", "require_gpus"]
 
 
 def begin_look(spec: ServeSpec, choice: EngineChoice) -> Look | None:
@@ -111,52 +111,3 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     from tfserve.host.system import this_system
 
     uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)
-
-
-def ensure_image(
-    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy | None, progress: Progress
-) -> None:
-    """Sees to it that the engine has an image, and says so when that image has to be emulated.
-
-    Args:
-        engine: the engine.
-        reference: the image.
-        platform: the platform asked for; None for the engine's own.
-        pull: when to pull it; None to do without.
-        progress: told of a pull.
-
-    Raises:
-        ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
-    """
-    own = engine.facts.platform
-    # One of TensorFlow's that is there for emulation is taken when that is asked for, and not by itself.
-    wanted = platform or (own if reference.is_official else None)
-    image = None if pull == "always" else find_image(engine.client, reference, wanted)
-    if image is None:
-        check_published(reference, platform or own)
-        if pull == "never":
-            raise ImageError(
-                f"The engine has no image {reference}, and --pull never forbids to pull it.",
-                hint=f"Leave --pull never out.{_for_another(engine, reference, platform)}",
-            )
-        if pull is not None:
-            try:
-                with progress.pulling(str(reference)) as on_progress:
-                    image = pull_image(
-                        engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice
-                    )
-            except ImageError as error:
-                error.hint = f"{error.hint}{_for_another(engine, reference, platform)}"
-                raise
-    chosen = image.platform if image is not None else platform or own
-    if not runs_natively(chosen, own):
-        progress.notice(
-            f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
-            "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
-        )
-
-
-def _for_another(engine: DockerEngine, reference: ImageReference, platform: str | None) -> str:
-    """A line that says for which other platform the image is on the engine; empty when it is not."""
-    other = find_image(engine.client, reference) if platform else None
-    return f"\n{reference} is here for {other.platform}: without --platform it is taken." if other else ""

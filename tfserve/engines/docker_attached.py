@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR, SHUT_WR
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker_api import container_arguments
-from tfserve.engines.docker_client import docker_errors, explanation, remote_host
-from tfserve.engines.docker_refusals import SHARE_HINT, is_unseen_mount, launch_errors
+from tfserve.engines.docker.client import docker_errors, explanation, remote_host
+from tfserve.engines.docker.errors import SHARE_HINT, is_unseen_mount, launch_errors
+from tfserve.engines.docker.translate import container_arguments
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
 from tfserve.interrupts import held
 from tfserve.plan.launch_plan import LaunchPlan

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.build_log import BuildLog
 from tfserve.engines.build_parcel import Parcel
-from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.engines.docker_images import disk_full, name_image
+from tfserve.engines.docker.client import docker_errors, explanation
+from tfserve.engines.docker.images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.interrupts import held
 from tfserve.plan import labels

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from tfserve.engines.docker_client import docker_errors
-from tfserve.engines.docker_images import Image, find_image
-from tfserve.own_image import PackagedModel, models_said
+from tfserve.engines.docker.client import docker_errors
+from tfserve.engines.docker.images import Image, find_image
+from tfserve.engines.docker.packaged import PackagedModel, models_said
 from tfserve.spec.image import ImageReference, Kind, kind_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfserve.engines.docker_client import LOG_HINT, docker_errors, explanation
-from tfserve.engines.docker_images import disk_full, name_image, refuse_taken_name
+from tfserve.engines.docker.client import LOG_HINT, docker_errors, explanation
+from tfserve.engines.docker.images import disk_full, name_image, refuse_taken_name
 from tfserve.errors import ImageError, TfserveError
 from tfserve.interrupts import held
 from tfserve.spec.image import ImageReference

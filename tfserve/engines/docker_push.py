@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.engines.docker_config import find_credentials
-from tfserve.engines.docker_images import how_to_log_in, is_refusal, report
+from tfserve.engines.docker.client import docker_errors, explanation
+from tfserve.engines.docker.config import find_credentials
+from tfserve.engines.docker.pull import how_to_log_in, is_refusal, report
 from tfserve.errors import ImageError
 from tfserve.progress import LayerProgress
 from tfserve.spec.image import ImageReference

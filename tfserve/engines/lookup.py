@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
-from tfserve.engines.docker_client import connect, is_configured
+from tfserve.engines.docker.client import connect, is_configured
 from tfserve.engines.local import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
 from tfserve.text import did_you_mean
@@ -51,7 +51,7 @@ def _engines(choice: EngineChoice) -> list[Callable[[], Engine]]:
 
 
 def _docker_engine() -> Engine:
-    from tfserve.engines.docker import DockerEngine
+    from tfserve.engines.docker.engine import DockerEngine
 
     return DockerEngine(connect())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
+from tfserve.engines.docker.packaged import model_named
 from tfserve.errors import UsageError, option
 from tfserve.plan import labels
 
@@ -25,7 +26,6 @@ __all__ = [
     "check_new_name",
     "is_tag",
     "kind_of",
-    "model_named",
     "newest_first",
     "platform_of",
     "runs_natively",
@@ -37,7 +37,6 @@ HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
 ENTRYPOINT = "tf_serving_entrypoint.sh"  # of the serving images, and so of whatever is made from them
-UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which have no model inside
 SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
@@ -201,12 +200,6 @@ def runs_natively(platform: str, engine: str) -> bool:
 def is_tag(text: str) -> bool:
     """Whether Docker takes `text` as a tag."""
     return _TAG.fullmatch(text) is not None
-
-
-def model_named(environment: Mapping[str, str]) -> str | None:
-    """The model that an image's variables name, as TensorFlow's guide does it; None for none, or the default name."""
-    name = environment.get("MODEL_NAME")
-    return None if name in (None, "", UNNAMED_MODEL) else name
 
 
 def kind_of(

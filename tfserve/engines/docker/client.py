@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfserve.engines.docker_config import check_config
+from tfserve.engines.docker.config import check_config
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines import docker_asides, docker_files
 from tfserve.engines.base import EngineName, Exit, Server
-from tfserve.engines.docker_api import container_arguments, engine_facts, read_server
-from tfserve.engines.docker_client import docker_errors, remote_host
-from tfserve.engines.docker_refusals import launch_errors
-from tfserve.engines.docker_removal import remove_container
+from tfserve.engines.docker import files as docker_files
+from tfserve.engines.docker import replaced as docker_asides
+from tfserve.engines.docker.client import docker_errors, remote_host
+from tfserve.engines.docker.errors import launch_errors
+from tfserve.engines.docker.replaced import remove_container
+from tfserve.engines.docker.translate import container_arguments, engine_facts, read_server
 from tfserve.errors import NotReadyError, UsageError
 from tfserve.plan import labels
 from tfserve.spec.image import MODEL_ROOT
@@ -65,7 +66,7 @@ class DockerEngine:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
-        from tfserve.engines.docker_packaged import models_inside
+        from tfserve.engines.docker.packaged import models_inside
         from tfserve.models.bucket_credentials import find_credentials
         from tfserve.models.saved_model import reader_of
         from tfserve.plan.container import container_plan

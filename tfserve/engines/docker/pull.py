@@ -1,89 +1,72 @@
-"""Serving images on a Docker Engine: whether one is there, and how to get it."""
+"""Pulls images: with the credentials of the docker command, layer by layer, and says what a refusal means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker_client import docker_errors, explanation
-from tfserve.engines.docker_config import find_credentials
-from tfserve.errors import ImageError, NameTakenError
-from tfserve.progress import LayerProgress
-from tfserve.spec.image import HUB, OFFICIAL_PLATFORM, ImageReference
+from tfserve.defaults import PullPolicy
+from tfserve.engines.docker.client import docker_errors, explanation
+from tfserve.engines.docker.config import find_credentials
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.images import Image, disk_full, find_image
+from tfserve.errors import ImageError
+from tfserve.progress import LayerProgress, Progress
+from tfserve.spec.image import HUB, OFFICIAL_PLATFORM, ImageReference, runs_natively
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = [
-    "Image",
-    "check_published",
-    "disk_full",
-    "find_image",
-    "how_to_log_in",
-    "is_refusal",
-    "made_image",
-    "name_image",
-    "pull_image",
-    "refuse_taken_name",
-    "remove_nameless",
-    "report",
-]
+__all__ = ["check_published", "ensure_image", "how_to_log_in", "is_refusal", "pull_image", "report"]
 
 
-@dataclass(frozen=True)
-class Image:
-    """An image on the engine.
+def ensure_image(
+    engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy | None, progress: Progress
+) -> None:
+    """Sees to it that the engine has an image, and says so when that image has to be emulated.
 
-    Attributes:
-        name: what it was asked for by.
-        id: the digest of its configuration.
-        digests: its names by digest, ``repository@sha256:…``; none if it was never in a registry.
-        size: in bytes.
-        platform: ``linux/amd64`` and the like.
-        labels: what it says of itself.
-        entrypoint: what its containers run.
-        command: what they give to that.
-        environment: their variables.
+    Args:
+        engine: the engine.
+        reference: the image.
+        platform: the platform asked for; None for the engine's own.
+        pull: when to pull it; None to do without.
+        progress: told of a pull.
+
+    Raises:
+        ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
     """
+    own = engine.facts.platform
+    # One of TensorFlow's that is there for emulation is taken when that is asked for, and not by itself.
+    wanted = platform or (own if reference.is_official else None)
+    image = None if pull == "always" else find_image(engine.client, reference, wanted)
+    if image is None:
+        check_published(reference, platform or own)
+        if pull == "never":
+            raise ImageError(
+                f"The engine has no image {reference}, and --pull never forbids to pull it.",
+                hint=f"Leave --pull never out.{_for_another(engine, reference, platform)}",
+            )
+        if pull is not None:
+            try:
+                with progress.pulling(str(reference)) as on_progress:
+                    image = pull_image(
+                        engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice
+                    )
+            except ImageError as error:
+                error.hint = f"{error.hint}{_for_another(engine, reference, platform)}"
+                raise
+    chosen = image.platform if image is not None else platform or own
+    if not runs_natively(chosen, own):
+        progress.notice(
+            f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
+            "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
+        )
 
-    name: str
-    id: str
-    digests: tuple[str, ...]
-    size: int
-    platform: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
-
-def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
-    """Finds an image on the engine; None when it is not there, or only for another platform."""
-    import docker.errors
-
-    with docker_errors():
-        try:
-            data = client.inspect_image(str(reference))
-        except docker.errors.NotFound:
-            return None
-    variant = f"/{data['Variant']}" if data.get("Variant") else ""
-    actual = f"{data['Os']}/{data['Architecture']}"
-    if platform is not None and platform not in (actual, actual + variant):
-        return None
-    config = data.get("Config") or {}
-    return Image(
-        name=str(reference),
-        id=data["Id"],
-        digests=tuple(data.get("RepoDigests") or ()),
-        size=data["Size"],
-        platform=actual + variant,
-        labels=config.get("Labels") or {},
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment=dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair),
-    )
+def _for_another(engine: DockerEngine, reference: ImageReference, platform: str | None) -> str:
+    """A line that says for which other platform the image is on the engine; empty when it is not."""
+    other = find_image(engine.client, reference) if platform else None
+    return f"\n{reference} is here for {other.platform}: without --platform it is taken." if other else ""
 
 
 def pull_image(
@@ -140,54 +123,6 @@ def pull_image(
     return image
 
 
-def name_image(client: APIClient, image: str, reference: ImageReference) -> None:
-    """Gives an image a name. One that had it, and has no other and is not used, is removed."""
-    import docker.errors
-
-    try:
-        before = client.inspect_image(str(reference))
-    except docker.errors.ImageNotFound:
-        before = {"Id": image}
-    client.tag(image, reference.repository, reference.tag)
-    if before["Id"] != image and len(before["RepoTags"]) == 1:
-        with suppress(docker.errors.APIError):  # it is used
-            client.remove_image(before["Id"])
-
-
-def remove_nameless(client: APIClient, image: str) -> None:
-    """Removes an image that nobody can name any more, unless it is used."""
-    import docker.errors
-
-    with suppress(docker.errors.APIError):  # it is used, or gone
-        data = client.inspect_image(image)
-        if not data["RepoTags"] and not data["RepoDigests"]:
-            client.remove_image(image, noprune=True)
-
-
-def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
-    """Refuses to make an image whose name another one has.
-
-    Raises:
-        NameTakenError: there is one.
-    """
-    if find_image(client, reference) is not None:
-        raise NameTakenError(
-            f"There is an image {reference} already.", hint="Choose another --image, or take its place with --force."
-        )
-
-
-def made_image(client: APIClient, reference: ImageReference) -> Image:
-    """Finds an image that has just been made.
-
-    Raises:
-        ImageError: it is gone.
-    """
-    image = find_image(client, reference)
-    if image is None:
-        raise ImageError(f"{reference} was made, and is gone.", hint="Somebody removed it. Make it again.")
-    return image
-
-
 def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
     """Passes what the engine says of a layer on, if this is of one."""
     status = str(event.get("status", ""))
@@ -212,16 +147,6 @@ def _no_such_platform(reference: ImageReference, platform: str, details: str | N
         f"There is no {reference} for {platform}.",
         hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it: --platform linux/amd64",
         details=details,
-        doctor=True,
-    )
-
-
-def disk_full(what: str, text: str) -> ImageError:
-    """The error for a disk of the engine's that is full; `what` was not done, and `text` is what the engine says."""
-    return ImageError(
-        f"The engine's disk is full: {what}.",
-        hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
-        details=text,
         doctor=True,
     )
 

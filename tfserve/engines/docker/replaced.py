@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server, changed_elsewhere
-from tfserve.engines.docker_client import explanation
-from tfserve.engines.docker_removal import remove_container
+from tfserve.engines.docker.client import explanation
+from tfserve.engines.docker.images import remove_nameless
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "give_name_back", "is_aside", "left_aside"]
+__all__ = ["free_name", "give_name_back", "is_aside", "left_aside", "remove_container"]
 
 _ASIDE = ".replaced"
 _held: set[str] = set()  # the containers that this process has set aside
@@ -71,3 +71,19 @@ def _rename(client: APIClient, server: Server, name: str) -> None:
         if any(words in explanation(error) for words in ("already in use", "with the same name")):
             raise changed_elsewhere(server.name) from error
         raise
+
+
+def remove_container(client: APIClient, container: str) -> None:
+    """Removes a container that may be gone already, or be going by itself, and what it alone kept of ``package``."""
+    import docker.errors
+
+    try:
+        data = client.inspect_container(container)
+        client.remove_container(container, force=True, v=True)
+        if labels.PACKAGED in (data["Config"]["Labels"] or {}):
+            remove_nameless(client, data["Image"])
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if "already in progress" not in explanation(error):
+            raise

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker_client import docker_errors
+from tfserve.engines.docker.client import docker_errors
 
 if TYPE_CHECKING:
     from docker import APIClient
