@@ -17,7 +17,7 @@ import pytest
 
 from tests.nvidia import stand_in
 from tests.program import Plan, Program
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.plan.launch_plan import LaunchPlan
 
 # A machine that is busy with other tests is no reason to fail.

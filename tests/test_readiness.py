@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from tests.program import Plan, eventually
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import NotReadyError, PortTakenError
 from tfserve.host.ports import any_free_port, is_free
 from tfserve.plan.launch_plan import PublishedPort

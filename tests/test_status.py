@@ -13,7 +13,7 @@ import pytest
 
 from tests.program import Plan, eventually
 from tfserve.engines.base import Exit, Server
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.status import look_at, look_at_all
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone.utc)

@@ -8,7 +8,7 @@ import pytest
 
 from tfserve.engines import lookup
 from tfserve.engines.base import Server
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
 from tfserve.target import Target, find_target, split_words
 

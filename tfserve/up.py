@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import changed_elsewhere
-from tfserve.engines.local_process import starting_together
+from tfserve.engines.local.process import starting_together
 from tfserve.engines.lookup import Found
 from tfserve.errors import NameTakenError, TfserveError
 from tfserve.host.server_lock import is_taken, turn

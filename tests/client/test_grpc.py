@@ -19,7 +19,7 @@ from tfserve.client.grpc import GrpcClient
 from tfserve.client.json_arrays import StaleSignatureError
 from tfserve.client.rest import RestClient
 from tfserve.engines.base import Server
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.program import Plan, eventually
-from tfserve.engines import local_state
 from tfserve.engines.base import Exit, Server
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local import state as local_state
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import EngineUnavailableError, NameTakenError, NotReadyError, PortTakenError
 from tfserve.plan.launch_plan import PublishedPort
 

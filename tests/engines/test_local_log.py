@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.engines.local_log import read_log
+from tfserve.engines.local.log import read_log
 
 EPOCH = 1_795_343_248
 TEXT = "".join(

@@ -14,9 +14,9 @@ import requests
 from tests.free_ports import free_ports
 from tests.program import Plan, eventually
 from tfserve.engines.base import Exit
-from tfserve.engines.local import LocalEngine
-from tfserve.engines.local_process import Start, start_process, starting_together
-from tfserve.engines.local_runtime import OWN_COMMAND
+from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.process import Start, start_process, starting_together
+from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux do servers start from another one")

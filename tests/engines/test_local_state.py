@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import eventually
-from tfserve.engines import local_state
+from tfserve.engines.local import state as local_state
 from tfserve.errors import EngineUnavailableError, NameTakenError
 from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.plan.mounts import Mount

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import Plan
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.lookup import find_server, find_servers, list_servers
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
 

@@ -142,7 +142,7 @@ def _ask_registry(url: str, proxies: dict[str, str], seconds: float) -> Registry
 
 
 def _state_directory() -> StateDirectory:
-    from tfserve.engines.local_state import servers_root
+    from tfserve.engines.local.state import servers_root
 
     try:
         root = servers_root()

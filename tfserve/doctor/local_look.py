@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from tfserve.doctor.bounded import Bounded
 from tfserve.doctor.facts import LocalRuntime
-from tfserve.engines.local_runtime import OFFICIAL, missing
+from tfserve.engines.local.runtime import OFFICIAL, missing
 
 __all__ = ["LocalLook"]
 

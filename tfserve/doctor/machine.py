@@ -7,7 +7,7 @@ from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_serves
 from tfserve.doctor.facts import Facts
 from tfserve.engines.diagnosis import OTHER_PROGRAM
-from tfserve.engines.local_runtime import INSTALL
+from tfserve.engines.local.runtime import INSTALL
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfserve.defaults import HOST, EngineChoice, PullPolicy
-from tfserve.engines import local_runtime
 from tfserve.engines.base import Engine
 from tfserve.engines.docker.client import connect, how_to_start, is_configured, remote_host
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
+from tfserve.engines.local import runtime as local_runtime
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError
 from tfserve.gpu.probe import Look
 from tfserve.plan.engine_facts import EngineFacts
@@ -49,7 +49,7 @@ def choose_engine(
         ImageError: Docker can be used, but has no image, and there is no local engine to take its place.
         GpuError: a GPU was asked for, and there is none.
     """
-    from tfserve.engines.local import LocalEngine
+    from tfserve.engines.local.engine import LocalEngine
 
     if choice == "local":
         return LocalEngine(), bool(spec.wants_gpu)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
 from tfserve.engines.docker.client import connect, is_configured
-from tfserve.engines.local import LocalEngine
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
 from tfserve.text import did_you_mean
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tfserve.engines.local_runtime import OWN_COMMAND
+from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.interrupts import is_ending
 
 __all__ = ["Process", "Start", "start_process", "starting_together"]

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfserve.addresses import reachable
-from tfserve.engines import local_state
 from tfserve.engines.base import EngineName, Exit, Server, changed_elsewhere, name_taken
-from tfserve.engines.local_process import Process, Start, start_process
-from tfserve.engines.local_runtime import find_binary, not_started
-from tfserve.engines.local_state import Record, ServerDirectory
+from tfserve.engines.local import state as local_state
+from tfserve.engines.local.process import Process, Start, start_process
+from tfserve.engines.local.runtime import find_binary, not_started
+from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
 from tfserve.plan import labels
 
@@ -102,7 +102,7 @@ class LocalEngine:
         timestamps: bool = False,
     ) -> Iterator[str]:
         """Yields the lines of the log file; see `Engine.logs`."""
-        from tfserve.engines.local_log import read_log
+        from tfserve.engines.local.log import read_log
 
         directory = local_state.directory_of(server.name)
         yield from read_log(
