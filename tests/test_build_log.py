@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.build_log import BuildLog
+from tfserve.images.build_log import BuildLog
 
 BASE, OLD, NEW = "a" * 12, "b" * 12, "c" * 12
 CONTAINER = "d" * 12

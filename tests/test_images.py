@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
-from tfserve.spec.image import check_new_name, kind_of, newest_first, platform_of, runs_natively, serving_image
+from tfserve.images.kinds import kind_of, newest_first
+from tfserve.spec.image import check_new_name, platform_of, runs_natively, serving_image
 
 DIGEST = "@sha256:" + "0" * 64
 

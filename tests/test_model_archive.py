@@ -12,7 +12,7 @@ import pytest
 
 from tests.program import Copy
 from tfserve.errors import SavedModelError
-from tfserve.model_archive import ModelArchive, layout
+from tfserve.images.model_layer import ModelArchive, layout
 from tfserve.models.saved_model import find_model
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfserve.engines.docker.packaged import PackagedModel, models_said, packaged_label, packaged_models
 from tfserve.errors import UsageError
-from tfserve.own_image import PackageSpec, parse_labels
+from tfserve.images.package_spec import PackageSpec, parse_labels
 from tfserve.plan.labels import PACKAGED
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text

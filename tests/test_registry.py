@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tfserve.errors import ImageError
-from tfserve.registry import remote_tags
+from tfserve.images.registry import remote_tags
 from tfserve.spec.image import ImageReference
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -147,7 +147,7 @@ def test_a_mirror_is_not_asked_for_what_is_elsewhere() -> None:
 
 
 def test_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfserve.registry._TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("tfserve.images.registry._TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = ImageReference(f"127.0.0.1:{silent.getsockname()[1]}/me/m", None)
         with pytest.raises(ImageError, match="does not answer") as caught:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tfserve.errors import UsageError
-from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles
+from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.spec.image import serving_image
 
 DOCKERFILES = Path(__file__).parent / "engine" / "serving_sources"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.engines.build_parcel import Parcel, ParcelStoppedError
+from tfserve.images.build_context import Parcel, ParcelStoppedError
 
 
 @pytest.fixture

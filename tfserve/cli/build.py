@@ -40,9 +40,9 @@ def build(
     """Build a serving image from source. It takes the guide's two steps: a development image, and one to serve."""
     from time import monotonic
 
-    from tfserve.build import build as make
     from tfserve.engines.docker.client import connect
-    from tfserve.source_build import BuildSpec
+    from tfserve.images.build import build as make
+    from tfserve.images.build_spec import BuildSpec
     from tfserve.spec.image import serving_image
 
     output = Output(json_wanted=json)

@@ -172,7 +172,7 @@ def _signature_names(ctx: typer.Context) -> Iterator[str]:
 
 def _tags(ctx: typer.Context) -> Iterator[str]:
     from tfserve.engines.docker.client import connect, is_configured
-    from tfserve.engines.docker_image_list import list_images
+    from tfserve.images.list import list_images
     from tfserve.spec.image import serving_image
 
     yield "latest"

@@ -38,7 +38,7 @@ def images(
     from datetime import datetime, timezone
 
     from tfserve.engines.docker.client import connect
-    from tfserve.engines.docker_image_list import list_images
+    from tfserve.images.list import list_images
     from tfserve.text import rfc3339
 
     found = [listed for listed in list_images(connect(), reference) if tag in (None, listed.reference.tag)]
@@ -82,8 +82,9 @@ def _show_remote(output: Output, repository: ImageReference, tag: str | None) ->
     from dataclasses import replace
 
     from tfserve.engines.docker.client import mirrors
-    from tfserve.registry import remote_tags
-    from tfserve.spec.image import HUB, kind_of, newest_first
+    from tfserve.images.kinds import kind_of, newest_first
+    from tfserve.images.registry import remote_tags
+    from tfserve.spec.image import HUB
 
     asked_first = mirrors() if repository.registry == HUB else ()
     tags = [found for found in remote_tags(repository, asked_first) if tag in (None, found)]

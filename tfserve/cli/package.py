@@ -43,10 +43,10 @@ def package(
     from tfserve.engines.docker.client import connect
     from tfserve.engines.docker.engine import DockerEngine
     from tfserve.errors import UsageError
+    from tfserve.images.package import package as make
+    from tfserve.images.package_spec import PackageSpec, parse_labels
     from tfserve.models.source import source_name
     from tfserve.models.url import parse_source
-    from tfserve.own_image import PackageSpec, parse_labels
-    from tfserve.package import package as make
     from tfserve.spec.image import serving_image
     from tfserve.spec.serve import ModelSpec
     from tfserve.spec.values import check_name

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, cast, get_args
 
-from tfserve.engines.docker.packaged import model_named
 from tfserve.errors import UsageError, option
-from tfserve.plan import labels
 
 __all__ = [
     "GRPC_PORT",
@@ -22,11 +17,8 @@ __all__ = [
     "REST_PORT",
     "SOURCE_ROOT",
     "ImageReference",
-    "Kind",
     "check_new_name",
     "is_tag",
-    "kind_of",
-    "newest_first",
     "platform_of",
     "runs_natively",
     "serving_image",
@@ -36,8 +28,6 @@ HUB = "docker.io"
 HUB_HOST = "registry-1.docker.io"  # where its API is
 OFFICIAL_REPOSITORY = "tensorflow/serving"
 OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
-ENTRYPOINT = "tf_serving_entrypoint.sh"  # of the serving images, and so of whatever is made from them
-SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
 GRPC_PORT = 8500
 REST_PORT = 8501
 SOURCE_ROOT = "/tensorflow-serving"  # where the development images have TensorFlow Serving's sources
@@ -58,11 +48,7 @@ _REFERENCE = re.compile(
 _LONGEST_REPOSITORY = 255  # with its registry, and without a tag
 _LONGEST_TAG = 128
 _READS_AS_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
-_VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-
-Kind = Literal["serving", "serving-gpu", "devel", "devel-gpu", "packaged"]
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -200,43 +186,3 @@ def runs_natively(platform: str, engine: str) -> bool:
 def is_tag(text: str) -> bool:
     """Whether Docker takes `text` as a tag."""
     return _TAG.fullmatch(text) is not None
-
-
-def kind_of(
-    reference: ImageReference,
-    written: Mapping[str, str],
-    entrypoint: Sequence[str] = (),
-    environment: Mapping[str, str] = _NO_VARIABLES,
-) -> Kind | None:
-    """Says what an image is; None when it has nothing to do with TensorFlow Serving.
-
-    Args:
-        reference: its name; that of a mirror tells as much as the official one.
-        written: its labels.
-        entrypoint: what its containers run.
-        environment: their variables.
-    """
-    serves = any(word.endswith(ENTRYPOINT) for word in entrypoint)
-    if labels.PACKAGED in written or (serves and model_named(environment)):
-        return "packaged"
-    if written.get(labels.BUILT) in get_args(Kind):
-        return cast(Kind, written[labels.BUILT])
-    if not (serves or reference.path == OFFICIAL_REPOSITORY or SOURCE_LABEL in written):
-        return None
-    words = (reference.tag or "").split("-")
-    if "devel" in words:
-        return "devel-gpu" if "gpu" in words else "devel"
-    return "serving-gpu" if "gpu" in words else "serving"
-
-
-def newest_first(tags: Iterable[str]) -> list[str]:
-    """Sorts tags: ``latest`` and its kind, then versions from the newest down, then all others."""
-    return sorted(tags, key=_by_age)
-
-
-def _by_age(tag: str) -> tuple[int, tuple[int, ...], bool, str]:
-    version = _VERSION.match(tag)
-    if version is None:
-        return (0 if tag.partition("-")[0] == "latest" else 2, (), False, tag)
-    numbers = tuple(-int(number) for number in version[0].split("."))
-    return (1, (*numbers, 1), "-rc" in tag, tag)  # the 1 puts 2 behind 2.19

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker.client import docker_errors
 from tfserve.engines.docker.images import Image, find_image
 from tfserve.engines.docker.packaged import PackagedModel, models_said
-from tfserve.spec.image import ImageReference, Kind, kind_of
+from tfserve.images.kinds import Kind, kind_of
+from tfserve.spec.image import ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient

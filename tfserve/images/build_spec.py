@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfserve.errors import UsageError
-from tfserve.spec.image import ImageReference, Kind, check_new_name
+from tfserve.images.kinds import Kind
+from tfserve.spec.image import ImageReference, check_new_name
 
 __all__ = ["BuildSpec", "BuildStep", "build_steps", "dockerfiles"]
 

@@ -15,14 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfserve.build_log import BuildLog
-from tfserve.engines.build_parcel import Parcel
 from tfserve.engines.docker.client import docker_errors, explanation
 from tfserve.engines.docker.images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError, UsageError, reason
+from tfserve.images.build_context import Parcel
+from tfserve.images.build_log import BuildLog
+from tfserve.images.build_spec import BuildStep
 from tfserve.interrupts import held
 from tfserve.plan import labels
-from tfserve.source_build import BuildStep
 from tfserve.text import printable
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, find_image, made_image, refuse_taken_name
 from tfserve.engines.docker.packaged import PackagedModel, packaged_label, packaged_models
 from tfserve.engines.docker.pull import ensure_image
-from tfserve.engines.docker_package import ImagePlan, make_image
-from tfserve.engines.docker_push import push_image
 from tfserve.errors import UsageError
-from tfserve.model_archive import ModelArchive, layout
+from tfserve.images.commit import ImagePlan, make_image
+from tfserve.images.model_layer import ModelArchive, layout
+from tfserve.images.package_spec import PackageSpec
+from tfserve.images.push import push_image
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
-from tfserve.own_image import PackageSpec
 from tfserve.plan import labels
 from tfserve.progress import Progress
 from tfserve.spec.image import MODEL_ROOT

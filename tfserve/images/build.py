@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.config import offer_credentials
 from tfserve.engines.docker.images import Image, made_image, refuse_taken_name
-from tfserve.engines.docker_build import build_image
 from tfserve.errors import ImageError, UsageError
+from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
+from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
-from tfserve.source_build import BuildSpec, BuildStep, build_steps, dockerfiles
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -1,0 +1,1 @@
+"""Serving images: listing, describing, packaging models into them, and building them from source."""
