@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfserve.devel_plan import DevelSpec, devel_plan
+from tfserve.devel.container import DevelSpec, devel_plan
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount

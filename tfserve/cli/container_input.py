@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from tfserve.engines.docker_attached import Attached
+from tfserve.devel.attach import Attached
 
 __all__ = ["send_input"]
 

@@ -45,11 +45,10 @@ def devel(
 
     What is piped in goes to the command. An image's entrypoint is left out, as a serving image's would serve.
     """
-    from tfserve.devel import prepare
-    from tfserve.devel_plan import DevelSpec
+    from tfserve.devel.attach import attached
+    from tfserve.devel.container import DevelSpec, prepare
     from tfserve.engines.docker.client import connect
     from tfserve.engines.docker.engine import DockerEngine
-    from tfserve.engines.docker_attached import attached
     from tfserve.errors import UsageError
     from tfserve.spec.image import serving_image
     from tfserve.spec.serve import PortRequest

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tfserve.cli.container_input import send_input
 from tfserve.cli.output import Output
-from tfserve.engines.docker_attached import Attached
+from tfserve.devel.attach import Attached
 
 __all__ = ["interact"]
 

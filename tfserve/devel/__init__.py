@@ -1,0 +1,1 @@
+"""The development container: a shell or a command in a development image of TensorFlow Serving."""
