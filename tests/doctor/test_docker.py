@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.doctor.healthy import GIB, HEALTHY, with_engine
-from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_checks, docker_serves
-from tfserve.doctor.facts import Facts, Registry
+from tfserve.doctor.facts import Check, Facts, Registry
 from tfserve.errors import EngineUnavailableError
 from tfserve.plan.engine_facts import EngineFacts
 

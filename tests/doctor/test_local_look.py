@@ -10,7 +10,7 @@ import pytest
 
 from tests.program import eventually
 from tfserve.doctor.facts import LocalRuntime
-from tfserve.doctor.local_look import LocalLook
+from tfserve.doctor.local_probe import LocalLook
 
 SAYS_ITS_VERSION = "echo TensorFlow ModelServer: 2.19.1-rc0; echo TensorFlow Library: 2.19.1"
 HANGS = 'echo $$ > "$0.pid"; exec sleep 60'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_checks, docker_serves
+from tfserve.doctor.facts import Check
 from tfserve.doctor.gather import gather
 from tfserve.doctor.gpu import gpu_checks
 from tfserve.doctor.machine import local_serves, machine_checks, way_to_serve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tfserve.errors import TfserveError
 from tfserve.gpu.probe import GpuFacts
@@ -13,7 +13,7 @@ from tfserve.host.system import System
 if TYPE_CHECKING:
     from tfserve.plan.engine_facts import EngineFacts
 
-__all__ = ["EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory"]
+__all__ = ["Check", "EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory", "Status"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,23 @@ class Facts:
     doubts: tuple[str, ...] = ()
     avx: bool | None = None
     emulates: bool = False
+
+
+Status = Literal["ok", "warn", "fail", "skip"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is, in one word with hyphens.
+        status: whether it is ready; ``warn`` where serving goes on without it.
+        detail: what was seen.
+        hint: the next command, or the page to read; None where nothing needs to be done.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    hint: str | None = None

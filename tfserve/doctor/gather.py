@@ -11,7 +11,7 @@ from typing import TypeVar
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
 from tfserve.doctor.bounded import Bounded
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
-from tfserve.doctor.local_look import LocalLook
+from tfserve.doctor.local_probe import LocalLook
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu.probe import Look
 from tfserve.host.ports import is_free

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tfserve.doctor.check import Check
-from tfserve.doctor.facts import EngineAnswer, Facts
+from tfserve.doctor.facts import Check, EngineAnswer, Facts
 from tfserve.gpu.checks import (
     HOOK,
     BrokenLink,

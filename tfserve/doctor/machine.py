@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tfserve.defaults import GRPC_PORT, REST_PORT
-from tfserve.doctor.check import Check
 from tfserve.doctor.docker import docker_serves
-from tfserve.doctor.facts import Facts
+from tfserve.doctor.facts import Check, Facts
 from tfserve.engines.diagnosis import OTHER_PROGRAM
 from tfserve.engines.local.runtime import INSTALL
 
