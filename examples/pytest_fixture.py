@@ -13,7 +13,7 @@ import pytest
 
 import tfserve
 from tfserve.errors import RequestError
-from tfserve.serving import RunningServer
+from tfserve.servers.python_api import RunningServer
 
 MODEL = Path(__file__).parent / "half_plus_two"
 

@@ -14,7 +14,7 @@ from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import NotReadyError, PortTakenError
 from tfserve.host.ports import any_free_port, is_free
 from tfserve.plan.launch_plan import PublishedPort
-from tfserve.readiness import wait_until_ready
+from tfserve.servers.readiness import wait_until_ready
 
 FOREVER = "; import time; time.sleep(60)"
 STATUS_SERVER = """

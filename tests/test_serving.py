@@ -18,11 +18,11 @@ import pytest
 
 import tfserve
 from tests.program import Program
-from tfserve import serving
 from tfserve.client import numpy_client
 from tfserve.client.failures import NotListeningError
 from tfserve.errors import NameTakenError, SavedModelError, TfserveError, UsageError
-from tfserve.serving import RunningServer
+from tfserve.servers import python_api as serving
+from tfserve.servers.python_api import RunningServer
 from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
 from tfserve.spec.versions import VersionPolicy
 

@@ -10,7 +10,7 @@ from tests.client.strange_server import StrangeServer, answering, answering_json
 from tfserve.engines.base import Server
 from tfserve.errors import NotReadyError
 from tfserve.progress import Silent
-from tfserve.smoke_test import SmokeTest, smoke_test
+from tfserve.servers.smoke_test import SmokeTest, smoke_test
 
 CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
 

@@ -14,7 +14,7 @@ import pytest
 from tests.program import Plan, eventually
 from tfserve.engines.base import Exit, Server
 from tfserve.engines.local.engine import LocalEngine
-from tfserve.status import look_at, look_at_all
+from tfserve.servers.status import look_at, look_at_all
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SERVER = Server("prod", "local", "running", ("m",), CREATED, pid=7)

@@ -6,11 +6,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tfserve.engines import lookup
 from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
-from tfserve.target import Target, find_target, split_words
+from tfserve.servers import lookup
+from tfserve.servers.target import Target, find_target, split_words
 
 CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
 A = Server("a", "local", "running", ("m", "n"), CREATED, rest_url="http://a")

@@ -7,10 +7,10 @@ import pytest
 
 from tests.packing import model_files, tar_bytes, zip_bytes
 from tests.program import Program, assert_told
-from tfserve import clearing
 from tfserve.errors import UsageError
 from tfserve.models import cache as model_cache
 from tfserve.models.source import find_source
+from tfserve.servers import prune_cache as clearing
 
 Captured = pytest.CaptureFixture[str]
 

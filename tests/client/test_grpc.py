@@ -23,7 +23,7 @@ from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis
-from tfserve.status import look_at
+from tfserve.servers.status import look_at
 
 from .conftest import Addresses, free_port
 from .strange_server import answering, resetting, stalling

@@ -6,8 +6,8 @@ import pytest
 
 from tests.program import Plan
 from tfserve.engines.local.engine import LocalEngine
-from tfserve.engines.lookup import find_server, find_servers, list_servers
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
+from tfserve.servers.lookup import find_server, find_servers, list_servers
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfserve.client.answer_table import Table
     from tfserve.client.connection import Connection
     from tfserve.client.rest import InferenceResponse, Verb
-    from tfserve.target import Target
+    from tfserve.servers.target import Target
 
 __all__ = ["refuse_beside_data", "refuse_unknown_options", "show_answer", "show_curl"]
 

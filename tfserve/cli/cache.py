@@ -64,7 +64,7 @@ def _list(output: Output) -> None:
 
 
 def _clear(digests: list[str], output: Output) -> None:
-    from tfserve.clearing import clear
+    from tfserve.servers.prune_cache import clear
 
     cleared = clear(digests)
     for model, servers in cleared.kept:

@@ -79,7 +79,7 @@ def _command(verb: ExampleVerb, summary: str) -> Callable[..., None]:
         from tfserve.client import example_requests
         from tfserve.client.connection import connect
         from tfserve.client.results import tabulate_results
-        from tfserve.target import split_words
+        from tfserve.servers.target import split_words
 
         output = Output(json_wanted=json)
         refuse_unknown_options(words or [], ctx)

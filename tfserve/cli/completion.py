@@ -104,7 +104,7 @@ def _time_limit() -> Iterator[None]:
 def _servers(ctx: typer.Context) -> Iterator[Server]:
     """Yields the servers there are, the local ones first, as these are found at once."""
     from tfserve.engines.docker.client import is_configured
-    from tfserve.engines.lookup import list_servers
+    from tfserve.servers.lookup import list_servers
 
     engine = ctx.params.get("engine") or "auto"
     if engine != "docker":
@@ -158,7 +158,7 @@ def _target_names(ctx: typer.Context) -> Iterator[str]:
 def _signature_names(ctx: typer.Context) -> Iterator[str]:
     from tfserve.client.connection import connect
     from tfserve.client.signature_choice import EXAMPLE_METHODS
-    from tfserve.target import split_words
+    from tfserve.servers.target import split_words
 
     words, url, engine = (ctx.params.get(name) for name in ("words", "url", "engine"))
     target, _ = split_words(words or (), url=url, engine=engine or "auto", is_value=lambda word: True)

@@ -23,8 +23,8 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     from tfserve.bundled import bundled_model
     from tfserve.client.rest import RestClient
     from tfserve.interrupts import held
-    from tfserve.launch import LaunchOptions, launch
-    from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+    from tfserve.servers.launch import launch
+    from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
 
     output = Output(json_wanted=json)
     model = "half_plus_two_gpu" if gpu else "half_plus_two"

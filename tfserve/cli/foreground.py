@@ -9,7 +9,7 @@ from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
 from tfserve.errors import NotReadyError
 from tfserve.interrupts import held
-from tfserve.launch import Launched
+from tfserve.servers.launch import Launched
 
 __all__ = ["stay"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from tfserve.cli.output import Output
 from tfserve.engines.base import Engine, Server
-from tfserve.launch import Launched
-from tfserve.status import look_at
+from tfserve.servers.launch import Launched
+from tfserve.servers.status import look_at
 
 __all__ = ["show_launched", "show_server"]
 

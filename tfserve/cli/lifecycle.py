@@ -25,7 +25,7 @@ def stop(
     json: JsonOption = False,
 ) -> None:
     """Stop servers. They stay, with their logs, until they are removed."""
-    from tfserve.engines.lookup import find_servers
+    from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
     stopped = []
@@ -44,7 +44,7 @@ def start(
     json: JsonOption = False,
 ) -> None:
     """Start stopped servers again. Waits until they are ready."""
-    from tfserve.engines.lookup import find_servers
+    from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
     started = []
@@ -62,7 +62,7 @@ def restart(
     json: JsonOption = False,
 ) -> None:
     """Stop servers and start them again. Waits until they are ready."""
-    from tfserve.engines.lookup import find_servers
+    from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
     started = []
@@ -88,7 +88,7 @@ def remove(
     json: JsonOption = False,
 ) -> None:
     """Remove servers, with their logs."""
-    from tfserve.engines.lookup import find_servers
+    from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
     servers = find_servers(names, engine)
@@ -111,13 +111,13 @@ def _rests(server: Server) -> bool:
 
 
 def _run_again(engine: Engine, server: Server, wait: float, output: Output) -> tuple[Engine, Server]:
-    from tfserve.launch import restart as start_again
+    from tfserve.servers.launch import restart as start_again
 
     return engine, start_again(engine, server, wait_seconds=wait, progress=output)
 
 
 def _show(servers: list[tuple[Engine, Server]], output: Output) -> None:
-    from tfserve.status import look_at_all
+    from tfserve.servers.status import look_at_all
 
     statuses = look_at_all(servers)
     text = "\n".join(f"{status.server.name} is {status.server.state} ({status.health})" for status in statuses)

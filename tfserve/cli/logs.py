@@ -30,7 +30,7 @@ def logs(
     engine: EngineOption = "auto",
 ) -> None:
     """Show the log of a server. A stopped one has it, too."""
-    from tfserve.engines.lookup import find_server
+    from tfserve.servers.lookup import find_server
 
     output = Output()
     after = None if since is None else parse_since(since, datetime.now(timezone.utc))

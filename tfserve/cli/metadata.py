@@ -42,7 +42,7 @@ def metadata(
     """Show the signatures a server has. --json prints the server's own document."""
     from tfserve.cli.signatures import signature_lines
     from tfserve.client.connection import connect
-    from tfserve.target import find_target
+    from tfserve.servers.target import find_target
 
     output = Output(json_wanted=json)
     target = find_target(name, url=url, api=api, engine=engine)

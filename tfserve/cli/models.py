@@ -15,7 +15,7 @@ from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
     from tfserve.engines.base import Engine, Server
-    from tfserve.model_states import ModelState
+    from tfserve.servers.served_models import ModelState
     from tfserve.spec.serve import ModelSpec
 
 __all__ = ["models"]
@@ -58,10 +58,10 @@ def models(
     add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= takes it away); pin MODEL latest|all|1,3;
     rollback MODEL
     """
-    from tfserve.engines.lookup import find_server
     from tfserve.host.server_lock import turn
     from tfserve.model_arguments import parse_models
-    from tfserve.model_states import model_states
+    from tfserve.servers.lookup import find_server
+    from tfserve.servers.served_models import model_states
 
     output = Output(json_wanted=json)
     if action != "add" and (versions or label or sha256):
@@ -84,7 +84,7 @@ def models(
 
 
 def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
-    from tfserve import model_changes
+    from tfserve.servers import change_models as model_changes
 
     model_changes.add(engine, server, specs, seconds=seconds, progress=output)
 
@@ -92,7 +92,7 @@ def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: fl
 def _change(
     engine: Engine, server: Server, action: Action, words: Sequence[str], seconds: float, output: Output
 ) -> None:
-    from tfserve import model_changes
+    from tfserve.servers import change_models as model_changes
     from tfserve.spec.versions import VersionPolicy, parse_label
 
     match action, words:

@@ -75,7 +75,7 @@ def predict(
     from tfserve.client.failures import RefusedError
     from tfserve.client.predict_request import build_request, explain_mismatch, read_request
     from tfserve.client.signature_choice import choose_signature
-    from tfserve.target import split_words
+    from tfserve.servers.target import split_words
 
     output = Output(json_wanted=json)
     refuse_unknown_options(words or [], ctx)

@@ -122,8 +122,8 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Serve SavedModels: start, wait until ready, try. The trial is one predict request to each."""
-    from tfserve import launch as launching
     from tfserve.cli.launched import show_launched
+    from tfserve.servers import launch as launching
     from tfserve.spec import values
     from tfserve.spec.gpus import GpuRequest
     from tfserve.spec.image import serving_image

@@ -10,8 +10,8 @@ __all__ = ["ps", "status"]
 
 def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     """List the servers, running and stopped."""
-    from tfserve.engines.lookup import list_servers
-    from tfserve.status import look_at_all
+    from tfserve.servers.lookup import list_servers
+    from tfserve.servers.status import look_at_all
 
     output = Output(json_wanted=json)
     listing = list_servers(engine)
@@ -40,8 +40,8 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
 
 def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     """Show how one server does. Its state, its addresses, and its models' versions."""
-    from tfserve.engines.lookup import find_server
-    from tfserve.status import look_at
+    from tfserve.servers.lookup import find_server
+    from tfserve.servers.status import look_at
     from tfserve.text import rfc3339
 
     output = Output(json_wanted=json)

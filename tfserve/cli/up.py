@@ -17,8 +17,8 @@ from tfserve.defaults import STOP_SECONDS
 from tfserve.errors import TfserveError
 
 if TYPE_CHECKING:
-    from tfserve.steps import Step
-    from tfserve.up import Outcome
+    from tfserve.servers.reconcile import Step
+    from tfserve.servers.up import Outcome
 
 __all__ = ["down", "up"]
 
@@ -34,8 +34,8 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
-    from tfserve.steps import decide
-    from tfserve.up import up as bring_up
+    from tfserve.servers.reconcile import decide
+    from tfserve.servers.up import up as bring_up
 
     output = Output(json_wanted=json)
     steps = decide(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
@@ -64,8 +64,8 @@ def down(
 ) -> None:
     """Stop and remove the servers of a YAML file. Their logs go with them."""
     from tfserve.config.read import DEFAULT_FILE, choose_names, read_engines
-    from tfserve.engines.lookup import list_servers
-    from tfserve.up import take_down
+    from tfserve.servers.lookup import list_servers
+    from tfserve.servers.up import take_down
 
     output = Output(json_wanted=json)
     engines = read_engines(file or DEFAULT_FILE, os.environ)
@@ -100,7 +100,7 @@ def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Itera
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
     from tfserve.exporters import command_line
-    from tfserve.launch import make_plan
+    from tfserve.servers.launch import make_plan
 
     shown: list[dict[str, Any]] = []
     failed: list[tuple[str, TfserveError]] = []
@@ -141,7 +141,7 @@ def _end(failed: list[tuple[str, TfserveError]], output: Output) -> None:
 
 
 def _show(outcomes: list[Outcome], output: Output) -> None:
-    from tfserve.status import look_at_all
+    from tfserve.servers.status import look_at_all
 
     statuses = {}
     if output.json_wanted:

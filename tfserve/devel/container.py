@@ -12,11 +12,11 @@ from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import find_image
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.gpu.cuda import cuda_of
-from tfserve.launch import choose_port
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
 from tfserve.progress import Progress
+from tfserve.servers.ports import choose_port
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import GRPC_PORT, SOURCE_ROOT, ImageReference
 from tfserve.spec.serve import PortRequest

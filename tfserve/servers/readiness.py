@@ -16,7 +16,7 @@ from datetime import datetime
 from tfserve.engines.base import Engine, Exit, Server, ports_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
 from tfserve.interrupts import raise_if_ending
-from tfserve.status import is_loading
+from tfserve.servers.status import is_loading
 
 __all__ = ["wait_until_ready"]
 

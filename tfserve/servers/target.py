@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tfserve.client.values import looks_like_value
 from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
-from tfserve.engines.lookup import find_server
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
+from tfserve.servers.lookup import find_server
 from tfserve.text import did_you_mean
 
 __all__ = ["Target", "find_target", "split_words"]

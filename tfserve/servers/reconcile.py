@@ -15,13 +15,13 @@ from tfserve.config.read import Configured
 from tfserve.config.source_map import FIELD_NAMES
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server
-from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import TfserveError, UsageError
-from tfserve.model_states import served_now
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan.labels import spec_json
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
+from tfserve.servers.lookup import Found, list_servers
+from tfserve.servers.served_models import served_now
 from tfserve.spec.models_config import NEWEST
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import flag_digests

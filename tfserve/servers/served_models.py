@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tfserve.client.documents import VersionStatus
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import RequestError, UsageError
+from tfserve.servers.status import version_statuses
 from tfserve.spec.models_config import ServedModel, served_models
 from tfserve.spec.versions import VersionPolicy
-from tfserve.status import version_statuses
 
 __all__ = ["ModelState", "model_states", "served_now"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfserve.engines.lookup import list_servers
 from tfserve.errors import UsageError
 from tfserve.models import cache as model_cache
 from tfserve.models.cache import CachedModel, cache_errors, cached_models, forget_gone
+from tfserve.servers.lookup import list_servers
 
 __all__ = ["Cleared", "clear"]
 

@@ -15,10 +15,10 @@ from tfserve.defaults import HOST, WAIT_SECONDS, Api, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, EngineName, Server
 from tfserve.errors import UsageError
 from tfserve.interrupts import held
-from tfserve.launch import launch
 from tfserve.models.source import source_name
 from tfserve.models.url import parse_source
 from tfserve.progress import Progress, Silent
+from tfserve.servers.launch import launch
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import serving_image
 from tfserve.spec.models_config import read_models_config

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
-from tfserve.engines.lookup import Found, list_servers
 from tfserve.errors import NameTakenError, TfserveError
 from tfserve.interrupts import held
 from tfserve.progress import Progress
+from tfserve.servers.lookup import Found, list_servers
 
 __all__ = ["own_ports", "place_of", "servers_named"]
 

@@ -6,15 +6,15 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from tfserve.defaults import GRPC_PORT, REST_PORT, EngineChoice
+from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
-from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, UsageError, option
+from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError
 from tfserve.host import ports
 from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
@@ -22,16 +22,17 @@ from tfserve.models.bucket_credentials import find_credentials
 from tfserve.models.saved_model import ModelDirectory, reader_of
 from tfserve.plan.container import container_plan
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.plan.launch_plan import HostPorts, LaunchPlan
+from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
-from tfserve.readiness import wait_until_ready
-from tfserve.replacing import own_ports, place_of, servers_named
-from tfserve.smoke_test import SmokeTest, smoke_test
-from tfserve.spec.serve import LaunchOptions, PortRequest, ServeSpec
+from tfserve.servers.ports import choose_ports, ports_asked
+from tfserve.servers.readiness import wait_until_ready
+from tfserve.servers.replace import own_ports, place_of, servers_named
+from tfserve.servers.smoke_test import SmokeTest, smoke_test
+from tfserve.spec.serve import LaunchOptions, ServeSpec
 from tfserve.spec.server_flags import flag_digests
 
-__all__ = ["LaunchOptions", "Launched", "choose_port", "launch", "make_plan", "restart"]
+__all__ = ["Launched", "launch", "make_plan", "restart"]
 
 _ATTEMPTS = 4
 
@@ -62,7 +63,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
     with turn(spec.name, progress):
         old = servers_named(spec.name)
         if old:  # what would fail is to fail while it still runs
-            engine.plan(spec, directories, _ports_asked(spec, engine, own_ports(old)), gpu=gpu)
+            engine.plan(spec, directories, ports_asked(spec, engine, own_ports(old)), gpu=gpu)
         with place_of(old, progress):
             try:
                 return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
@@ -101,7 +102,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
         plan = container_plan(
             spec,
             directories,
-            _choose_ports(spec, None, set(), progress, own),
+            choose_ports(spec, None, set(), progress, own),
             engine=EngineFacts(),
             gpu=bool(spec.wants_gpu),
             user=reader_of(directories),
@@ -109,7 +110,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
             flag_files=flag_digests(spec.server_flags),
         )
     else:
-        plan = engine.plan(spec, directories, _choose_ports(spec, engine, set(), progress, own), gpu=gpu)
+        plan = engine.plan(spec, directories, choose_ports(spec, engine, set(), progress, own), gpu=gpu)
     if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
         progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
     return plan
@@ -126,7 +127,7 @@ def _launch_on_free_ports(
     """Launches on the ports asked for; a default port that somebody takes at the last moment moves like any other."""
     taken: set[int] = set()
     for attempts_left in reversed(range(_ATTEMPTS)):
-        host_ports = _choose_ports(spec, engine, taken, progress)
+        host_ports = choose_ports(spec, engine, taken, progress)
         plan = engine.plan(spec, directories, host_ports, gpu=gpu)
         if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
             progress.notice("tensorflow_model_server listens on every interface: the network can reach this server.")
@@ -154,90 +155,6 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
             with held(), suppress(TfserveError):
                 engine.remove(server)
         raise
-
-
-def _choose_ports(
-    spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress, own: Collection[int] = ()
-) -> HostPorts:
-    """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine.
-
-    Those in `own` are free, or will be.
-    """
-    shared = engine is None or engine.shares_ports
-    _check_host(spec, shared)
-    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress, own)
-    others = taken | ({rest_port} if rest_port else set())
-    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress, own))
-
-
-def _ports_asked(spec: ServeSpec, engine: Engine, own: Collection[int]) -> HostPorts:
-    """The ports that `spec` asks for, of which those asked for by number can be had; see `_choose_ports`."""
-    _check_host(spec, engine.shares_ports)
-    for api, request in (("REST", spec.rest_port), ("gRPC", spec.grpc_port)):
-        number = request.number
-        known = engine.shares_ports and request.explicit and number not in own
-        if number and known and not ports.is_free(spec.host, number):
-            raise _port_taken(api, number, spec.host)
-    return HostPorts(spec.rest_port.number, spec.grpc_port.number)
-
-
-def _check_host(spec: ServeSpec, shared: bool) -> None:
-    if shared and not ports.is_local(spec.host):
-        raise UsageError(
-            f"{spec.host} is not an address of this machine.",
-            hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
-            about=("host",),
-        )
-
-
-def choose_port(
-    api: str,
-    request: PortRequest,
-    host: str,
-    shared: bool,
-    taken: set[int],
-    progress: Progress,
-    own: Collection[int] = (),
-) -> int | None:
-    """Decides on the host port of one API; `shared` says whether it is one of this machine."""
-    number = request.number
-    if number is None:
-        return None
-    if number and number not in taken and (number in own or _can_have(number, request, host, shared)):
-        return number
-    if number and request.explicit:
-        raise _port_taken(api, number, host)
-    free = _any_free_port(host, taken) if shared else 0
-    if number:
-        progress.notice(f"Port {number} is taken; {api} is on {free or 'another one'}.")
-    return free
-
-
-def _any_free_port(host: str, taken: set[int]) -> int:
-    """A free port of this server's own: the system may well name the one it has just named to another."""
-    while True:
-        port = ports.any_free_port(host)
-        if port == 0 or (port not in taken and ports.claim(port)):
-            return port
-
-
-def _port_taken(api: str, number: int, host: str) -> PortTakenError:
-    return PortTakenError(
-        f"Port {number} on {host} is taken by another program.",
-        hint=f"Choose another {option(f'--{api.lower()}-port')}; 0 takes any free one.",
-        doctor=number in (GRPC_PORT, REST_PORT),
-        about=(f"{api.lower()}_port",),
-    )
-
-
-def _can_have(number: int, request: PortRequest, host: str, shared: bool) -> bool:
-    """Whether a port is free; a default one also of the other servers that this process is starting."""
-    if not request.explicit and not ports.claim(number):
-        return False
-    free = not shared or ports.is_free(host, number)
-    if not free and not request.explicit:
-        ports.release([number])
-    return free
 
 
 def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:

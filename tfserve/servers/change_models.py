@@ -19,10 +19,10 @@ from tfserve.interrupts import held
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.progress import Progress
+from tfserve.servers.status import is_loading, version_statuses
 from tfserve.spec.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.spec.server_flags import model_tags
 from tfserve.spec.versions import VersionPolicy, check_labels, check_versions
-from tfserve.status import is_loading, version_statuses
 from tfserve.text import did_you_mean
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Makes what runs the same as what a file describes: takes the steps that `tfserve.steps` decided on, and takes down.
+"""Makes what runs the same as what a file describes: carries out what `reconcile` decided on, and takes servers down.
 
 Servers start together, and one that fails does not hide the others. Of two commands that change one server at the same
 time, the second waits for the first, and then does what is left to do.
@@ -15,13 +15,13 @@ from typing import TypeVar
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local.process import starting_together
-from tfserve.engines.lookup import Found
 from tfserve.errors import NameTakenError, TfserveError
 from tfserve.host.server_lock import is_taken, turn
 from tfserve.interrupts import end_threads, held, raise_if_ending, threads_have_ended
-from tfserve.launch import launch, restart
 from tfserve.progress import LayerProgress, Progress, Silent
-from tfserve.steps import Step, decide_again
+from tfserve.servers.launch import launch, restart
+from tfserve.servers.lookup import Found
+from tfserve.servers.reconcile import Step, decide_again
 
 __all__ = ["Outcome", "take_down", "together", "up"]
 
