@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tfserve.cli.model_arguments import parse_models
 from tfserve.errors import SavedModelError, UsageError
-from tfserve.model_arguments import parse_models
 from tfserve.models.url import Url
 from tfserve.spec.serve import ModelSpec
 from tfserve.spec.versions import VersionPolicy

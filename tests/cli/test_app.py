@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 import tfserve as package
 from tests.program import Program, assert_told
 from tfserve import cli
-from tfserve.cli.asking import refuse_unknown_options
-from tfserve.cli.commands import COMMANDS, TASKS, Command
+from tfserve.cli.command_table import COMMANDS, TASKS, Command
+from tfserve.cli.inference import refuse_unknown_options
 from tfserve.spec.server_flags import parse_server_flags
 
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tfserve.cli import reference
-from tfserve.cli.commands import COMMANDS
+from tfserve.cli.command_table import COMMANDS
 
 
 @pytest.mark.parametrize("file", reference.PAGES)

@@ -15,7 +15,7 @@ import typer
 
 from tfserve._version import __version__
 from tfserve.cli import completion
-from tfserve.cli.commands import COMMANDS, Command
+from tfserve.cli.command_table import COMMANDS, Command
 from tfserve.cli.output import Output
 from tfserve.cli.program import OneCommand, Program
 from tfserve.errors import TfserveError

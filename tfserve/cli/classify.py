@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfserve.cli.asking import refuse_beside_data, refuse_unknown_options, show_answer, show_curl
 from tfserve.cli.completion import complete_target
+from tfserve.cli.inference import refuse_beside_data, refuse_unknown_options, show_answer, show_curl
 from tfserve.cli.options import (
     ApiOption,
     CurlOption,

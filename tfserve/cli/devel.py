@@ -82,7 +82,7 @@ def devel(
             interact(container, output)
         else:
             if piped:
-                from tfserve.cli.container_input import send_input
+                from tfserve.cli.terminal import send_input
 
                 send_input(container)
             for to_stderr, data in container.output():

@@ -58,8 +58,8 @@ def models(
     add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= takes it away); pin MODEL latest|all|1,3;
     rollback MODEL
     """
+    from tfserve.cli.model_arguments import parse_models
     from tfserve.host.server_lock import turn
-    from tfserve.model_arguments import parse_models
     from tfserve.servers.lookup import find_server
     from tfserve.servers.served_models import model_states
 

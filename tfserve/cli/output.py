@@ -129,7 +129,7 @@ class Output:
             self.notice(what if total is None else f"{what} ({size_text(total)})")
             yield lambda done: None
             return
-        from tfserve.cli.bars import copy_bar
+        from tfserve.cli.progress_bars import copy_bar
 
         with copy_bar(what, total) as on_progress:
             yield on_progress
@@ -140,7 +140,7 @@ class Output:
             self.notice(what)
             yield lambda layer: None
             return
-        from tfserve.cli.bars import layer_bars
+        from tfserve.cli.progress_bars import layer_bars
 
         with layer_bars(what) as on_progress:
             yield on_progress

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from tfserve.cli.commands import COMMANDS, TASKS
+from tfserve.cli.command_table import COMMANDS, TASKS
 from tfserve.text import did_you_mean, printable
 
 __all__ = ["OneCommand", "Program", "option_names"]

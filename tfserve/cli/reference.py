@@ -17,7 +17,7 @@ import typer
 
 from tfserve import errors
 from tfserve.cli import NAME, build_app
-from tfserve.cli.commands import TASKS, Command
+from tfserve.cli.command_table import TASKS, Command
 
 __all__ = ["DIRECTORY", "PAGES", "man_page", "markdown"]
 

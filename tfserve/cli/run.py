@@ -122,7 +122,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Serve SavedModels: start, wait until ready, try. The trial is one predict request to each."""
-    from tfserve.cli.launched import show_launched
+    from tfserve.cli.show_server import show_launched
     from tfserve.servers import launch as launching
     from tfserve.spec import values
     from tfserve.spec.gpus import GpuRequest
@@ -178,7 +178,7 @@ def run(
             return
         launched = launching.launch(spec, options, output)
     if foreground:
-        from tfserve.cli.foreground import stay
+        from tfserve.cli.show_server import stay
 
         stay(launched, output)
         return
@@ -206,7 +206,7 @@ def _models(
     digests: list[str] | None,
 ) -> tuple[ModelSpec, ...]:
     """Reads which models to serve: those of the command line, of the user's own configuration, or none: the image's."""
-    from tfserve.model_arguments import parse_models
+    from tfserve.cli.model_arguments import parse_models
     from tfserve.spec.models_config import read_models_config
 
     options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}

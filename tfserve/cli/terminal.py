@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
 import termios
+import threading
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from tfserve.cli.container_input import send_input
 from tfserve.cli.output import Output
 from tfserve.devel.attach import Attached
 
-__all__ = ["interact"]
+__all__ = ["interact", "send_input"]
 
 
 def interact(container: Attached, output: Output) -> None:
@@ -51,3 +52,19 @@ def _sized(container: Attached) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGWINCH, before)
+
+
+_CHUNK_BYTES = 65536
+
+
+def send_input(container: Attached) -> None:
+    """Begins to send stdin to `container`, and goes on beside whoever reads what it says. It hears of the end, too."""
+    # Nobody waits for it: a container may end while there is more to read, or while nobody writes.
+    threading.Thread(target=_send, args=(sys.stdin.fileno(), container), daemon=True).start()
+
+
+def _send(descriptor: int, container: Attached) -> None:
+    with suppress(OSError):  # it has ended, or there is nothing to read from
+        while data := os.read(descriptor, _CHUNK_BYTES):
+            container.send(data)
+    container.end_input()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from tfserve.cli.output import Output
+from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
+from tfserve.errors import NotReadyError
+from tfserve.interrupts import held
 from tfserve.servers.launch import Launched
 from tfserve.servers.status import look_at
 
-__all__ = ["show_launched", "show_server"]
+__all__ = ["show_launched", "show_server", "stay"]
 
 
 def show_launched(launched: Launched, output: Output) -> None:
@@ -32,3 +36,29 @@ def show_server(engine: Engine, server: Server, output: Output, lines: list[str]
         *lines,
     ]
     output.result({**status.to_json(), **more}, "\n".join(text))
+
+
+_STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+def stay(launched: Launched, output: Output) -> None:
+    """Shows the server's log on stderr until it ends.
+
+    Raises:
+        KeyboardInterrupt: somebody interrupted; the server has been stopped.
+        NotReadyError: the server ended by itself, other than by being stopped.
+    """
+    engine, server = launched.engine, launched.server
+    try:
+        show_launched(launched, output)
+        for line in engine.logs(server, follow=True):
+            output.line(line, to_stderr=True)
+    except BaseException:
+        with held():
+            engine.stop(server, grace=STOP_SECONDS)
+        raise
+    now = engine.find(server.name)
+    if now is not None and now.exit is not None and now.exit.code not in _STOPPED:
+        raise NotReadyError(
+            f"{server.name!r} ended with code {now.exit.code}.", hint=f"Its log stays: tfserve logs {server.name}"
+        )
