@@ -21,7 +21,7 @@ _FORKED = multiprocessing.get_context("forkserver")
 _LOADED = [
     module.name
     for package in (tfserve.cli, tfserve.client, tfserve.engines)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 _FORKED.set_forkserver_preload([__name__, "docker", "requests", *_LOADED])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.bundled import bundled_model
+from tfserve.cli.commands.demo import bundled_model
 from tfserve.errors import SavedModelError
 from tfserve.models.saved_model import find_model, read_signatures
 

@@ -35,7 +35,7 @@ def test_help_lists_every_command_by_task(tfserve: Program, option: str) -> None
 
 @pytest.mark.parametrize("command", COMMANDS.values())
 def test_the_summary_is_that_of_the_docstring(command: Command) -> None:
-    function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
+    function = getattr(import_module(f"tfserve.cli.commands.{command.module}"), command.function)
     assert str(inspect.getdoc(function)).startswith(command.summary)
 
 

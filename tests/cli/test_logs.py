@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Served
 from tests.program import Program, assert_told
-from tfserve.cli.logs import parse_since
+from tfserve.cli.commands.logs import parse_since
 from tfserve.errors import UsageError
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=timezone.utc)

@@ -81,7 +81,7 @@ def _listed_only() -> None:
 
 
 def _add(app: typer.Typer, name: str, command: Command) -> None:
-    function = getattr(import_module(f"tfserve.cli.{command.module}"), command.function)
+    function = getattr(import_module(f"tfserve.cli.commands.{command.module}"), command.function)
     examples = "\n".join(f"  {example}" for example in command.examples)
     settings = {"ignore_unknown_options": command.takes_negative_numbers}
     app.command(name, cls=OneCommand, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(

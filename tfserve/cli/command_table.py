@@ -14,7 +14,7 @@ class Command(NamedTuple):
     """A command of the command line.
 
     Attributes:
-        module: the module of `tfserve.cli` that defines it.
+        module: the module of `tfserve.cli.commands` that defines it.
         function: its name there.
         summary: the first sentence of its docstring.
         examples: two or more lines to type, as they are.

@@ -15,6 +15,8 @@ from tfserve.servers.status import look_at
 
 __all__ = ["show_launched", "show_server", "stay"]
 
+_STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+
 
 def show_launched(launched: Launched, output: Output) -> None:
     """Shows what ``run`` started, and what its smoke test found."""
@@ -36,9 +38,6 @@ def show_server(engine: Engine, server: Server, output: Output, lines: list[str]
         *lines,
     ]
     output.result({**status.to_json(), **more}, "\n".join(text))
-
-
-_STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def stay(launched: Launched, output: Output) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json as json_module
+from pathlib import Path
 
 from tfserve.cli.options import EngineOption, GpuOption, JsonOption
 from tfserve.cli.output import Output
+from tfserve.errors import SavedModelError
 
-__all__ = ["demo"]
+__all__ = ["bundled_model", "demo"]
 
 _VALUES = (1.0, 2.0, 5.0)
 
@@ -20,7 +22,6 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     """
     import uuid
 
-    from tfserve.bundled import bundled_model
     from tfserve.client.rest import RestClient
     from tfserve.interrupts import held
     from tfserve.servers.launch import launch
@@ -57,3 +58,20 @@ The demo's server is removed again. With a model of yours:
   tfserve predict my_model 1 2 5      asks it
   tfserve logs my_model               shows what it has to say"""
     output.result({"engine": launched.engine.name, "instances": _VALUES, **answer}, text)
+
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def bundled_model(name: str) -> Path:
+    """The base path of a bundled model: inside the installed package, or in the examples of a source checkout.
+
+    Raises:
+        SavedModelError: the package was installed without it.
+    """
+    for examples in (_PACKAGE / "examples", _PACKAGE.parent / "examples"):
+        if (examples / name).is_dir():
+            return examples / name
+    raise SavedModelError(
+        f"This installation lacks the model {name!r}.", hint="Install tfserve again: pip install tfserve"
+    )

@@ -235,7 +235,7 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
     if file is None:
         yield
         return
-    from tfserve.cli.config import write_new
+    from tfserve.cli.commands.config import write_new
     from tfserve.config.read import Configured
     from tfserve.config.write import write_servers
 
