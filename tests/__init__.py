@@ -1,1 +1,1 @@
-"""The tests: they mirror tfserve/ file for file; engine/ needs a Docker Engine, benchmarks/ is run by hand."""
+"""The tests: they mirror tfserve/ file for file; e2e/ needs a Docker Engine, benchmarks/ is run by hand."""

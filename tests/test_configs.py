@@ -1,4 +1,4 @@
-"""The files of ``configs/``, as a user brings them up; those that need Docker are tried in ``tests/engine``."""
+"""The files of ``configs/``, as a user brings them up; those that need Docker are tried in ``tests/e2e``."""
 
 from __future__ import annotations
 

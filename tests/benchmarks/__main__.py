@@ -1,7 +1,7 @@
 """Prints the tables of speed and memory: ``python -m tests.benchmarks [--only PART …] [--rounds N] [--seconds S]``.
 
 Parts, in the order they run: see `PARTS`. ``docker``, ``gpu`` and ``package`` need a Docker Engine that has
-``tensorflow/serving`` (``python tests/engine/up.py`` brings one up); those that put load on a server need ``wrk`` or
+``tensorflow/serving`` (``python tests/e2e/up.py`` brings one up); those that put load on a server need ``wrk`` or
 ``h2load``.
 """
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.program import Program, assert_told
 
-SOURCES = Path(__file__).parents[1] / "engine" / "serving_sources"
+SOURCES = Path(__file__).parents[1] / "e2e" / "serving_sources"
 
 
 @pytest.mark.parametrize(

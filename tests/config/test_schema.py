@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.config.test_servers import EVERYTHING
+from tests.config.test_read import EVERYTHING
 from tests.conftest import EXAMPLES
 from tfserve.config.fields import FIELDS
 from tfserve.config.read import read_servers

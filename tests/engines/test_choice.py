@@ -81,7 +81,7 @@ def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfserve.engines.docker.engine.client._PING_SECONDS", 0.2)
+    monkeypatch.setattr("tfserve.engines.docker.client._PING_SECONDS", 0.2)
     host, told = f"unix://{tmp_path}/docker.sock", Told()
     monkeypatch.setenv("DOCKER_HOST", host)
     with socket.socket(socket.AF_UNIX) as silent:
@@ -107,12 +107,12 @@ def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path:
     program = """
 from pathlib import Path
 from tfserve.engines.choice import choose_engine
-from tfserve.engines.local_runtime import is_installed
+from tfserve.engines.local.runtime import is_installed
 from tfserve.errors import EngineUnavailableError
-from tfserve.plan import HostPorts
-from tfserve.gpu_request import GpuRequest
+from tfserve.plan.launch_plan import HostPorts
+from tfserve.spec.gpus import GpuRequest
 from tfserve.progress import Silent
-from tfserve.spec import ModelSpec, ServeSpec
+from tfserve.spec.serve import ModelSpec, ServeSpec
 assert not is_installed()
 spec = ServeSpec("m", (ModelSpec(Path("/m"), "m"),))
 engine, _ = choose_engine(spec, "local", "missing", Silent())

@@ -8,20 +8,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
 from tfserve.model_server import log
-from tfserve.model_server.rest.exchange import STATUS_LINES, Exchange, resumed
+from tfserve.model_server.rest.exchange import STATUS_LINES, App, Exchange, resumed
 from tfserve.model_server.rest.request_reader import NoRequestError, RequestReader
-
-if TYPE_CHECKING:
-    from tfserve.model_server.rest.http_server import Server
 
 LINGER_SECONDS = 2.0
 """How long a client may go on sending a body that was refused; closing earlier could lose it the answer."""
 
 _MAX_BUFFERED_BYTES = 1 << 18
 _MAX_ANSWERS_IN_A_ROW = 16  # to pipelined requests, before other connections get their turn
+
+
+class Shared:
+    """What the connections of one socket share.
+
+    Args:
+        app: the application that answers.
+
+    Attributes:
+        app: the same.
+        date: the header line ``Date``, of the current second.
+        connections: those that are open.
+        tasks: requests that wait for something.
+        stopping: whether each connection is to end with the request that runs.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.date = b""
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.stopping = False
 
 
 class Connection(asyncio.Protocol):
@@ -36,7 +54,7 @@ class Connection(asyncio.Protocol):
         last_seen: when the client last did its part, in the loop's time.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Shared) -> None:
         self.server = server
         self.lost = False
         self.last_seen = 0.0

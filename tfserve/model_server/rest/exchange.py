@@ -6,10 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from http import HTTPStatus
 from types import coroutine
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tfserve.model_server.rest.connection import Connection
+from typing import Any, Protocol
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -19,6 +16,30 @@ App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 STATUS_LINES[499] = b"HTTP/1.1 499 Client Closed Request\r\n"
+
+
+class Channel(Protocol):
+    """What an exchange needs of the connection that it belongs to.
+
+    Attributes:
+        lost: whether the client is gone.
+    """
+
+    lost: bool
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection ends with the request that runs."""
+
+    @property
+    def date(self) -> bytes:
+        """The header line ``Date``."""
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, unless the client is gone."""
+
+    def resume_reading(self) -> None:
+        """Lets more bytes come, if they were held back."""
 
 
 class Exchange:
@@ -45,7 +66,7 @@ class Exchange:
         *("answered", "broken", "buffered", "complete", "keep_alive", "scope"),
     )
 
-    def __init__(self, connection: Connection, scope: Scope, keep_alive: bool, old: bool, expects: bool) -> None:
+    def __init__(self, connection: Channel, scope: Scope, keep_alive: bool, old: bool, expects: bool) -> None:
         self._connection = connection
         self._old = old
         self._expects = expects

@@ -8,7 +8,7 @@ import time
 from email.utils import formatdate
 
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
-from tfserve.model_server.rest.connection import Connection
+from tfserve.model_server.rest.connection import Connection, Shared
 from tfserve.model_server.rest.exchange import App
 from tfserve.model_server.status import Code, StatusError
 
@@ -42,26 +42,8 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-class Server:
-    """What the connections of one socket share.
-
-    Args:
-        app: the application that answers.
-
-    Attributes:
-        app: the same.
-        date: the header line ``Date``, of the current second.
-        connections: those that are open.
-        tasks: requests that wait for something.
-        stopping: whether each connection is to end with the request that runs.
-    """
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.date = b""
-        self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.stopping = False
+class Server(Shared):
+    """The connections of one socket, kept and ended together."""
 
     async def tick(self, silence_seconds: float) -> None:
         """Keeps the date, and ends connections whose clients have nothing to say any more; runs until cancelled."""

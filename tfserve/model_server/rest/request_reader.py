@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import httptools
 
-from tfserve.model_server.rest.exchange import Exchange
-
-if TYPE_CHECKING:
-    from tfserve.model_server.rest.connection import Connection
+from tfserve.model_server.rest.exchange import Channel, Exchange
 
 MAX_HEAD_BYTES = 1 << 18
 """How large the request line and headers may be together, and about how large what follows a body."""
@@ -35,6 +32,19 @@ class NoRequestError(Exception):
 _TOO_LARGE = NoRequestError(431, f"The head or the end of the request is larger than {MAX_HEAD_BYTES} bytes")
 
 
+class RequestSink(Channel, Protocol):
+    """Takes the requests that a reader reads."""
+
+    def begin_request(self, request: Exchange) -> None:
+        """Takes a request whose head is complete, and whose body may follow."""
+
+    def withdraw_request(self) -> None:
+        """Forgets the last request; it is read again."""
+
+    def end_request(self, request: Exchange) -> None:
+        """Takes the end of a request, which may already have been answered."""
+
+
 class RequestReader:
     """Reads requests, and tells their connection of each as soon as its head is there.
 
@@ -45,7 +55,7 @@ class RequestReader:
         incoming: the request whose body is being read; without it, a body is dropped.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RequestSink) -> None:
         self.incoming: Exchange | None = None
         self._connection = connection
         self._parser = httptools.HttpRequestParser(self)

@@ -26,7 +26,7 @@ from tfserve.servers.python_api import RunningServer
 from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
 from tfserve.spec.versions import VersionPolicy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ except AttributeError:
 """
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = json.loads(done.stdout)
-    assert not [name for name in loaded if name.startswith("tfserve.")]
+    assert [name for name in loaded if name.startswith("tfserve.")] == ["tfserve._version"]
     assert "numpy" not in loaded
 
 

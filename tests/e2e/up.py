@@ -1,4 +1,4 @@
-"""Brings up a Docker Engine that can pull `tensorflow/serving`, or ends it: `python tests/engine/up.py [--down]`.
+"""Brings up a Docker Engine that can pull `tensorflow/serving`, or ends it: `python tests/e2e/up.py [--down]`.
 
 Run by hand or by `tests/run` before the tests. Everything of substance is in the modules beside this file.
 """

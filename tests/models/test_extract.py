@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.packing import tar_bytes, tar_of, zip_bytes
-from tfserve.errors import SavedModelError
+from tfserve.errors import SavedModelError, UsageError
 from tfserve.models.extract import Limits, unpack
 
 FILES = {"m/1/saved_model.pb": b"pb" * 300, "m/1/variables/variables.index": b"", "m/notes ä.txt": b"x" * 2_000_000}
@@ -188,3 +188,17 @@ def test_a_file_that_is_called_like_a_directory(tmp_path: Path) -> None:
         archive.writestr("m/", b"")
         archive.writestr("m", b"x")
     assert "is in it twice" in refusal(tmp_path, buffer.getvalue()).message
+
+
+def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small").write_bytes(b"x" * 100)
+    assert Limits.configured() == Limits()
+    assert Limits().size_of(tmp_path / "small") == 2**30
+    monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "1.5")
+    monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_ENTRIES", "7")
+    assert Limits.configured() == Limits(size=3 * 2**29, entries=7, ratio=None)
+    assert Limits.configured().size_of(tmp_path / "small") == 3 * 2**29
+    for wrong in ("much", "-1", "0", "nan", "inf"):
+        monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", wrong)
+        with pytest.raises(UsageError, match="is not a number"):
+            Limits.configured()

@@ -84,7 +84,7 @@ def test_one_alone_shares_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_loaded_is_told_by_the_server_itself(tmp_path: Path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ImportError('broken')")
     with starting_together(2):
-        process = _start(tmp_path, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"})
+        process = _start(tmp_path, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}"})
     assert isinstance(process, subprocess.Popen)
     assert process.wait(60) == 1
     assert "ImportError: broken" in (tmp_path / "log").read_text()

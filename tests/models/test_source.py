@@ -132,7 +132,7 @@ def test_what_a_dead_process_left_is_no_obstacle(archive: Path, cache: Path) -> 
     key = bytes_of(archive)
     program = f"""
 import os
-from tfserve.model_cache import Draft
+from tfserve.models.cache import Draft
 with Draft.begin({key!r}) as draft:
     draft.content.mkdir()
     (draft.content / "half").write_text("x")
@@ -222,7 +222,7 @@ def test_files_that_may_not_become_large(tmp_path: Path, half_plus_two: Path, ca
 import resource, sys
 from pathlib import Path
 from tfserve.errors import TfserveError
-from tfserve.model_source import find_source
+from tfserve.models.source import find_source
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     find_source(Path(sys.argv[1]))

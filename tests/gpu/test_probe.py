@@ -13,7 +13,7 @@ from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_
 from tfserve.gpu.probe import Gpu, GpuFacts, Look
 
 LOOK = """
-from tfserve.gpu import Look
+from tfserve.gpu.probe import Look
 print(Look({seconds}).facts())
 """
 

@@ -276,7 +276,7 @@ def test_what_a_killed_command_left_aside_goes_with_the_server(engine: LocalEngi
     directory = local_state.directory_of(aside.name).path
     engine.remove(engine.launch(python_plan()))
     assert directory.exists()  # it is to come back
-    program = "from tfserve.engines.local import LocalEngine; e = LocalEngine(); e.remove(e.find('m'))"
+    program = "from tfserve.engines.local.engine import LocalEngine; e = LocalEngine(); e.remove(e.find('m'))"
     engine.launch(python_plan())
     subprocess.run([sys.executable, "-c", program], check=True)
     assert not directory.exists()

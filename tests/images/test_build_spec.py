@@ -9,7 +9,7 @@ from tfserve.errors import UsageError
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.spec.image import serving_image
 
-DOCKERFILES = Path(__file__).parent / "engine" / "serving_sources"
+DOCKERFILES = Path(__file__).parents[1] / "e2e" / "serving_sources"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -14,7 +14,7 @@ from tfserve.progress import Silent
 
 HOLD = """
 from tfserve.progress import Silent
-from tfserve.turns import turn
+from tfserve.host.server_lock import turn
 with turn("m", Silent()):
     print("mine", flush=True)
     input()
