@@ -1,23 +1,80 @@
-"""Every error a user can meet: what is wrong in one sentence, what to do about it in another, and an exit code."""
+"""Every error a user can meet: what is wrong in one sentence, what to do about it in another, and an exit code.
+
+A message names attributes of what was asked for; a front end says how it calls them. See `Wording`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-_BEGIN, _END = "\ufdd0", "\ufdd1"  # which Unicode keeps out of all text that is exchanged
-_OPTION = re.compile(f"{_BEGIN}(--[a-z0-9-]+)(?: ([^{_BEGIN}{_END}]*))?{_END}")
+Names = Callable[[str, Any], str]
+"""How a front end writes an attribute, alone (its value is None) or with one: ``--rest-port``, ``--rest-port 0``."""
+
+
+class Attribute(NamedTuple):
+    """An attribute of what was asked for, and the value that it has or should get; None for the attribute alone."""
+
+    name: str
+    value: Any = None
+
+
+class Wording:
+    """Text that names attributes, each of which a front end writes in its own way.
+
+    ``Wording("Give {rest_port} another number than {number}.", number=8500)`` speaks of ``--rest-port`` on the command
+    line, of ``rest_port:`` in a file and of ``rest_port=`` in Python. Values are inserted unchanged, so that text of a
+    user which looks like a placeholder stays what it is.
+
+    Args:
+        template: the text, with placeholders as `str.format` has them: a value's name, or an attribute's.
+        values: what to insert. An `Attribute`, a list of them, or another `Wording` is written as the front end does.
+    """
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.template = template
+        self.values = values
+
+    def __call__(self, names: Names) -> str:
+        """Returns the text with attributes as `names` writes them."""
+        return self.template.format_map(_Inserted(self.values, names))
+
+    def __str__(self) -> str:
+        return self(python_names)
+
+
+class _Inserted(dict[str, object]):
+    def __init__(self, values: dict[str, object], names: Names) -> None:
+        super().__init__((name, _inserted(value, names)) for name, value in values.items())
+        self.names = names
+
+    def __missing__(self, name: str) -> str:
+        return self.names(name, None)
+
+
+def _inserted(value: object, names: Names) -> object:
+    if isinstance(value, Attribute):
+        return names(*value)
+    if isinstance(value, list):
+        return ", ".join(names(*each) for each in value)
+    if isinstance(value, Wording):
+        return value(names)
+    return value
+
+
+def python_names(attribute: str, value: Any) -> str:
+    """Writes attributes as a caller in Python does: ``rest_port=``, or ``rest_port=0``."""
+    return f"{attribute}=" if value is None else f"{attribute}={value!r}"
 
 
 class TfserveError(Exception):
     """Base of all errors that are shown to a user without a traceback.
 
     Args:
-        message: one sentence that says what is wrong. It and `hint` name options by `option`.
-        hint: one sentence, or a few lines, that say what to do about it.
-        details: lines shown between the two as they are, such as the end of a server's log.
+        message: one sentence that says what is wrong; a `Wording` where it names attributes.
+        hint: one sentence, or a few lines, that say what to do about it; likewise.
+        details: lines shown unchanged between the two, such as the end of a server's log.
         doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
             for this kind of error.
         about: which part of what was asked for it is about: an attribute of a spec, and keys and indices below it, such
@@ -26,51 +83,51 @@ class TfserveError(Exception):
 
     exit_code: ClassVar[int] = 1
     doctor_knows: ClassVar[bool] = False
+    located = False  # whether the message begins with a place in a file
 
     def __init__(
         self,
-        message: str,
+        message: str | Wording,
         *,
-        hint: str | None = None,
+        hint: str | Wording | None = None,
         details: str | None = None,
         doctor: bool | None = None,
         about: Sequence[str | int] = (),
     ) -> None:
-        self.message = message
-        self.hint = hint
+        super().__init__(str(message))
+        self.wording = message
+        self.hint_wording = hint
         self.details = details
         self.doctor = self.doctor_knows if doctor is None else doctor
         self.about = tuple(about)
-        self.placed = False
+
+    def __str__(self) -> str:
+        return self.message
 
     @property
     def message(self) -> str:
-        """What is wrong, with the options as they are typed."""
-        return _with_names(self._message, {})
-
-    @message.setter
-    def message(self, message: str) -> None:
-        self._message = message
-        self.args = (self.message,)
+        """What is wrong, in the words of a caller in Python unless `reword` was called."""
+        return str(self.wording)
 
     @property
     def hint(self) -> str | None:
         """What to do about it, likewise."""
-        return None if self._hint is None else _with_names(self._hint, {})
+        return None if self.hint_wording is None else str(self.hint_wording)
 
-    @hint.setter
-    def hint(self, hint: str | None) -> None:
-        self._hint = hint
+    def add_hint(self, more: str | Wording) -> None:
+        """Adds text to the end of the hint."""
+        self.hint_wording = more if self.hint_wording is None else Wording("{a}{b}", a=self.hint_wording, b=more)
 
-    def begin_with(self, place: str, options: Mapping[str, str]) -> None:
-        """Puts the place of a file where it was asked for before the message.
+    def reword(self, names: Names, place: str | None = None) -> None:
+        """Settles how the attributes are written; once settled, other names change nothing.
 
         Args:
-            place: the file, and where in it.
-            options: what the file calls the options of ``tfserve run``.
+            names: how to write them.
+            place: where in a file the cause is, which then begins the message.
         """
-        self.message = f"{place}: {_with_names(self._message, options)}"
-        self.hint = None if self._hint is None else _with_names(self._hint, options)
+        message = self.wording(names) if isinstance(self.wording, Wording) else self.wording
+        self.wording = message if place is None else f"{place}: {message}"
+        self.hint_wording = self.hint_wording(names) if isinstance(self.hint_wording, Wording) else self.hint_wording
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
@@ -158,15 +215,6 @@ class InterruptError(TfserveError):
     exit_code = 130
 
 
-def option(name: str, value: str | None = None) -> str:
-    """Names an option of ``tfserve run`` in the message or the hint of an error, which fills it in.
-
-    It is ``--rest-port`` there, or ``rest_port`` where a file was read that calls it so. What a user wrote may look
-    like an option too, and stays as it is.
-    """
-    return f"{_BEGIN}{name if value is None else f'{name} {value}'}{_END}"
-
-
 @contextmanager
 def about(*keys: str | int) -> Iterator[None]:
     """Says of the errors in the block that what they are about is below `keys`."""
@@ -186,14 +234,3 @@ def reason(error: BaseException) -> str:
             words = cause.strerror
         cause = cause.__cause__ or cause.__context__
     return words
-
-
-def _with_names(text: str, names: Mapping[str, str]) -> str:
-    """Fills in each option of a text: as ``names`` call it (``host: ::1``), else as one writes it (``--host ::1``)."""
-
-    def named(match: re.Match[str]) -> str:
-        name, value = match.groups()
-        shown, separator = (names[name], ": ") if name in names else (name, " ")
-        return shown if value is None else f"{shown}{separator}{value}"
-
-    return _OPTION.sub(named, text)

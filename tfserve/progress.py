@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from tfserve.errors import Wording
+
 __all__ = ["LayerProgress", "Progress", "Silent"]
 
 
@@ -23,7 +25,7 @@ class LayerProgress:
 class Progress(Protocol):
     """Is told what goes on."""
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: str | Wording) -> None:
         """Something the user should know, in one line."""
         ...
 
@@ -47,7 +49,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: str | Wording) -> None:
         """See `Progress.notice`."""
 
     def waiting(self) -> AbstractContextManager[Callable[[str], None]]:

@@ -261,7 +261,7 @@ def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> N
         file.write_text(file.read_text().replace(f"rest_port: {own}", f"rest_port: {other}"))
         assert_told(tfserve("up", "one"), 6, f"Port {other} on 127.0.0.1 is taken", "one: recreate (rest_port changed)")
     file.write_text(FILE.replace("  two:", "    memory: 1g\n  two:"))
-    assert_told(tfserve("up", "one"), 2, "servers.one.memory: ", "a plain process, which knows no memory")
+    assert_told(tfserve("up", "one"), 2, "servers.one.memory: ", "a plain process, which has no memory")
     assert [server["pid"] for server in tfserve.json("ps")] == [again["pid"]]
 
 

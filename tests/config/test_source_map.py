@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import ast
+import string
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from tests.config.test_fields import options_of_run
 from tests.source import FILES
 from tfserve.config.document import read_document
-from tfserve.config.source_map import OPTIONS, ServerPlace
-from tfserve.errors import UsageError, option
+from tfserve.config.source_map import ServerPlace, file_names
+from tfserve.errors import Attribute, UsageError, Wording
+from tfserve.spec.fields import option_names
 
 TEXT = """
 defaults: {env: {A: 1, B: 1}, rm: true, wait: 3}
@@ -50,23 +52,56 @@ def test_the_field_of_an_attribute(about: tuple[str | int, ...], path: str, line
     assert (found.path, found.line) == (path, line)
 
 
-def test_messages_name_options_that_there_are() -> None:
-    named = set[str]()
+def placeholders() -> set[str]:
+    """The attributes that messages name: every placeholder of a `Wording` that is not one of its values."""
+    found = set[str]()
     for module in FILES.values():
-        named.update(re.findall(r"""\boption\(["'](--[a-z0-9-]+)""", module.read_text(encoding="utf-8")))
-    assert named > {"--rest-port", "--model-name"}
-    assert named < {*options_of_run(), "--no-gpu"}
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("Wording", "Attribute")
+            ):
+                (template,) = node.args[:1]
+                if isinstance(template, ast.Constant) and isinstance(template.value, str):
+                    values = {keyword.arg for keyword in node.keywords}
+                    fields = [name for _, name, _, _ in string.Formatter().parse(template.value) if name is not None]
+                    found.update({*fields} - values if node.func.id == "Wording" else {template.value})
+    return found
 
 
-def test_options_have_the_names_of_the_file_and_what_looks_like_one_stays(tmp_path: Path) -> None:
-    assert set(OPTIONS) < {*options_of_run(), "--no-gpu"}
+def test_messages_name_attributes_that_there_are() -> None:
+    named = {option_names(attribute) for attribute in placeholders()}
+    assert named > {"--rest-port", "--config"}
+    assert named < options_of_run()
+
+
+def test_each_front_end_names_attributes_in_its_own_way(tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_text("a: 1")
-    what = f"{option('--no-gpu')}, {option('--gpus')} and {option('--host', '::1')}, not {option('--save')} or '--gpu'"
-    error = UsageError(f"{what}.", hint=f"Leave {option('--model-name', 'm')} out.")
-    assert (str(error), error.hint) == (
-        "--no-gpu, --gpus and --host ::1, not --save or '--gpu'.",
-        "Leave --model-name m out.",
+
+    def error() -> UsageError:
+        return UsageError(
+            Wording(
+                "{no_gpu}, {gpus} and {host}, not {typed!r}.",
+                no_gpu=Attribute("gpu", False),
+                host=Attribute("host", "::1"),
+                typed="{gpus} --gpu",
+            ),
+            hint=Wording("Leave {options} out.", options=[Attribute("model_name"), Attribute("environment")]),
+        )
+
+    python, typed = error(), error()
+    assert (str(python), python.hint) == (
+        "gpu=False, gpus= and host='::1', not '{gpus} --gpu'.",
+        "Leave model_name=, environment= out.",
     )
-    placed = read_document(tmp_path / "file.yaml", {}, OPTIONS).placed(error)
-    assert placed.message.endswith(": gpu: false, gpus and host: ::1, not --save or '--gpu'.")
-    assert (str(placed), placed.hint) == (placed.message, "Leave name: m out.")
+    typed.reword(option_names)
+    assert (str(typed), typed.hint) == (
+        "--no-gpu, --gpus and --host ::1, not '{gpus} --gpu'.",
+        "Leave --model-name, --env out.",
+    )
+    placed = read_document(tmp_path / "file.yaml", {}, file_names).placed(error())
+    assert placed.message.endswith(": gpu: false, gpus and host: ::1, not '{gpus} --gpu'.")
+    assert (str(placed), placed.hint) == (placed.message, "Leave name, env out.")
+    placed.reword(option_names)
+    assert placed.hint == "Leave name, env out."  # settled

@@ -190,7 +190,7 @@ def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) ->
     assert_told(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
     absent = unique_name("absent")
     assert_told(tfserve("run", "--image", absent, "--dry-run"), 5, f"no image {absent}:latest", "tfserve pull")
-    assert_told(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "knows no --image")
+    assert_told(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "has no --image")
 
 
 def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy) -> None:

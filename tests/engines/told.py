@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfserve.errors import Wording
 from tfserve.progress import Silent
 
 __all__ = ["Told"]
@@ -13,5 +14,5 @@ class Told(Silent):
     def __init__(self) -> None:
         self.notices: list[str] = []
 
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
+    def notice(self, text: str | Wording) -> None:
+        self.notices.append(str(text))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import eventually
+from tfserve.errors import Wording
 from tfserve.host.server_lock import is_taken, turn
 from tfserve.progress import Silent
 
@@ -27,8 +28,8 @@ class Told(Silent):
     def __init__(self) -> None:
         self.notices: list[str] = []
 
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
+    def notice(self, text: str | Wording) -> None:
+        self.notices.append(str(text))
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -9,6 +9,7 @@ import pytest
 
 from tfserve.errors import UsageError
 from tfserve.spec import values
+from tfserve.spec.fields import option_names
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
 
@@ -64,15 +65,15 @@ def test_what_only_makes_sense_with_a_gpu_requires_one(changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"gpu": False, "gpus": GpuRequest()}, "--no-gpu and --gpus contradict"),
-        ({"gpu": False, "gpu_memory_fraction": 0.5}, "--no-gpu and --gpu-memory-fraction contradict"),
-        ({"gpu": False, "gpu_memory_growth": True}, "--no-gpu and --gpu-memory-growth contradict"),
+        ({"gpu": False, "gpus": GpuRequest()}, "gpu=False and gpus= contradict"),
+        ({"gpu": False, "gpu_memory_fraction": 0.5}, "gpu=False and gpu_memory_fraction= contradict"),
+        ({"gpu": False, "gpu_memory_growth": True}, "gpu=False and gpu_memory_growth= contradict"),
         ({"gpu_memory_fraction": 0.0}, "0 is not a share"),
         ({"gpu_memory_fraction": 1.5}, "1.5 is not a share"),
         ({"gpu_memory_fraction": float("nan")}, "nan is not a share"),
         (
             {"gpu_memory_fraction": 0.5, "server_flags": ("--per_process_gpu_memory_fraction=0.2",)},
-            "--gpu-memory-fraction sets the server flag --per_process_gpu_memory_fraction",
+            "gpu_memory_fraction= sets the server flag --per_process_gpu_memory_fraction",
         ),
     ],
 )
@@ -91,6 +92,7 @@ def test_bad_names_are_refused_with_one_that_is_good(name: str) -> None:
     assert "server name" in refusal(spec, name=name).message
     error = refusal(ModelSpec, Path("/m"), name)
     assert "model name" in error.message
+    error.reword(option_names)
     *_, option, suggestion = shlex.split(str(error.hint))
     assert option == "--model-name"
     assert ModelSpec(Path("/m"), suggestion)

@@ -10,17 +10,17 @@ from tfserve.spec.values import check_name, valid_name
 
 @given(st.text(max_size=140))
 def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
-    check_name(valid_name(name), kind="server", said_by="")
+    check_name(valid_name(name), kind="server", attribute=None)
     try:
-        check_name(name, kind="server", said_by="--name")
+        check_name(name, kind="server", attribute="name")
     except UsageError as error:
-        assert str(error.hint).endswith(f", for example --name {valid_name(name)}")
+        assert str(error.hint).endswith(f", for example name={valid_name(name)!r}")
 
 
 def test_a_long_name() -> None:
-    check_name("a" * 128, kind="server", said_by="")
+    check_name("a" * 128, kind="server", attribute=None)
     with pytest.raises(UsageError, match="128 at most"):
-        check_name("a" * 129, kind="server", said_by="")
+        check_name("a" * 129, kind="server", attribute=None)
 
 
 def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
@@ -31,5 +31,5 @@ def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
         "my_model",
     ]
     with pytest.raises(UsageError) as caught:
-        check_name("a b", kind="server", said_by="")
+        check_name("a b", kind="server", attribute=None)
     assert caught.value.hint == "Choose another one, for example a_b"

@@ -13,8 +13,9 @@ from typing import Any
 
 import typer
 
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, Wording
 from tfserve.progress import LayerProgress
+from tfserve.spec.fields import option_names
 from tfserve.text import printable_lines
 
 __all__ = ["Output", "age_text", "size_text"]
@@ -85,12 +86,13 @@ class Output:
         for line in printable_lines(hint or "").splitlines():
             _print(f"{margin}{typer.style(line, bold=True)}")
 
-    def notice(self, text: str) -> None:
-        """Tells something in passing, on stderr."""
-        typer.echo(printable_lines(text), err=True)
+    def notice(self, text: str | Wording) -> None:
+        """Prints a notice on stderr."""
+        typer.echo(printable_lines(text if isinstance(text, str) else text(option_names)), err=True)
 
     def error(self, error: TfserveError) -> None:
-        """Tells what is wrong and what to do about it, on stderr."""
+        """Prints what is wrong and what to do about it, on stderr."""
+        error.reword(option_names)
         typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
         if error.details:
             typer.echo("\n".join(f"  {line}" for line in printable_lines(error.details).splitlines()), err=True)

@@ -47,7 +47,8 @@ def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
         ((name, spec),) = known.items()
         return {name: _array(inputs, name, spec)}
     except UsageError as error:
-        raise UsageError(error.message, hint=error.hint, details=describe_inputs(signature)) from None
+        error.details = describe_inputs(signature)
+        raise
 
 
 @functools.cache

@@ -195,7 +195,7 @@ def explain_examples(error: RequestError, request: ExamplesRequest) -> RequestEr
         hint = 'A whole number is an int64, one with a point (1.0) a float, and a number in quotes ("1") bytes.'
     else:
         return error
-    return RefusedError(error.message, status=error.status, reason=error.reason, hint=hint)
+    return RefusedError(error.wording, status=error.status, reason=error.reason, hint=hint)
 
 
 def _feature_names(request: ExamplesRequest) -> set[str]:

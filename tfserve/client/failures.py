@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from tfserve.client.json_document import read_json
-from tfserve.errors import RequestError
+from tfserve.errors import RequestError, Wording
 from tfserve.text import printable, printable_lines
 
 __all__ = [
@@ -68,7 +68,13 @@ class RefusedError(RequestError):
     """
 
     def __init__(
-        self, message: str, *, status: int, reason: str | None, hint: str | None = None, details: str | None = None
+        self,
+        message: str | Wording,
+        *,
+        status: int,
+        reason: str | None,
+        hint: str | Wording | None = None,
+        details: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
         self.status = status

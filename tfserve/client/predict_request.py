@@ -29,7 +29,7 @@ from tfserve.client.row_column import (
 from tfserve.client.shapes import fit, is_batched
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
 from tfserve.client.values import Value, parse_value, shown
-from tfserve.errors import RequestError, UsageError
+from tfserve.errors import RequestError, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
 
@@ -103,11 +103,9 @@ def build_request(
             check_row(tensors)
     except UsageError as error:
         hint = example_hint(signature, name)
-        raise UsageError(
-            error.message,
-            hint=f"{error.hint}\n{hint}" if error.hint else hint,
-            details=describe_inputs(signature),
-        ) from None
+        error.add_hint(f"\n{hint}" if error.hint else hint)
+        error.details = describe_inputs(signature)
+        raise
     sizes = {batch_size(tensor) for tensor in tensors.values()}
     batched = chosen == "row" or all(is_batched(spec.shape) for spec in signature.inputs.values())
     return PredictRequest(
@@ -173,7 +171,7 @@ def explain_mismatch(error: RequestError, signature: Signature, name: str = DEFA
     if not isinstance(error, RefusedError) or error.status != 400:
         return error
     return RefusedError(
-        error.message,
+        error.wording,
         status=error.status,
         reason=error.reason,
         hint=example_hint(signature, name),
@@ -229,7 +227,9 @@ def _tensor(key: str, texts: Sequence[str], signature: Signature, *, data: bool 
     except UsageError as error:
         if len(signature.inputs) == 1:
             raise
-        raise UsageError(f"{printable(key)}: {error.message}", hint=error.hint) from None
+        raise UsageError(
+            Wording("{key}: {problem}", key=printable(key), problem=error.wording), hint=error.hint_wording
+        ) from None
 
 
 def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:

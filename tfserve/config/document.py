@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
-from tfserve.errors import TfserveError, UsageError
+from tfserve.errors import Names, TfserveError, UsageError, python_names
 from tfserve.text import did_you_mean
 
 __all__ = ["STANDARD_INPUT", "Document", "Part", "read_document"]
@@ -38,12 +38,12 @@ _INDENTATION = "See that all that belongs together is indented alike, and that b
 
 
 class Document:
-    """What all parts of one file share: its name, the variables, its options, and how much of it was looked at."""
+    """What all parts of one file share: its name, the variables, its words, and how much of it was looked at."""
 
-    def __init__(self, file: str, variables: Mapping[str, str], options: Mapping[str, str]) -> None:
+    def __init__(self, file: str, variables: Mapping[str, str], names: Names) -> None:
         self.file = file
         self.variables = variables
-        self.options = options
+        self.names = names
         self.parts = 0
 
 
@@ -82,12 +82,12 @@ class Part:
         raise self.placed(UsageError(problem, hint=hint or "tfserve schema says what may stand there."))
 
     def placed(self, error: TfserveError) -> TfserveError:
-        """Returns `error` with file, line and path of what it is about, here or below, and options by their fields."""
-        if not error.placed:
+        """Returns `error` with file, line and path of what it is about, here or below, in the words of the file."""
+        if not error.located:
             part = self.at(error.about)
             place = f"{self.document.file}, line {part.line}"
-            error.begin_with(f"{place}, {part.path}" if part.path else place, self.document.options)
-            error.placed = True
+            error.reword(self.document.names, f"{place}, {part.path}" if part.path else place)
+            error.located = True
         return error
 
     def find(self, keys: Sequence[str | int]) -> Part | None:
@@ -189,19 +189,19 @@ class Part:
         return part
 
 
-def read_document(path: Path, variables: Mapping[str, str], options: Mapping[str, str] | None = None) -> Part:
+def read_document(path: Path, variables: Mapping[str, str], names: Names = python_names) -> Part:
     """Reads a YAML file.
 
     Args:
         path: the file, or `STANDARD_INPUT`.
         variables: for ``${NAME}``.
-        options: what the file calls the options of ``tfserve run``.
+        names: how the file writes attributes of a spec.
 
     Raises:
         UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
     """
     file = "standard input" if path == STANDARD_INPUT else str(path)
-    document = Document(file, variables, options or {})
+    document = Document(file, variables, names)
     text = _text(path)
     import yaml
 

@@ -12,7 +12,7 @@ from tfserve.config.document import Part, read_document
 from tfserve.config.field_readers import Context, Place, integer, told
 from tfserve.config.fields import FIELDS, Field
 from tfserve.config.paths import tidy
-from tfserve.config.source_map import OPTIONS, ServerPlace
+from tfserve.config.source_map import ServerPlace, file_names
 from tfserve.errors import TfserveError, UsageError, about
 from tfserve.models.source import source_name
 from tfserve.models.url import Url, parse_source
@@ -76,7 +76,7 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, 
         UsageError: the file, or something in it, is not what it should be; with file, line and path.
         SavedModelError: a path without a name is not a model.
     """
-    document = read_document(file, variables, OPTIONS)
+    document = read_document(file, variables, file_names)
     context = Context(file.parent.absolute(), variables)
     known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
     described = _servers_in(document)
@@ -100,7 +100,7 @@ def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
     Raises:
         UsageError: the file cannot be read, or describes no servers.
     """
-    document = read_document(file, variables, OPTIONS)
+    document = read_document(file, variables, file_names)
     context = Context(file.parent.absolute(), variables)
     engines = {}
     for name, part in _servers_in(document).items():
@@ -147,7 +147,7 @@ def _servers_in(document: Part) -> dict[str, Part]:
 
 def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
     part, defaults = place.part, place.defaults
-    told(part, lambda: check_name(name, kind="server", said_by=""))
+    told(part, lambda: check_name(name, kind="server"))
     spec: dict[str, Any] = {}
     launch: dict[str, Any] = {}
     for known in FIELDS:

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tfserve.config.document import Part
 from tfserve.config.fields import FIELDS
 from tfserve.errors import TfserveError
 
-__all__ = ["FIELD_NAMES", "OPTIONS", "ServerPlace"]
+__all__ = ["FIELD_NAMES", "ServerPlace", "file_names"]
 
 FIELD_NAMES: Mapping[str, str] = {**{field.attribute: field.name for field in FIELDS}, "smoke_request": "smoke_test"}
 """Attributes of specs -> the fields of a file that say them."""
 
-_OF_MODELS = {"--config": "config", "--model-name": "name", "--versions": "versions", "--label": "labels"}
-_OF_MODELS |= {"--sha256": "sha256"}
-_OFF = {"--no-gpu": "gpu: false", "--no-smoke-test": "smoke_test: false"}
-OPTIONS: Mapping[str, str] = {
-    **{option: field.name for field in FIELDS for option in field.option.split() if option != "--"},
-    **_OF_MODELS,
-    **_OFF,
-}
-"""Options of ``tfserve run`` -> what a file says for the same."""
+_OF_MODELS = {"model_name": "name"}
+
+
+def file_names(attribute: str, value: Any = None) -> str:
+    """Writes attributes as a file does: ``rest_port``, ``rest_port: 0``, ``gpu: false``."""
+    name = FIELD_NAMES.get(attribute) or _OF_MODELS.get(attribute, attribute)
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return name if value is None else f"{name}: {value}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tfserve.engines.docker.client import connect, how_to_start, is_configured, 
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.engines.local import runtime as local_runtime
-from tfserve.errors import EngineUnavailableError, ImageError, UsageError
+from tfserve.errors import EngineUnavailableError, ImageError, UsageError, Wording
 from tfserve.gpu.probe import Look
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
@@ -62,12 +62,16 @@ def choose_engine(
         if only_docker or not local_runtime.is_installed():
             nor = "" if only_docker else " Nor is the local engine installed."
             raise type(error)(
-                f"{error.message}{nor}",
-                hint=f"{error.hint or how_to_start()}\nOr serve without Docker: {local_runtime.how_to_serve()}",
+                Wording("{problem}{nor}", problem=error.wording, nor=nor),
+                hint=Wording(
+                    "{hint}\nOr serve without Docker: {how}",
+                    hint=error.hint_wording or how_to_start(),
+                    how=local_runtime.how_to_serve(),
+                ),
                 details=error.details,
                 doctor=error.doctor,
             ) from error
-        progress.notice(f"{error.message} Serving with the local engine instead.")
+        progress.notice(Wording("{problem} Serving with the local engine instead.", problem=error.wording))
         return LocalEngine(), False
 
 

@@ -55,7 +55,7 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
         except ImageError as error:
             if number == 2:
                 there = f"The development image is there: {spec.devel_image}; --force takes its name again."
-                error.hint = f"{error.hint}\n{there}"
+                error.add_hint(f"\n{there}")
             raise
     return Built(made_image(client, spec.image), steps)
 

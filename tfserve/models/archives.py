@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from tfserve.errors import SavedModelError, UsageError, option
+from tfserve.errors import Attribute, SavedModelError, UsageError, Wording
 from tfserve.models.cache import CachedModel, Draft, cache_errors, cache_root, find_cached, find_origin, note_origin
 from tfserve.models.download import UnreachableError, download
 from tfserve.models.extract import Limits, Unpacked, unpack
@@ -71,7 +71,9 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
     if sha256 is None and not url.is_safe:
         raise UsageError(
             f"Anybody on the way could change what is read from {url.shown}.",
-            hint=f"Use https://, or say which archive it has to be: {option('--sha256', 'DIGEST')}",
+            hint=Wording(
+                "Use https://, or say which archive it has to be: {digest}", digest=Attribute("sha256", "DIGEST")
+            ),
         )
     if sha256 is not None and (found := find_cached(sha256)):
         return found
@@ -92,7 +94,9 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         except UnreachableError as error:
             if last is None:
                 raise
-            progress.notice(f"{error.message} Taking what was there on {last.created:%Y-%m-%d}.")
+            progress.notice(
+                Wording("{problem} Taking what was there on {day:%Y-%m-%d}.", problem=error.wording, day=last.created)
+            )
             return last
         if origin is None and last is not None:
             return last

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from tfserve.errors import SavedModelError, option
+from tfserve.errors import Attribute, SavedModelError, Wording
 from tfserve.models.cache import Origin, cache_errors
 from tfserve.models.extract import SIZE_VARIABLE
 from tfserve.models.url import Url
@@ -129,7 +129,10 @@ def _refuse_unsafe(response: Response, **_: Any) -> None:
     if not there.is_safe:
         raise SavedModelError(
             f"{Url(response.url).shown} leads on to {there.shown}, where anybody on the way could change what is read.",
-            hint=f"Ask for an https:// address, or say which archive it has to be: {option('--sha256', 'DIGEST')}",
+            hint=Wording(
+                "Ask for an https:// address, or say which archive it has to be: {digest}",
+                digest=Attribute("sha256", "DIGEST"),
+            ),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfserve.errors import UsageError, option
+from tfserve.errors import UsageError, Wording
 from tfserve.models.saved_model import ModelDirectory, find_model
 from tfserve.models.url import Url, check_digest, is_archive, stem
 from tfserve.progress import Progress, Silent
@@ -48,7 +48,7 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
         if sha256 is not None:
             raise UsageError(
                 f"{str(source)!r} is not an archive, and has no digest.",
-                hint=f"Leave {option('--sha256')} out.",
+                hint=Wording("Leave {sha256} out."),
                 about=("sha256",),
             )
         return find_model(source)

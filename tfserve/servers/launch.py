@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
 from tfserve.engines.choice import begin_look, choose_engine
-from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError
+from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
 from tfserve.host import ports
 from tfserve.host.server_lock import turn
 from tfserve.interrupts import held
@@ -98,7 +98,9 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
     except EngineUnavailableError as error:
         if choice != "docker" or not spec.models:
             raise
-        progress.notice(f"{error.message} This is the line for an engine with the usual settings.")
+        progress.notice(
+            Wording("{problem} This is the line for an engine with the usual settings.", problem=error.wording)
+        )
         plan = container_plan(
             spec,
             directories,

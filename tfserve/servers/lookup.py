@@ -104,7 +104,7 @@ def _pick(servers: Listing, name: str | None, *, by_model: bool, among: Callable
     models = [model for _, server in servers.found if server.running for model in server.models] if by_model else []
     error = no_such_server(name, [server.name for _, server in servers.found], models)
     if servers.unavailable is not None:
-        error.hint = f"{error.hint} Docker was not asked: {servers.unavailable.message}"
+        error.add_hint(f" Docker was not asked: {servers.unavailable.message}")
     raise error
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tfserve.defaults import GRPC_PORT, REST_PORT
 from tfserve.engines.base import Engine
-from tfserve.errors import PortTakenError, UsageError, option
+from tfserve.errors import Attribute, PortTakenError, UsageError, Wording
 from tfserve.host import ports
 from tfserve.plan.launch_plan import HostPorts
 from tfserve.progress import Progress
@@ -83,7 +83,7 @@ def _any_free_port(host: str, taken: set[int]) -> int:
 def _port_taken(api: str, number: int, host: str) -> PortTakenError:
     return PortTakenError(
         f"Port {number} on {host} is taken by another program.",
-        hint=f"Choose another {option(f'--{api.lower()}-port')}; 0 takes any free one.",
+        hint=Wording("Choose another {attribute}; 0 takes any free one.", attribute=Attribute(f"{api.lower()}_port")),
         doctor=number in (GRPC_PORT, REST_PORT),
         about=(f"{api.lower()}_port",),
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
-from tfserve.errors import NameTakenError, TfserveError
+from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.interrupts import held
 from tfserve.progress import Progress
 from tfserve.servers.lookup import Found, list_servers
@@ -51,7 +51,7 @@ def _remove(engine: Engine, aside: Server, server: Server, progress: Progress) -
         engine.remove(aside)
     except TfserveError as error:  # its successor serves all the same
         progress.notice(f"What is left of the server that was there before goes with: tfserve rm {server.name}")
-        progress.notice(error.message)
+        progress.notice(error.wording)
 
 
 def _bring_back(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:
@@ -60,7 +60,9 @@ def _bring_back(engine: Engine, aside: Server, server: Server, progress: Progres
     except NameTakenError:  # it has a successor after all: that of another command
         return
     except TfserveError as error:
-        progress.notice(f"The server that was there before could not be brought back: {error.message}")
+        progress.notice(
+            Wording("The server that was there before could not be brought back: {problem}", problem=error.wording)
+        )
     else:
         if server.running:
             progress.notice("The server that was there before is started again.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfserve.defaults import Api
 from tfserve.engines.base import Server
-from tfserve.errors import NotReadyError, RequestError
+from tfserve.errors import NotReadyError, RequestError, Wording
 from tfserve.progress import Progress
 
 __all__ = ["SmokeTest", "smoke_test"]
@@ -80,7 +80,7 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
         except ValueError as error:
             raise malformed(client.url, f"its answer is {error}") from None
     except NothingToAskError as error:
-        progress.notice(f"No smoke test{of_model}: {error.message}")
+        progress.notice(Wording("No smoke test{of_model}: {problem}", of_model=of_model, problem=error.wording))
         return None
     except RequestError as error:
         if text_was_invented and isinstance(error, RefusedError) and error.status == 400:
@@ -89,7 +89,12 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
             )
             return None
         raise NotReadyError(
-            f"{server.name!r} is up, but failed its smoke test{of_model}. {error.message}",
+            Wording(
+                "{name!r} is up, but failed its smoke test{of_model}. {problem}",
+                name=server.name,
+                of_model=of_model,
+                problem=error.wording,
+            ),
             hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
             details=error.details,
         ) from error

@@ -15,7 +15,7 @@ from typing import TypeVar
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local.process import starting_together
-from tfserve.errors import NameTakenError, TfserveError
+from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.host.server_lock import is_taken, turn
 from tfserve.interrupts import end_threads, held, raise_if_ending, threads_have_ended
 from tfserve.progress import LayerProgress, Progress, Silent
@@ -133,9 +133,9 @@ class _Part(Silent):
         self._name = name
         self._progress = progress
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: str | Wording) -> None:
         """See `Progress.notice`."""
-        self._progress.notice(f"{self._name}: {text}")
+        self._progress.notice(Wording("{name}: {text}", name=self._name, text=text))
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:

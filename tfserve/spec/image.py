@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tfserve.errors import UsageError, option
+from tfserve.errors import UsageError, Wording
 
 __all__ = [
     "GRPC_PORT",
@@ -132,7 +132,7 @@ def serving_image(
     if tag is not None and named:
         raise UsageError(
             f"{image!r} names a version already.",
-            hint=f"Leave {option('--tag')} out, or the version behind the name.",
+            hint=Wording("Leave {tag} out, or the version behind the name."),
             about=("tag",),
         )
     reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])

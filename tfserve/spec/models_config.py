@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.errors import TfserveError, UsageError, option
+from tfserve.errors import TfserveError, UsageError, Wording
 from tfserve.models.url import parse_source
 from tfserve.spec.serve import ModelSpec
 from tfserve.spec.server_flags import parse_config_file, read_config_file
@@ -28,7 +28,7 @@ _TENSORFLOW = 1  # model_type, which model_platform has replaced
 _FILE_SCHEME = "file://"
 _BUCKETS = ("s3://", "gs://")
 _LINE_END = b"\n"
-_OPTIONS = {"--model-name": "name", "--versions": "model_version_policy", "--label": "version_labels"}
+_FIELDS = {"model_name": "name", "versions": "model_version_policy", "labels": "version_labels"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
     """
-    text = read_config_file(path, option("--config"))
+    text = read_config_file(path, Wording("{config}"))
     message = _parse(path, text)
     if message.WhichOneof("config") != "model_config_list" or not message.model_config_list.config:
         raise UsageError(
@@ -121,8 +121,13 @@ def placed_in(path: Path, *values: str) -> Iterator[None]:
     try:
         yield
     except TfserveError as error:
-        error.begin_with(f"{str(path)!r}{_line_of(path, values)}", _OPTIONS)
+        error.reword(_file_names, f"{str(path)!r}{_line_of(path, values)}")
         raise
+
+
+def _file_names(attribute: str, value: object) -> str:
+    name = _FIELDS.get(attribute, attribute)
+    return name if value is None else f"{name}: {value}"
 
 
 def _parse(path: Path, text: bytes) -> ModelServerConfig:

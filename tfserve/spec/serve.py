@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tfserve import defaults
 from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
-from tfserve.errors import GpuError, UsageError, option
+from tfserve.errors import Attribute, GpuError, UsageError, Wording
 from tfserve.models.url import Url, check_digest
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import serving_image
@@ -82,13 +82,13 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         """Checks the name and the digest."""
-        check_name(self.name, kind="model", said_by="--model-name")
+        check_name(self.name, kind="model", attribute="model_name")
         if self.sha256 is not None:
             check_digest(self.sha256)
             if self.in_bucket:
                 raise UsageError(
                     "What is in a bucket is no archive, and has no digest.",
-                    hint=f"Leave {option('--sha256')} out.",
+                    hint=Wording("Leave {sha256} out."),
                     about=("sha256",),
                 )
 
@@ -151,7 +151,7 @@ class ServeSpec:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
-        check_name(self.name, kind="server", said_by="--name")
+        check_name(self.name, kind="server", attribute="name")
         names = [model.name for model in self.models]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -175,8 +175,7 @@ class ServeSpec:
             )
         if self.remove and self.restart not in (None, "no"):
             raise UsageError(
-                f"{option('--rm')} and {option('--restart')} contradict each other: what is removed cannot be "
-                "restarted.",
+                Wording("{remove} and {restart} contradict each other: what is removed cannot be restarted."),
                 hint="Leave one of them out.",
                 about=("remove",),
             )
@@ -188,9 +187,8 @@ class ServeSpec:
             flag_name = flag[2:].partition("=")[0]
             attribute = _SAID_BY.get(flag_name)
             if attribute and getattr(self, attribute) is not None:
-                said_by = option(f"--{attribute.replace('_', '-')}")
                 raise UsageError(
-                    f"{said_by} sets the server flag --{flag_name}.",
+                    Wording("{setter} sets the server flag --{flag}.", setter=Attribute(attribute), flag=flag_name),
                     hint="Leave one of the two out.",
                     about=("server_flags", flag_name),
                 )
@@ -198,13 +196,13 @@ class ServeSpec:
         if requested[0] and requested[0] == requested[1]:
             raise UsageError(
                 f"REST and gRPC cannot share port {requested[0]}.",
-                hint=f"Give {option('--rest-port')} and {option('--grpc-port')} two numbers.",
+                hint=Wording("Give {rest_port} and {grpc_port} two numbers."),
                 about=("grpc_port" if self.grpc_port.explicit else "rest_port",),
             )
         if requested == (None, None):
             raise UsageError(
                 "With neither REST nor gRPC published nobody could ask the server.",
-                hint=f"Give {option('--rest-port')} or {option('--grpc-port')} a number.",
+                hint=Wording("Give {rest_port} or {grpc_port} a number."),
                 about=("grpc_port",),
             )
         self._check_gpu()
@@ -213,7 +211,11 @@ class ServeSpec:
         options = self._gpu_options()
         if self.gpu is False and options:
             raise UsageError(
-                f"{option('--no-gpu')} and {option(options[0])} contradict each other.",
+                Wording(
+                    "{no_gpu} and {option} contradict each other.",
+                    no_gpu=Attribute("gpu", False),
+                    option=Attribute(options[0]),
+                ),
                 hint="Leave one of them out.",
                 about=(self.gpu_attribute,),
             )
@@ -233,13 +235,13 @@ class ServeSpec:
     @property
     def gpu_attribute(self) -> str:
         """The attribute by which it asks for a GPU, or says that it does not."""
-        return next((name[2:].replace("-", "_") for name in self._gpu_options()), "gpu")
+        return next(iter(self._gpu_options()), "gpu")
 
     def _gpu_options(self) -> list[str]:
         given = {
-            "--gpus": self.gpus is not None,
-            "--gpu-memory-fraction": self.gpu_memory_fraction is not None,
-            "--gpu-memory-growth": self.gpu_memory_growth,
+            "gpus": self.gpus is not None,
+            "gpu_memory_fraction": self.gpu_memory_fraction is not None,
+            "gpu_memory_growth": self.gpu_memory_growth,
         }
         return [name for name, value in given.items() if value]
 
@@ -257,12 +259,12 @@ class ServeSpec:
     def container_options(self) -> list[str]:
         """The options that were given and that only a container knows."""
         given = {
-            "--image": self.image,
-            "--tag": self.tag,
-            "--platform": self.platform,
-            "--memory": self.memory,
-            "--cpus": self.cpus,
-            "--restart": self.restart,
+            "image": self.image,
+            "tag": self.tag,
+            "platform": self.platform,
+            "memory": self.memory,
+            "cpus": self.cpus,
+            "restart": self.restart,
         }
         return [name for name, value in given.items() if value is not None]
 
@@ -300,14 +302,16 @@ class LaunchOptions:
         if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
             raise UsageError(
                 "A server that is not waited for, or not tried, gets no request.",
-                hint=f"Leave {option('--smoke-test')} out, or wait for the server and try it.",
+                hint=Wording("Leave {smoke_test} out, or wait for the server and try it."),
                 about=("smoke_request",),
             )
         if self.replace and self.keep_failed:
             raise UsageError(
-                "--replace and --keep-failed contradict each other: when the new server fails, the old one takes its "
-                "name back.",
-                hint="Leave one of them out, or try the new server under another --name first.",
+                Wording(
+                    "{replace} and {keep_failed} contradict each other: when the new server fails, the old one takes "
+                    "its name back."
+                ),
+                hint=Wording("Leave one of them out, or try the new server under another {name} first."),
             )
 
 
@@ -320,14 +324,18 @@ def refuse_container_options(spec: ServeSpec) -> None:
     """
     if unusable := spec.container_options():
         raise UsageError(
-            f"The local engine runs a plain process, which knows no {', '.join(map(option, unusable))}.",
-            hint=f"Leave it out, or use {option('--engine', 'docker')}.",
-            about=(unusable[0].removeprefix("--"),),
+            Wording(
+                "The local engine runs a plain process, which has no {options}.", options=[*map(Attribute, unusable)]
+            ),
+            hint=Wording("Leave it out, or use {docker}.", docker=Attribute("engine", "docker")),
+            about=(unusable[0],),
         )
     if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint=f"Use {option('--engine', 'docker')} for a GPU, or leave {option('--gpu')} and the like out.",
+            hint=Wording(
+                "Use {docker} for a GPU, or leave {gpu} and the like out.", docker=Attribute("engine", "docker")
+            ),
             doctor=False,
             about=(spec.gpu_attribute,),
         )

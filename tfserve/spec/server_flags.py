@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from tfserve.errors import UsageError, about, option
+from tfserve.errors import Attribute, UsageError, Wording, about
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME, parse_tags
 from tfserve.text import did_you_mean
 
@@ -22,14 +22,14 @@ __all__ = [
 ]
 
 SET_BY_TFSERVE = {
-    "port": option("--grpc-port"),
-    "rest_api_port": option("--rest-port"),
-    "model_name": option("--model-name"),
-    "model_base_path": "MODEL_DIR",
-    "model_config_file": option("--config"),
-    "bind_address": option("--host"),
+    "port": "grpc_port",
+    "rest_api_port": "rest_port",
+    "model_name": "model_name",
+    "model_base_path": "models",
+    "model_config_file": "config",
+    "bind_address": "host",
 }
-"""Flags that are not to be given, and the options of ``tfserve run`` that say the same."""
+"""Flags that are not to be given, and the attributes of a spec that say the same."""
 
 _MESSAGES = {
     "BatchingParameters": "server_config_pb2",
@@ -113,30 +113,29 @@ def flag_digests(flags: Sequence[str]) -> dict[str, str]:
     return {name: hashlib.sha256(read_config_file(path, f"--{name}")).hexdigest() for name, path in flag_files(flags)}
 
 
-def read_config_file(path: Path, named_by: str) -> bytes:
+def read_config_file(path: Path, named_by: str | Wording) -> bytes:
     """Returns what is in a text file that `named_by` names.
 
     Raises:
         UsageError: it cannot be read, is empty, or is far too big to be one.
     """
+
+    def named(problem: str) -> Wording:
+        return Wording("{path!r}, which {by} names, {problem}", path=str(path), by=named_by, problem=problem)
+
     try:
         if not path.is_file():  # reading a pipe or a device could last for ever
             what = "is not a file" if path.exists() else "is not there"
-            raise UsageError(f"{str(path)!r}, which {named_by} names, {what}.", hint="Give the path of a text file.")
+            raise UsageError(named(f"{what}."), hint="Give the path of a text file.")
         with path.open("rb") as file:
             text = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(
-            f"{str(path)!r}, which {named_by} names, cannot be read: {reason}.", hint="Give the path of a text file."
-        ) from None
+        raise UsageError(named(f"cannot be read: {reason}."), hint="Give the path of a text file.") from None
     if not text:  # which the official server cannot map into memory
-        raise UsageError(f"{str(path)!r}, which {named_by} names, is empty.", hint="Leave the option out, or fill it.")
+        raise UsageError(named("is empty."), hint="Leave the option out, or fill it.")
     if len(text) > _MAX_FILE_BYTES:
-        raise UsageError(
-            f"{str(path)!r}, which {named_by} names, is over {_MAX_FILE_BYTES >> 20} MiB.",
-            hint="Give the path of a text file.",
-        )
+        raise UsageError(named(f"is over {_MAX_FILE_BYTES >> 20} MiB."), hint="Give the path of a text file.")
     return text
 
 
@@ -167,7 +166,10 @@ def _checked(flag: str, directory: Path | None) -> str:
         )
     name, separator, value = flag[2:].partition("=")
     if name in SET_BY_TFSERVE:
-        raise UsageError(f"--{name} is set by tfserve.", hint=f"Use {SET_BY_TFSERVE[name]} instead.")
+        raise UsageError(
+            f"--{name} is set by tfserve.",
+            hint=Wording("Use {attribute} instead.", attribute=Attribute(SET_BY_TFSERVE[name])),
+        )
     known = SERVER_FLAGS_BY_NAME.get(name)
     if known is None:
         hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "tfserve flags lists them all."

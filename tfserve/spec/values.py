@@ -7,20 +7,20 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tfserve import defaults
-from tfserve.errors import UsageError, option
+from tfserve.errors import Attribute, UsageError, Wording
 
 __all__ = ["NAME_PATTERN", "check_name", "valid_name"]
 
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
-def check_name(name: str, *, kind: str, said_by: str) -> None:
+def check_name(name: str, *, kind: str, attribute: str | None = None) -> None:
     """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
 
     Args:
         name: the name.
         kind: whether it is that of a server or a model.
-        said_by: the option that says it on the command line; empty where nothing has to.
+        attribute: the attribute that says it, for the hint; None where the name stands alone.
 
     Raises:
         UsageError: `name` does not match `NAME_PATTERN`.
@@ -32,7 +32,9 @@ def check_name(name: str, *, kind: str, said_by: str) -> None:
     raise UsageError(
         f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
         about=("name",),
-        hint=f"Choose another one, for example {option(said_by, other) if said_by else other}",
+        hint=Wording(
+            "Choose another one, for example {example}", example=Attribute(attribute, other) if attribute else other
+        ),
     )
 
 

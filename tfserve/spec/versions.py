@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tfserve.errors import UsageError, option
+from tfserve.errors import Attribute, UsageError, Wording
 
 __all__ = ["VersionPolicy", "check_labels", "check_versions", "parse_label"]
 
@@ -104,6 +104,9 @@ def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -
             raise UsageError(
                 f"The label {label!r} of the model {model!r} is for version {version}, which is not served; served: "
                 f"{listed}.",
-                hint=f"Serve that version too, for example with {option('--versions', 'all')}, or move the label.",
+                hint=Wording(
+                    "Serve that version too, for example with {all_of_them}, or move the label.",
+                    all_of_them=Attribute("versions", "all"),
+                ),
                 about=("labels", label),
             )

@@ -60,7 +60,7 @@ def package(
     sources = [parse_source(directory) for directory in model_dirs]
     names = name or [source_name(source) for source in sources]
     for each in names:
-        check_name(each, kind="model", said_by="--name")
+        check_name(each, kind="model", attribute="name")
     spec = PackageSpec(
         models=tuple(ModelSpec(source, given) for source, given in zip(sources, names, strict=True)),
         image=serving_image(image),

@@ -134,7 +134,7 @@ def run(
 
     output = Output(json_wanted=json)
     if name is not None:
-        check_name(name, kind="server", said_by="--name")
+        check_name(name, kind="server", attribute="name")
     paths, server_flags = _split(words or [])
     models = _models(paths, config, image, model_name, name, versions, label, sha256)
     default = models[0].name if models else serving_image(image).path.rpartition("/")[2]

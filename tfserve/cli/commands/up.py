@@ -15,6 +15,7 @@ from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, TimeOpt
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
 from tfserve.errors import TfserveError
+from tfserve.spec.fields import option_names
 
 if TYPE_CHECKING:
     from tfserve.servers.reconcile import Step
@@ -128,6 +129,7 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
 
 
 def _error_json(error: TfserveError) -> dict[str, Any]:
+    error.reword(option_names)
     return {"message": error.message, "exit_code": error.exit_code}
 
 

@@ -53,7 +53,7 @@ def ensure_image(
                         engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice
                     )
             except ImageError as error:
-                error.hint = f"{error.hint}{_for_another(engine, reference, platform)}"
+                error.add_hint(_for_another(engine, reference, platform))
                 raise
     chosen = image.platform if image is not None else platform or own
     if not runs_natively(chosen, own):
