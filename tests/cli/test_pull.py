@@ -16,7 +16,7 @@ def test_docker_that_is_not_there(tfserve: Program, arguments: list[str]) -> Non
     [
         (["Not An Image"], "'Not An Image' is not the name of an image"),
         (["--tag", "a b"], "'a b' is not a tag"),
-        (["a:1", "--tag", "2"], "Leave --tag out, or the version behind the name"),
+        (["a:1", "--tag", "2"], "Leave --tag out, or give the image without a tag"),
         (["--platform", "arm"], "'arm' is not a platform"),
     ],
 )

@@ -246,7 +246,7 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
         ("image: -1", 4, "image", "'-1' is not the name of an image"),
         ('image: ""', 4, "image", "'' is not the name of an image"),
         ("tag: a/b", 4, "tag", "'a/b' is not a tag"),
-        ("image: a:1\ntag: b", 5, "tag", "'a:1' names a version already"),
+        ("image: a:1\ntag: b", 5, "tag", "'a:1' already includes a tag or digest"),
         ("platform: amd64", 4, "platform", "'amd64' is not a platform"),
         ("host: example.com", 4, "host", "is not an IP address"),
         ("gpu: yes", 4, "gpu", "expected true or false, found 'yes'"),
@@ -321,7 +321,7 @@ def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int,
         ("env: [A]", "A is not set in this environment."),
         ("env: {MODEL_NAME: m}", "name the model itself."),
         ("models: [{path: s3://bucket/m, name: m, sha256: '" + "0" * 64 + "'}]", "Leave sha256 out."),
-        ("image: a:1\ntag: b", "Leave tag out, or the version behind the name."),
+        ("image: a:1\ntag: b", "Leave tag out, or give the image without a tag."),
     ],
 )
 def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words: str) -> None:

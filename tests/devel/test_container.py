@@ -7,10 +7,10 @@ from tfserve.devel.container import DevelSpec, devel_plan
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 from tfserve.spec.serve import PortRequest
 
-IMAGE = serving_image(devel=True)
+IMAGE = ImageReference.parse().official_variant(devel=True)
 
 
 def plan(engine: EngineFacts | None = None, grpc_port: int | None = 8500, **changes: Any) -> LaunchPlan:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tfserve.gpu.checks import HOOK, GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.checks import HOOK, GpuNeeds, chosen_gpus, first_problem
 from tfserve.gpu.cuda import cuda_of
 from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 
 GIB = 2**30
 FIRST = Gpu(0, "NVIDIA A100", "GPU-0", 80 * GIB, 79 * GIB)
@@ -19,7 +19,7 @@ SECOND = Gpu(1, "NVIDIA L4", "GPU-1", 24 * GIB, 23 * GIB)
 SLICED = Gpu(0, "NVIDIA H100", "GPU-2", 80 * GIB, 0, partitioned=True, slices=("MIG-a", "MIG-b"))
 GOOD = GpuFacts((FIRST, SECOND), "550.54.15", (12, 4), cards=2, programs=frozenset({"nvidia-ctk", HOOK}))
 WITH_RUNTIME, WITHOUT = EngineFacts(runtimes=frozenset({"runc", "nvidia"})), EngineFacts()
-NEWEST = cuda_of(serving_image(gpu=True))
+NEWEST = cuda_of(ImageReference.parse().official_variant(gpu=True))
 DEBIAN, FEDORA = System("debian", "debian"), System("fedora", "fedora")
 UBUNTU, WSL = System("debian", "ubuntu"), System("debian", "ubuntu", wsl=True, systemd=False)
 
@@ -40,13 +40,13 @@ def devices(*names: str) -> GpuNeeds:
     ],
 )
 def test_a_chain_that_holds(engine: EngineFacts, needs: GpuNeeds) -> None:
-    assert broken_link(GOOD, engine, needs, DEBIAN) is None
+    assert first_problem(GOOD, engine, needs, DEBIAN) is None
 
 
 def test_a_slice_is_a_gpu() -> None:
     sliced = replace(GOOD, gpus=(SLICED,))
     for name in ("MIG-b", "0:1"):
-        assert broken_link(sliced, WITH_RUNTIME, devices(name), DEBIAN) is None
+        assert first_problem(sliced, WITH_RUNTIME, devices(name), DEBIAN) is None
 
 
 def gone(failure: Any, **changes: Any) -> GpuFacts:
@@ -167,10 +167,10 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
 def test_each_broken_link_has_its_own_words(
     gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System, cause: str, mend: str
 ) -> None:
-    broken = broken_link(gpus, engine, needs, system)
+    broken = first_problem(gpus, engine, needs, system)
     assert broken is not None
     assert cause in broken.cause
-    assert mend in broken.mend
+    assert mend in broken.fix
 
 
 @pytest.mark.parametrize("system", [DEBIAN, UBUNTU, FEDORA, WSL])
@@ -193,14 +193,14 @@ def test_each_link_is_mended_with_commands_of_its_system(system: System) -> None
         (no_toolkit, (toolkit, "nvidia-ctk runtime configure", restart)),
         (unregistered, ("nvidia-ctk runtime configure", restart)),
     ):
-        broken = broken_link(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
+        broken = first_problem(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
         assert broken is not None
-        assert all(word in broken.mend for word in words), broken
+        assert all(word in broken.fix for word in words), broken
 
 
 def test_one_full_gpu_among_others_is_no_obstacle() -> None:
     one_full = replace(GOOD, gpus=(replace(FIRST, free=0), SECOND))
-    assert broken_link(one_full, WITH_RUNTIME, GpuNeeds(), DEBIAN) is None
+    assert first_problem(one_full, WITH_RUNTIME, GpuNeeds(), DEBIAN) is None
 
 
 def test_which_ones_are_meant() -> None:

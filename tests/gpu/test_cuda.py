@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfserve.gpu.cuda import cuda_of
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ from tfserve.spec.image import serving_image
     ],
 )
 def test_the_cuda_of_a_release(tag: str | None, name: str, driver: str) -> None:
-    cuda = cuda_of(serving_image(tag=tag, gpu=True))
+    cuda = cuda_of(ImageReference.parse(tag=tag).official_variant(gpu=True))
     assert cuda is not None
     assert (cuda.name, cuda.driver_name) == (name, driver)
 
 
 def test_what_is_not_known() -> None:
-    assert cuda_of(serving_image("my/serving", gpu=True)) is None
-    assert cuda_of(serving_image("tensorflow/serving@sha256:" + "0" * 64, gpu=True)) is None
-    assert cuda_of(serving_image(tag="1.8.0", gpu=True)) is None
+    assert cuda_of(ImageReference.parse("my/serving").official_variant(gpu=True)) is None
+    assert cuda_of(ImageReference.parse("tensorflow/serving@sha256:" + "0" * 64).official_variant(gpu=True)) is None
+    assert cuda_of(ImageReference.parse(tag="1.8.0").official_variant(gpu=True)) is None
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_what_is_not_known() -> None:
     [("525.60.13", True), ("525.60.14", True), ("525.60", False), ("580.1", True), ("470.256.02", False), ("?", True)],
 )
 def test_drivers(driver: str, runs: bool) -> None:
-    cuda = cuda_of(serving_image(tag="2.19.1", gpu=True))
+    cuda = cuda_of(ImageReference.parse(tag="2.19.1").official_variant(gpu=True))
     assert cuda is not None
     assert cuda.runs_on(driver) is runs

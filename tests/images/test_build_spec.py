@@ -7,14 +7,14 @@ import pytest
 
 from tfserve.errors import UsageError
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 
 DOCKERFILES = Path(__file__).parents[1] / "e2e" / "serving_sources"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def spec(**changes: Any) -> BuildSpec:
-    return BuildSpec(Path("/src"), serving_image("me/serving:1"), **changes)
+    return BuildSpec(Path("/src"), ImageReference.parse("me/serving:1"), **changes)
 
 
 def steps(asked: BuildSpec, commit: str | None = None) -> tuple[BuildStep, BuildStep]:
@@ -24,12 +24,12 @@ def steps(asked: BuildSpec, commit: str | None = None) -> tuple[BuildStep, Build
 
 def test_the_two_steps_of_the_guide() -> None:
     directory = "tensorflow_serving/tools/docker"
-    devel = serving_image("me/serving:1-devel")
+    devel = ImageReference.parse("me/serving:1-devel")
     assert steps(spec()) == (
         BuildStep(f"{directory}/Dockerfile.devel", devel, {}, pull=True, kind="devel"),
         BuildStep(
             f"{directory}/Dockerfile",
-            serving_image("me/serving:1"),
+            ImageReference.parse("me/serving:1"),
             {"TF_SERVING_BUILD_IMAGE": "me/serving:1-devel"},
             pull=False,
             kind="serving",
@@ -120,10 +120,10 @@ def test_what_cannot_be_asked_for(changes: dict[str, Any], words: str) -> None:
 
 def test_an_image_cannot_be_named_by_its_digest() -> None:
     with pytest.raises(UsageError, match="by its digest"):
-        BuildSpec(Path(), serving_image(f"me/m@sha256:{'0' * 64}"))
+        BuildSpec(Path(), ImageReference.parse(f"me/m@sha256:{'0' * 64}"))
 
 
 def test_a_tag_has_room_for_the_development_image() -> None:
-    assert BuildSpec(Path(), serving_image(f"me/m:{'a' * 122}")).devel_image.tag == f"{'a' * 122}-devel"
+    assert BuildSpec(Path(), ImageReference.parse(f"me/m:{'a' * 122}")).devel_image.tag == f"{'a' * 122}-devel"
     with pytest.raises(UsageError, match="too long: '-devel'"):
-        BuildSpec(Path(), serving_image(f"me/m:{'a' * 123}"))
+        BuildSpec(Path(), ImageReference.parse(f"me/m:{'a' * 123}"))

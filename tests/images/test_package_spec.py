@@ -14,7 +14,7 @@ from tfserve.images.package_spec import PackageSpec, parse_labels
 from tfserve.plan.labels import PACKAGED
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 from tfserve.spec.serve import ModelSpec
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -22,7 +22,7 @@ DIGEST = f"sha256:{'0' * 64}"
 
 
 def spec(*names: str, image: str = "me/m:1", **changes: Any) -> PackageSpec:
-    return PackageSpec(tuple(ModelSpec(Path(), name) for name in names), serving_image(image), **changes)
+    return PackageSpec(tuple(ModelSpec(Path(), name) for name in names), ImageReference.parse(image), **changes)
 
 
 def test_one_model_is_served_by_its_name() -> None:
@@ -55,7 +55,7 @@ def test_the_guides_own_images_name_their_model() -> None:
 
 
 def test_says_what_it_is_made_from() -> None:
-    asked = spec("a", "b", labels={"team": "x"}, base=serving_image("tensorflow/serving:2.19.1"))
+    asked = spec("a", "b", labels={"team": "x"}, base=ImageReference.parse("tensorflow/serving:2.19.1"))
     assert asked.annotations(base_digest=DIGEST, created=NOW) == {
         "org.opencontainers.image.title": "a, b",
         "org.opencontainers.image.version": "1",

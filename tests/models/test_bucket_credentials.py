@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tfserve.errors import UsageError
-from tfserve.models.bucket_credentials import Credentials, find_credentials
+from tfserve.models.bucket_credentials import BucketCredentials, find_bucket_credentials
 from tfserve.models.url import Url
 
 S3, GS = Url("s3://bucket/m"), Url("gs://bucket/m")
@@ -32,26 +32,29 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refusal(source: Url, environment: dict[str, str]) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        find_credentials([source], environment)
+        find_bucket_credentials([source], environment)
     assert caught.value.hint
     return caught.value
 
 
 def test_only_what_is_needed() -> None:
-    assert find_credentials([Path("m"), Url("https://h/m.zip")], {**KEYS, "AWS_PROFILE": "none"}) == Credentials()
-    assert find_credentials([GS], KEYS) == Credentials()
+    assert (
+        find_bucket_credentials([Path("m"), Url("https://h/m.zip")], {**KEYS, "AWS_PROFILE": "none"})
+        == BucketCredentials()
+    )
+    assert find_bucket_credentials([GS], KEYS) == BucketCredentials()
 
 
 def test_the_environment_comes_first() -> None:
     given = {**KEYS, "AWS_REGION": "eu-north-1", "S3_ENDPOINT": "http://10.0.0.1:9000", "AWS_PROFILE": "work", "X": "y"}
     expected = {name: value for name, value in given.items() if name not in ("X", "AWS_PROFILE")}
-    assert find_credentials([S3, Path("m")], given).variables == expected
+    assert find_bucket_credentials([S3, Path("m")], given).variables == expected
 
 
 def test_profiles() -> None:
     default = {"AWS_ACCESS_KEY_ID": "D", "AWS_SECRET_ACCESS_KEY": "d%cret", "AWS_REGION": "eu-west-1"}
-    assert find_credentials([S3], {}).variables == default
-    assert find_credentials([S3], {"AWS_PROFILE": "work", "AWS_REGION": "x"}).variables == {
+    assert find_bucket_credentials([S3], {}).variables == default
+    assert find_bucket_credentials([S3], {"AWS_PROFILE": "work", "AWS_REGION": "x"}).variables == {
         "AWS_ACCESS_KEY_ID": "W",
         "AWS_SECRET_ACCESS_KEY": "w",
         "AWS_SESSION_TOKEN": "t",
@@ -62,8 +65,8 @@ def test_profiles() -> None:
 def test_files_elsewhere_and_none(home: Path) -> None:
     (home / "mine").write_text("[default]\naws_access_key_id=M\n")
     elsewhere = {"AWS_SHARED_CREDENTIALS_FILE": "~/mine", "AWS_CONFIG_FILE": str(home / "none")}
-    assert find_credentials([S3], elsewhere).variables == {"AWS_ACCESS_KEY_ID": "M"}
-    assert find_credentials([S3], {**elsewhere, "AWS_SHARED_CREDENTIALS_FILE": "none"}) == Credentials()
+    assert find_bucket_credentials([S3], elsewhere).variables == {"AWS_ACCESS_KEY_ID": "M"}
+    assert find_bucket_credentials([S3], {**elsewhere, "AWS_SHARED_CREDENTIALS_FILE": "none"}) == BucketCredentials()
 
 
 def test_profiles_of_no_use(home: Path) -> None:
@@ -87,19 +90,19 @@ def test_an_endpoint_that_a_container_does_not_see(endpoint: str) -> None:
 
 
 def test_files_of_google(home: Path) -> None:
-    assert find_credentials([GS], {}) == Credentials()
+    assert find_bucket_credentials([GS], {}) == BucketCredentials()
     gcloud = home / ".config" / "gcloud" / "application_default_credentials.json"
     gcloud.parent.mkdir(parents=True)
     gcloud.write_text("{}")
-    assert find_credentials([GS], {}).files == {"GOOGLE_APPLICATION_CREDENTIALS": gcloud}
+    assert find_bucket_credentials([GS], {}).files == {"GOOGLE_APPLICATION_CREDENTIALS": gcloud}
     (home / "key.json").write_text("{}")
     named = {"GOOGLE_APPLICATION_CREDENTIALS": os.path.relpath(home / "key.json")}
-    assert find_credentials([GS], named).files == {"GOOGLE_APPLICATION_CREDENTIALS": home / "key.json"}
+    assert find_bucket_credentials([GS], named).files == {"GOOGLE_APPLICATION_CREDENTIALS": home / "key.json"}
     error = refusal(GS, {"GOOGLE_APPLICATION_CREDENTIALS": str(home / "none.json")})
     assert "none.json" in error.message
 
 
 def test_no_secret_is_shown() -> None:
-    found = find_credentials([S3], KEYS)
+    found = find_bucket_credentials([S3], KEYS)
     assert found.variables["AWS_SECRET_ACCESS_KEY"] == "s3cret"
     assert "s3cret" not in repr(found)

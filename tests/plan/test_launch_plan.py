@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tfserve import __version__
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.exporters import command_line
-from tfserve.models.bucket_credentials import Credentials
+from tfserve.models.bucket_credentials import BucketCredentials
 from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.models.url import Url
 from tfserve.plan import launch_plan as plan
@@ -409,7 +409,7 @@ def in_bucket(url: str, **changes: Any) -> ServeSpec:
 
 
 def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
-    credentials = Credentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
+    credentials = BucketCredentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
     asked = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
     made = container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
     assert made.mounts == ()
@@ -440,7 +440,7 @@ def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
     variable = "GOOGLE_APPLICATION_CREDENTIALS"
     facts: dict[str, Any] = {
         "engine": EngineFacts(),
-        "credentials": Credentials({}, {variable: Path("/home/a/k.json")}),
+        "credentials": BucketCredentials({}, {variable: Path("/home/a/k.json")}),
     }
     made = container_plan(in_bucket("gs://b/m"), [], HostPorts(1, 2), **facts)
     assert made.mounts == (Mount("/home/a/k.json", f"/run/secrets/{variable.lower()}"),)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tfserve.errors import UsageError
 from tfserve.images.kinds import kind_of, newest_first
-from tfserve.spec.image import check_new_name, platform_of, runs_natively, serving_image
+from tfserve.spec.image import ImageReference, check_new_name, platform_of, runs_natively
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -29,7 +29,7 @@ DIGEST = "@sha256:" + "0" * 64
     ],
 )
 def test_names(image: str | None, tag: str | None, gpu: bool, devel: bool, name: str) -> None:
-    assert str(serving_image(image, tag, gpu=gpu, devel=devel)) == name
+    assert str(ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=devel)) == name
 
 
 @pytest.mark.parametrize(
@@ -37,39 +37,39 @@ def test_names(image: str | None, tag: str | None, gpu: bool, devel: bool, name:
 )
 def test_refuses_what_docker_would_refuse(image: str) -> None:
     with pytest.raises(UsageError, match="is not the name of an image") as caught:
-        serving_image(image)
+        ImageReference.parse(image)
     assert caught.value.hint
 
 
 def test_refuses_a_name_that_is_too_long() -> None:
-    assert serving_image(f"me/{'a' * 242}").registry == "docker.io"
-    with pytest.raises(UsageError, match="at most 255 characters, and this one 256"):
-        serving_image(f"me/{'a' * 243}:1")
+    assert ImageReference.parse(f"me/{'a' * 242}").registry == "docker.io"
+    with pytest.raises(UsageError, match="at most 255 characters; this one has 256"):
+        ImageReference.parse(f"me/{'a' * 243}:1")
 
 
 @pytest.mark.parametrize("image", ["sha256:1", "sha256", "0123456789abcdef" * 4, f"a{DIGEST}"])
 def test_refuses_to_name_an_image_like_a_digest(image: str) -> None:
     with pytest.raises(UsageError, match="digest") as caught:
-        check_new_name(serving_image(image))
+        check_new_name(ImageReference.parse(image))
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("tag", ["", "-a", ".a", "a b", "a/b", "ä", "a" * 129, "1\n"])
 def test_refuses_a_tag_that_is_not_one(tag: str) -> None:
     with pytest.raises(UsageError, match="is not a tag"):
-        serving_image(None, tag)
+        ImageReference.parse(None, tag)
 
 
 @pytest.mark.parametrize("image", ["a:1", f"a{DIGEST}"])
 def test_refuses_two_versions(image: str) -> None:
-    with pytest.raises(UsageError, match="names a version already"):
-        serving_image(image, "2")
+    with pytest.raises(UsageError, match="already includes a tag or digest"):
+        ImageReference.parse(image, "2")
 
 
 @given(st.text(max_size=40))
 def test_any_other_text_is_refused_or_taken_as_it_is(text: str) -> None:
     try:
-        reference = serving_image(text)
+        reference = ImageReference.parse(text)
     except UsageError:
         return
     assert str(reference) in (text, f"{text}:latest")
@@ -104,8 +104,9 @@ def test_platforms(machine: str, platform: str, natively: bool) -> None:
     ],
 )
 def test_where_an_image_is(image: str, registry: str, path: str, qualified: str) -> None:
-    reference = serving_image(image)
+    reference = ImageReference.parse(image)
     assert (reference.registry, reference.path, reference.qualified) == (registry, path, qualified)
+    assert reference.default_name == path.split("/")[-1]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_where_an_image_is(image: str, registry: str, path: str, qualified: str)
     ],
 )
 def test_what_an_image_is(image: str, labels: dict[str, str], kind: str | None) -> None:
-    assert kind_of(serving_image(image), labels) == kind
+    assert kind_of(ImageReference.parse(image), labels) == kind
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_what_an_image_is(image: str, labels: dict[str, str], kind: str | None) 
     ],
 )
 def test_what_an_image_is_by_what_it_runs(entrypoint: list[str], model: str, kind: str | None) -> None:
-    assert kind_of(serving_image("me/m:1"), {}, entrypoint, {"MODEL_NAME": model}) == kind
+    assert kind_of(ImageReference.parse("me/m:1"), {}, entrypoint, {"MODEL_NAME": model}) == kind
 
 
 def test_the_newest_tags_come_first() -> None:

@@ -173,11 +173,11 @@ def _signature_names(ctx: typer.Context) -> Iterator[str]:
 def _tags(ctx: typer.Context) -> Iterator[str]:
     from tfserve.engines.docker.client import connect, is_configured
     from tfserve.images.list import list_images
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
 
     yield "latest"
     if is_configured():
-        images = list_images(connect(), serving_image(ctx.params.get("image")))
+        images = list_images(connect(), ImageReference.parse(ctx.params.get("image")))
         yield from (image.reference.tag for image in images if image.reference.tag is not None)
 
 

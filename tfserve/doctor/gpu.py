@@ -5,19 +5,19 @@ from __future__ import annotations
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
 from tfserve.gpu.checks import (
     HOOK,
-    BrokenLink,
     GpuNeeds,
-    cuda_link,
-    driver_link,
-    engine_link,
-    memory_link,
-    partition_link,
+    GpuProblem,
+    cuda_problem,
+    driver_problem,
+    engine_problem,
+    memory_problem,
+    partition_problem,
 )
 from tfserve.gpu.cuda import cuda_of
 from tfserve.gpu.probe import Gpu
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 
 __all__ = ["gpu_checks"]
 
@@ -29,7 +29,7 @@ def gpu_checks(facts: Facts) -> tuple[Check, ...]:
     gpus = facts.gpus
     if not gpus.present and not (isinstance(facts.engine, EngineAnswer) and facts.engine.facts.offers_gpus):
         return tuple(Check(name, "skip", "There is no sign of an NVIDIA GPU.") for name in _NAMES)
-    driver = driver_link(gpus, facts.system)
+    driver = driver_problem(gpus, facts.system)
     if driver is not None:
         loaded = gpus.failure is None  # and shows no GPU, or one that is lost
         version = Check("nvidia-driver", "ok", f"Driver {gpus.driver}") if loaded else _broken("nvidia-driver", driver)
@@ -40,8 +40,8 @@ def gpu_checks(facts: Facts) -> tuple[Check, ...]:
 
 def _driver(facts: Facts) -> Check:
     gpus = facts.gpus
-    cuda = cuda_of(serving_image(gpu=True))
-    if old := cuda_link(gpus, cuda, facts.system):
+    cuda = cuda_of(ImageReference.parse().official_variant(gpu=True))
+    if old := cuda_problem(gpus, cuda, facts.system):
         return _broken("nvidia-driver", old)
     runs = "" if gpus.cuda is None else ", for CUDA up to {}.{}".format(*gpus.cuda)
     return Check(
@@ -52,9 +52,9 @@ def _driver(facts: Facts) -> Check:
 def _nvml(facts: Facts) -> Check:
     gpus = facts.gpus
     shown = "; ".join(map(_described, gpus.gpus))
-    broken = partition_link(gpus, GpuRequest()) or memory_link(gpus, GpuNeeds())
+    broken = partition_problem(gpus, GpuRequest()) or memory_problem(gpus, GpuNeeds())
     if broken is not None:
-        return Check("nvml", "warn", f"{shown}. {broken.cause}", broken.mend)
+        return Check("nvml", "warn", f"{shown}. {broken.cause}", broken.fix)
     return Check("nvml", "ok", shown)
 
 
@@ -93,11 +93,11 @@ def _runtime(facts: Facts) -> Check:
             f"The engine on {engine.host} lists no runtime nvidia.",
             "On that machine: sudo nvidia-ctk runtime configure --runtime=docker, then restart its engine",
         )
-    broken = engine_link(facts.gpus, engine, facts.system)
+    broken = engine_problem(facts.gpus, engine, facts.system)
     mend = facts.system.register_runtime(rootless=engine.rootless)
     return Check("nvidia-runtime", "warn", "The engine does not list the runtime nvidia.", mend if broken else None)
 
 
-def _broken(name: str, link: BrokenLink) -> Check:
+def _broken(name: str, link: GpuProblem) -> Check:
     """A broken link is a warning: the CPU is still there."""
-    return Check(name, "warn", link.cause, link.mend)
+    return Check(name, "warn", link.cause, link.fix)

@@ -15,7 +15,7 @@ from tfserve.gpu.probe import Look
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 from tfserve.spec.serve import ServeSpec
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def _docker(
         )
     engine = DockerEngine(client)
     gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, look or Look(), progress)
-    ensure_image(engine, serving_image(spec.image, spec.tag, gpu=gpu), spec.platform, pull, progress)
+    ensure_image(
+        engine, ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu), spec.platform, pull, progress
+    )
     return engine, gpu
 
 
@@ -99,7 +101,7 @@ def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progre
     from tfserve.gpu.cuda import cuda_of
     from tfserve.host.system import this_system
 
-    cuda = cuda_of(serving_image(spec.image, spec.tag, gpu=True))
+    cuda = cuda_of(ImageReference.parse(spec.image, spec.tag).official_variant(gpu=True))
     needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
     return uses_gpu(spec.wants_gpu, needs, engine, look.facts, this_system(), progress)
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOOK",
-    "BrokenLink",
     "GpuNeeds",
-    "broken_link",
+    "GpuProblem",
     "chosen_gpus",
-    "cuda_link",
-    "driver_link",
-    "engine_link",
-    "memory_link",
-    "partition_link",
+    "cuda_problem",
+    "driver_problem",
+    "engine_problem",
+    "first_problem",
+    "memory_problem",
+    "partition_problem",
 ]
 
 HOOK = "nvidia-container-runtime-hook"
@@ -36,11 +36,11 @@ _WORKING_MEMORY = 512 * 2**20  # CUDA's own context and libraries, before the fi
 
 
 @dataclass(frozen=True)
-class BrokenLink:
+class GpuProblem:
     """What is broken, in one sentence, and how it is mended: commands, a line each, or a sentence."""
 
     cause: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -58,59 +58,59 @@ class GpuNeeds:
     cuda: Cuda | None = None
 
 
-def broken_link(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System) -> BrokenLink | None:
+def first_problem(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System) -> GpuProblem | None:
     """Finds the first broken link between the GPUs of this machine and a container of an engine on it.
 
     Returns:
         None when a container can use the GPUs.
     """
-    links: tuple[Callable[[], BrokenLink | None], ...] = (
-        lambda: desktop_link(engine, system),
-        lambda: driver_link(gpus, system),
-        lambda: choice_link(gpus, needs.request),
-        lambda: cuda_link(gpus, needs.cuda, system),
-        lambda: partition_link(gpus, needs.request),
-        lambda: memory_link(gpus, needs),
-        lambda: engine_link(gpus, engine, system),
+    links: tuple[Callable[[], GpuProblem | None], ...] = (
+        lambda: desktop_problem(engine, system),
+        lambda: driver_problem(gpus, system),
+        lambda: choice_problem(gpus, needs.request),
+        lambda: cuda_problem(gpus, needs.cuda, system),
+        lambda: partition_problem(gpus, needs.request),
+        lambda: memory_problem(gpus, needs),
+        lambda: engine_problem(gpus, engine, system),
     )
     return next((broken for link in links if (broken := link()) is not None), None)
 
 
-def desktop_link(engine: EngineFacts, system: System) -> BrokenLink | None:
+def desktop_problem(engine: EngineFacts, system: System) -> GpuProblem | None:
     """Whether the engine runs in a virtual machine that no GPU reaches."""
     if system.family != "macos":
         return None
-    return BrokenLink(
+    return GpuProblem(
         "On macOS no container has a GPU: the engine runs in a virtual machine without one.",
         "Do without one with --no-gpu, or use the engine of a machine with an NVIDIA GPU (DOCKER_HOST).",
     )
 
 
-def driver_link(gpus: GpuFacts, system: System) -> BrokenLink | None:
+def driver_problem(gpus: GpuFacts, system: System) -> GpuProblem | None:
     """Whether the driver is there, and answers."""
     if gpus.failure is not None:
         return _absent_driver(gpus, system) if gpus.failure == "no library" else _failed_driver(gpus, system)
     if not gpus.gpus:
-        return BrokenLink(
+        return GpuProblem(
             f"The NVIDIA driver {gpus.driver} shows no GPU.",
             "See whether the system has one: lspci -d 10de:   and what the driver says: nvidia-smi",
         )
     lost = [gpu for gpu in gpus.gpus if gpu.failure]
     if len(lost) == len(gpus.gpus):
-        return BrokenLink(
+        return GpuProblem(
             f"{_named(lost)} {_does(lost, 'does', 'do')} not answer: {lost[0].failure}.",
             f"{_SEE_WHY}   then: {system.restart_machine}",
         )
     return None
 
 
-def _absent_driver(gpus: GpuFacts, system: System) -> BrokenLink:
+def _absent_driver(gpus: GpuFacts, system: System) -> GpuProblem:
     if not gpus.cards and not system.wsl:
-        return BrokenLink(
+        return GpuProblem(
             "This machine has no NVIDIA GPU: none is on its PCI bus, and there is no driver.",
             "Do without one with --no-gpu, or use the engine of a machine that has one (DOCKER_HOST).",
         )
-    return BrokenLink(
+    return GpuProblem(
         "There is an NVIDIA GPU but no driver for it: libnvidia-ml.so.1 is not installed."
         if gpus.cards
         else "WSL sees no NVIDIA driver: libnvidia-ml.so.1 comes from the one of Windows.",
@@ -118,72 +118,72 @@ def _absent_driver(gpus: GpuFacts, system: System) -> BrokenLink:
     )
 
 
-def _failed_driver(gpus: GpuFacts, system: System) -> BrokenLink:
+def _failed_driver(gpus: GpuFacts, system: System) -> GpuProblem:
     said = f" NVML says: {gpus.details.rstrip('.')}." if gpus.details else ""
     reload = "sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia   (or: sudo reboot)"
-    links: dict[Failure | None, BrokenLink] = {
-        "no driver": BrokenLink(
+    links: dict[Failure | None, GpuProblem] = {
+        "no driver": GpuProblem(
             f"The NVIDIA driver is installed but not loaded.{said}",
             system.install_driver if system.wsl else "sudo modprobe nvidia   (after an update of the kernel: reboot)",
         ),
-        "mismatch": BrokenLink(
+        "mismatch": GpuProblem(
             f"The NVIDIA driver in the kernel is not the one whose library is installed (driver/library version "
             f"mismatch): it was updated and not yet loaded.{said}",
             system.restart_machine if system.wsl else reload,
         ),
-        "no permission": BrokenLink(
+        "no permission": GpuProblem(
             f"This user may not use the NVIDIA driver.{said}",
             'See who may: ls -l /dev/nvidia*   then: sudo usermod -aG video "$USER" (log out and in again)',
         ),
-        "wrong architecture": BrokenLink(
+        "wrong architecture": GpuProblem(
             f"The installed libnvidia-ml.so.1 is for another CPU than this one ({system.machine}).",
             f"Install the driver of this machine:\n{system.install_driver}",
         ),
-        "hangs": BrokenLink(
+        "hangs": GpuProblem(
             f"The NVIDIA driver hangs: {gpus.details}.",
             f"{_SEE_WHY}   then: {system.restart_machine}",
         ),
     }
     crashed = f" {gpus.details}." if gpus.failure == "crashes" else said  # then it is not NVML that says so
-    broken = BrokenLink(
+    broken = GpuProblem(
         f"The NVIDIA driver does not work.{crashed}",
         f"{_SEE_WHY}, and nvidia-smi   then: {system.restart_machine}",
     )
     return links.get(gpus.failure, broken)
 
 
-def choice_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:
+def choice_problem(gpus: GpuFacts, request: GpuRequest) -> GpuProblem | None:
     """Whether the GPUs that were asked for exist."""
     have = ", ".join(f"{gpu.index} ({gpu.name}, {gpu.uuid})" for gpu in gpus.gpus)
     if request.count is not None and request.count > len(gpus.gpus):
-        return BrokenLink(f"There are not {request.count} GPUs here but {len(gpus.gpus)}.", f"There are: {have}.")
+        return GpuProblem(f"There are not {request.count} GPUs here but {len(gpus.gpus)}.", f"There are: {have}.")
     known = {name for gpu in gpus.gpus for name in (str(gpu.index), gpu.uuid, *gpu.slices)}
     known |= {f"{gpu.index}:{number}" for gpu in gpus.gpus for number in range(len(gpu.slices))}
     unknown = [device for device in request.devices if device not in known]
     if unknown:
-        return BrokenLink(f"There is no GPU {', '.join(unknown)} here.", f"There are: {have}.")
+        return GpuProblem(f"There is no GPU {', '.join(unknown)} here.", f"There are: {have}.")
     return None
 
 
-def cuda_link(gpus: GpuFacts, cuda: Cuda | None, system: System) -> BrokenLink | None:
+def cuda_problem(gpus: GpuFacts, cuda: Cuda | None, system: System) -> GpuProblem | None:
     """Whether the driver is new enough for the CUDA of the image."""
     if cuda is None or gpus.driver is None or cuda.runs_on(gpus.driver):
         return None
-    return BrokenLink(
+    return GpuProblem(
         f"The NVIDIA driver {gpus.driver} is too old: the image has {cuda.name}, which needs {cuda.driver_name} or "
         "newer.",
         f"Take an older image (--tag), or install a newer driver:\n{system.install_driver}",
     )
 
 
-def partition_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:
+def partition_problem(gpus: GpuFacts, request: GpuRequest) -> GpuProblem | None:
     """Whether a partitioned GPU (MIG) was asked for as a whole, which nobody can have."""
     asked = [gpu for gpu in chosen_gpus(gpus, request) if gpu.partitioned and not _asks_for_slice(gpu, request)]
     if not asked:
         return None
     gpu = asked[0]
     if not gpu.slices:
-        return BrokenLink(
+        return GpuProblem(
             f"GPU {gpu.index} ({gpu.name}) is in MIG mode and has no instances: nobody can use it.",
             f"Make one: sudo nvidia-smi mig -i {gpu.index} -cgi 0 -C   or end that mode: "
             f"sudo nvidia-smi -i {gpu.index} -mig 0",
@@ -192,13 +192,13 @@ def partition_link(gpus: GpuFacts, request: GpuRequest) -> BrokenLink | None:
         *gpu.slices,
         *(f"device={other.index}" for other in chosen_gpus(gpus, GpuRequest()) if not other.partitioned),
     ]
-    return BrokenLink(
+    return GpuProblem(
         f"GPU {gpu.index} ({gpu.name}) is partitioned (MIG): a server gets one of its {len(gpu.slices)} instances.",
         f"Name it, or a whole GPU: {' or '.join(f'--gpus {name}' for name in names)}",
     )
 
 
-def memory_link(gpus: GpuFacts, needs: GpuNeeds) -> BrokenLink | None:
+def memory_problem(gpus: GpuFacts, needs: GpuNeeds) -> GpuProblem | None:
     """Whether the GPUs have room for a server."""
     chosen = [gpu for gpu in chosen_gpus(gpus, needs.request) if not gpu.partitioned and gpu.memory]
     full = [gpu for gpu in chosen if gpu.free < _needed(gpu, needs.fraction)]
@@ -211,28 +211,28 @@ def memory_link(gpus: GpuFacts, needs: GpuNeeds) -> BrokenLink | None:
     share = (
         "" if needs.fraction is None else f", and --gpu-memory-fraction {needs.fraction:g} asks for more than is left"
     )
-    return BrokenLink(
+    return GpuProblem(
         f"GPU {gpu.index} ({gpu.name}) is full: {used}{share}.",
         "See by whom: nvidia-smi. A TensorFlow server takes all there is, unless it was started with "
         f"--gpu-memory-fraction or --gpu-memory-growth.{elsewhere}",
     )
 
 
-def engine_link(gpus: GpuFacts, engine: EngineFacts, system: System) -> BrokenLink | None:
+def engine_problem(gpus: GpuFacts, engine: EngineFacts, system: System) -> GpuProblem | None:
     """Whether the engine can hand a GPU to a container: by the runtime, or by a device request."""
     if engine.offers_gpus or HOOK in gpus.programs:
         return None
     if engine.desktop:
-        return BrokenLink(
+        return GpuProblem(
             "Docker Desktop offers no GPU: it does so on Windows with WSL 2, and lists the runtime nvidia then.",
             "Turn its WSL 2 backend on: https://docs.docker.com/desktop/features/gpu/",
         )
     if gpus.programs:
-        return BrokenLink(
+        return GpuProblem(
             "The NVIDIA Container Toolkit is installed, but its runtime is not registered with the Docker Engine.",
             system.register_runtime(rootless=engine.rootless),
         )
-    return BrokenLink(
+    return GpuProblem(
         "The NVIDIA Container Toolkit is not installed, without which no container gets a GPU.",
         f"{system.install_toolkit}\n{system.register_runtime(rootless=engine.rootless)}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tfserve.errors import GpuError
-from tfserve.gpu.checks import GpuNeeds, broken_link, chosen_gpus
+from tfserve.gpu.checks import GpuNeeds, chosen_gpus, first_problem
 from tfserve.gpu.probe import GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
@@ -43,9 +43,9 @@ def uses_gpu(
             progress.notice(f"Using the GPUs of {engine.host}: its Docker Engine offers them. --no-gpu refuses them.")
         return bool(asked or engine.offers_gpus)
     gpus = look()
-    broken = broken_link(gpus, engine, needs, system)
+    broken = first_problem(gpus, engine, needs, system)
     if broken is not None and asked:
-        raise GpuError(broken.cause, hint=broken.mend)
+        raise GpuError(broken.cause, hint=broken.fix)
     if asked is None and (gpus.present or broken is None):
         progress.notice(_line(gpus, needs, broken.cause if broken else None))
     return broken is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Family", "System", "this_system"]
+__all__ = ["Family", "System", "invoking_user", "this_system"]
 
 Family = Literal["debian", "fedora", "macos", "other"]
 
@@ -140,3 +141,8 @@ def this_system() -> System:
         machine=platform.machine(),
         systemd=Path("/run/systemd/system").is_dir(),
     )
+
+
+def invoking_user() -> tuple[int, int] | None:
+    """The uid and gid of the user who runs this program; None where there are no uids."""
+    return (os.getuid(), os.getgid()) if hasattr(os, "getuid") else None

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from tfserve.errors import UsageError
 from tfserve.plan import labels
-from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name, serving_image
+from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name
 from tfserve.spec.models_config import ServedModel, to_text
 from tfserve.spec.serve import ModelSpec
 from tfserve.spec.values import check_platform
@@ -41,7 +41,7 @@ class PackageSpec:
 
     models: tuple[ModelSpec, ...]
     image: ImageReference
-    base: ImageReference = field(default_factory=serving_image)
+    base: ImageReference = field(default_factory=ImageReference.parse)
     platform: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     force: bool = False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from tfserve.engines.docker.config import Credentials, check_config, find_credentials
+from tfserve.engines.docker.config import RegistryCredentials, check_config, find_registry_credentials
 from tfserve.engines.docker.pull import how_to_log_in
 from tfserve.errors import ImageError, reason
 from tfserve.spec.image import HUB, HUB_HOST, ImageReference, is_tag
@@ -91,7 +91,7 @@ class _Repository:
         failure = ""
         if answer.status_code == 401:
             check_config()
-            credentials = find_credentials(self.registry)
+            credentials = find_registry_credentials(self.registry)
             failure = credentials.failure
             scheme, _, rest = answer.headers.get("WWW-Authenticate", "").partition(" ")
             if scheme.lower() == "bearer":
@@ -119,7 +119,7 @@ class _Repository:
         return answer
 
 
-def _token(session: Session, challenge: str, credentials: Credentials) -> str:
+def _token(session: Session, challenge: str, credentials: RegistryCredentials) -> str:
     """Gets a token from whom the registry trusts; the empty one when that gives none."""
     from requests.utils import parse_dict_header
 
@@ -134,7 +134,7 @@ def _token(session: Session, challenge: str, credentials: Credentials) -> str:
     return str(data.get("token") or data.get("access_token") or "") if isinstance(data, dict) else ""
 
 
-def _user(credentials: Credentials) -> tuple[str, str] | None:
+def _user(credentials: RegistryCredentials) -> tuple[str, str] | None:
     """The user and the password, if that is what there is; a helper's names for them begin with a capital."""
     user, password = (
         credentials.sent.get(key) or credentials.sent.get(key.title()) for key in ("username", "password")

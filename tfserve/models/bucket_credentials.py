@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tfserve.errors import UsageError
 from tfserve.models.url import Url
 
-__all__ = ["SECRET_VARIABLES", "Credentials", "find_credentials"]
+__all__ = ["SECRET_VARIABLES", "BucketCredentials", "find_bucket_credentials"]
 
 # What the S3 file system of TensorFlow and the AWS SDK below it read.
 SECRET_VARIABLES = (
@@ -42,7 +42,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Credentials:
+class BucketCredentials:
     """What a server in a container gets.
 
     Attributes:
@@ -54,7 +54,9 @@ class Credentials:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
-def find_credentials(sources: Iterable[Path | Url], environment: Mapping[str, str] | None = None) -> Credentials:
+def find_bucket_credentials(
+    sources: Iterable[Path | Url], environment: Mapping[str, str] | None = None
+) -> BucketCredentials:
     """Finds what a server needs to read those of `sources` that are in buckets.
 
     For ``s3://`` that are the variables of the environment, or else the keys and the region of the profile that
@@ -77,7 +79,7 @@ def find_credentials(sources: Iterable[Path | Url], environment: Mapping[str, st
             found = {**_profile(variables), **found}
         _check_endpoint(found.get("S3_ENDPOINT", ""))
     file = _google_file(variables) if "gs" in schemes else None
-    return Credentials(found, {GOOGLE: file} if file else {})
+    return BucketCredentials(found, {GOOGLE: file} if file else {})
 
 
 def _profile(variables: Mapping[str, str]) -> dict[str, str]:

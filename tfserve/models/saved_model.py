@@ -8,7 +8,6 @@ Everything else is refused, each case with what to do about it.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.errors import SavedModelError
+from tfserve.host.system import invoking_user
 
 if TYPE_CHECKING:
     from tfserve.protos.saved_model_pb2 import SignatureDef, TensorInfo
@@ -33,7 +33,6 @@ __all__ = [
     "find_model",
     "public_signatures",
     "read_signatures",
-    "reader_of",
 ]
 
 SERVE_TAG = "serve"
@@ -101,6 +100,19 @@ class ModelDirectory:
     def newest(self) -> ModelVersion:
         """The version with the highest number."""
         return self.versions[-1]
+
+    @property
+    def reader(self) -> tuple[int, int] | None:
+        """The uid and gid that can read this model, even a private one (mode 0700); None where there are no uids.
+
+        This is the invoking user. Containers run without capabilities, so root can read no more than any other user
+        there: when root invokes tfserve, it is the owner of the model.
+        """
+        user = invoking_user()
+        if user is None or user[0] != 0:
+            return user
+        owner = self.newest.path.stat()
+        return owner.st_uid, owner.st_gid
 
 
 def find_model(path: Path) -> ModelDirectory:
@@ -307,17 +319,3 @@ def _no_versions(path: Path, directory: Path) -> SavedModelError:
         f"The directory {str(path)!r} has no version: no sub-directory named by a number, and no saved_model.pb.",
         hint=f"Export the SavedModel to {quoted}/1, for example with model.export({str(path / '1')!r}) in Keras.",
     )
-
-
-def reader_of(directories: Sequence[ModelDirectory]) -> tuple[int, int] | None:
-    """The uid and gid that can read `directories`, also private ones (mode 0700); None where there are no uids.
-
-    That is the invoking user. Root without its capabilities, which a container does not get, reads no more than
-    anybody else; so for root it is the models' owner. Models elsewhere, or inside an image, can be read by everyone.
-    """
-    if not hasattr(os, "getuid"):
-        return None
-    if os.getuid() != 0 or not directories:
-        return os.getuid(), os.getgid()
-    owner = directories[0].newest.path.stat()
-    return owner.st_uid, owner.st_gid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tfserve.errors import SavedModelError
-from tfserve.models.bucket_credentials import Credentials
+from tfserve.models.bucket_credentials import BucketCredentials
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.plan.labels import NO_FILES, server_labels
@@ -17,7 +17,7 @@ from tfserve.spec.serve import ServeSpec
 
 __all__ = ["container_plan"]
 
-_NO_CREDENTIALS = Credentials()
+_NO_CREDENTIALS = BucketCredentials()
 
 
 def container_plan(
@@ -28,7 +28,7 @@ def container_plan(
     engine: EngineFacts,
     gpu: bool = False,
     user: tuple[int, int] | None = None,
-    credentials: Credentials = _NO_CREDENTIALS,
+    credentials: BucketCredentials = _NO_CREDENTIALS,
     packaged: tuple[str, ...] = (),
     flag_files: Mapping[str, str] = NO_FILES,
 ) -> LaunchPlan:
@@ -77,7 +77,7 @@ def container_plan(
         command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
         gpu=gpu,
         labels=server_labels(spec, models, directories, sight, flag_files, gpu=gpu),
-        image=str(images.serving_image(spec.image, spec.tag, gpu=gpu)),
+        image=str(images.ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
         init=True,  # the image's entrypoint is a shell, which would neither forward signals nor end on them

@@ -55,7 +55,7 @@ def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files
         flag_files: the digests of the text files that its server flags name; a server reads them once, at its start.
     """
     paths = (directory.path for directory in directories)
-    models = tuple(model if model.in_bucket else replace(model, path=next(paths)) for model in spec.models)
+    models = tuple(model if model.is_remote else replace(model, path=next(paths)) for model in spec.models)
     # Anybody on the engine can read a label.
     written = asdict(replace(spec, models=models, environment=dict.fromkeys(spec.environment, "")))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]

@@ -65,7 +65,7 @@ def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> S
     given += [f"--{name}={target}" for name, target in inside.items()]
     block_flags, files = _blocks(spec, "")  # in a directory that every image has
     flags = (*block_flags, *given)
-    models = list(zip(spec.models_here, directories, strict=True))
+    models = list(zip(spec.local_models, directories, strict=True))
     if spec.config is not None:
         _check_layouts(spec, directories)
         config = f"{images.CONFIG_ROOT}/{MODELS_CONFIG}"
@@ -74,7 +74,7 @@ def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> S
     named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
     if spec.fixed:
         # What the image makes of its variables stands before these flags, and the last one holds.
-        base_paths = [f"--model_base_path={model.path}" for model in spec.models if model.in_bucket]
+        base_paths = [f"--model_base_path={model.path}" for model in spec.models if model.is_remote]
         return Sight((*named, *mounts), (*base_paths, *flags), files)
     config = f"/{MODELS_CONFIG}"
     files = {config: _config(spec, images.MODEL_ROOT), **files}
@@ -96,7 +96,8 @@ def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: 
         return Sight((), (*_config_flags(str(spec.config)), *flags), files)
     models = f"{root}/models"
     mounts = tuple(
-        model_mount(found, f"{models}/{model.name}") for model, found in zip(spec.models_here, directories, strict=True)
+        model_mount(found, f"{models}/{model.name}")
+        for model, found in zip(spec.local_models, directories, strict=True)
     )
     if spec.fixed:
         (model,) = spec.models
@@ -116,7 +117,7 @@ def model_mount(directory: ModelDirectory, target: str) -> Mount:
 
 
 def _base_path(model: ModelSpec, root: str) -> str:
-    return str(model.path) if model.in_bucket else f"{root}/{model.name}"
+    return str(model.path) if model.is_remote else f"{root}/{model.name}"
 
 
 def _config(spec: ServeSpec, root: str) -> str:
@@ -149,7 +150,7 @@ def _config_flags(config: str) -> tuple[str, str]:
 
 def _check_layouts(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> None:
     """Refuses base paths of a user's own configuration that the server could not serve as they are."""
-    for model, directory in zip(spec.models_here, directories, strict=True):
+    for model, directory in zip(spec.local_models, directories, strict=True):
         if directory.layout is not Layout.BASE_PATH:
             raise SavedModelError(
                 f"The base_path {str(model.path)!r} in {str(spec.config)!r} is {directory.layout.value}.",

@@ -44,7 +44,7 @@ def check_spec(
     tags = model_tags(spec.server_flags)
     directories = []
     for index, model in enumerate(spec.models):
-        if model.in_bucket or (isinstance(model.path, Url) and not download):
+        if model.is_remote or (isinstance(model.path, Url) and not download):
             continue
         with _said_by(spec, index):
             directories.append(_look_at(model, tags, progress, archives=spec.config is None))

@@ -39,7 +39,7 @@ def process_plan(
         GpuError: `spec` asks for a GPU.
     """
     refuse_container_options(spec)
-    if not binary.official and (elsewhere := [model.path for model in spec.models if model.in_bucket]):
+    if not binary.official and (elsewhere := [model.path for model in spec.models if model.is_remote]):
         raise UsageError(
             f"tfserve's own model server reads models from disks alone, and {elsewhere[0]} is in a bucket.",
             hint="Serve it with --engine docker, or copy it to this machine first.",

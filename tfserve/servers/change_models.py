@@ -45,7 +45,7 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
     """
     models = _changeable(engine, server)
     for spec in specs:
-        if spec.in_bucket:
+        if spec.is_remote:
             raise UsageError(
                 f"{spec.path} is in a bucket, and a server that runs gets no credentials any more.",
                 hint=f"Make it anew with that model too: tfserve run … --name {server.name} --replace",

@@ -17,9 +17,10 @@ from tfserve.engines.choice import begin_look, choose_engine
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
 from tfserve.host import ports
 from tfserve.host.server_lock import turn
+from tfserve.host.system import invoking_user
 from tfserve.interrupts import held
-from tfserve.models.bucket_credentials import find_credentials
-from tfserve.models.saved_model import ModelDirectory, reader_of
+from tfserve.models.bucket_credentials import find_bucket_credentials
+from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.container import container_plan
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan
@@ -107,8 +108,8 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
             choose_ports(spec, None, set(), progress, own),
             engine=EngineFacts(),
             gpu=bool(spec.wants_gpu),
-            user=reader_of(directories),
-            credentials=find_credentials(model.path for model in spec.models),
+            user=directories[0].reader if directories else invoking_user(),
+            credentials=find_bucket_credentials(model.path for model in spec.models),
             flag_files=flag_digests(spec.server_flags),
         )
     else:

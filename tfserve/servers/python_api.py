@@ -20,7 +20,7 @@ from tfserve.models.url import parse_source
 from tfserve.progress import Progress, Silent
 from tfserve.servers.launch import launch
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 from tfserve.spec.models_config import read_models_config
 from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
 from tfserve.spec.server_configs import BatchingValue, parse_batching, parse_monitoring
@@ -174,7 +174,7 @@ def serve(
         models = read_models_config(Path(config))
     else:
         models = _models(model, model_name, versions, labels or {}, sha256)
-    served_name = models[0].name if models else serving_image(image).path.rpartition("/")[2]
+    served_name = models[0].name if models else ImageReference.parse(image).default_name
     spec = ServeSpec(
         name=f"{served_name[:100]}-{uuid.uuid4().hex[:8]}" if name is None else name,
         models=models,

@@ -1,9 +1,9 @@
-"""Facts about serving images: how their names are put together, and for which platforms the official ones exist."""
+"""The names of container images, and what is known in advance about the official ones: ports, paths, platform."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfserve.errors import UsageError, Wording
 
@@ -21,7 +21,6 @@ __all__ = [
     "is_tag",
     "platform_of",
     "runs_natively",
-    "serving_image",
 ]
 
 HUB = "docker.io"
@@ -59,23 +58,79 @@ class ImageReference:
     tag: str | None
     digest: str | None = None
 
+    @classmethod
+    def parse(cls, text: str | None = None, tag: str | None = None) -> ImageReference:
+        """Reads the name of an image.
+
+        Args:
+            text: a repository, with or without a tag or digest; None for ``tensorflow/serving``.
+            tag: the tag; None for the tag in `text`, or ``latest``.
+
+        Raises:
+            UsageError: `text` or `tag` is not a name that Docker accepts, or both contain a tag or digest.
+        """
+        match = _REFERENCE.fullmatch(OFFICIAL_REPOSITORY if text is None else text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not the name of an image.",
+                hint="Write it as tensorflow/serving:2.19.0.",
+                about=("image",),
+            )
+        if tag is not None and not is_tag(tag):
+            raise UsageError(
+                f"{tag!r} is not a tag.",
+                hint="A tag consists of letters, digits, '_', '.' and '-', such as 2.19.0.",
+                about=("tag",),
+            )
+        repository, own_tag, digest = match.group("repository", "tag", "digest")
+        length = len(cls(repository, None).qualified)
+        if length > _LONGEST_REPOSITORY:
+            raise UsageError(
+                f"The name of an image can have at most {_LONGEST_REPOSITORY} characters; this one has {length}.",
+                hint="Choose a shorter name.",
+                about=("image",),
+            )
+        if tag is not None and (own_tag or digest):
+            raise UsageError(
+                f"{text!r} already includes a tag or digest.",
+                hint=Wording("Leave {tag} out, or give the image without a tag."),
+                about=("tag",),
+            )
+        return cls(repository, own_tag or tag or (None if digest else "latest"), digest)
+
+    def official_variant(self, *, gpu: bool = False, devel: bool = False) -> ImageReference:
+        """Returns the CUDA or development variant of an official image: ``T-gpu``, ``T-devel`` for a tag ``T``.
+
+        Other images, and images named by digest, have no such variants and are returned unchanged.
+        """
+        if not self.is_official or self.tag is None or self.digest:
+            return self
+        wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
+        missing = [part for part in wanted if part not in self.tag.split("-")]
+        return replace(self, tag="-".join([self.tag, *missing]))
+
     def __str__(self) -> str:
         return f"{self.repository}{f':{self.tag}' if self.tag else ''}{self.digest or ''}"
 
     @property
+    def default_name(self) -> str:
+        """The name of a server of this image unless it is given another: the last part of the repository."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def registry(self) -> str:
-        """The registry that has it, as ``host`` or ``host:port``."""
+        """The registry of the image, as ``host`` or ``host:port``."""
         return self._registry_and_path[0]
 
     @property
     def path(self) -> str:
-        """The repository's name within that registry."""
+        """The name of the repository in that registry."""
         return self._registry_and_path[1]
 
     @property
     def _registry_and_path(self) -> tuple[str, str]:
         first, slash, rest = self.repository.partition("/")
-        # As Docker tells a host from a user of Docker Hub.
+        # Docker distinguishes a host from a user of Docker Hub by the same rule.
         if slash and (first == "localhost" or any(sign in first for sign in ".:") or first != first.lower()):
             registry, path = first, rest
         else:
@@ -84,65 +139,13 @@ class ImageReference:
 
     @property
     def qualified(self) -> str:
-        """The whole name, with the registry that Docker takes when none is named."""
+        """The full name, including the registry that Docker uses by default."""
         return str(ImageReference(f"{self.registry}/{self.path}", self.tag, self.digest))
 
     @property
     def is_official(self) -> bool:
         """Whether this is one of TensorFlow's own images."""
         return self._registry_and_path == (HUB, OFFICIAL_REPOSITORY)
-
-
-def serving_image(
-    image: str | None = None, tag: str | None = None, *, gpu: bool = False, devel: bool = False
-) -> ImageReference:
-    """Puts the name of a serving image together.
-
-    Args:
-        image: a repository with or without a tag or digest; None for ``tensorflow/serving``.
-        tag: the tag; None for the one in `image`, or ``latest``.
-        gpu: whether to take the image with CUDA: ``latest-gpu``, or ``T-gpu`` for a tag ``T``. Only official images
-            have one; another `image` is taken by the name it has.
-        devel: whether to take the development image: ``latest-devel``, ``T-devel``.
-
-    Raises:
-        UsageError: `image` or `tag` is not a name that Docker accepts, or both name a tag.
-    """
-    match = _REFERENCE.fullmatch(image if image is not None else OFFICIAL_REPOSITORY)
-    if match is None:
-        raise UsageError(
-            f"{image!r} is not the name of an image.",
-            hint="Write it as tensorflow/serving:2.19.0.",
-            about=("image",),
-        )
-    if tag is not None and not _TAG.fullmatch(tag):
-        raise UsageError(
-            f"{tag!r} is not a tag.",
-            hint="A tag is letters, digits, '_', '.' and '-', such as 2.19.0.",
-            about=("tag",),
-        )
-    repository = ImageReference(match["repository"], None).qualified
-    if len(repository) > _LONGEST_REPOSITORY:
-        raise UsageError(
-            f"The name of an image has at most {_LONGEST_REPOSITORY} characters, and this one {len(repository)}.",
-            hint="Choose a shorter one.",
-            about=("image",),
-        )
-    named = match["tag"] or match["digest"]
-    if tag is not None and named:
-        raise UsageError(
-            f"{image!r} names a version already.",
-            hint=Wording("Leave {tag} out, or the version behind the name."),
-            about=("tag",),
-        )
-    reference = ImageReference(match["repository"], match["tag"] or tag, match["digest"])
-    if reference.digest:
-        return reference
-    chosen = reference.tag or "latest"
-    if reference.is_official:
-        wanted = (["devel"] if devel else []) + (["gpu"] if gpu else [])
-        chosen = "-".join([chosen, *(part for part in wanted if part not in chosen.split("-"))])
-    return ImageReference(reference.repository, chosen)
 
 
 def check_new_name(reference: ImageReference, suffix: str = "") -> None:

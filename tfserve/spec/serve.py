@@ -16,7 +16,7 @@ from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.errors import Attribute, GpuError, UsageError, Wording
 from tfserve.models.url import Url, check_digest
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 from tfserve.spec.server_configs import BatchingValue
 from tfserve.spec.values import check_name, check_platform
 from tfserve.spec.versions import VersionPolicy
@@ -85,7 +85,7 @@ class ModelSpec:
         check_name(self.name, kind="model", attribute="model_name")
         if self.sha256 is not None:
             check_digest(self.sha256)
-            if self.in_bucket:
+            if self.is_remote:
                 raise UsageError(
                     "What is in a bucket is no archive, and has no digest.",
                     hint=Wording("Leave {sha256} out."),
@@ -93,8 +93,8 @@ class ModelSpec:
                 )
 
     @property
-    def in_bucket(self) -> bool:
-        """Whether the server itself reads it from a bucket."""
+    def is_remote(self) -> bool:
+        """Whether the server itself reads the model from a bucket, so that this machine never has its files."""
         return isinstance(self.path, Url) and self.path.in_bucket
 
 
@@ -160,7 +160,7 @@ class ServeSpec:
                     hint=f"Give one of them another name, for example {name}_2.",
                     about=("models", index, "name"),
                 )
-        serving_image(self.image, self.tag)  # which refuses what names no image
+        ImageReference.parse(self.image, self.tag)  # which refuses what names no image
         check_platform(self.platform)
         if not self.models and self.image is None:
             raise UsageError(
@@ -246,9 +246,9 @@ class ServeSpec:
         return [name for name, value in given.items() if value]
 
     @property
-    def models_here(self) -> tuple[ModelSpec, ...]:
-        """Those of its models that this machine has a directory of, or gets one: all that are not in buckets."""
-        return tuple(model for model in self.models if not model.in_bucket)
+    def local_models(self) -> tuple[ModelSpec, ...]:
+        """The models whose files are on this machine, or will be downloaded to it: all that are not in buckets."""
+        return tuple(model for model in self.models if not model.is_remote)
 
     @property
     def fixed(self) -> bool:

@@ -43,10 +43,12 @@ def build(
     from tfserve.engines.docker.client import connect
     from tfserve.images.build import build as make
     from tfserve.images.build_spec import BuildSpec
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
 
     output = Output(json_wanted=json)
-    spec = BuildSpec(source, serving_image(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force)
+    spec = BuildSpec(
+        source, ImageReference.parse(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force
+    )
     begin = monotonic()
     made = make(connect(), spec, output)
     data = {

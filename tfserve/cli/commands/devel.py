@@ -50,7 +50,7 @@ def devel(
     from tfserve.engines.docker.client import connect
     from tfserve.engines.docker.engine import DockerEngine
     from tfserve.errors import UsageError
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
     from tfserve.spec.serve import PortRequest
     from tfserve.spec.values import parse_host
 
@@ -63,7 +63,7 @@ def devel(
     if source is not None and not source.is_dir():
         raise UsageError(f"There is no directory {str(source)!r}.", hint="Give the one that holds the sources.")
     spec = DevelSpec(
-        image=serving_image(image, tag, gpu=gpu, devel=True),
+        image=ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=True),
         command=tuple(command or ()),
         source=None if source is None else source.resolve(),
         platform=platform,

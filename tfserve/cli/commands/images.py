@@ -26,14 +26,14 @@ def images(
     json: JsonOption = False,
 ) -> None:
     """List the serving images on this engine. Images of your own are listed, too, with the models inside."""
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
 
     output = Output(json_wanted=json)
-    reference = None if repository is None else serving_image(repository)
+    reference = None if repository is None else ImageReference.parse(repository)
     # One that is named without a tag stands for all of its tags.
     tag = reference.tag if reference is not None and repository != reference.repository else None
     if remote:
-        _show_remote(output, reference or serving_image(), tag)
+        _show_remote(output, reference or ImageReference.parse(), tag)
         return
     from datetime import datetime, timezone
 

@@ -47,7 +47,7 @@ def package(
     from tfserve.images.package_spec import PackageSpec, parse_labels
     from tfserve.models.source import source_name
     from tfserve.models.url import parse_source
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
     from tfserve.spec.serve import ModelSpec
     from tfserve.spec.values import check_name
 
@@ -63,8 +63,8 @@ def package(
         check_name(each, kind="model", attribute="name")
     spec = PackageSpec(
         models=tuple(ModelSpec(source, given) for source, given in zip(sources, names, strict=True)),
-        image=serving_image(image),
-        base=serving_image(base, gpu=gpu),
+        image=ImageReference.parse(image),
+        base=ImageReference.parse(base).official_variant(gpu=gpu),
         platform=platform,
         labels=parse_labels(label or ()),
         force=force,

@@ -37,12 +37,12 @@ def pull(
     from tfserve.engines.docker.client import connect
     from tfserve.engines.docker.engine import DockerEngine
     from tfserve.engines.docker.pull import check_published, pull_image
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
     from tfserve.spec.values import check_platform
 
     output = Output(json_wanted=json)
     check_platform(platform)
-    reference = serving_image(image, tag, gpu=gpu, devel=devel)
+    reference = ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=devel)
     begin = monotonic()
     engine = DockerEngine(connect())
     check_published(reference, platform or engine.facts.platform)

@@ -126,7 +126,7 @@ def run(
     from tfserve.servers import launch as launching
     from tfserve.spec import values
     from tfserve.spec.gpus import GpuRequest
-    from tfserve.spec.image import serving_image
+    from tfserve.spec.image import ImageReference
     from tfserve.spec.serve import LaunchOptions, PortRequest, ServeSpec
     from tfserve.spec.server_configs import parse_batching, parse_monitoring
     from tfserve.spec.server_flags import parse_server_flags
@@ -137,7 +137,7 @@ def run(
         check_name(name, kind="server", attribute="name")
     paths, server_flags = _split(words or [])
     models = _models(paths, config, image, model_name, name, versions, label, sha256)
-    default = models[0].name if models else serving_image(image).path.rpartition("/")[2]
+    default = models[0].name if models else ImageReference.parse(image).default_name
     spec = ServeSpec(
         name=default if name is None else name,
         models=models,

@@ -18,7 +18,15 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["MEND", "Credentials", "check_config", "config_file", "doubts", "find_credentials", "offer_credentials"]
+__all__ = [
+    "MEND",
+    "RegistryCredentials",
+    "check_config",
+    "config_file",
+    "doubts",
+    "find_registry_credentials",
+    "offer_credentials",
+]
 
 MEND = "Mend that entry, or take it out: docker login writes credentials anew. DOCKER_CONFIG names another directory."
 _OBJECTS, _STRINGS = ("proxies", "HttpHeaders"), ("credsStore", "currentContext")
@@ -26,7 +34,7 @@ _HELPER = "docker-credential-"  # https://docs.docker.com/reference/cli/docker/l
 
 
 @dataclass(frozen=True)
-class Credentials:
+class RegistryCredentials:
     """What to tell the engine for a registry; and why a helper did not give what there may be, if so."""
 
     sent: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +76,7 @@ def doubts() -> list[str]:
     ]
 
 
-def find_credentials(registry: str) -> Credentials:
+def find_registry_credentials(registry: str) -> RegistryCredentials:
     """Finds the docker command's credentials for a registry; without those of a helper that does not answer."""
     import docker.auth
 
@@ -78,10 +86,10 @@ def find_credentials(registry: str) -> Credentials:
     failure = _missing(store) if store else ""
     if not failure:
         try:
-            return Credentials(config.resolve_authconfig(registry) or {})
+            return RegistryCredentials(config.resolve_authconfig(registry) or {})
         except _store_errors() as error:
             failure = _not_given(store, error)
-    return Credentials(without.resolve_authconfig(registry) or {}, failure)
+    return RegistryCredentials(without.resolve_authconfig(registry) or {}, failure)
 
 
 def offer_credentials(client: APIClient, on_notice: Callable[[str], None]) -> None:

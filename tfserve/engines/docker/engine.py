@@ -67,8 +67,8 @@ class DockerEngine:
     ) -> LaunchPlan:
         """Plans a container; see `Engine.plan`."""
         from tfserve.engines.docker.packaged import models_inside
-        from tfserve.models.bucket_credentials import find_credentials
-        from tfserve.models.saved_model import reader_of
+        from tfserve.host.system import invoking_user
+        from tfserve.models.bucket_credentials import find_bucket_credentials
         from tfserve.plan.container import container_plan
         from tfserve.spec.server_flags import flag_digests
 
@@ -79,8 +79,8 @@ class DockerEngine:
             ports,
             engine=self.facts,
             gpu=gpu,
-            user=reader_of(directories),
-            credentials=find_credentials(model.path for model in spec.models),
+            user=directories[0].reader if directories else invoking_user(),
+            credentials=find_bucket_credentials(model.path for model in spec.models),
             packaged=packaged,
             flag_files=flag_digests(spec.server_flags),
         )

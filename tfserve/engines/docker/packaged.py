@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker.images import find_image
 from tfserve.errors import ImageError, UsageError
 from tfserve.plan import labels
-from tfserve.spec.image import serving_image
+from tfserve.spec.image import ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -27,7 +27,7 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
         ImageError: it has none, and the engine does not have the image.
         UsageError: it has none, nor has the image; or the image serves several of its own, whatever else there is.
     """
-    reference = serving_image(spec.image, spec.tag)
+    reference = ImageReference.parse(spec.image, spec.tag)
     image = find_image(client, reference, spec.platform)
     inside = tuple(model.name for model in models_said(image.labels, image.environment)) if image else ()
     if spec.models:

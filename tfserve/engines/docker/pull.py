@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.defaults import PullPolicy
 from tfserve.engines.docker.client import docker_errors, explanation
-from tfserve.engines.docker.config import find_credentials
+from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, disk_full, find_image
 from tfserve.errors import ImageError
@@ -92,7 +92,7 @@ def pull_image(
     """
     import docker.errors
 
-    credentials = find_credentials(reference.registry)
+    credentials = find_registry_credentials(reference.registry)
     if credentials.failure:
         on_notice(f"{credentials.failure}: going on without its credentials.")
     with docker_errors():
