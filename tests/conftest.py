@@ -1,11 +1,10 @@
-"""What many tests need: the bundled model, broken ones derived from it, and the program with a home of its own."""
+"""Fixtures of many tests: the bundled model, broken copies of it, and the program with a home directory of its own."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,35 +16,39 @@ import pytest
 
 from tests.nvidia import stand_in
 from tests.program import Plan, Program
+from tests.signals import no_ignored_signals
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.plan.launch_plan import LaunchPlan
 
-# A machine that is busy with other tests is no reason to fail.
+# A busy machine must not make a property test fail.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
-
-# A shell has what it starts in the background ignore Ctrl-C, and with it all that the tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Iterator[None]:
+    """Lets the programs that tests start receive signals, also under ``nohup`` and in a background job."""
+    with no_ignored_signals():
+        yield
+
+
 @pytest.fixture(scope="session")
 def half_plus_two() -> Path:
-    """The bundled model's base path; not to be changed."""
+    """The base path of the bundled model. Do not change it."""
     return EXAMPLES / "half_plus_two"
 
 
 @pytest.fixture(scope="session")
 def half_plus_n() -> Path:
-    """The base path of a model whose version N, 2 or 3, computes 0.5 * x + N; not to be changed."""
+    """The base path of a model whose version N, 2 or 3, computes 0.5 * x + N. Do not change it."""
     return EXAMPLES / "half_plus_n"
 
 
 @pytest.fixture
 def copied(half_plus_two: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Copies the bundled model to a base path of that name, to be changed at will."""
+    """Copies the bundled model to a base path with the given name, which the test may change."""
 
     def copy(name: str) -> Path:
         return Path(shutil.copytree(half_plus_two, tmp_path / name))
@@ -55,7 +58,7 @@ def copied(half_plus_two: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def unloadable(copied: Callable[[str], Path]) -> Path:
-    """A model whose ``saved_model.pb`` is whole and whose variables are cut short."""
+    """A model with a valid ``saved_model.pb`` and truncated variables."""
     model = copied("unloadable")
     variables = model / "1" / "variables" / "variables.data-00000-of-00001"
     variables.write_bytes(variables.read_bytes()[:5])
@@ -64,13 +67,13 @@ def unloadable(copied: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 256 kB; only root can make one."""
+    """A file system of 256 kB. Only root can mount one."""
     yield from _mounted(tmp_path / "small", "size=256k")
 
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A directory that cannot be written, not even by root."""
+    """A directory that not even root can write to."""
     path = tmp_path / "read-only"
     if os.geteuid() == 0:
         yield from _mounted(path, "ro")
@@ -83,14 +86,14 @@ def _mounted(path: Path, options: str) -> Iterator[Path]:
     path.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, text=True)
     if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+        pytest.skip(f"cannot mount a file system: {done.stderr.strip()}")
     yield path
     subprocess.run(["umount", path], check=True)
 
 
 @pytest.fixture
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory of this test's own, for what runs in this process."""
+    """A state directory of this test's own, for code that runs in this process."""
     path = tmp_path / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(path))
     return path
@@ -98,7 +101,7 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(state_home: Path) -> Iterator[LocalEngine]:
-    """A local engine with a state directory of its own; at its end nothing of it runs."""
+    """A local engine with a state directory of its own; its servers are removed after the test."""
     engine = LocalEngine()
     yield engine
     for server in engine.servers():
@@ -107,7 +110,7 @@ def engine(state_home: Path) -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="session")
 def python_plan() -> Plan:
-    """Makes the plan of a server that runs a piece of Python, which is quick: the local engine runs any program."""
+    """Makes the plan of a server that runs a piece of Python, as the local engine runs any program and this is fast."""
 
     def plan(program: str = "import time; time.sleep(60)", *, name: str = "m", **changes: Any) -> LaunchPlan:
         command = (sys.executable, "-S", "-c", program)
@@ -119,19 +122,19 @@ def python_plan() -> Plan:
 
 @pytest.fixture(scope="session")
 def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a library that stands for NVIDIA's driver."""
+    """The directory of a stub of NVIDIA's driver library."""
     return stand_in.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture
 def tfserve(tmp_path: Path) -> Iterator[Program]:
-    """The program, with servers of this test's own, which are gone at its end."""
+    """The program, with servers of this test's own, which are removed after it."""
     yield from _program(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
 def shared_tfserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The program, with servers that the tests of a module share."""
+    """The program, with servers that the tests of a module share and that are removed after the module."""
     yield from _program(tmp_path_factory.mktemp("home"))
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server of files on 127.0.0.1, as people publish archives with, and with the faults that networks have."""
+"""An HTTP file server on 127.0.0.1, as used to publish archives, that can also imitate network faults."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["FileServer", "file_server"]
 
 @dataclass
 class FileServer:
-    """What it serves, and what it was asked.
+    """The files of the server, its faults, and the requests it received.
 
     Attributes:
         url: its address.
-        files: contents by path; each has an ETag that changes with it.
-        redirects: where other paths lead.
-        statuses: paths that are answered with a status and nothing else.
-        cut: after how many bytes of a body it hangs up; None for not at all.
-        chunked: whether it sends files without their length.
-        asked: the path, the condition and the status of each request.
+        files: contents by path; each has an ETag that depends on its content.
+        redirects: other paths, and the locations they redirect to.
+        statuses: paths that are answered with this status and no body.
+        cut: the number of bytes of a body after which it closes the connection; None for all.
+        chunked: whether it omits Content-Length.
+        requests: path, If-None-Match and status of each request.
     """
 
     url: str = ""
@@ -31,12 +31,12 @@ class FileServer:
     statuses: dict[str, int] = field(default_factory=dict)
     cut: int | None = None
     chunked: bool = False
-    asked: list[tuple[str, str | None, int]] = field(default_factory=list)
+    requests: list[tuple[str, str | None, int]] = field(default_factory=list)
 
 
 @contextmanager
 def file_server() -> Iterator[FileServer]:
-    """Runs one while the block does."""
+    """Runs a file server while the block runs."""
     served = FileServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ def file_server() -> Iterator[FileServer]:
             status = served.statuses.get(path, 302 if path in served.redirects else 200 if content is not None else 404)
             if status == 200 and condition == tag:
                 status = 304
-            served.asked.append((self.path, condition, status))
+            served.requests.append((self.path, condition, status))
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", served.redirects[path])

@@ -9,9 +9,9 @@ __all__ = ["free_ports"]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, no two of them alike: each is held until all are chosen."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    """Returns different ports that are free: each socket stays bound until all are chosen."""
+    with ExitStack() as sockets_open:
+        sockets = [sockets_open.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]

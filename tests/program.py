@@ -1,4 +1,4 @@
-"""The program as a user runs it: real processes, with a home and servers of their own."""
+"""The program as a user runs it: real processes, with a home directory and servers of their own."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from typing import Any
 from tests import forked
 from tfserve.plan.launch_plan import LaunchPlan
 
-__all__ = ["Copy", "Plan", "Program", "assert_told", "eventually"]
+__all__ = ["Copy", "Plan", "Program", "assert_error", "eventually"]
 
 Copy = Callable[[str], Path]
-"""Copies the bundled model to a base path of that name."""
+"""Copies the bundled model to a base path with the given name."""
 
 Plan = Callable[..., LaunchPlan]
 """Makes the plan of a server that runs a piece of Python."""
 
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
 class Program:
-    """``tfserve`` with a private home, a private state directory, and no Docker.
+    """``tfserve`` with a private home directory, a private state directory, and no Docker.
 
     Attributes:
-        home: the home directory, under which the state directory is.
+        home: the home directory, which contains the state directory.
     """
 
     home: Path
@@ -45,9 +45,9 @@ class Program:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables it runs with."""
+        """The environment variables that it runs with."""
         return {
-            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.home / "state"),
             "DOCKER_HOST": f"unix://{self.home}/no-docker.sock",
@@ -55,7 +55,10 @@ class Program:
         }
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None, **environment: str) -> CompletedProcess[str]:
-        """Runs it to its end; `environment` comes on top of its own, and makes it load everything anew."""
+        """Runs it and waits until it exits.
+
+        With `environment`, added to its own, it runs in a new interpreter, as some variables only work at its start.
+        """
         if not environment:
             return forked.run([str(argument) for argument in arguments], self.environment, stdin)
         return subprocess.run(
@@ -69,8 +72,8 @@ class Program:
             check=False,
         )
 
-    def begin(self, *arguments: str | Path, stdout: int = PIPE, **environment: str) -> Popen[str]:
-        """Starts it and goes on; its stdout goes to a pipe, or to the descriptor `stdout`."""
+    def start(self, *arguments: str | Path, stdout: int = PIPE, **environment: str) -> Popen[str]:
+        """Starts it and returns; its stdout is a pipe, or the file descriptor `stdout`."""
         return Popen(
             self.command(arguments),
             stdin=subprocess.DEVNULL,
@@ -81,28 +84,28 @@ class Program:
         )
 
     def json(self, *arguments: str | Path) -> Any:
-        """Runs it with ``--json``, and returns the one document on its stdout."""
+        """Runs it with ``--json`` and returns the document on its stdout."""
         done = self(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def left(self) -> list[str]:
-        """The names of everything in the directory of servers, whole or half-made."""
+    def server_names(self) -> list[str]:
+        """The names of everything in the directory of servers, including partly created ones."""
         names = [path.name for path in self.servers.iterdir()] if self.servers.is_dir() else []
-        return sorted(name for name in names if name != ".lock")  # which guards the directory itself
+        return sorted(name for name in names if name != ".lock")  # the lock of the directory
 
     def processes(self) -> list[int]:
-        """The processes of its servers, as far as the system tells."""
+        """The process IDs of its servers."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cwd"):
-            with suppress(OSError):  # it has just ended
+            with suppress(OSError):  # the process has exited
                 if path.readlink().is_relative_to(self.servers):
                     found.append(int(path.parent.name))
         return found
 
     def clean_up(self) -> None:
-        """Removes all its servers, and sees to it that no process is left."""
-        names = [name for name in self.left() if not name.startswith(".")]
+        """Removes all its servers and waits until none of their processes is left."""
+        names = [name for name in self.server_names() if not name.startswith(".")]
         if names:
             self("rm", "--force", "--engine", "local", *names)
         eventually(lambda: not self.processes())
@@ -113,15 +116,15 @@ class Program:
 
 
 def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Returns once `condition` holds."""
+    """Waits until `condition` is true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, f"the condition was not met within {seconds:g} s"
         time.sleep(0.01)
 
 
-def assert_told(done: CompletedProcess[str], code: int, *words: str) -> None:
-    """Asserts that a command failed the way a user is to see it: a code, a sentence with `words`, a hint."""
+def assert_error(done: CompletedProcess[str], code: int, *words: str) -> None:
+    """Asserts that a command failed as users expect: with an exit code, a message that contains `words`, and a hint."""
     assert done.returncode == code, (done.returncode, done.stderr)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The modules of tfserve as files, for tests that read the source."""
+"""The source files of tfserve by module name, for tests that read them."""
 
 from __future__ import annotations
 

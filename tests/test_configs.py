@@ -32,7 +32,7 @@ def brought_up(tfserve: Program, request: pytest.FixtureRequest) -> Iterator[Pro
     assert done.returncode == 0, done.stderr
     yield tfserve
     assert tfserve("down", "-f", file).returncode == 0
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
 
 
 def predicts(tfserve: Program, *words: str) -> list[float]:

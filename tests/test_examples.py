@@ -14,7 +14,7 @@ def run(program: Program, *arguments: str) -> str:
         [sys.executable, *arguments], capture_output=True, text=True, env=program.environment, cwd=EXAMPLES.parent
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not program.left()
+    assert not program.server_names()
     return done.stdout
 
 

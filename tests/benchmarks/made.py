@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.kept import environment, made_by
+from tests.cached import made_by_script, virtual_environment
 
 _BENTOML = "bentoml>=1.4,<1.5"
 
 
 def models() -> Path:
     """Returns the directory that ``make_models.py`` filled."""
-    return made_by(Path(__file__).with_name("make_models.py"))
+    return made_by_script(Path(__file__).with_name("make_models.py"))
 
 
 def conv_models() -> Path:
     """Returns the directory that ``make_conv_model.py`` filled."""
-    return made_by(Path(__file__).with_name("make_conv_model.py"))
+    return made_by_script(Path(__file__).with_name("make_conv_model.py"))
 
 
 def bentoml() -> Path:
     """Returns the directory of an environment with BentoML; making it, once, takes a minute."""
-    return environment((_BENTOML,))
+    return virtual_environment((_BENTOML,))
 
 
 @contextmanager

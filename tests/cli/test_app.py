@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 import tfserve as package
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve import cli
 from tfserve.cli.command_table import COMMANDS, TASKS, Command
 from tfserve.cli.inference import refuse_unknown_options
@@ -101,7 +101,7 @@ def test_bad_usage(tfserve: Program, arguments: list[str], words: str) -> None:
 
 
 def test_a_traceback_only_on_demand(tfserve: Program) -> None:
-    assert_told(tfserve("inspect", "nope", TFSERVE_DEBUG="0"), 3, "There is no model")
+    assert_error(tfserve("inspect", "nope", TFSERVE_DEBUG="0"), 3, "There is no model")
     done = tfserve("inspect", "nope", TFSERVE_DEBUG="1")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
@@ -113,7 +113,7 @@ def test_a_traceback_only_on_demand(tfserve: Program) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ps", "--engine", "local"]])
 def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        process = tfserve.begin(*arguments, stdout=full.fileno())
+        process = tfserve.start(*arguments, stdout=full.fileno())
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "The output cannot be written: No space left on device." in stderr
@@ -127,7 +127,7 @@ def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) 
     log.unlink()
     log.mkdir()
     done = tfserve("logs")
-    assert_told(done, 1, "Unexpected IsADirectoryError", "defect of tfserve", "TFSERVE_DEBUG=1")
+    assert_error(done, 1, "Unexpected IsADirectoryError", "defect of tfserve", "TFSERVE_DEBUG=1")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_reader_that_has_enough(tfserve: Program, half_plus_two: Path, argumen
     reader, writer = os.pipe()
     os.close(reader)
     given = [argument.replace("{model}", str(half_plus_two)) for argument in arguments]
-    process = tfserve.begin(*given, stdout=writer)
+    process = tfserve.start(*given, stdout=writer)
     os.close(writer)
     _, stderr = process.communicate(timeout=20)
     assert stderr == ""

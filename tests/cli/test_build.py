@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 SOURCES = Path(__file__).parents[1] / "e2e" / "serving_sources"
 
@@ -20,7 +20,7 @@ SOURCES = Path(__file__).parents[1] / "e2e" / "serving_sources"
     ],
 )
 def test_bad_input(source: str, options: list[str], code: int, words: str, tfserve: Program) -> None:
-    assert_told(tfserve("build", "--source", source, "--image", "me/m:1", *options), code, words)
+    assert_error(tfserve("build", "--source", source, "--image", "me/m:1", *options), code, words)
 
 
 @pytest.mark.parametrize("missing", ["--source", "--image"])

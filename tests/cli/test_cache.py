@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.packing import model_files, tar_bytes, zip_bytes
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve.errors import UsageError
 from tfserve.models import cache as model_cache
 from tfserve.models.source import find_source
@@ -29,7 +29,7 @@ def test_served_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path:
     assert listed["path"] == str(tfserve.home / ".cache" / "tfserve" / "models")
     other, served = listed["models"]
     assert (other["source"], served["source"]) == (str(tmp_path / "twice.zip"), str(archive))
-    assert_told(tfserve("cache", "clear", served["digest"][:6]), 2, "needed by 'served'", "tfserve rm served")
+    assert_error(tfserve("cache", "clear", served["digest"][:6]), 2, "needed by 'served'", "tfserve rm served")
     cleared = tfserve("cache", "clear")
     assert cleared.stdout == "Removed 1 model, 11 kB.\n"
     assert "which served has" in cleared.stderr
@@ -45,9 +45,9 @@ def test_served_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path:
 
 def test_what_the_command_line_refuses(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(zip_bytes({"../out": b""}))
-    assert_told(tfserve("run", tmp_path / "bad.zip", "--engine", "local"), 3, "could lead out")
-    assert_told(tfserve("inspect", "ftp://host/m.zip", "--json"), 2, "ftp:// is no address")
-    assert_told(tfserve("cache", "list", "abc"), 2, "takes no DIGEST")
+    assert_error(tfserve("run", tmp_path / "bad.zip", "--engine", "local"), 3, "could lead out")
+    assert_error(tfserve("inspect", "ftp://host/m.zip", "--json"), 2, "ftp:// is no address")
+    assert_error(tfserve("cache", "list", "abc"), 2, "takes no DIGEST")
     assert list((tfserve.home / ".cache" / "tfserve" / "models").iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.cli.conftest import Served, in_process
-from tests.program import assert_told
+from tests.program import assert_error
 
 REGRESS = ("regress", "half_plus_two", "--signature", "regress_x_to_y")
 
@@ -59,7 +59,7 @@ def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
     table.write_text("x\n1.0\n2.0\n")
     for file in (lines, table):
         assert said(served, *REGRESS, "--data", file) == {"results": [2.5, 3.0]}
-    assert_told(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "all examples, and excludes values")
+    assert_error(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "all examples, and excludes values")
 
 
 def test_curl(served: Served) -> None:
@@ -84,4 +84,4 @@ def test_curl(served: Served) -> None:
     ],
 )
 def test_bad_requests(served: Served, arguments: tuple[str, ...], code: int, words: str) -> None:
-    assert_told(in_process(served.tfserve, *arguments), code, words)
+    assert_error(in_process(served.tfserve, *arguments), code, words)

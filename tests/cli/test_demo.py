@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve.cli.commands.demo import bundled_model
 from tfserve.errors import SavedModelError
 from tfserve.models.saved_model import find_model, read_signatures
@@ -19,7 +19,7 @@ def test_demo(tfserve: Program) -> None:
     for command in ("tfserve run", "tfserve predict", "tfserve logs"):
         assert command in done.stdout
     assert "Serving with the local engine instead." in done.stderr
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     assert tfserve.processes() == []
 
 
@@ -33,7 +33,7 @@ def test_json(tfserve: Program) -> None:
 
 
 def test_interrupted(tfserve: Program) -> None:
-    demo = tfserve.begin("demo", "--engine", "local")
+    demo = tfserve.start("demo", "--engine", "local")
     assert demo.stderr is not None
     for line in demo.stderr:
         if "AVAILABLE" in line:
@@ -41,7 +41,7 @@ def test_interrupted(tfserve: Program) -> None:
     demo.send_signal(signal.SIGINT)
     stdout, _ = demo.communicate(timeout=20)
     assert (demo.returncode, stdout) == (130, "")
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     assert tfserve.processes() == []
 
 
@@ -53,7 +53,7 @@ def test_with_a_gpu_and_without(command: str, tfserve: Program) -> None:
 
 
 def test_docker_that_is_not_there(tfserve: Program) -> None:
-    assert_told(tfserve("demo", "--engine", "docker"), 4, "No Docker Engine answers")
+    assert_error(tfserve("demo", "--engine", "docker"), 4, "No Docker Engine answers")
 
 
 def test_half_plus_two_is_here(half_plus_two: Path) -> None:

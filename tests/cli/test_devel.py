@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from tests.program import Program, assert_told
     ],
 )
 def test_bad_input(arguments: list[str], code: int, words: str, tfserve: Program) -> None:
-    assert_told(tfserve("devel", *arguments), code, words)
+    assert_error(tfserve("devel", *arguments), code, words)

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.nvidia.stand_in import environment, real_gpu
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 NAMES = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
 NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
@@ -76,7 +76,7 @@ def test_a_state_directory_that_may_not_be_looked_at(tfserve: Program) -> None:
 
 @pytest.mark.parametrize("seconds", ["0", "nan", "inf", "-1"])
 def test_a_time_that_is_none(seconds: str, tfserve: Program) -> None:
-    assert_told(tfserve("doctor", f"--timeout={seconds}"), 2, "is not a number of seconds", "--timeout 5")
+    assert_error(tfserve("doctor", f"--timeout={seconds}"), 2, "is not a number of seconds", "--timeout 5")
 
 
 def test_why_docker_does_not_answer_is_told(tfserve: Program) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve.protos.server_flags import SERVER_FLAGS
 
 
@@ -21,4 +21,4 @@ def test_those_with_a_word(tfserve: Program) -> None:
             "help": "Text file of MonitoringConfig: Prometheus metrics.",
         }
     ]
-    assert_told(tfserve("flags", "enable_bacthing"), 2, "No flag has 'enable_bacthing'", "enable_batching?")
+    assert_error(tfserve("flags", "enable_bacthing"), 2, "No flag has 'enable_bacthing'", "enable_batching?")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.program import Copy, Program, assert_told
+from tests.program import Copy, Program, assert_error
 
 
 def test_json(tfserve: Program, copied: Copy) -> None:
@@ -34,13 +34,13 @@ def test_for_people(tfserve: Program, half_plus_two: Path) -> None:
 
 def test_other_tags(tfserve: Program, half_plus_two: Path) -> None:
     assert tfserve("inspect", half_plus_two, "--tags", "serve").returncode == 0
-    assert_told(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "tagged gpu, train")
+    assert_error(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "tagged gpu, train")
 
 
 def test_what_is_no_model(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert_told(tfserve("inspect", tmp_path / "empty"), 3, "is empty")
-    assert_told(tfserve("inspect", tmp_path / "no", "--json"), 3, "There is no model at")
+    assert_error(tfserve("inspect", tmp_path / "empty"), 3, "is empty")
+    assert_error(tfserve("inspect", tmp_path / "no", "--json"), 3, "There is no model at")
     assert tfserve("inspect").returncode == 2
 
 

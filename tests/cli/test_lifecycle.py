@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.program import Copy, Program, assert_told, eventually
+from tests.program import Copy, Program, assert_error, eventually
 
 LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
@@ -17,7 +17,7 @@ LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 @pytest.fixture
 def pair(tfserve: Program, copied: Copy) -> dict[str, dict[str, Any]]:
     """Two servers, a and b, each with a model of its own."""
-    runs = {name: tfserve.begin("run", copied(name), *LOCAL, "--no-smoke-test", "--json") for name in ("a", "b")}
+    runs = {name: tfserve.start("run", copied(name), *LOCAL, "--no-smoke-test", "--json") for name in ("a", "b")}
     return {name: json.loads(run.communicate(timeout=60)[0]) for name, run in runs.items()}
 
 
@@ -26,9 +26,9 @@ def states(tfserve: Program) -> dict[str, str]:
 
 
 def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any]]) -> None:
-    assert_told(tfserve("stop"), 2, "There are several servers: ", "Name one of them")
-    assert_told(tfserve("stop", "a", "c"), 10, "There is no server 'c'")
-    assert_told(tfserve("rm", "a", "b"), 2, "a, b still runs; nothing was removed", "tfserve rm --force a b")
+    assert_error(tfserve("stop"), 2, "There are several servers: ", "Name one of them")
+    assert_error(tfserve("stop", "a", "c"), 10, "There is no server 'c'")
+    assert_error(tfserve("rm", "a", "b"), 2, "a, b still runs; nothing was removed", "tfserve rm --force a b")
     assert states(tfserve) == {"a": "running", "b": "running"}
 
     assert tfserve.json("stop", "b", "a", "b") == ["b", "a"]
@@ -48,9 +48,9 @@ def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any
     assert states(tfserve) == {"a": "running", "b": "running"}
 
     assert tfserve.json("rm", "--force", "a", "b") == ["a", "b"]
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     assert tfserve.processes() == []
-    assert_told(tfserve("rm"), 10, "There is no server.", "tfserve run")
+    assert_error(tfserve("rm"), 10, "There is no server.", "tfserve run")
 
 
 def test_what_happens_behind_its_back(tfserve: Program, pair: dict[str, dict[str, Any]], tmp_path: Path) -> None:
@@ -58,17 +58,17 @@ def test_what_happens_behind_its_back(tfserve: Program, pair: dict[str, dict[str
     eventually(lambda: states(tfserve)["a"] == "exited")
     status = tfserve.json("status", "a")
     assert (status["pid"], status["rest_url"], status["health"]) == (None, None, "unknown")
-    assert_told(tfserve("predict", "a", "1"), 10, "'a' is stopped", "tfserve start a")
+    assert_error(tfserve("predict", "a", "1"), 10, "'a' is stopped", "tfserve start a")
     assert tfserve("logs", "a").stdout.count("Entering the event loop") == 1
 
     port = int(pair["a"]["rest_url"].rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)):
-        assert_told(tfserve("start", "a"), 6, f"Port {port} on 127.0.0.1 is taken", "tfserve rm a")
+        assert_error(tfserve("start", "a"), 6, f"Port {port} on 127.0.0.1 is taken", "tfserve rm a")
 
     variables = tmp_path / "a" / "1" / "variables" / "variables.data-00000-of-00001"
     whole = variables.read_bytes()
     variables.write_bytes(whole[:5])
-    assert_told(tfserve("start", "a"), 7, "'a' cannot load its model")
+    assert_error(tfserve("start", "a"), 7, "'a' cannot load its model")
     assert tfserve.json("status", "a")["health"] == "failed"  # it stays, with its log
     variables.write_bytes(whole)
     (again,) = tfserve.json("restart", "a")
@@ -87,7 +87,7 @@ def test_a_damaged_record(tfserve: Program, half_plus_two: Path) -> None:
 
 @pytest.mark.parametrize("command", ["stop", "start", "restart", "rm", "status", "logs"])
 def test_no_server(tfserve: Program, command: str) -> None:
-    assert_told(tfserve(command, "half_plus_two", "--engine", "local"), 10, "There is no server 'half_plus_two'")
+    assert_error(tfserve(command, "half_plus_two", "--engine", "local"), 10, "There is no server 'half_plus_two'")
 
 
 @pytest.mark.parametrize("arguments", [["stop", "--time", "-1"], ["start", "--wait", "soon"], ["rm", "--farce"]])
@@ -102,7 +102,7 @@ def test_a_damaged_record_of_a_living_server(tfserve: Program, half_plus_two: Pa
     (tfserve.servers / "m" / "server.json").write_text("[]")
     (found,) = tfserve.json("ps")
     assert (found["name"], found["state"], found["pid"]) == ("m", "dead", said["pid"])
-    assert_told(tfserve("run", half_plus_two, "--name", "m", "--engine", "local"), 6, "rm m")
+    assert_error(tfserve("run", half_plus_two, "--name", "m", "--engine", "local"), 6, "rm m")
     assert tfserve("rm", "m").returncode == 0
     assert tfserve.processes() == []
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []

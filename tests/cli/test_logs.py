@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Served
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve.cli.commands.logs import parse_since
 from tfserve.errors import UsageError
 
@@ -34,13 +34,13 @@ def test_options(served: Served) -> None:
 
 
 def test_bad_usage(served: Served) -> None:
-    assert_told(served.tfserve("logs", "--since", "yesterday"), 2, "'yesterday' is neither a duration nor a time")
-    assert_told(served.tfserve("logs", "other"), 10, "There is no server 'other'")
+    assert_error(served.tfserve("logs", "--since", "yesterday"), 2, "'yesterday' is neither a duration nor a time")
+    assert_error(served.tfserve("logs", "other"), 10, "There is no server 'other'")
     assert served.tfserve("logs", "--tail", "-1").returncode == 2
 
 
 def test_ctrl_c_ends_following(served: Served) -> None:
-    logs = served.tfserve.begin("logs", "-f")
+    logs = served.tfserve.start("logs", "-f")
     assert logs.stdout is not None
     assert "Building" in logs.stdout.readline()
     logs.send_signal(signal.SIGINT)
@@ -51,7 +51,7 @@ def test_ctrl_c_ends_following(served: Served) -> None:
 
 def test_a_reader_that_has_enough(served: Served) -> None:
     """As in ``tfserve logs -f | head -1``: no traceback, and no complaint."""
-    logs = served.tfserve.begin("logs")
+    logs = served.tfserve.start("logs")
     assert logs.stdout is not None
     logs.stdout.close()
     assert logs.stderr is not None
@@ -62,7 +62,7 @@ def test_a_reader_that_has_enough(served: Served) -> None:
 def test_following_ends_with_the_server(tfserve: Program, half_plus_two: Path) -> None:
     run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
-    logs = tfserve.begin("logs", "half_plus_two", "--follow")
+    logs = tfserve.start("logs", "half_plus_two", "--follow")
     assert logs.stdout is not None
     lines = []
     for line in logs.stdout:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.asking import keep_asking
+from tests.constant_load import constant_load
 from tests.packing import model_files, tar_bytes
-from tests.program import Copy, Program, assert_told
+from tests.program import Copy, Program, assert_error
 from tfserve.cli import build_app
 from tfserve.protos.saved_model_pb2 import SavedModel
 
@@ -52,7 +52,7 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
     for name in ("b", "prod/b"):
         assert shared_tfserve.json("predict", name, "1", "2") == {"predictions": [2.5, 3.0]}
     assert shared_tfserve.json("predict", "a", "1", "--label", "stable") == {"predictions": [2.5]}
-    assert_told(shared_tfserve("predict", "prod", "1"), 2, "several models: a, b", "prod/a")
+    assert_error(shared_tfserve("predict", "prod", "1"), 2, "several models: a, b", "prod/a")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
     archive = a.with_name("b.tar.gz")
     archive.write_bytes(tar_bytes(model_files(half_plus_two)))
     served = tfserve.json("run", a, "--versions", "2", "--model-name", "a", "--name", "prod", *PORTS)
-    with keep_asking(served["rest_url"], "a") as asked:
+    with constant_load(served["rest_url"], "a") as load:
         for words in (
             ("add", f"{archive}=b", "--label", "only=1"),
             ("pin", "a", "1,2"),
@@ -116,10 +116,10 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
         assert states(tfserve)["b"] == {1: ("AVAILABLE", ["only"])}
         (kept,) = tfserve.json("cache", "clear")["kept"]  # the server needs what came out of the archive
         assert kept["servers"] == ["prod"]
-        assert_told(tfserve("models", "prod", "pin", "a", "1,3"), 7, "Version 3 of the model 'a' cannot be loaded")
+        assert_error(tfserve("models", "prod", "pin", "a", "1,3"), 7, "Version 3 of the model 'a' cannot be loaded")
         assert tfserve("models", "prod", "remove", "b").returncode == 0
-    assert asked.failures == []
-    assert asked.well > 50
+    assert load.failures == []
+    assert load.succeeded > 50
     assert [model["name"] for model in tfserve.json("status")["models"]] == ["a"]
     assert tfserve("restart", "prod").returncode == 0  # what was changed stays
     assert states(tfserve) == {"a": {1: ("AVAILABLE", [])}}
@@ -148,7 +148,7 @@ def test_a_model_that_is_added_has_the_tags_of_the_server(tfserve: Program, copi
     assert tfserve("run", tagged, "--versions", "latest", "--name", "prod", *PORTS, *tags).returncode == 0
     assert tfserve("models", "prod", "add", tagged.with_name("more")).returncode == 0
     assert states(tfserve)["more"] == {1: ("AVAILABLE", [])}
-    assert_told(tfserve("models", "prod", "add", half_plus_two), 3, "is tagged extra, serve")
+    assert_error(tfserve("models", "prod", "add", half_plus_two), 3, "is tagged extra, serve")
 
 
 def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path) -> None:
@@ -157,23 +157,23 @@ def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_p
     assert tfserve("run", broken, "--versions", "all", *PORTS).returncode == 7
     tfserve.json("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS)
     failed = tfserve("models", "prod", "add", broken, "--versions", "all")
-    assert_told(failed, 7, "Version 3 of the model 'broken' cannot be loaded")
+    assert_error(failed, 7, "Version 3 of the model 'broken' cannot be loaded")
     assert list(states(tfserve)) == ["prod"]
 
 
 def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     assert tfserve("run", half_plus_two, "--name", "fixed", *PORTS, "--wait", "0").returncode == 0
-    assert_told(tfserve("models", "fixed", "pin", "all"), 2, "one model, and stays at that", "--versions latest")
+    assert_error(tfserve("models", "fixed", "pin", "all"), 2, "one model, and stays at that", "--versions latest")
     assert tfserve("stop", "fixed").returncode == 0
-    assert_told(tfserve("models", "fixed", "pin", "all"), 10, "'fixed' is stopped", "tfserve start fixed")
+    assert_error(tfserve("models", "fixed", "pin", "all"), 10, "'fixed' is stopped", "tfserve start fixed")
     file = tmp_path / "models.config"
     text = f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
     file.write_text(text)
-    assert_told(tfserve("run", half_plus_two, "--config", file), 2, "excludes MODEL_DIR")
+    assert_error(tfserve("run", half_plus_two, "--config", file), 2, "excludes MODEL_DIR")
     assert tfserve("run", "--config", file, "--name", "own", *PORTS, "--label", "x=1").returncode == 2
     said = tfserve.json("run", "--config", file, "--name", "own", *PORTS)
     assert said["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
-    assert_told(tfserve("models", "own", "pin", "all"), 2, "never rewrites")
+    assert_error(tfserve("models", "own", "pin", "all"), 2, "never rewrites")
     assert file.read_text() == text
     (listed,) = tfserve.json("models", "own")
     assert (listed["name"], listed["base_path"], listed["serves"]) == ("m", str(half_plus_two), "latest")

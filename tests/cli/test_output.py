@@ -71,7 +71,7 @@ def test_an_answer_stays_as_it_is(capfdbinary: pytest.CaptureFixture[bytes], bod
 
 def test_a_table_on_a_terminal_is_drawn(served: Served) -> None:
     controller, terminal = pty.openpty()
-    done = served.tfserve.begin("ps", stdout=terminal, TERM="xterm-256color", COLUMNS="200")
+    done = served.tfserve.start("ps", stdout=terminal, TERM="xterm-256color", COLUMNS="200")
     assert done.wait(20) == 0
     os.close(terminal)
     shown = os.read(controller, 100_000).decode()

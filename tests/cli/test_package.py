@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.program import Copy, Program, assert_told
+from tests.program import Copy, Program, assert_error
 
 IMAGE = ("--image", "me/m:1")
 
 
 def test_docker_that_is_not_there(tfserve: Program, copied: Copy) -> None:
-    assert_told(tfserve("package", copied("m"), *IMAGE), 4, "No Docker Engine answers at unix://")
+    assert_error(tfserve("package", copied("m"), *IMAGE), 4, "No Docker Engine answers at unix://")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_bad_input(
 ) -> None:
     monkeypatch.chdir(copied("a/m").parents[1])
     copied("b/m")
-    assert_told(tfserve("package", *arguments), code, words)
+    assert_error(tfserve("package", *arguments), code, words)
 
 
 def test_an_image_has_to_be_named(tfserve: Program, copied: Copy) -> None:

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.cli.conftest import Served, in_process
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 
 def predictions(done: CompletedProcess[str]) -> object:
@@ -76,8 +76,8 @@ def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
         answer = in_process(served.tfserve, "predict", "--data", file, "--signature", "serving_default", "--json")
         assert predictions(answer) == {"predictions": [2.5, 3.0]}
     table.write_text("z\n1\n")
-    assert_told(in_process(served.tfserve, "predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
-    assert_told(in_process(served.tfserve, "predict", "--data", lines, "--format", "row"), 2, "excludes --format")
+    assert_error(in_process(served.tfserve, "predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
+    assert_error(in_process(served.tfserve, "predict", "--data", lines, "--format", "row"), 2, "excludes --format")
 
 
 def test_grpc(served: Served, tfserve: Program) -> None:
@@ -86,9 +86,9 @@ def test_grpc(served: Served, tfserve: Program) -> None:
     assert predictions(in_process(tfserve, *ask, "--url", served.said["grpc_address"])) == {
         "predictions": [2.5, 3.0, 4.5]
     }
-    assert_told(in_process(served.tfserve, *ask, "--version", "7"), 8, "7")
-    assert_told(in_process(served.tfserve, *ask, "--curl"), 2, "curl asks over REST")
-    assert_told(in_process(tfserve, *ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
+    assert_error(in_process(served.tfserve, *ask, "--version", "7"), 8, "7")
+    assert_error(in_process(served.tfserve, *ask, "--curl"), 2, "curl asks over REST")
+    assert_error(in_process(tfserve, *ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
     metadata = in_process(served.tfserve, "metadata", "--api", "grpc", "--json")
     assert json.loads(metadata.stdout)["model_spec"]["version"] == "1"
 
@@ -97,8 +97,8 @@ def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -
     url = served.said["rest_url"]
     done = tfserve("predict", "half_plus_two", "1", "--url", url, "--json")
     assert predictions(done) == {"predictions": [2.5]}
-    assert_told(tfserve("predict", "--url", url, "--json"), 2, "the model's name is needed")
-    assert_told(tfserve("predict", "other", "1", "--url", url), 8, "other")
+    assert_error(tfserve("predict", "--url", url, "--json"), 2, "the model's name is needed")
+    assert_error(tfserve("predict", "other", "1", "--url", url), 8, "other")
 
 
 def test_curl(served: Served) -> None:
@@ -135,7 +135,7 @@ def test_curl(served: Served) -> None:
     ],
 )
 def test_bad_requests(served: Served, arguments: list[str], code: int, words: str) -> None:
-    assert_told(in_process(served.tfserve, "predict", *arguments), code, words)
+    assert_error(in_process(served.tfserve, "predict", *arguments), code, words)
 
 
 def test_a_signature_that_is_none(served: Served) -> None:
@@ -152,5 +152,5 @@ def test_metadata(served: Served) -> None:
     assert lines[0] == "half_plus_two version 1"
     start = lines.index("  serving_default  tensorflow/serving/predict")
     assert lines[start + 1 : start + 3] == ["    in   x  DT_FLOAT  (-1)", "    out  y  DT_FLOAT  (-1)"]
-    assert_told(served.tfserve("metadata", "other"), 10, "There is no server 'other'")
-    assert_told(served.tfserve("metadata", "--version", "7"), 8, "7")
+    assert_error(served.tfserve("metadata", "other"), 10, "There is no server 'other'")
+    assert_error(served.tfserve("metadata", "--version", "7"), 8, "7")

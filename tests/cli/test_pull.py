@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["my/serving", "--tag", "1"]])
 def test_docker_that_is_not_there(tfserve: Program, arguments: list[str]) -> None:
     done = tfserve("pull", *arguments)
-    assert_told(done, 4, "No Docker Engine answers at unix://", "docs.docker.com")
+    assert_error(done, 4, "No Docker Engine answers at unix://", "docs.docker.com")
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_docker_that_is_not_there(tfserve: Program, arguments: list[str]) -> Non
     ],
 )
 def test_bad_names(tfserve: Program, arguments: list[str], words: str) -> None:
-    assert_told(tfserve("pull", *arguments), 2, words)
+    assert_error(tfserve("pull", *arguments), 2, words)

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.cli.conftest import Served
-from tests.program import Copy, Program, assert_told, eventually
+from tests.program import Copy, Program, assert_error, eventually
 
 LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
@@ -50,8 +50,8 @@ def test_json(served: Served) -> None:
 
 def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
     done = served.tfserve("run", half_plus_two, *LOCAL)
-    assert_told(done, 6, "'half_plus_two' is taken", "--replace", "tfserve rm half_plus_two")
-    assert served.tfserve.left() == ["half_plus_two"]
+    assert_error(done, 6, "'half_plus_two' is taken", "--replace", "tfserve rm half_plus_two")
+    assert served.tfserve.server_names() == ["half_plus_two"]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
 )
 def test_bad_input(tfserve: Program, half_plus_two: Path, arguments: list[str], code: int, words: str) -> None:
     given = [argument.replace("{model}", str(half_plus_two)) for argument in arguments]
-    assert_told(tfserve("run", "--engine", "local", *given), code, words)
-    assert tfserve.left() == []
+    assert_error(tfserve("run", "--engine", "local", *given), code, words)
+    assert tfserve.server_names() == []
 
 
 def test_models_that_cannot_be_served(tfserve: Program, copied: Copy, tmp_path: Path) -> None:
@@ -113,20 +113,20 @@ def test_models_that_cannot_be_served(tfserve: Program, copied: Copy, tmp_path: 
         "model.keras": "keras.models.load_model",
         "model.h5": "keras.models.load_model",
     }.items():
-        assert_told(tfserve("run", tmp_path / name, *LOCAL), 3, words)
-    assert tfserve.left() == []
+        assert_error(tfserve("run", tmp_path / name, *LOCAL), 3, words)
+    assert tfserve.server_names() == []
 
 
 def test_a_state_directory_that_cannot_be_written(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", Path("/proc/state")):
         done = tfserve("run", half_plus_two, *LOCAL, XDG_STATE_HOME=str(place))
-        assert_told(done, 4, str(place), "XDG_STATE_HOME")
+        assert_error(done, 4, str(place), "XDG_STATE_HOME")
 
 
 def test_docker_that_is_not_there(tfserve: Program, half_plus_two: Path) -> None:
     done = tfserve("run", half_plus_two, "--engine", "docker")
-    assert_told(done, 4, "No Docker Engine answers", "docs.docker.com", "--engine local")
+    assert_error(done, 4, "No Docker Engine answers", "docs.docker.com", "--engine local")
 
 
 @pytest.mark.parametrize("option", ["--rest-port", "--grpc-port"])
@@ -134,8 +134,8 @@ def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = tfserve("run", half_plus_two, *LOCAL, option, port)
-        assert_told(done, 6, f"Port {port} on 127.0.0.1 is taken", f"{option}; 0 takes any free one")
-    assert tfserve.left() == []
+        assert_error(done, 6, f"Port {port} on 127.0.0.1 is taken", f"{option}; 0 takes any free one")
+    assert tfserve.server_names() == []
 
 
 def test_one_api_alone(tfserve: Program, half_plus_two: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two
             stack.enter_context(socket.create_server(("127.0.0.1", 8501)))
         done = tfserve("run", half_plus_two, "--engine", "local", "--dry-run")
         by_number = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "8501", "--dry-run")
-    assert_told(by_number, 6, "Port 8501 on 127.0.0.1 is taken", "tfserve doctor")  # which looks at these ports
+    assert_error(by_number, 6, "Port 8501 on 127.0.0.1 is taken", "tfserve doctor")  # which looks at these ports
     assert done.returncode == 0
     assert "Port 8501 is taken; REST is on" in done.stderr
     (flag,) = (word for word in shlex.split(done.stdout) if word.startswith("--rest_api_port="))
@@ -192,14 +192,14 @@ def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
 
 def test_a_bucket_without_docker(tfserve: Program) -> None:
     done = tfserve("run", "gs://bucket/m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0")
-    assert_told(done, 2, "gs://bucket/m is in a bucket", "--engine docker")
-    assert tfserve.left() == []
+    assert_error(done, 2, "gs://bucket/m is in a bucket", "--engine docker")
+    assert tfserve.server_names() == []
 
 
 def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> None:
     model = copied("it's a $(touch pwned) ä")
     done = tfserve("run", model, "--name", "m", *LOCAL, "--dry-run")
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     words = shlex.split(done.stdout)
     port = next(word for word in words if word.startswith("--rest_api_port=")).partition("=")[2]
     links, _, command = done.stdout.rpartition(" && ")
@@ -220,13 +220,15 @@ def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> 
 
 def test_a_model_that_cannot_be_loaded(tfserve: Program, unloadable: Path) -> None:
     done = tfserve("run", unloadable, *LOCAL)
-    assert_told(done, 7, "'unloadable' cannot load its model", "Loading servable: {name: unloadable version: 1} failed")
-    assert tfserve.left() == []
+    assert_error(
+        done, 7, "'unloadable' cannot load its model", "Loading servable: {name: unloadable version: 1} failed"
+    )
+    assert tfserve.server_names() == []
     assert tfserve.processes() == []
 
 
 def test_one_that_failed_is_kept_on_demand(tfserve: Program, unloadable: Path) -> None:
-    assert_told(tfserve("run", unloadable, *LOCAL, "--keep-failed"), 7)
+    assert_error(tfserve("run", unloadable, *LOCAL, "--keep-failed"), 7)
     status = tfserve.json("status", "unloadable")
     assert (status["state"], status["health"]) == ("running", "failed")
     assert status["models"] == [{"name": "unloadable", "versions": []}]
@@ -237,33 +239,33 @@ def test_a_smoke_test_that_fails(tfserve: Program, half_plus_two: Path, tmp_path
     request = tmp_path / "request.json"
     request.write_text('{"instances": ["not a number"]}')
     done = tfserve("run", half_plus_two, *LOCAL, "--smoke-test", request)
-    assert_told(done, 7, "failed its smoke test", "--no-smoke-test")
-    assert tfserve.left() == []
+    assert_error(done, 7, "failed its smoke test", "--no-smoke-test")
+    assert tfserve.server_names() == []
 
 
 def test_a_server_that_takes_too_long(tfserve: Program, hanging: Path) -> None:
     done = tfserve("run", hanging, *LOCAL, "--wait", "0.5")
-    assert_told(done, 7, "was not ready after 0.5 s", "--wait")
-    assert tfserve.left() == []
+    assert_error(done, 7, "was not ready after 0.5 s", "--wait")
+    assert tfserve.server_names() == []
     loading = tfserve.json("run", hanging, *LOCAL, "--wait", "0")
     assert (loading["state"], loading["health"], loading["smoke_test"]) == ("running", "loading", None)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted_while_it_waits(tfserve: Program, hanging: Path, number: signal.Signals, code: int) -> None:
-    run = tfserve.begin("run", hanging, *LOCAL)
+    run = tfserve.start("run", hanging, *LOCAL)
     assert run.stderr is not None
     assert "AVAILABLE" in run.stderr.readline()
     run.send_signal(number)
     stdout, stderr = run.communicate(timeout=20)
     assert (run.returncode, stdout) == (code, "")
     assert stderr == "Interrupted.\n"
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     assert tfserve.processes() == []
 
 
 def test_of_two_at_the_same_moment_one_wins(tfserve: Program, half_plus_two: Path) -> None:
-    runs = [tfserve.begin("run", half_plus_two, *LOCAL, "--name", "m", "--json") for _ in range(2)]
+    runs = [tfserve.start("run", half_plus_two, *LOCAL, "--name", "m", "--json") for _ in range(2)]
     ends = [(run, *run.communicate(timeout=60)) for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 6]
     for run, stdout, stderr in ends:
@@ -271,31 +273,31 @@ def test_of_two_at_the_same_moment_one_wins(tfserve: Program, half_plus_two: Pat
             assert [json.loads(stdout)["pid"]] == tfserve.processes()
         else:
             assert "'m' is taken" in stderr
-    assert tfserve.left() == ["m"]
+    assert tfserve.server_names() == ["m"]
 
 
 def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path) -> None:
     model = copied("model")
     model.chmod(0o700)
     old = tfserve.json("run", model, "--name", "m", *LOCAL, "--rm")
-    assert_told(tfserve("run", model / "nothing", "--name", "m", *LOCAL, "--replace"), 3)
+    assert_error(tfserve("run", model / "nothing", "--name", "m", *LOCAL, "--replace"), 3)
     assert tfserve.json("status")["pid"] == old["pid"]  # it was not touched
 
     failed = tfserve("run", unloadable, "--name", "m", *LOCAL, "--replace")
-    assert_told(failed, 7)
+    assert_error(failed, 7)
     eventually(lambda: tfserve.json("status")["health"] == "available")
     back = tfserve.json("status")
     assert (back["created"], back["rest_url"]) == (old["created"], old["rest_url"])
     assert back["pid"] != old["pid"]
 
-    run = tfserve.begin("run", hanging, "--name", "m", *LOCAL, "--replace")
+    run = tfserve.start("run", hanging, "--name", "m", *LOCAL, "--replace")
     assert run.stderr is not None
     assert "AVAILABLE" in run.stderr.readline()
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=20)
     assert run.returncode == 130
     assert tfserve.json("status")["rest_url"] == old["rest_url"]
-    assert tfserve.left() == ["m"]
+    assert tfserve.server_names() == ["m"]
 
     port = old["rest_url"].rpartition(":")[2]
     arguments = ("run", model, "--name", "m", *LOCAL, "--rest-port", port, "--replace")
@@ -303,12 +305,12 @@ def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path
     assert new["created"] >= back["created"]
     assert new["smoke_test"] is None
     assert tfserve.processes() == [new["pid"]]
-    assert tfserve.left() == ["m"]
+    assert tfserve.server_names() == ["m"]
 
 
 @pytest.mark.parametrize("remove", [False, True])
 def test_foreground(tfserve: Program, half_plus_two: Path, remove: bool) -> None:
-    run = tfserve.begin("run", half_plus_two, *LOCAL, "--foreground", "--json", *(["--rm"] if remove else []))
+    run = tfserve.start("run", half_plus_two, *LOCAL, "--foreground", "--json", *(["--rm"] if remove else []))
     assert run.stdout is not None
     assert run.stderr is not None
     for line in run.stderr:
@@ -320,11 +322,11 @@ def test_foreground(tfserve: Program, half_plus_two: Path, remove: bool) -> None
     assert json.loads(stdout)["health"] == "available"
     assert "Interrupted." in stderr
     assert tfserve.processes() == []
-    assert tfserve.left() == ([] if remove else ["half_plus_two"])
+    assert tfserve.server_names() == ([] if remove else ["half_plus_two"])
 
 
 def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) -> None:
-    run = tfserve.begin("run", half_plus_two, *LOCAL, "--foreground")
+    run = tfserve.start("run", half_plus_two, *LOCAL, "--foreground")
     assert run.stderr is not None
     for line in run.stderr:
         if "Entering the event loop" in line:
@@ -338,7 +340,7 @@ def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) 
 def test_two_at_the_same_moment_on_the_default_port(tfserve: Program, half_plus_two: Path) -> None:
     """Both may find the port free. The one that is too late moves on, and none takes the other for itself."""
     runs = [
-        tfserve.begin("run", half_plus_two, "--name", name, "--engine", "local", "--json") for name in ("one", "two")
+        tfserve.start("run", half_plus_two, "--name", name, "--engine", "local", "--json") for name in ("one", "two")
     ]
     answers = [run.communicate(timeout=60) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], answers

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.cli.conftest import Served
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 
 
 def test_ps_and_status_say_what_run_said(served: Served) -> None:
@@ -31,9 +31,9 @@ def test_no_server(tfserve: Program) -> None:
     assert tfserve.json("ps") == []
     done = tfserve("ps")
     assert (done.returncode, done.stdout) == (0, "There is no server. Start one: tfserve run MODEL_DIR\n")
-    assert_told(tfserve("status"), 10, "There is no server.", "tfserve run")
+    assert_error(tfserve("status"), 10, "There is no server.", "tfserve run")
 
 
 def test_docker_that_is_not_there(tfserve: Program) -> None:
-    assert_told(tfserve("ps", "--engine", "docker"), 4, "No Docker Engine answers")
-    assert_told(tfserve("status", "m", "--engine", "docker"), 4, "No Docker Engine answers")
+    assert_error(tfserve("ps", "--engine", "docker"), 4, "No Docker Engine answers")
+    assert_error(tfserve("status", "m", "--engine", "docker"), 4, "No Docker Engine answers")

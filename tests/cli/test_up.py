@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.free_ports import free_ports
-from tests.program import Copy, Program, assert_told, eventually
+from tests.program import Copy, Program, assert_error, eventually
 
 FILE = """
 defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
@@ -59,7 +59,7 @@ def test_only_what_has_changed_is_touched(tfserve: Program, directory: Path) -> 
     assert "# one: leave\n# two: recreate (models, monitoring changed)\n" in dry.stdout
     assert actions(tfserve.json("up", "two")) == {"two": "recreate"}
     assert sorted(tfserve.json("down")) == ["one", "two"]
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     done = tfserve("down")
     assert (done.returncode, done.stdout) == (0, "")
     assert "one is not there" in done.stderr
@@ -75,7 +75,7 @@ def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Pa
     assert "'broken' cannot load its model" in done.stderr
     assert "broken: create\ngone: fail\nWaiting until one, two, broken are ready\n" in done.stderr  # and not gone
     assert "tfserve.yaml, line 10, servers.gone.models[0].path: There is no model at" in done.stderr
-    assert tfserve.left() == ["one", "two"]
+    assert tfserve.server_names() == ["one", "two"]
     done = tfserve("up", "--json")
     assert {s["name"]: s.get("error", {}).get("exit_code") for s in json.loads(done.stdout)} == {
         "one": None,
@@ -105,8 +105,8 @@ def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directo
     said = json.loads(tfserve("up", "--dry-run", "--json").stdout)
     assert [step.get("error", {}).get("exit_code") for step in said] == [3, 2, None, None]
     for command in (("config",), ("config", "gone")):
-        assert_told(tfserve(*command), 3, f"tfserve.yaml, {places[0]}")
-    assert_told(tfserve("config", "labelled"), 2, f"tfserve.yaml, {places[1]}")
+        assert_error(tfserve(*command), 3, f"tfserve.yaml, {places[0]}")
+    assert_error(tfserve("config", "labelled"), 2, f"tfserve.yaml, {places[1]}")
     assert tfserve("config", "two").returncode == 0
 
 
@@ -125,24 +125,24 @@ def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) ->
     file = directory / "tfserve.yaml"
     file.write_text(FILE.replace("${SECRET:-a}", "${SECRET:?say it}"))
     assert tfserve("up", "one", SECRET="b").returncode == 0
-    assert_told(tfserve("up"), 2, "line 6, servers.one.env.SECRET: the variable SECRET is not set: say it")
+    assert_error(tfserve("up"), 2, "line 6, servers.one.env.SECRET: the variable SECRET is not set: say it")
     file.write_text(file.read_text().replace("models: [./m]", "modles: [./gone]"))
     assert tfserve.json("down") == ["one"]
     file.write_text("server: {one: {}}")
-    assert_told(tfserve("down"), 2, "tfserve.yaml, line 1: the field servers is missing")
+    assert_error(tfserve("down"), 2, "tfserve.yaml, line 1: the field servers is missing")
 
 
 def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
     (directory / "tfserve.yaml").write_text(FILE + f"  slow: {{models: ['{hanging}']}}\n")
-    process = tfserve.begin("up")
-    eventually(lambda: "slow" in tfserve.left() and len(tfserve.processes()) == 3)
+    process = tfserve.start("up")
+    eventually(lambda: "slow" in tfserve.server_names() and len(tfserve.processes()) == 3)
     eventually(
         lambda: all(server["health"] == "available" for server in tfserve.json("ps") if server["name"] != "slow")
     )
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    left = tfserve.left()
+    left = tfserve.server_names()
     assert set(left) <= {"one", "two"}  # those of which it knew that they are ready
     assert stderr.endswith(f"To remove: tfserve down {' '.join(left)}\nInterrupted.\n" if left else "\nInterrupted.\n")
 
@@ -151,19 +151,19 @@ def test_an_interrupt_while_servers_are_forked(tfserve: Program, directory: Path
     four = "".join(f"  s{number}: {{models: [./m]}}\n" for number in range(4))
     defaults = "defaults: {engine: local, rest_port: 0, grpc_port: none}\nservers:\n"
     (directory / "four.yaml").write_text(defaults + four)
-    process = tfserve.begin("up", "-f", "four.yaml")
-    eventually(lambda: len(tfserve.left()) == 4)
+    process = tfserve.start("up", "-f", "four.yaml")
+    eventually(lambda: len(tfserve.server_names()) == 4)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
-    assert tfserve.left() == []
+    assert tfserve.server_names() == []
     assert {server["action"] for server in tfserve.json("up", "-f", "four.yaml")} == {"create"}
     pids = {server["name"]: server["pid"] for server in tfserve.json("ps")}
     (directory / "four.yaml").write_text(defaults.replace("none", "0") + four)
-    process = tfserve.begin("up", "-f", "four.yaml")
-    eventually(lambda: any(name.startswith(".replaced-") for name in tfserve.left()))
+    process = tfserve.start("up", "-f", "four.yaml")
+    eventually(lambda: any(name.startswith(".replaced-") for name in tfserve.server_names()))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
-    assert tfserve.left() == ["s0", "s1", "s2", "s3"]  # as they were before
+    assert tfserve.server_names() == ["s0", "s1", "s2", "s3"]  # as they were before
     again = {server["name"]: server["pid"] for server in tfserve.json("ps") if server["state"] == "running"}
     assert again.keys() == pids.keys()
     changed = tfserve("up", "-f", "four.yaml", "--dry-run").stdout
@@ -215,9 +215,9 @@ def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
     assert done.stderr.splitlines()[0] == "two: recreate (server_flags changed)"
     assert done.returncode == 0
     batching.write_text("max_batch_size { value: }")
-    assert_told(tfserve("up", "two"), 2, "batching.config', line 1, column 25")
+    assert_error(tfserve("up", "two"), 2, "batching.config', line 1, column 25")
     batching.unlink()
-    assert_told(tfserve("up", "two"), 2, "which --batching_parameters_file names, is not there")
+    assert_error(tfserve("up", "two"), 2, "which --batching_parameters_file names, is not there")
 
 
 def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: Path) -> None:
@@ -240,12 +240,12 @@ def test_two_at_once(tfserve: Program, directory: Path) -> None:
     fixed = FILE.replace("  two:", f"    rest_port: {port}\n  two:")
     for text in (fixed, fixed + "    monitoring: true\n"):
         (directory / "tfserve.yaml").write_text(text)
-        both = [tfserve.begin("up", "--json") for _ in range(2)]
+        both = [tfserve.start("up", "--json") for _ in range(2)]
         said = [process.communicate(timeout=60) for process in both]
         assert [process.returncode for process in both] == [0, 0], said
         servers = [{server["name"]: server["pid"] for server in json.loads(stdout)} for stdout, _ in said]
         assert servers[0] == servers[1]
-        assert tfserve.left() == ["one", "two"]
+        assert tfserve.server_names() == ["one", "two"]
 
 
 def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> None:
@@ -259,9 +259,11 @@ def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> N
     assert (again["action"], again["rest_url"]) == ("recreate", server["rest_url"])
     with socket.create_server(("127.0.0.1", other)):
         file.write_text(file.read_text().replace(f"rest_port: {own}", f"rest_port: {other}"))
-        assert_told(tfserve("up", "one"), 6, f"Port {other} on 127.0.0.1 is taken", "one: recreate (rest_port changed)")
+        assert_error(
+            tfserve("up", "one"), 6, f"Port {other} on 127.0.0.1 is taken", "one: recreate (rest_port changed)"
+        )
     file.write_text(FILE.replace("  two:", "    memory: 1g\n  two:"))
-    assert_told(tfserve("up", "one"), 2, "servers.one.memory: ", "a plain process, which has no memory")
+    assert_error(tfserve("up", "one"), 2, "servers.one.memory: ", "a plain process, which has no memory")
     assert [server["pid"] for server in tfserve.json("ps")] == [again["pid"]]
 
 
@@ -272,28 +274,30 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(text)
     assert tfserve("config", "-f", "resolved.yaml").stdout == text  # which says the same anywhere
     assert list(tfserve.json("config", "two")["servers"]) == ["two"]
-    assert_told(tfserve("config", "x"), 2, "describes no server 'x'", "one, two")
+    assert_error(tfserve("config", "x"), 2, "describes no server 'x'", "one, two")
     for command in ("config", "up", "down"):
-        assert_told(tfserve(command, "tow"), 2, "describes no server 'tow'", "Did you mean two?")
+        assert_error(tfserve(command, "tow"), 2, "describes no server 'tow'", "Did you mean two?")
     (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
     for command in ("config", "up"):
-        assert_told(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
+        assert_error(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
     assert tfserve("config", "-f", "-", stdin=text).stdout == text
-    assert_told(tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: expected")
-    assert_told(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
+    assert_error(
+        tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: expected"
+    )
+    assert_error(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
 
 
 def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied("a model").parent)
-    assert_told(tfserve("init", "none"), 3, "There is no model")
+    assert_error(tfserve("init", "none"), 3, "There is no model")
     shutil.move("a model", "model")
     done = tfserve("init", "model")
     assert (done.returncode, done.stdout) == (0, "tfserve.yaml is written. Look at it, then: tfserve up\n")
     assert "- path: ./model\n" in (tmp_path / "tfserve.yaml").read_text()
     assert actions(tfserve.json("up", "--dry-run")) == {"model": "create"}
-    assert_told(tfserve("init", "model"), 2, "tfserve.yaml is there already")
-    assert_told(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: there is no directory no/such")
-    assert_told(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: there is no directory no")
+    assert_error(tfserve("init", "model"), 2, "tfserve.yaml is there already")
+    assert_error(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: there is no directory no/such")
+    assert_error(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: there is no directory no")
     assert tfserve("init", "model", "-f", "-").stdout == (tmp_path / "tfserve.yaml").read_text()
     shutil.move("model", "bad näme")
     done = tfserve("init", "bad näme", "-f", "named.yaml")

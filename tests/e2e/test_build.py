@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from tests.program import assert_told, eventually
+from tests.program import assert_error, eventually
 
 from .conftest import Tfserve
 from .dockerd import Dockerd
@@ -106,9 +106,9 @@ def test_a_name_that_is_taken(
     arguments = ("build", "--source", sources, "--image", image)
     assert tfserve(*arguments).returncode == 0
     first = docker_client.images.get(image).id
-    assert_told(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
+    assert_error(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
     docker_client.images.remove(image)
-    assert_told(tfserve(*arguments), 6, f"There is an image {image}-devel already", "--force")
+    assert_error(tfserve(*arguments), 6, f"There is an image {image}-devel already", "--force")
     change(sources, "Dockerfile", "ENV MODEL_NAME=model", "ENV MODEL_NAME=other")
     assert tfserve(*arguments, "--force").returncode == 0
     assert docker_client.images.get(image).id != first
@@ -120,7 +120,7 @@ def test_sources_without_a_dockerfile(
 ) -> None:
     (sources / DOCKERFILES / missing).unlink()
     done = tfserve("build", "--source", sources, "--image", unique_name())
-    assert_told(done, 2, f"there is no {DOCKERFILES}/{missing}", "git clone")
+    assert_error(done, 2, f"there is no {DOCKERFILES}/{missing}", "git clone")
 
 
 def test_a_step_that_fails(
@@ -130,7 +130,7 @@ def test_a_step_that_fails(
     change(sources, "Dockerfile.devel", RUN, "RUN echo a dire message; (exit 42) && echo")
     done = tfserve("build", "--source", sources, "--image", image)
     words = f"of {DOCKERFILES}/Dockerfile.devel failed, with code 42: RUN echo a dire message"
-    assert_told(done, 5, words, "What it said is above.")
+    assert_error(done, 5, words, "What it said is above.")
     assert done.stderr.splitlines().count("a dire message") == 1
     assert "--ram" not in done.stderr
     assert not docker_client.images.list(image)
@@ -152,7 +152,7 @@ def test_what_to_do_about_a_step_that_fails(
 ) -> None:
     change(sources, "Dockerfile.devel", RUN, f"{line}\n{RUN}")
     done = tfserve("build", "--source", sources, "--image", unique_name())
-    assert_told(done, 5, "Dockerfile.devel failed", words)
+    assert_error(done, 5, "Dockerfile.devel failed", words)
     assert ("--ram" in done.stderr) == ("--ram" in words)
 
 
@@ -187,14 +187,14 @@ def test_the_second_image_fails(
     image = unique_name()
     change(sources, "Dockerfile", "/built-with /built-with", "/absent /absent")
     done = tfserve("build", "--source", sources, "--image", image)
-    assert_told(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel", "--force")
+    assert_error(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel", "--force")
     assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
 
 
 def test_a_dockerfile_that_is_none(sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
     change(sources, "Dockerfile.devel", RUN, "RUNN echo")
     done = tfserve("build", "--source", sources, "--image", unique_name())
-    assert_told(done, 2, "Dockerfile.devel cannot be built", "RUNN")
+    assert_error(done, 2, "Dockerfile.devel cannot be built", "RUNN")
 
 
 @pytest.mark.parametrize("mebibytes", [80, 30])  # the sources do not fit, or what is made of them
@@ -208,7 +208,7 @@ def test_a_full_disk(
     before = sorted(layers.iterdir())
     image = unique_name()
     done = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_HOST": small_engine.host})
-    assert_told(done, 5, "The engine's disk is full", f"{image}:latest-devel was not built", "docker system df")
+    assert_error(done, 5, "The engine's disk is full", f"{image}:latest-devel was not built", "docker system df")
     client = DockerClient(base_url=small_engine.host)
     assert (client.containers.list(all=True), client.images.list(all=True)) == ([], [])
     assert sorted(layers.iterdir()) == before
@@ -220,7 +220,7 @@ def test_no_room_to_pack_the_sources(
 ) -> None:
     (sources / "big").write_bytes(bytes(2**20))
     done = tfserve("build", "--source", sources, "--image", unique_name(), env={"TMPDIR": str(small_disk)})
-    assert_told(done, 1, f"{small_disk} is full", "TMPDIR")
+    assert_error(done, 1, f"{small_disk} is full", "TMPDIR")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

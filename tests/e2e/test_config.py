@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from tests.program import assert_told
+from tests.program import assert_error
 
 from .conftest import PrivateRegistry, Tfserve
 
@@ -62,10 +62,10 @@ def test_what_is_private_needs_the_helper(
 ) -> None:
     configured(config)
     image = f"{private_registry.host}/{unique_name('private')}:1"
-    assert_told(tfserve("pull", image), 5, "does not give", why, f"docker login {private_registry.host}")
-    assert_told(tfserve("images", "--remote", image), 5, "does not show", why)
+    assert_error(tfserve("pull", image), 5, "does not give", why, f"docker login {private_registry.host}")
+    assert_error(tfserve("images", "--remote", image), 5, "does not show", why)
     packaged = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push")
-    assert_told(packaged, 5, "does not take", why, f"docker login {private_registry.host} && docker push {image}")
+    assert_error(packaged, 5, "does not take", why, f"docker login {private_registry.host} && docker push {image}")
     assert docker_client.images.get(image)
     inside = json.loads((private_registry.config / "config.json").read_text())
     configured({**config, **inside})  # what is in the file itself is found all the same
@@ -78,7 +78,7 @@ def test_credentials_that_nobody_has(
 ) -> None:
     configured({})
     image = f"{private_registry.host}/me/m:1"
-    assert_told(tfserve("pull", image), 5, "does not give", f"docker login {private_registry.host}")
+    assert_error(tfserve("pull", image), 5, "does not give", f"docker login {private_registry.host}")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_what_is_wrong_in_it_is_named(
     config: object, entry: str, configured: Callable[[object], Path], tfserve: Tfserve
 ) -> None:
     file = configured(config)
-    assert_told(tfserve("images"), 4, f"configuration is wrong: {file}: {entry}.")
+    assert_error(tfserve("images"), 4, f"configuration is wrong: {file}: {entry}.")
     looked = tfserve("doctor")
     assert looked.returncode == 0, looked.stderr  # the local engine serves
     assert f"warn  docker-config             {file}: {entry}." in looked.stdout

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from tests.program import assert_told, eventually
+from tests.program import assert_error, eventually
 
 from .conftest import Tfserve
 from .terminal import Terminal
@@ -77,7 +77,7 @@ def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfser
     done = tfserve("devel", "--image", serving, *NO_PORT, "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n")
     absent = tfserve("devel", "--image", serving, *NO_PORT, "--", "no-such-command")
-    assert_told(absent, 127, "has no command 'no-such-command'", f"tfserve devel --image {serving} -- bash -c")
+    assert_error(absent, 127, "has no command 'no-such-command'", f"tfserve devel --image {serving} -- bash -c")
 
 
 def test_sources_are_mounted_to_be_written(tfserve: Tfserve, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_grpc_port_is_open(tfserve: Tfserve, docker_client: DockerClient) ->
     ],
 )
 def test_a_command_that_is_none(command: str, code: int, words: str, tfserve: Tfserve) -> None:
-    assert_told(tfserve("devel", *NO_PORT, "--", command), code, words)
+    assert_error(tfserve("devel", *NO_PORT, "--", command), code, words)
 
 
 def test_a_reader_that_has_enough(tfserve: Tfserve) -> None:
@@ -119,7 +119,7 @@ def test_a_reader_that_has_enough(tfserve: Tfserve) -> None:
 
 
 def test_an_image_that_cannot_be_had(tfserve: Tfserve) -> None:
-    assert_told(tfserve("devel", "--image", "127.0.0.1:9/no/devel", *NO_PORT, "--", "ls"), 5, "could not be pulled")
+    assert_error(tfserve("devel", "--image", "127.0.0.1:9/no/devel", *NO_PORT, "--", "ls"), 5, "could not be pulled")
 
 
 @pytest.fixture

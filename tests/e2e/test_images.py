@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from tests.program import assert_told
+from tests.program import assert_error
 
 from .bring_up import Engine
 from .conftest import PrivateRegistry, Tfserve
@@ -95,6 +95,6 @@ def test_a_registry_that_wants_to_know_who_asks(
     tfserve: Tfserve, private_registry: PrivateRegistry, unique_name: Callable[..., str]
 ) -> None:
     repository = f"{private_registry.host}/{unique_name('absent')}"
-    assert_told(tfserve("images", "--remote", repository), 5, "does not show", "docker login")
+    assert_error(tfserve("images", "--remote", repository), 5, "does not show", "docker login")
     known = tfserve("images", "--remote", repository, env={"DOCKER_CONFIG": str(private_registry.config)})
-    assert_told(known, 5, f"The registry {private_registry.host} has no repository")
+    assert_error(known, 5, f"The registry {private_registry.host} has no repository")

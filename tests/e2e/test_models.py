@@ -11,7 +11,7 @@ from typing import Any
 
 from docker import DockerClient
 
-from tests.asking import keep_asking
+from tests.constant_load import constant_load
 from tests.free_ports import free_ports
 from tests.program import eventually
 
@@ -49,7 +49,7 @@ def test_it_changes_while_it_is_asked(tfserve: Tfserve, unique_name: Callable[[]
     assert [model["name"] for model in served["models"]] == ["a", "b"]
     broken = versions(tmp_path / "broken", "1")
     (broken / "1" / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
-    with keep_asking(served["rest_url"], "a", "a/labels/stable") as asked:
+    with constant_load(served["rest_url"], "a", "a/labels/stable") as load:
         for words in (
             ("add", f"{versions(tmp_path / 'c', '7')}"),
             ("label", "a", "canary=2"),
@@ -63,8 +63,8 @@ def test_it_changes_while_it_is_asked(tfserve: Tfserve, unique_name: Callable[[]
         failed = tfserve("models", name, "add", broken)
         assert failed.returncode == 7, failed.stderr
         assert "of the model 'broken' cannot be loaded" in failed.stderr
-    assert asked.failures == []
-    assert asked.well > 50
+    assert load.failures == []
+    assert load.succeeded > 50
     now: dict[str, dict[int, tuple[str, list[str]]]] = {
         "a": {2: ("END", []), 1: ("AVAILABLE", ["stable"])},
         "c": {7: ("AVAILABLE", [])},

@@ -20,7 +20,7 @@ import pytest
 import requests
 from docker import DockerClient
 
-from tests.program import Copy, assert_told
+from tests.program import Copy, assert_error
 
 from .conftest import PrivateRegistry, Tfserve
 from .dockerd import Dockerd
@@ -118,7 +118,7 @@ def test_an_image_with_several_models(tfserve: Tfserve, unique_name: Name, docke
     with docker_run(docker_client, image, "--enable_batching=true") as url:  # more flags come on top
         assert ask(url, "first") == ask(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
     another = tfserve("run", HALF_PLUS_TWO, "--image", image, *PORTS)
-    assert_told(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
+    assert_error(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
 
 
 def test_the_same_model_gives_the_same_layer(
@@ -152,7 +152,7 @@ def test_run_needs_no_model_for_it(
     assert server["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
     assert server["smoke_test"]["response"] == {"outputs": [2.0]}
     assert json.loads(tfserve("predict", name, "1", "2", "5", "--json").stdout) == {"predictions": [2.5, 3.0, 4.5]}
-    assert_told(tfserve("run", "--image", image, *PORTS), 6, "is taken by another server")
+    assert_error(tfserve("run", "--image", image, *PORTS), 6, "is taken by another server")
     again = tfserve("run", "--image", image, *PORTS, "--replace", "--no-smoke-test", "--", "--enable_batching=true")
     assert again.returncode == 0, again.stderr
     container = docker_client.containers.get(f"tfserve-{name}")
@@ -187,17 +187,17 @@ def test_run_of_an_image_that_was_made_as_in_the_guide(
 
 
 def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) -> None:
-    assert_told(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
+    assert_error(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
     absent = unique_name("absent")
-    assert_told(tfserve("run", "--image", absent, "--dry-run"), 5, f"no image {absent}:latest", "tfserve pull")
-    assert_told(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "has no --image")
+    assert_error(tfserve("run", "--image", absent, "--dry-run"), 5, f"no image {absent}:latest", "tfserve pull")
+    assert_error(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "has no --image")
 
 
 def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy) -> None:
     image = f"{unique_name('image')}:1"
     first = package(tfserve, HALF_PLUS_TWO, "--image", image)["id"]
     refused = tfserve("package", HALF_PLUS_TWO, "--image", image)
-    assert_told(refused, 6, f"There is an image {image} already", "--force")
+    assert_error(refused, 6, f"There is an image {image} already", "--force")
     assert docker_client.images.get(image).id == first
     second = package(tfserve, copied("m"), "--image", image, "--force")["id"]
     assert docker_client.images.get(image).id == second != first
@@ -257,9 +257,9 @@ def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: Doc
     docker_client.api.import_image_from_data(_tar_of({"models/x": b""}), repository=bare, tag="latest")
     target = unique_name("image")
     on_packaged = tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", packaged)
-    assert_told(on_packaged, 2, "has a model inside already: half_plus_two")
-    assert_told(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", bare), 2, "is no serving image")
-    assert_told(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", "127.0.0.1:9/no/base"), 5)
+    assert_error(on_packaged, 2, "has a model inside already: half_plus_two")
+    assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", bare), 2, "is no serving image")
+    assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", "127.0.0.1:9/no/base"), 5)
 
 
 def test_pushes_and_says_what_a_registry_refuses(
@@ -270,7 +270,7 @@ def test_pushes_and_says_what_a_registry_refuses(
     base = _small_base(docker_client, unique_name)
     arguments = ("package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--push", "--image")
     refused = tfserve(*arguments, image)
-    assert_told(refused, 5, "does not take", "The image is on the engine", f"docker login {private_registry.host}")
+    assert_error(refused, 5, "does not take", "The image is on the engine", f"docker login {private_registry.host}")
     assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
     assert not containers_labelled(docker_client, label)
     credentials = {"DOCKER_CONFIG": str(private_registry.config)}
@@ -279,7 +279,7 @@ def test_pushes_and_says_what_a_registry_refuses(
     digest = json.loads(pushed.stdout)["digest"]
     assert docker_client.images.get(image).attrs["RepoDigests"] == [f"{private_registry.host}/{label}@{digest}"]
     nowhere = f"127.0.0.1:9/{label}:1"
-    assert_told(
+    assert_error(
         tfserve(*arguments, nowhere),
         5,
         f"{nowhere} could not be pushed to 127.0.0.1:9",
@@ -301,7 +301,7 @@ def test_a_full_disk(
     before = sorted(layers.iterdir())
     host = {"DOCKER_HOST": small_engine.host}
     done = tfserve("package", model, "--image", unique_name("image"), "--base", base, env=host)
-    assert_told(done, 5, "The engine's disk is full", "was not made", "docker system df")
+    assert_error(done, 5, "The engine's disk is full", "was not made", "docker system df")
     assert client.containers.list(all=True) == []
     assert [image.tags for image in client.images.list(all=True)] == [[f"{base}:latest"]]
     assert sorted(layers.iterdir()) == before

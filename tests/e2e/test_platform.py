@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.program import assert_told
+from tests.program import assert_error
 
 from . import relay
 from .bring_up import Engine
@@ -89,7 +89,7 @@ def test_an_image_that_is_here_for_another_platform(
     docker_client.images.get("tensorflow/serving:latest").tag(repository, "1")
     options = ("--image", f"{repository}:1", "--platform", "linux/arm64", "--pull", pull)
     ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS)
-    assert_told(ran, 5, f"{repository}:1 is here for linux/amd64: without --platform it is taken.")
+    assert_error(ran, 5, f"{repository}:1 is here for linux/amd64: without --platform it is taken.")
 
 
 def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:

@@ -1,6 +1,6 @@
-"""Brings up a Docker Engine that can pull `tensorflow/serving`, or ends it: `python tests/e2e/up.py [--down]`.
+"""Starts a Docker Engine that can pull `tensorflow/serving`, or stops it: `python tests/e2e/up.py [--down]`.
 
-Run by hand or by `tests/run` before the tests. Everything of substance is in the modules beside this file.
+Run by hand, or by `tests/run` before the tests. The work is done by the modules beside this file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,5 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    here = Path(__file__).resolve().parent
-    sys.path[0] = str(here.parent)  # run as a file, this directory is a package to be found by name
-    sys.exit(importlib.import_module(f"{here.name}.bring_up").main())
+    sys.path[0] = str(Path(__file__).resolve().parents[2])  # run as a file, only its own directory would be searched
+    sys.exit(importlib.import_module("tests.e2e.bring_up").main())

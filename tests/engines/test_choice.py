@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tfserve
-from tests.engines.told import Told
+from tests.recorded_progress import RecordedProgress
 from tfserve.engines.choice import choose_engine
 from tfserve.errors import EngineUnavailableError
 from tfserve.spec.gpus import GpuRequest
@@ -31,16 +31,16 @@ def spec(**changes: Any) -> ServeSpec:
 
 
 def test_what_was_asked_for_by_name_needs_no_words() -> None:
-    told = Told()
-    engine, gpu = choose_engine(spec(), "local", "missing", told)
-    assert (engine.name, gpu, told.notices) == ("local", False, [])
+    progress = RecordedProgress()
+    engine, gpu = choose_engine(spec(), "local", "missing", progress)
+    assert (engine.name, gpu, progress.notices) == ("local", False, [])
 
 
 def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
-    told = Told()
-    engine, gpu = choose_engine(spec(), "auto", "missing", told)
+    progress = RecordedProgress()
+    engine, gpu = choose_engine(spec(), "auto", "missing", progress)
     assert (engine.name, gpu) == ("local", False)
-    assert told.notices == [f"No Docker Engine answers at {no_docker}. Serving with the local engine instead."]
+    assert progress.notices == [f"No Docker Engine answers at {no_docker}. Serving with the local engine instead."]
 
 
 @pytest.mark.usefixtures("no_docker")
@@ -59,22 +59,22 @@ def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
     ],
 )
 def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: dict[str, Any]) -> None:
-    told = Told()
+    progress = RecordedProgress()
     with pytest.raises(EngineUnavailableError, match="No Docker Engine answers") as caught:
-        choose_engine(spec(**changes), choice, "missing", told)
+        choose_engine(spec(**changes), choice, "missing", progress)
     assert caught.value.exit_code == 4
     assert "docs.docker.com" in str(caught.value.hint)
     assert "DOCKER_HOST names this address" in str(caught.value.hint)
     assert ("--engine local" in str(caught.value.hint)) is not bool(changes)  # it would refuse them
     assert caught.value.doctor
-    assert told.notices == []
+    assert progress.notices == []
 
 
 @pytest.mark.parametrize("address", ["bogus://x", "tcp://", "fd://", "tcp://127.0.0.1:99999"])
 def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineUnavailableError, match="is no address of a Docker Engine") as caught:
-        choose_engine(spec(), "docker", "missing", Told())
+        choose_engine(spec(), "docker", "missing", RecordedProgress())
     assert repr(address) in caught.value.message
     assert "unset DOCKER_HOST" in str(caught.value.hint)
     assert "docker context ls" not in str(caught.value.hint)
@@ -82,19 +82,19 @@ def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfserve.engines.docker.client._PING_SECONDS", 0.2)
-    host, told = f"unix://{tmp_path}/docker.sock", Told()
+    host, progress = f"unix://{tmp_path}/docker.sock", RecordedProgress()
     monkeypatch.setenv("DOCKER_HOST", host)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "docker.sock"))
         silent.listen()
         silent.settimeout(0.0)
         for _ in range(2):
-            choose_engine(spec(), "auto", "missing", told)
+            choose_engine(spec(), "auto", "missing", progress)
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
             silent.accept()
     said = f"The Docker Engine at {host} hangs: no answer within 0.2 s. Serving with the local engine instead."
-    assert told.notices == [said, said]
+    assert progress.notices == [said, said]
 
 
 def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path: Path) -> None:

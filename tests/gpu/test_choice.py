@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.told import Told
+from tests.recorded_progress import RecordedProgress
 from tfserve.errors import GpuError
 from tfserve.gpu.checks import GpuNeeds
 from tfserve.gpu.choice import uses_gpu
@@ -19,9 +19,9 @@ DEBIAN = System("debian")
 
 
 def decide(asked: bool | None, engine: EngineFacts, gpus: GpuFacts, needs: GpuNeeds | None = None) -> tuple[bool, str]:
-    told = Told()
-    uses = uses_gpu(asked, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, told)
-    return uses, "\n".join(told.notices)
+    progress = RecordedProgress()
+    uses = uses_gpu(asked, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, progress)
+    return uses, "\n".join(progress.notices)
 
 
 def test_required() -> None:
@@ -35,9 +35,9 @@ def test_required() -> None:
 
 
 def test_refused() -> None:
-    told = Told()
-    assert uses_gpu(False, GpuNeeds(), WITH, pytest.fail, DEBIAN, told) is False
-    assert told.notices == []
+    progress = RecordedProgress()
+    assert uses_gpu(False, GpuNeeds(), WITH, pytest.fail, DEBIAN, progress) is False
+    assert progress.notices == []
 
 
 def test_by_itself_it_says_in_one_line_what_it_does() -> None:

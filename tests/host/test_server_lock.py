@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import eventually
-from tfserve.errors import Wording
+from tests.recorded_progress import RecordedProgress
 from tfserve.host.server_lock import is_taken, turn
-from tfserve.progress import Silent
 
 HOLD = """
 from tfserve.progress import Silent
@@ -22,23 +21,13 @@ with turn("m", Silent()):
 """
 
 
-class Told(Silent):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-
-    def notice(self, text: str | Wording) -> None:
-        self.notices.append(str(text))
-
-
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.usefixtures("state_home")
 def test_the_second_waits_for_the_first(killed: bool) -> None:
-    told, order = Told(), []
+    progress, order = RecordedProgress(), []
 
     def second() -> None:
-        with turn("m", told):
+        with turn("m", progress):
             order.append("second")
 
     with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
@@ -46,12 +35,12 @@ def test_the_second_waits_for_the_first(killed: bool) -> None:
         assert first.stdout is not None
         assert first.stdout.readline() == b"mine\n"
         assert is_taken("m")
-        with turn("other", told):
+        with turn("other", progress):
             pass
         waiting = threading.Thread(target=second)
         waiting.start()
-        eventually(lambda: told.notices)
-        assert told.notices == ["Waiting for another tfserve that is changing m"]
+        eventually(lambda: progress.notices)
+        assert progress.notices == ["Waiting for another tfserve that is changing m"]
         order.append("first")
         if killed:
             first.kill()

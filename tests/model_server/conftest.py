@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kept import made_by
+from tests.cached import made_by_script
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -21,7 +21,7 @@ def models() -> Path:
 
     The SavedModel of ``text`` is in text format.
     """
-    return made_by(Path(__file__).with_name("make_models.py"))
+    return made_by_script(Path(__file__).with_name("make_models.py"))
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import told
 from tests.file_server import FileServer, file_server
 from tests.packing import model_files, tar_bytes, zip_bytes
+from tests.recorded_progress import RecordedProgress
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.models.cache import Draft, cache_root, cached_models
 from tfserve.models.saved_model import Layout, read_signatures
@@ -23,18 +23,6 @@ from tfserve.models.source import find_source, source_name
 from tfserve.models.url import Url
 from tfserve.progress import Silent
 from tfserve.spec.serve import ModelSpec
-
-
-class Told(told.Told):
-    """Remembers what it is told, also of copies."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.copies: list[str] = []
-
-    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-        self.copies.append(what)
-        return nullcontext(lambda done: None)
 
 
 @pytest.fixture(autouse=True)
@@ -98,13 +86,13 @@ def test_layouts(tmp_path: Path, half_plus_two: Path, suffix: str, prefix: str, 
 
 
 def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
-    listener = Told()
-    first = find_source(archive, progress=listener)
-    assert listener.copies == [f"Unpacking {archive}"]
+    progress = RecordedProgress()
+    first = find_source(archive, progress=progress)
+    assert progress.copies == [f"Unpacking {archive}"]
     moved = archive.rename(archive.with_name("other.tgz"))
-    second = find_source(moved, progress=listener)
+    second = find_source(moved, progress=progress)
     assert (second.path, second.default_name) == (first.path, "other")
-    assert len(listener.copies) == 1
+    assert len(progress.copies) == 1
     (model,) = cached_models()
     assert (model.digest, model.source) == (bytes_of(moved), str(archive))
     assert model.files == sum(path.is_file() for path in model.path.rglob("*"))
@@ -114,9 +102,9 @@ def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
 
 
 def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -> None:
-    listener, found = Told(), []
+    progress, found = RecordedProgress(), []
     threads = [
-        threading.Thread(target=lambda: found.append(find_source(archive, progress=listener).path)) for _ in range(8)
+        threading.Thread(target=lambda: found.append(find_source(archive, progress=progress).path)) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -124,7 +112,7 @@ def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -
         thread.join(30)
     assert len(found) == 8
     assert len(set(found)) == 1
-    assert len(listener.copies) == 1
+    assert len(progress.copies) == 1
     assert left(cache) == []
 
 
@@ -248,14 +236,14 @@ def test_a_cache_that_cannot_be_written(archive: Path, read_only: Path, monkeypa
 
 
 def test_download(web: FileServer, cache: Path) -> None:
-    listener = Told()
+    progress = RecordedProgress()
     url = Url(f"{web.url}/my_model.tgz?token=s3cret")
-    found = find_source(url, progress=listener)
+    found = find_source(url, progress=progress)
     assert (found.default_name, found.layout) == ("my_model", Layout.BASE_PATH)
-    assert listener.copies == [f"Downloading {web.url}/my_model.tgz", f"Unpacking {web.url}/my_model.tgz"]
-    assert find_source(url, progress=listener).path == found.path
-    assert [status for _, _, status in web.asked] == [200, 304]
-    assert len(listener.copies) == 2
+    assert progress.copies == [f"Downloading {web.url}/my_model.tgz", f"Unpacking {web.url}/my_model.tgz"]
+    assert find_source(url, progress=progress).path == found.path
+    assert [status for _, _, status in web.requests] == [200, 304]
+    assert len(progress.copies) == 2
     assert left(cache) == [".urls"]
     written = b"".join(path.read_bytes() + path.name.encode() for path in cache.rglob("*.json"))
     assert b"s3cret" not in written
@@ -274,7 +262,7 @@ def test_an_archive_that_is_replaced_at_its_address(web: FileServer, half_plus_t
     first = find_source(url)
     web.files["/my_model.tgz"] = tar_bytes({**model_files(half_plus_two), "new": b""})
     assert find_source(url).path != first.path
-    assert [status for _, _, status in web.asked] == [200, 200]
+    assert [status for _, _, status in web.requests] == [200, 200]
     assert len(cached_models()) == 2
 
 
@@ -283,7 +271,7 @@ def test_nobody_is_asked_for_what_a_digest_names(web: FileServer) -> None:
     url = Url(f"{web.url}/my_model.tgz")
     find_source(url, sha256=digest)
     find_source(url, sha256=digest)
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
     with pytest.raises(SavedModelError, match="is not the archive that was asked for"):
         find_source(url, sha256="f" * 64)
 
@@ -291,11 +279,11 @@ def test_nobody_is_asked_for_what_a_digest_names(web: FileServer) -> None:
 def test_without_a_network_the_last_one_is_taken(web: FileServer, cache: Path) -> None:
     url = Url(f"{web.url}/my_model.tgz")
     found = find_source(url)
-    listener = Told()
+    progress = RecordedProgress()
     web.files["/my_model.tgz"] += b" "
     web.cut = 0
-    assert find_source(url, progress=listener).path == found.path
-    assert "Taking what was there on" in listener.notices[0]
+    assert find_source(url, progress=progress).path == found.path
+    assert "Taking what was there on" in progress.notices[0]
     assert left(cache) == [".urls"]
 
 
@@ -368,14 +356,14 @@ def test_names(archive: Path, half_plus_two: Path) -> None:
 
 
 def test_whoever_waits_is_told(archive: Path) -> None:
-    listener = Told()
+    progress = RecordedProgress()
     with Draft.begin(bytes_of(archive)):
-        waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": listener})
+        waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": progress})
         waiting.start()
-        while not listener.notices:
+        while not progress.notices:
             waiting.join(0.001)
     waiting.join(30)
-    assert listener.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
+    assert progress.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
     assert len(cached_models()) == 1
 
 

@@ -128,11 +128,11 @@ time.sleep({0 if ending == "by itself" else 60})
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=tfserve.environment, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "[2.5]\n"
-        assert ending == "by itself" or tfserve.left()
+        assert ending == "by itself" or tfserve.server_names()
         if ending == "interrupted":
             process.send_signal(signal.SIGINT)
         assert process.wait(20) == (0 if ending == "by itself" else -signal.SIGINT)
-    assert not tfserve.left()
+    assert not tfserve.server_names()
     assert not tfserve.processes()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.kept import environment, tensorflow_version
+from tests.cached import tensorflow_version, virtual_environment
 
 from .conftest import GrpcProcess
 
@@ -26,7 +26,7 @@ def serving_api() -> Path:
     """
     release = ".".join(tensorflow_version().split(".")[:2])
     without_tensorflow = ("--no-deps", f"tensorflow-serving-api=={release}.*")
-    return environment(without_tensorflow, ("grpcio", "protobuf")) / "bin" / "python"
+    return virtual_environment(without_tensorflow, ("grpcio", "protobuf")) / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
