@@ -24,7 +24,7 @@ def test_defaults() -> None:
     assert (line.options.port, line.options.rest_api_port, line.options.model_name) == (8500, 0, "default")
     assert line.options.bind_address == "0.0.0.0"
     assert (line.options.model_base_path, line.options.model_config_file) == ("", "")
-    assert (line.unknown, line.errors, line.unused) == ([], [], [])
+    assert (line.unknown, line.errors, line.ignored) == ([], [], [])
 
 
 def test_values_of_every_kind() -> None:
@@ -85,13 +85,13 @@ def test_the_grammar_of_values(name: str, text: str, value: object) -> None:
     "argument",
     ["--port=", "--port=1.5", "--port=x", "--port=2147483648", "--version=yes", "--per_process_gpu_memory_fraction=a"],
 )
-def test_a_value_that_cannot_be_read_is_an_error(argument: str) -> None:
+def test_a_value_that_cannot_be_parsed_is_an_error(argument: str) -> None:
     name, _, value = argument.removeprefix("--").partition("=")
     assert parse([argument]).errors == [f"Couldn't interpret value {value} for flag {name}."]
 
 
 @pytest.mark.parametrize("argument", ["--no_such_flag=1", "-port=1", "port=1", "--port", "8500", "--versions", ""])
-def test_what_is_no_flag_is_left_over(argument: str) -> None:
+def test_arguments_that_are_not_flags_are_left_over(argument: str) -> None:
     assert parse(["--model_name=a", argument]).unknown == [argument]
 
 
@@ -101,9 +101,9 @@ def test_two_dashes_end_the_flags() -> None:
     assert line.unknown == ["--", "--port=2"]
 
 
-def test_flags_that_change_nothing_are_named_only_when_set() -> None:
+def test_flags_without_effect_are_reported_only_when_set() -> None:
     line = parse(["--skip_initialize_tpu", "--enable_profiler=true", "--grpc_max_threads=3", "--port=1"])
-    assert line.unused == ["grpc_max_threads", "skip_initialize_tpu"]
+    assert line.ignored == ["grpc_max_threads", "skip_initialize_tpu"]
 
 
 def test_usage_names_every_flag_with_its_default() -> None:

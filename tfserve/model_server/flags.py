@@ -1,7 +1,7 @@
-"""The command line of the model server, read the way TensorFlow's own flag parser reads it, and the options in it.
+"""The command line of the model server, parsed the way TensorFlow's own flag parser does, and the resulting options.
 
-``--name=value``; a bool may stand alone; the last of several wins; what is no flag is left over, not refused. What a
-value may look like is in `tfserve.protos.server_flags`, with the source.
+The syntax is ``--name=value``; a bool needs no value; the last of several wins; an argument that is not a flag is left
+over, not refused. `tfserve.protos.server_flags` has the syntax of values, with its source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag, parse_tags
 
 OWN_FLAGS = (
-    ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; the default is every interface."),  # noqa: S104
+    ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; by default every interface."),  # noqa: S104
     ServerFlag(
         "rest_api_max_body_bytes", "int64", 256 << 20, "Largest body of a REST request, in bytes; larger ones get 413."
     ),
@@ -29,33 +29,12 @@ OWN_FLAGS = (
 
 _ALL_FLAGS = (*SERVER_FLAGS, *OWN_FLAGS)
 
-# Flags that do something here. Every other one is accepted and said to change nothing.
-_IN_USE = frozenset(
-    {
-        *(flag.name for flag in OWN_FLAGS),
-        *("grpc_socket_path", "grpc_channel_arguments", "ssl_config_file", "use_alts_credentials"),
-        *("enable_grpc_healthcheck_service", "enable_serialization_as_tensor_content"),
-        *("port", "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms"),
-        *("rest_api_enable_cors_support", "enable_signature_method_name_check"),
-        *("model_name", "model_base_path", "saved_model_tags", "file_system_poll_wait_seconds"),
-        *("model_config_file", "model_config_file_poll_wait_seconds", "allow_version_labels_for_unavailable_models"),
-        *("num_load_threads", "num_unload_threads", "max_num_load_retries", "load_retry_interval_micros", "version"),
-        *("enable_model_warmup", "num_request_iterations_for_warmup"),
-        *("enable_batching", "batching_parameters_file", "enable_per_model_batching_parameters"),
-        *("prefer_tflite_model", "num_tflite_pools"),
-        *("tensorflow_session_parallelism", "tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"),
-        *("tensorflow_session_config_file", "per_process_gpu_memory_fraction", "mixed_precision"),
-        *("xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled"),  # XLA is always there
-        "monitoring_config_file",
-    }
-)
-
 Value = bool | int | float | str
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the server was told to do. Each field is the flag of that name, in the flag's own unit."""
+    """The flags that have an effect. Each field is the flag of that name, in the flag's own unit."""
 
     port: int
     rest_api_port: int
@@ -100,25 +79,33 @@ class Options:
     version: bool
 
 
+_XLA_FLAGS = {"xla_cpu_compilation_enabled", "xla_gpu_compilation_enabled"}  # TensorFlow's library always has XLA
+
+FLAGS_WITHOUT_EFFECT = tuple(
+    flag.name for flag in SERVER_FLAGS if flag.name not in Options.__dataclass_fields__.keys() | _XLA_FLAGS
+)
+"""Flags of the official server that this one accepts and ignores."""
+
+
 @dataclass(frozen=True)
 class CommandLine:
-    """A command line that was read.
+    """A parsed command line.
 
     Attributes:
-        options: what was asked for.
-        unused: names of flags that were set and change nothing here.
-        unknown: arguments that are no flag.
-        errors: one sentence for each value that could not be read.
+        options: the flags that have an effect.
+        ignored: names of the flags that were set and have no effect.
+        unknown: arguments that are not flags.
+        errors: one sentence for each value that could not be parsed.
     """
 
     options: Options
-    unused: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
 def parse(arguments: Sequence[str]) -> CommandLine:
-    """Reads the arguments of the server, without its name."""
+    """Parses the arguments of the server, without the name of the program."""
     values: dict[str, Value] = {flag.name: _default(flag) for flag in _ALL_FLAGS}
     unknown: list[str] = []
     errors: list[str] = []
@@ -138,8 +125,10 @@ def parse(arguments: Sequence[str]) -> CommandLine:
             break
         else:
             unknown.append(argument)
-    unused = [flag.name for flag in SERVER_FLAGS if flag.name not in _IN_USE and values[flag.name] != _default(flag)]
-    return CommandLine(_options(values), unused, unknown, errors)
+    ignored = [
+        flag.name for flag in SERVER_FLAGS if flag.name in FLAGS_WITHOUT_EFFECT and values[flag.name] != _default(flag)
+    ]
+    return CommandLine(_options(values), ignored, unknown, errors)
 
 
 def usage(program: str) -> str:
@@ -165,7 +154,7 @@ def _default(flag: ServerFlag) -> Value:
 
 
 def _value_text(flag: ServerFlag, argument: str) -> str | None:
-    """Returns what `argument` gives `flag`, or None if it is not about this flag."""
+    """Returns the value that `argument` gives `flag`, or None if it is not an argument for this flag."""
     if flag.type == "bool" and argument == f"--{flag.name}":
         return "true"
     prefix = f"--{flag.name}="

@@ -81,8 +81,8 @@ def _run(arguments: Sequence[str]) -> int:
             return 0
         if command_line.unknown:
             _print(f"unknown argument: {log.fit(command_line.unknown[0])}\n{usage(program)}")
-        for name in command_line.unused:
-            log.warning(f"--{name} changes nothing in this server")
+        for name in command_line.ignored:
+            log.warning(f"--{name} has no effect in this server")
         return _serve(options)
     except StatusError as failure:
         _print(f"Failed to start server. Error: {log.fit(str(failure))}\n")

@@ -57,7 +57,7 @@ def socket_path(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield path
         process.signal(signal.SIGTERM)
         assert process.process.wait(timeout=10) == 0
-        assert "--grpc_max_threads changes nothing" in process.log
+        assert "--grpc_max_threads has no effect" in process.log
         assert not any(text in process.log for text in ("Traceback", "REST", "gRPC ModelServer at 127.0.0.1"))
 
 
