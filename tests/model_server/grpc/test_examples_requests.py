@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.model_server.grpc.classify import GrpcClassify
+from tfserve.model_server.grpc.examples_requests import GrpcClassify, GrpcRegress
 from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
-from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.runtime.servable import Servable

@@ -10,7 +10,7 @@ from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.inference.prediction import check_predicts
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.models.manager import ModelSpec
-from tfserve.model_server.rest.predict import RestPredict
+from tfserve.model_server.rest.requests import RestPredict
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions

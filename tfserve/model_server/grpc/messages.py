@@ -39,7 +39,7 @@ def model_spec(request: Any) -> apis_pb2.ModelSpec:
     return spec
 
 
-def asked_model(spec: apis_pb2.ModelSpec) -> ModelSpec:
+def requested_model(spec: apis_pb2.ModelSpec) -> ModelSpec:
     """Returns the model that a message asks for.
 
     Raises:

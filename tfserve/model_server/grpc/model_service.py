@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from google.protobuf.message import Message
 
 from tfserve.model_server import log
-from tfserve.model_server.grpc.messages import asked_model, model_spec, read_message
+from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.monitoring.metric import Counter
 from tfserve.model_server.monitoring.metrics import METRICS
@@ -37,7 +37,7 @@ def get_model_metadata(manager: Manager, body: bytes) -> bytes:
             raise invalid_argument(f"Metadata field {field} is not supported")
     response = apis_pb2.GetModelMetadataResponse()
     signatures = apis_pb2.SignatureDefMap()
-    with manager.use(asked_model(spec)) as servable:
+    with manager.use(requested_model(spec)) as servable:
         response.model_spec.name = servable.name
         response.model_spec.version.value = servable.version
         for name, signature in servable.signatures.items():

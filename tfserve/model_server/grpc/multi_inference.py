@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tfserve.model_server.grpc.classify import fill_classifications
-from tfserve.model_server.grpc.messages import asked_model, fill_model_spec, read_message
-from tfserve.model_server.grpc.regress import fill_regressions
+from tfserve.model_server.grpc.examples_requests import fill_classifications, fill_regressions
+from tfserve.model_server.grpc.messages import fill_model_spec, read_message, requested_model
 from tfserve.model_server.inference import classification, regression
 from tfserve.model_server.inference.examples import examples_call, serialized_examples
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
@@ -42,7 +41,7 @@ class GrpcMultiInference(InferenceRequest):
     def __init__(self, body: bytes, timeout_ms: int) -> None:
         self._message = message = read_message(MultiInferenceRequest, body)
         first = message.tasks[0] if message.tasks else InferenceTask()
-        self.model = asked_model(first.model_spec)
+        self.model = requested_model(first.model_spec)
         self.size = len(body)
         self.timeout_ms = timeout_ms
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tfserve.model_server.grpc.messages import answered_by, asked_model, model_spec, read_message
+from tfserve.model_server.grpc.messages import answered_by, model_spec, read_message, requested_model
 from tfserve.model_server.inference.prediction import check_predicts
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
@@ -44,7 +44,7 @@ class GrpcPredict(InferenceRequest):
         self.size = len(body)
         self.timeout_ms = timeout_ms
         self._request = read_message(PredictRequest, body)
-        self.model = asked_model(model_spec(self._request))
+        self.model = requested_model(model_spec(self._request))
         self._to_proto = to_proto
         self._signature = DEFAULT_SIGNATURE
 

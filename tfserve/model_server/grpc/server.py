@@ -20,12 +20,11 @@ from tfserve.addresses import in_url
 from tfserve.host.ports import is_free
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options
-from tfserve.model_server.grpc.classify import GrpcClassify
 from tfserve.model_server.grpc.credentials import server_credentials
+from tfserve.model_server.grpc.examples_requests import GrpcClassify, GrpcRegress
 from tfserve.model_server.grpc.model_service import get_model_metadata, get_model_status, reload_config
 from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
 from tfserve.model_server.grpc.predict import GrpcPredict
-from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.status import Code, StatusError, invalid_argument

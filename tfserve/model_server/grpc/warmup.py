@@ -12,10 +12,9 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from tfserve.model_server import log
-from tfserve.model_server.grpc.classify import GrpcClassify
+from tfserve.model_server.grpc.examples_requests import GrpcClassify, GrpcRegress
 from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
 from tfserve.model_server.grpc.predict import GrpcPredict
-from tfserve.model_server.grpc.regress import GrpcRegress
 from tfserve.model_server.grpc.tfrecord import read_records
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY, MODEL_WARMUP_RECORDS_READ

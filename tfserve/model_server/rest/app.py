@@ -19,12 +19,9 @@ from tfserve.model_server import log
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
-from tfserve.model_server.rest.classify import RestClassify
 from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
 from tfserve.model_server.rest.model_json import metadata_json, status_json
-from tfserve.model_server.rest.predict import RestPredict
-from tfserve.model_server.rest.regress import RestRegress
-from tfserve.model_server.rest.request import RestRequest
+from tfserve.model_server.rest.requests import RestClassify, RestPredict, RestRegress, RestRequest
 from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
 
 _PREDICTION_PATH = re.compile(
