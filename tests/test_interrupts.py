@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tfserve.interrupts import Terminated, exit_code, held, raise_on_termination
+from tfserve.interrupts import Terminated, exit_code, interrupts_deferred, raise_on_termination
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,7 +37,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise_on_termination()
     signal.raise_signal(signal.SIGHUP)
-    with held():
+    with interrupts_deferred():
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
@@ -45,7 +45,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_held_finishes_first(number: signal.Signals, kind: type[BaseException]) -> None:
     done = []
-    with pytest.raises(kind) as caught, held():
+    with pytest.raises(kind) as caught, interrupts_deferred():
         signal.raise_signal(number)
         done.append("the block")
     assert done == ["the block"]
@@ -54,7 +54,7 @@ def test_held_finishes_first(number: signal.Signals, kind: type[BaseException]) 
 
 def test_a_second_interrupt_is_not_held() -> None:
     done = []
-    with pytest.raises(Terminated), held():
+    with pytest.raises(Terminated), interrupts_deferred():
         signal.raise_signal(signal.SIGINT)
         done.append("after the first")
         signal.raise_signal(signal.SIGTERM)
@@ -64,24 +64,24 @@ def test_a_second_interrupt_is_not_held() -> None:
 
 def test_held_puts_the_handlers_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with held():
+    with interrupts_deferred():
         assert [signal.getsignal(number) for number in SIGNALS] != before
     assert [signal.getsignal(number) for number in SIGNALS] == before
-    with pytest.raises(ZeroDivisionError), held():
+    with pytest.raises(ZeroDivisionError), interrupts_deferred():
         raise ZeroDivisionError
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_an_error_in_the_block_does_not_swallow_the_interrupt() -> None:
-    with pytest.raises(KeyboardInterrupt), held():
+    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
         signal.raise_signal(signal.SIGINT)
         raise ZeroDivisionError
 
 
 def test_held_nests() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), held():
-        with held():
+    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
+        with interrupts_deferred():
             signal.raise_signal(signal.SIGINT)
         done.append("the outer block")
     assert done == ["the outer block"]
@@ -91,7 +91,7 @@ def test_held_does_nothing_in_another_thread() -> None:
     found = []
 
     def look() -> None:
-        with held():
+        with interrupts_deferred():
             found.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=look)
@@ -149,8 +149,8 @@ print("past it", flush=True)
 def test_a_signal_without_a_handler_still_ends_the_process() -> None:
     program = """
 import signal
-from tfserve.interrupts import held
-with held():
+from tfserve.interrupts import interrupts_deferred
+with interrupts_deferred():
     signal.raise_signal(signal.SIGTERM)
     print("the block", flush=True)
 print("past it")

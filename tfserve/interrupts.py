@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: what may be cut short, and what has to be finished or undone first.
 
 Between asking an engine for a server and noting which server that is, an interrupt would leave something behind that
-nobody remembers. Such stretches run inside `held`.
+nobody remembers. Such stretches run inside `interrupts_deferred`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tfserve.errors import InterruptError
 __all__ = [
     "Terminated",
     "begin_cleaning_up",
-    "end_threads",
-    "held",
-    "is_ending",
+    "cancel_workers",
+    "cancelled",
+    "interrupts_deferred",
     "leave_on_interrupt",
-    "raise_if_ending",
+    "raise_if_cancelled",
     "raise_on_termination",
-    "threads_have_ended",
+    "reset_cancellation",
 ]
 
 _AGAIN_SECONDS = 0.01
@@ -49,23 +49,23 @@ def exit_code(interrupt: BaseException) -> int:
     return 128 + interrupt.number if isinstance(interrupt, Terminated) else InterruptError.exit_code
 
 
-def end_threads() -> None:
-    """Has every thread that calls `raise_if_ending` now and then end, as an interrupt has the main thread end."""
+def cancel_workers() -> None:
+    """Has every thread that calls `raise_if_cancelled` now and then end, as an interrupt has the main thread end."""
     _ending.set()
 
 
-def threads_have_ended() -> None:
+def reset_cancellation() -> None:
     """Lets the threads that begin from now on run."""
     _ending.clear()
 
 
-def raise_if_ending() -> None:
+def raise_if_cancelled() -> None:
     """Raises KeyboardInterrupt in a thread that is to end."""
-    if is_ending():
+    if cancelled():
         raise KeyboardInterrupt
 
 
-def is_ending() -> bool:
+def cancelled() -> bool:
     """Whether this is a thread that is to end."""
     return _ending.is_set() and threading.current_thread() is not threading.main_thread()
 
@@ -116,7 +116,7 @@ def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def interrupts_deferred() -> Iterator[None]:
     """Delays interrupts until the block is done; a second one is not delayed. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
-from tfserve.gpu.probe import Gpu, GpuFacts, Look
+from tfserve.gpu.probe import Gpu, GpuFacts, GpuProbe
 
 LOOK = """
-from tfserve.gpu.probe import Look
-print(Look({seconds}).facts())
+from tfserve.gpu.probe import GpuProbe
+print(GpuProbe({seconds}).facts())
 """
 
 
@@ -34,7 +34,7 @@ def facts(variables: dict[str, str], seconds: float = 10.0) -> GpuFacts:
 
 def test_what_the_driver_of_this_machine_shows() -> None:
     devices = list(Path("/dev").glob("nvidia[0-9]*"))
-    seen = Look().facts()
+    seen = GpuProbe().facts()
     assert [gpu.index for gpu in seen.gpus] == list(range(len(devices)))
     assert all(gpu.name and gpu.uuid.startswith("GPU-") and gpu.memory > GIB for gpu in seen.gpus)
     assert bool(seen.driver) is bool(seen.gpus)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.program import eventually
 from tests.recorded_progress import RecordedProgress
-from tfserve.host.server_lock import is_taken, turn
+from tfserve.host.server_lock import is_locked, server_lock
 
 HOLD = """
 from tfserve.progress import Silent
-from tfserve.host.server_lock import turn
-with turn("m", Silent()):
+from tfserve.host.server_lock import server_lock
+with server_lock("m", Silent()):
     print("mine", flush=True)
     input()
 """
@@ -27,15 +27,15 @@ def test_the_second_waits_for_the_first(killed: bool) -> None:
     progress, order = RecordedProgress(), []
 
     def second() -> None:
-        with turn("m", progress):
+        with server_lock("m", progress):
             order.append("second")
 
     with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdin is not None
         assert first.stdout is not None
         assert first.stdout.readline() == b"mine\n"
-        assert is_taken("m")
-        with turn("other", progress):
+        assert is_locked("m")
+        with server_lock("other", progress):
             pass
         waiting = threading.Thread(target=second)
         waiting.start()
@@ -49,14 +49,14 @@ def test_the_second_waits_for_the_first(killed: bool) -> None:
         first.stdin.close()
         waiting.join(20)
     assert order == ["first", "second"]
-    assert not is_taken("m")
+    assert not is_locked("m")
 
 
 def test_it_leaves_no_file_and_nests(state_home: Path) -> None:
-    with turn("m", Silent()):
-        with turn("m", Silent()):
-            assert is_taken("m")
-        assert is_taken("m")
+    with server_lock("m", Silent()):
+        with server_lock("m", Silent()):
+            assert is_locked("m")
+        assert is_locked("m")
     assert list((state_home / "tfserve" / "turns").iterdir()) == []
 
 
@@ -64,5 +64,5 @@ def test_it_leaves_no_file_and_nests(state_home: Path) -> None:
 def test_where_there_can_be_no_files(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", os.path.join(tmp_path, state))  # noqa: PTH118 - an absolute one stays
-    with turn("m", Silent()):
-        assert not is_taken("m")
+    with server_lock("m", Silent()):
+        assert not is_locked("m")

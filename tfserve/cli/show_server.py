@@ -9,7 +9,7 @@ from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NotReadyError
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.servers.launch import Launched
 from tfserve.servers.status import look_at
 
@@ -53,7 +53,7 @@ def stay(launched: Launched, output: Output) -> None:
         for line in engine.logs(server, follow=True):
             output.line(line, to_stderr=True)
     except BaseException:
-        with held():
+        with interrupts_deferred():
             engine.stop(server, grace=STOP_SECONDS)
         raise
     now = engine.find(server.name)

@@ -11,7 +11,7 @@ from tfserve.engines.docker.client import docker_errors, explanation, remote_hos
 from tfserve.engines.docker.errors import SHARE_HINT, is_unseen_mount, launch_errors
 from tfserve.engines.docker.translate import container_arguments
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.plan.launch_plan import LaunchPlan
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool
     container = connection = None
     try:
         with docker_errors(), launch_errors(plan, remote_host(client)), _start_errors(plan):
-            with held():
+            with interrupts_deferred():
                 arguments = container_arguments(client, plan)
                 # Nobody will read its log.
                 arguments["host_config"]["LogConfig"] = {"Type": "none"}
@@ -125,7 +125,7 @@ def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool
         if connection is not None:
             connection.close()
         if container is not None:
-            with held(), suppress(TfserveError), docker_errors():
+            with interrupts_deferred(), suppress(TfserveError), docker_errors():
                 client.remove_container(container, force=True, v=True)
 
 

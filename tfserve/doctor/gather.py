@@ -13,7 +13,7 @@ from tfserve.doctor.bounded import Bounded
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_probe import LocalLook
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
-from tfserve.gpu.probe import Look
+from tfserve.gpu.probe import GpuProbe
 from tfserve.host.ports import is_free
 from tfserve.host.system import this_system
 from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY
@@ -32,7 +32,7 @@ def gather(seconds: float) -> Facts:
     """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
     from tfserve.engines.docker.config import config_file, doubts
 
-    look, local = Look(seconds), LocalLook(seconds)
+    look, local = GpuProbe(seconds), LocalLook(seconds)
     asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
     engine = _engine(asking, seconds)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None

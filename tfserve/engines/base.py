@@ -51,7 +51,7 @@ class Server:
         pid: its process; None in a container, and when it is not running.
         gpu: whether it uses a GPU.
         exit: how it ended; None while it runs.
-        removes_itself: whether it is removed when it stops (``run --rm``).
+        auto_remove: whether it is removed when it stops (``run --rm``).
         mounts: the paths of its engine's machine that it sees.
         config: where it sees the ``models.config`` that tfserve made for it; None when there is none.
         spec: what of its spec is not a default, as JSON has it; empty when somebody else wrote something else there.
@@ -69,7 +69,7 @@ class Server:
     pid: int | None = None
     gpu: bool = False
     exit: Exit | None = None
-    removes_itself: bool = False
+    auto_remove: bool = False
     mounts: tuple[str, ...] = ()
     config: str | None = None
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False)

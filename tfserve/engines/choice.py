@@ -11,7 +11,7 @@ from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.engines.local import runtime as local_runtime
 from tfserve.errors import EngineUnavailableError, ImageError, UsageError, Wording
-from tfserve.gpu.probe import Look
+from tfserve.gpu.probe import GpuProbe
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
@@ -21,16 +21,16 @@ from tfserve.spec.serve import ServeSpec
 if TYPE_CHECKING:
     from tfserve.gpu.cuda import Cuda
 
-__all__ = ["begin_look", "choose_engine", "require_gpus"]
+__all__ = ["choose_engine", "require_gpus", "start_probe"]
 
 
-def begin_look(spec: ServeSpec, choice: EngineChoice) -> Look | None:
+def start_probe(spec: ServeSpec, choice: EngineChoice) -> GpuProbe | None:
     """Begins to look at the GPUs, if `choose_engine` may have to know of them, while others do something else."""
-    return Look() if choice != "local" and spec.wants_gpu is not False and is_configured() else None
+    return GpuProbe() if choice != "local" and spec.wants_gpu is not False and is_configured() else None
 
 
 def choose_engine(
-    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, look: Look | None = None
+    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, look: GpuProbe | None = None
 ) -> tuple[Engine, bool]:
     """Chooses the engine for `spec`, and gets it ready: with Docker, the image is there afterwards.
 
@@ -76,7 +76,7 @@ def choose_engine(
 
 
 def _docker(
-    spec: ServeSpec, pull: PullPolicy | None, progress: Progress, look: Look | None, *, sought: bool
+    spec: ServeSpec, pull: PullPolicy | None, progress: Progress, look: GpuProbe | None, *, sought: bool
 ) -> tuple[Engine, bool]:
     if not sought:
         raise EngineUnavailableError("There is no Docker here.")
@@ -88,14 +88,14 @@ def _docker(
             hint="Publish on its network with --host 0.0.0.0, if everybody there may use the server.",
         )
     engine = DockerEngine(client)
-    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, look or Look(), progress)
+    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, look or GpuProbe(), progress)
     ensure_image(
         engine, ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu), spec.platform, pull, progress
     )
     return engine, gpu
 
 
-def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: Look, progress: Progress) -> bool:
+def _uses_gpu(spec: ServeSpec, engine: EngineFacts, look: GpuProbe, progress: Progress) -> bool:
     from tfserve.gpu.checks import GpuNeeds
     from tfserve.gpu.choice import uses_gpu
     from tfserve.gpu.cuda import cuda_of
@@ -116,4 +116,4 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     from tfserve.gpu.choice import uses_gpu
     from tfserve.host.system import this_system
 
-    uses_gpu(True, GpuNeeds(cuda=cuda), engine, Look().facts, this_system(), progress)
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, GpuProbe().facts, this_system(), progress)

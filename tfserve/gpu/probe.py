@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Failure", "Gpu", "GpuFacts", "Look"]
+__all__ = ["Failure", "Gpu", "GpuFacts", "GpuProbe"]
 
 LIBRARY = "libnvidia-ml.so.1"
 LOOK_SECONDS = 10.0  # of a driver that wakes eight GPUs one after the other
@@ -87,7 +87,7 @@ class GpuFacts:
         return bool(self.gpus or self.cards or self.failure not in (None, "no library"))
 
 
-class Look:
+class GpuProbe:
     """A look at the GPUs, which goes on in a process of its own while others do something else.
 
     Args:

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfserve.host.xdg import base_directory
-from tfserve.interrupts import raise_if_ending
+from tfserve.interrupts import raise_if_cancelled
 from tfserve.progress import Progress
 
-__all__ = ["is_taken", "turn"]
+__all__ = ["is_locked", "server_lock"]
 
 _POLL_SECONDS = 0.05
 
@@ -35,7 +35,7 @@ _mine = _Mine()
 
 
 @contextmanager
-def turn(name: str, progress: Progress) -> Iterator[None]:
+def server_lock(name: str, progress: Progress) -> Iterator[None]:
     """Waits until no other command changes the server called `name`, and keeps others waiting until the block is done.
 
     In a thread that has the turn already, it does nothing.
@@ -57,7 +57,7 @@ def turn(name: str, progress: Progress) -> Iterator[None]:
                 os.close(lock)
 
 
-def is_taken(name: str) -> bool:
+def is_locked(name: str) -> bool:
     """Whether it is, or was, the turn of a command that did not come to its end; `turn` knows which."""
     path = _file(name)
     return path is not None and path.exists()
@@ -87,7 +87,7 @@ def _wait_for(path: Path, progress: Progress) -> int | None:
             if not told:
                 progress.notice(f"Waiting for another tfserve that is changing {path.name}")
             told = True
-            raise_if_ending()
+            raise_if_cancelled()
             time.sleep(_POLL_SECONDS)
         except OSError:  # a file system without locks
             os.close(lock)

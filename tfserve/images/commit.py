@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker.client import LOG_HINT, docker_errors, explanation
 from tfserve.engines.docker.images import disk_full, name_image, refuse_taken_name
 from tfserve.errors import ImageError, TfserveError
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.spec.image import ImageReference
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def make_image(
     container = image = None
     with docker_errors(), _patient(client), _make_errors(plan.image):
         try:
-            with held():
+            with interrupts_deferred():
                 container = client.create_container(
                     plan.base,
                     list(plan.command) or None,
@@ -76,15 +76,15 @@ def make_image(
                 )["Id"]
             client.put_archive(container, "/", archive)
             changes = [f"LABEL {name}='{value}'" for name, value in late_labels().items()]
-            with held():  # the engine would go on without us, and nobody would know of the image
+            with interrupts_deferred():  # the engine would go on without us, and nothing would know of the image
                 image = client.commit(container, message="tfserve package", changes=changes)["Id"]
-            with held():
+            with interrupts_deferred():
                 if not plan.replaces:
                     refuse_taken_name(client, plan.image)
                 name_image(client, image, plan.image)
                 image = None
         finally:
-            with held(), suppress(TfserveError), docker_errors():
+            with interrupts_deferred(), suppress(TfserveError), docker_errors():
                 if container is not None:
                     client.remove_container(container, force=True, v=True)
                 if image is not None:

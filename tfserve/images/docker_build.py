@@ -21,7 +21,7 @@ from tfserve.errors import ImageError, TfserveError, UsageError, reason
 from tfserve.images.build_context import Parcel
 from tfserve.images.build_log import BuildLog
 from tfserve.images.build_spec import BuildStep
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.plan import labels
 from tfserve.text import printable
 
@@ -59,10 +59,10 @@ def build_image(client: APIClient, source: Path, step: BuildStep, on_line: Calla
                 on_line(line)
         if build.log.image is None or build.log.error is not None:
             raise _failed(step, build.log)
-        with held(), docker_errors():
+        with interrupts_deferred(), docker_errors():
             name_image(client, build.log.image, step.image)
     except BaseException:
-        with held(), suppress(TfserveError), docker_errors():
+        with interrupts_deferred(), suppress(TfserveError), docker_errors():
             build.stop()
             build.remove_images()
         raise

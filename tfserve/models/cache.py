@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tfserve.errors import TfserveError
 from tfserve.host.xdg import base_directory
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 
 __all__ = [
     "CachedModel",
@@ -114,7 +114,7 @@ def find_cached(digest: str) -> CachedModel | None:
 def remove(digest: str) -> None:
     """Removes a model, at once for whoever looks."""
     root = cache_root()
-    with cache_errors(root), held():
+    with cache_errors(root), interrupts_deferred():
         removed = root / f"{_REMOVED}{digest}"
         shutil.rmtree(removed, ignore_errors=True)
         with suppress(FileNotFoundError):
@@ -173,7 +173,7 @@ class Draft:
                     shutil.rmtree(draft.content)
             yield draft
         finally:
-            with held():
+            with interrupts_deferred():
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
 
@@ -233,7 +233,7 @@ def _lock(path: Path, on_wait: Callable[[], None] | None) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # whoever held it has moved the directory away
+        os.close(descriptor)  # the process that held it has moved the directory away
 
 
 @dataclass(frozen=True)

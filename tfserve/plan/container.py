@@ -10,7 +10,7 @@ from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.plan.labels import NO_FILES, server_labels
 from tfserve.plan.launch_plan import HostPorts, LaunchPlan, publish, secrets_in, without_secrets
-from tfserve.plan.mounts import Mount, container_sight
+from tfserve.plan.mounts import Mount, container_view
 from tfserve.spec import image as images
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.serve import ServeSpec
@@ -51,7 +51,7 @@ def container_plan(
     """
     for directory in directories:
         _check_links(directory)
-    sight = container_sight(spec, directories)
+    view = container_view(spec, directories)
     models = tuple(model.name for model in spec.models) or packaged
     runtime = NVIDIA_RUNTIME if gpu and NVIDIA_RUNTIME in engine.runtimes else None
     gpus = spec.gpus or GpuRequest()
@@ -68,15 +68,15 @@ def container_plan(
     return LaunchPlan(
         name=spec.name,
         models=models,
-        mounts=(*sight.mounts, *(Mount(str(path), _secret_file(name)) for name, path in key_files.items())),
-        files=sight.files,
+        mounts=(*view.mounts, *(Mount(str(path), _secret_file(name)) for name, path in key_files.items())),
+        files=view.files,
         rest=publish(images.REST_PORT, spec.host, ports.rest),
         grpc=publish(images.GRPC_PORT, spec.host, ports.grpc),
         environment=environment,
         secrets={**credentials.variables, **secrets_in(spec.environment)},
-        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *sight.flags),
+        command=(*([f"--per_process_gpu_memory_fraction={fraction}"] if fraction else ()), *view.flags),
         gpu=gpu,
-        labels=server_labels(spec, models, directories, sight, flag_files, gpu=gpu),
+        labels=server_labels(spec, models, directories, view, flag_files, gpu=gpu),
         image=str(images.ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,

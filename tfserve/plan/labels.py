@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfserve._version import __version__
 from tfserve.models.saved_model import ModelDirectory
-from tfserve.plan.mounts import Sight
+from tfserve.plan.mounts import ServerView
 from tfserve.spec.serve import ModelSpec, ServeSpec
 
 __all__ = [
@@ -68,7 +68,7 @@ def server_labels(
     spec: ServeSpec,
     models: Sequence[str],
     directories: Sequence[ModelDirectory],
-    sight: Sight,
+    view: ServerView,
     flag_files: Mapping[str, str],
     *,
     gpu: bool,
@@ -80,5 +80,5 @@ def server_labels(
         GPU: json.dumps(gpu),
         SPEC: spec_json(spec, directories, flag_files),
         VERSION: __version__,
-        **({CONFIG: sight.config} if sight.config else {}),
+        **({CONFIG: view.config} if view.config else {}),
     }

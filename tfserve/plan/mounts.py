@@ -17,7 +17,7 @@ from tfserve.spec.serve import ModelSpec, ServeSpec
 from tfserve.spec.server_configs import batching_text, monitoring_text
 from tfserve.spec.server_flags import flag_files
 
-__all__ = ["MODELS_CONFIG", "Mount", "Sight", "container_sight", "model_mount", "process_sight"]
+__all__ = ["MODELS_CONFIG", "Mount", "ServerView", "container_view", "model_mount", "process_view"]
 
 MODELS_CONFIG = "models.config"
 _BATCHING_FILE = "batching_parameters.config"
@@ -36,7 +36,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ServerView:
     """What a server sees.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sight:
     config: str | None = None
 
 
-def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Sight:
+def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> ServerView:
     """What a container sees; of one model at its newest version it learns by the image's variables.
 
     Args:
@@ -70,18 +70,18 @@ def container_sight(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> S
         _check_layouts(spec, directories)
         config = f"{images.CONFIG_ROOT}/{MODELS_CONFIG}"
         own = [Mount(str(spec.config), config), *(Mount(str(found.path), str(model.path)) for model, found in models)]
-        return Sight((*own, *mounts), (*_config_flags(config), *flags), files)
+        return ServerView((*own, *mounts), (*_config_flags(config), *flags), files)
     named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
     if spec.fixed:
         # What the image makes of its variables stands before these flags, and the last one holds.
         base_paths = [f"--model_base_path={model.path}" for model in spec.models if model.is_remote]
-        return Sight((*named, *mounts), (*base_paths, *flags), files)
+        return ServerView((*named, *mounts), (*base_paths, *flags), files)
     config = f"/{MODELS_CONFIG}"
     files = {config: _config(spec, images.MODEL_ROOT), **files}
-    return Sight((*named, *mounts), (*_config_flags(config), *flags), files, config)
+    return ServerView((*named, *mounts), (*_config_flags(config), *flags), files, config)
 
 
-def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> Sight:
+def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> ServerView:
     """What a process sees, which has a directory of its own at `root`; the models are linked below it.
 
     Args:
@@ -93,7 +93,7 @@ def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: 
     flags = (*block_flags, *spec.server_flags)
     if spec.config is not None:
         _check_layouts(spec, directories)
-        return Sight((), (*_config_flags(str(spec.config)), *flags), files)
+        return ServerView((), (*_config_flags(str(spec.config)), *flags), files)
     models = f"{root}/models"
     mounts = tuple(
         model_mount(found, f"{models}/{model.name}")
@@ -102,9 +102,9 @@ def process_sight(spec: ServeSpec, directories: Sequence[ModelDirectory], root: 
     if spec.fixed:
         (model,) = spec.models
         named = (f"--model_name={model.name}", f"--model_base_path={_base_path(model, models)}")
-        return Sight(mounts, (*named, *flags), files)
+        return ServerView(mounts, (*named, *flags), files)
     config = f"{root}/{MODELS_CONFIG}"
-    return Sight(mounts, (*_config_flags(config), *flags), {config: _config(spec, models), **files}, config)
+    return ServerView(mounts, (*_config_flags(config), *flags), {config: _config(spec, models), **files}, config)
 
 
 def model_mount(directory: ModelDirectory, target: str) -> Mount:

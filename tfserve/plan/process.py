@@ -9,7 +9,7 @@ from tfserve.errors import UsageError
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.labels import NO_FILES, server_labels
 from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, publish, secrets_in, without_secrets
-from tfserve.plan.mounts import process_sight
+from tfserve.plan.mounts import process_view
 from tfserve.spec.serve import ServeSpec, refuse_container_options
 
 __all__ = ["process_plan"]
@@ -49,7 +49,7 @@ def process_plan(
             "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
         )
     models = tuple(model.name for model in spec.models)
-    sight = process_sight(spec, directories, str(root))
+    view = process_view(spec, directories, str(root))
     flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]
     if not binary.official:
         flags.append(f"--bind_address={spec.host}")
@@ -57,13 +57,13 @@ def process_plan(
     return LaunchPlan(
         name=spec.name,
         models=models,
-        mounts=sight.mounts,
-        files=sight.files,
+        mounts=view.mounts,
+        files=view.files,
         rest=publish(ports.rest or 0, host, ports.rest),
         grpc=publish(ports.grpc or 0, host, ports.grpc),
         environment=without_secrets(spec.environment),
         secrets=secrets_in(spec.environment),
-        command=(*binary.argv, *flags, *sight.flags),
-        labels=server_labels(spec, models, directories, sight, flag_files, gpu=False),
+        command=(*binary.argv, *flags, *view.flags),
+        labels=server_labels(spec, models, directories, view, flag_files, gpu=False),
         remove=spec.remove,
     )

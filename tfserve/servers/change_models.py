@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, TfserveError, UsageError
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.progress import Progress
@@ -67,7 +67,7 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
         added.append(model)
     if engine.name == "docker":
         progress.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
-    with held():
+    with interrupts_deferred():
         seen = [
             replace(model, base_path=engine.bring_model(server, model.name, directory))
             for model, directory in zip(added, directories, strict=True)
@@ -197,7 +197,10 @@ def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seco
             if before.get(model.name) != (model.base_path, model.versions):
                 _wait_for(server, model.name, _versions_to_come(engine, server, model), seconds, watch)
     except (TfserveError, KeyboardInterrupt):
-        with held(), suppress(RequestError):  # of what it refuses, the official server may have kept a part
+        with (
+            interrupts_deferred(),
+            suppress(RequestError),
+        ):  # the official server may have kept a part
             reload_config(address, to_message(old), timeout=seconds)
         raise
     engine.keep_models(server, to_text(new), [model.name for model in new])

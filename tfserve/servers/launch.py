@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
-from tfserve.engines.choice import begin_look, choose_engine
+from tfserve.engines.choice import choose_engine, start_probe
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
 from tfserve.host import ports
-from tfserve.host.server_lock import turn
+from tfserve.host.server_lock import server_lock
 from tfserve.host.system import invoking_user
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.models.bucket_credentials import find_bucket_credentials
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.container import container_plan
@@ -54,14 +54,14 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
-    look = begin_look(spec, options.engine)
+    look = start_probe(spec, options.engine)
     directories = check_spec(spec, options.engine, progress)
     if not options.replace and servers_named(spec.name):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
     if not options.replace:
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
-    with turn(spec.name, progress):
+    with server_lock(spec.name, progress):
         old = servers_named(spec.name)
         if old:  # what would fail is to fail while it still runs
             engine.plan(spec, directories, ports_asked(spec, engine, own_ports(old)), gpu=gpu)
@@ -92,7 +92,7 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
         replace: whether it would take the place of a server of the same name, and so that server's ports.
     """
     own = own_ports(servers_named(spec.name)) if replace else frozenset()
-    look = begin_look(spec, choice)
+    look = start_probe(spec, choice)
     directories = check_spec(spec, choice, progress)
     try:
         engine, gpu = choose_engine(spec, choice, None, progress, look)
@@ -149,13 +149,13 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
     """Starts a plan and sees it serve; a server that does not is removed, unless it is to be kept."""
     server: Server | None = None
     try:
-        with held():
+        with interrupts_deferred():
             server = engine.launch(plan)
         return Launched(engine, server, _see_it_serve(engine, server, options, progress))
     except BaseException as error:
         kept = options.keep_failed and isinstance(error, TfserveError) and not isinstance(error, PortTakenError)
         if server is not None and not kept:
-            with held(), suppress(TfserveError):
+            with interrupts_deferred(), suppress(TfserveError):
                 engine.remove(server)
         raise
 

@@ -14,7 +14,7 @@ from tfserve.client.rest import check_timeout
 from tfserve.defaults import HOST, WAIT_SECONDS, Api, EngineChoice, PullPolicy
 from tfserve.engines.base import Engine, EngineName, Server
 from tfserve.errors import UsageError
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.models.source import source_name
 from tfserve.models.url import parse_source
 from tfserve.progress import Progress, Silent
@@ -248,7 +248,7 @@ def _remove(engine: Engine, server: Server, process: int) -> None:
     """Removes a server, if this is the process that started it and not a fork of it, and the name is still its own."""
     if os.getpid() != process:
         return
-    with held():
+    with interrupts_deferred():
         found = engine.find(server.name)
         if found is not None and found.created == server.created:
             engine.remove(found)

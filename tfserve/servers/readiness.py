@@ -15,7 +15,7 @@ from datetime import datetime
 
 from tfserve.engines.base import Engine, Exit, Server, ports_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
-from tfserve.interrupts import raise_if_ending
+from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading
 
 __all__ = ["wait_until_ready"]
@@ -79,7 +79,7 @@ def _wait(engine: Engine, server: Server, seconds: float, watch: _Watch) -> None
     waiting = list(server.models)
     begin = time.monotonic()
     while True:
-        raise_if_ending()
+        raise_if_cancelled()
         waiting = [model for model in waiting if not _is_available(server, model, watch)]
         if not waiting:
             return

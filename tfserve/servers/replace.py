@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import NameTakenError, TfserveError, Wording
-from tfserve.interrupts import held
+from tfserve.interrupts import interrupts_deferred
 from tfserve.progress import Progress
 from tfserve.servers.lookup import Found, list_servers
 
@@ -32,16 +32,16 @@ def place_of(servers: Sequence[Found], progress: Progress) -> Iterator[None]:
     asides: list[tuple[Engine, Server, Server]] = []
     try:
         for engine, server in servers:
-            with held():
+            with interrupts_deferred():
                 if aside := engine.set_aside(server, grace=STOP_SECONDS):
                     asides.append((engine, aside, server))
         yield
     except BaseException:
-        with held():
+        with interrupts_deferred():
             for engine, aside, server in asides:
                 _bring_back(engine, aside, server, progress)
         raise
-    with held():
+    with interrupts_deferred():
         for engine, aside, server in asides:
             _remove(engine, aside, server, progress)
 

@@ -16,8 +16,8 @@ from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import changed_elsewhere
 from tfserve.engines.local.process import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording
-from tfserve.host.server_lock import is_taken, turn
-from tfserve.interrupts import end_threads, held, raise_if_ending, threads_have_ended
+from tfserve.host.server_lock import is_locked, server_lock
+from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.servers.launch import launch, restart
 from tfserve.servers.lookup import Found
@@ -67,8 +67,8 @@ def take_down(found: Sequence[Found], *, grace: float) -> None:
 
     def end(pair: Found) -> None:
         engine, server = pair
-        with turn(server.name, Silent()):
-            if server.running and not server.removes_itself:
+        with server_lock(server.name, Silent()):
+            if server.running and not server.auto_remove:
                 engine.stop(server, grace=grace)
             engine.remove(server)
 
@@ -82,25 +82,25 @@ def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     futures: list[Future[R]] = []
     with ThreadPoolExecutor(max_workers=len(things)) as pool:
         try:
-            with held():  # a thread that has begun and is not noted would be waited for by nobody
+            with interrupts_deferred():  # a thread that has started but is not recorded would never be awaited
                 futures += [pool.submit(do, thing) for thing in things]
             wait(futures)
         except BaseException:
-            with held():
-                end_threads()
+            with interrupts_deferred():
+                cancel_workers()
                 wait(futures)
-                threads_have_ended()
+                reset_cancellation()
             raise
     return [future.result() for future in futures]
 
 
 def _take(step: Step, progress: Progress) -> Outcome:
-    if step.action == "fail" or (step.action == "leave" and not is_taken(step.name)):
+    if step.action == "fail" or (step.action == "leave" and not is_locked(step.name)):
         return Outcome(step, step.existing, step.error)
     try:
-        with turn(step.name, progress):
+        with server_lock(step.name, progress):
             step = decide_again(step, progress)
-            raise_if_ending()
+            raise_if_cancelled()
             return Outcome(step, _carry_out(step, progress), step.error)
     except NameTakenError:
         return Outcome(step, error=changed_elsewhere(step.name))
@@ -141,10 +141,10 @@ class _Part(Silent):
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
         """See `Progress.pulling`."""
         self.notice(f"Pulling {image}")
-        yield lambda layer: raise_if_ending()
+        yield lambda layer: raise_if_cancelled()
 
     @contextmanager
     def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """See `Progress.copying`."""
         self.notice(what)
-        yield lambda done: raise_if_ending()
+        yield lambda done: raise_if_cancelled()

@@ -23,7 +23,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     import uuid
 
     from tfserve.client.rest import RestClient
-    from tfserve.interrupts import held
+    from tfserve.interrupts import interrupts_deferred
     from tfserve.servers.launch import launch
     from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
 
@@ -46,7 +46,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
         with RestClient(url) as client:
             answer = client.predict(model, body).document
     finally:
-        with held():
+        with interrupts_deferred():
             launched.engine.remove(launched.server)
     text = f"""\
 Asked {url}/v1/models/{model}:predict

@@ -68,7 +68,7 @@ def restart(
     started = []
     servers = find_servers(names, engine)
     for _, server in servers:
-        if server.removes_itself:
+        if server.auto_remove:
             raise UsageError(
                 f"{server.name!r} was started with --rm: stopping it would remove it; nothing was restarted.",
                 hint="Make it anew with: tfserve run … --replace",

@@ -59,7 +59,7 @@ def models(
     rollback MODEL
     """
     from tfserve.cli.model_arguments import parse_models
-    from tfserve.host.server_lock import turn
+    from tfserve.host.server_lock import server_lock
     from tfserve.servers.lookup import find_server
     from tfserve.servers.served_models import model_states
 
@@ -69,7 +69,7 @@ def models(
             "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
         )
     found, server = find_server(name, engine)
-    with turn(server.name, output) if action != "list" else nullcontext():
+    with server_lock(server.name, output) if action != "list" else nullcontext():
         if action == "add" and words:
             specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
             _add(found, server, specs, wait, output)

@@ -219,7 +219,7 @@ class DockerEngine:
             except BaseException:
                 docker_asides.give_name_back(self.client, server)
                 raise
-        return None if server.removes_itself else server
+        return None if server.auto_remove else server
 
     def bring_back(self, aside: Server, original: Server) -> None:
         """Gives the container its name back and starts it if it ran; see `Engine.bring_back`."""

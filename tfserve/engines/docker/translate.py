@@ -94,7 +94,7 @@ def read_server(data: dict[str, Any]) -> Server:
         image=data["Image"],
         container_id=data["Id"],
         gpu=written.get(labels.GPU) == "true",
-        removes_itself=spec.get("remove") is True,
+        auto_remove=spec.get("remove") is True,
         mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
         config=written.get(labels.CONFIG),
         spec=spec,

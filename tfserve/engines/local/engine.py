@@ -276,7 +276,7 @@ class LocalEngine:
             grpc_address=reachable(plan.grpc.host, plan.grpc.host_port) if alive and plan.grpc else None,
             pid=record.pid if alive else None,
             exit=None if alive else self._exit(record),
-            removes_itself=plan.remove,
+            auto_remove=plan.remove,
             mounts=tuple(mount.source for mount in plan.mounts),
             config=plan.labels.get(labels.CONFIG),
             spec=_spec(plan),

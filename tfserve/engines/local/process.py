@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tfserve.engines.local.runtime import OWN_COMMAND
-from tfserve.interrupts import is_ending
+from tfserve.interrupts import cancelled
 
 __all__ = ["Process", "Start", "start_process", "starting_together"]
 
@@ -175,7 +175,7 @@ class _Fork:
         """Waits until it has started; False when it will not: the fork server has ended or hangs, or time presses."""
         deadline = time.monotonic() + _LOAD_SECONDS
         while not self._is_told(_LOOK_SECONDS):
-            if is_ending() or time.monotonic() > deadline:
+            if cancelled() or time.monotonic() > deadline:
                 break  # whoever brings back what was there before starts it all the same, by itself
         if self._is_told(0):  # perhaps at the last moment: then it is there, and not to be started twice
             self.pid = int(self._report.readline() or 0)
