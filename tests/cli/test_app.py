@@ -24,7 +24,7 @@ def test_version(tfserve: Program) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tfserve {package.__version__}\n", "")
 
 
-@pytest.mark.parametrize("option", ["--help", "-h", "help"])
+@pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_lists_every_command_by_task(tfserve: Program, option: str) -> None:
     done = tfserve(option)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,11 +37,6 @@ def test_help_lists_every_command_by_task(tfserve: Program, option: str) -> None
 def test_the_summary_is_that_of_the_docstring(command: Command) -> None:
     function = getattr(import_module(f"tfserve.cli.commands.{command.module}"), command.function)
     assert str(inspect.getdoc(function)).startswith(command.summary)
-
-
-def test_help_of_a_command(tfserve: Program) -> None:
-    assert tfserve("help", "logs").stdout == tfserve("logs", "--help").stdout
-    assert "Did you mean tfserve logs?" in tfserve("help", "lgos").stderr
 
 
 def test_without_a_command_it_helps(tfserve: Program) -> None:

@@ -69,6 +69,8 @@ def ask(program: Program, shell: str, line: str) -> str:
         ("tfserve run m -- --enable_b", ["--enable_batching"]),
         ("tfserve run m -- ", []),
         ("tfserve up ", []),
+        ("tfserve help log", ["logs"]),
+        ("tfserve help tf", ["tfserve-yaml"]),
         ("tfserve logs 'half", None),
     ],
 )

@@ -1,6 +1,6 @@
-"""The README's table of the guide's commands beside tfserve's: every command in it is typed as it stands there.
+"""The table that compares the commands of TensorFlow Serving's guide with tfserve's: each command in it is run.
 
-On an engine of its own, so that the names in it are nobody else's; its runtime for GPUs is runc.
+They run on an engine of their own, so that their names are free; its runtime for GPUs is runc.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import docker
 import pytest
 
 from tests.nvidia.stand_in import Card, environment, real_gpu
+from tfserve.docs import read_topic
 
 from .conftest import StartEngine, Tfserve
 from .terminal import Terminal
 from .test_build import SOURCES
 
 ROOT = Path(__file__).parents[2]
-TITLE = "### The guide's commands, and tfserve's\n"
+TITLE = "| TensorFlow Serving with Docker | tfserve |\n| --- | --- |\n"
 SECOND_CELL = re.compile(r"^\|.*\| (.*) \|$", re.MULTILINE)
 COMMAND = re.compile(r"`(tfserve [^`]+)`")
 CONFIG = 'model_config_list { config { name: "my_model" base_path: "%s" model_platform: "tensorflow" } }'
@@ -36,7 +37,7 @@ MAKES = {
 
 def commands() -> list[str]:
     """All commands of tfserve in the table, each once."""
-    table = (ROOT / "README.md").read_text().partition(TITLE)[2].strip().partition("\n\n")[0]
+    table = read_topic("guide").partition(TITLE)[2].partition("\n\n")[0]
     return list(dict.fromkeys(command for cell in SECOND_CELL.findall(table) for command in COMMAND.findall(cell)))
 
 

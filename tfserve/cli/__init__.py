@@ -31,8 +31,8 @@ def main() -> None:
     """Runs the command line, and leaves at once when it is done: tearing all modules down would take 20 ms."""
     raise_on_termination()
     arguments = sys.argv[1:]
-    if arguments[:1] == ["help"]:  # tfserve help run
-        arguments = [*arguments[1:2], "--help"]
+    if arguments[:1] == ["help"] and len(arguments) == 2 and arguments[1] in COMMANDS:
+        arguments = [arguments[1], "--help"]
     code: object = 0
     try:
         build_app(completion.begin() or arguments)(arguments, prog_name=NAME, complete_var=completion.VARIABLE)
@@ -60,7 +60,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         name=NAME,
         cls=Program,
         help="TensorFlow Serving in one command, with Docker or without.",
-        epilog="tfserve COMMAND --help shows the options of a command, and examples.",
+        epilog="tfserve help COMMAND shows the options of a command, with examples; tfserve help lists the topics.",
         no_args_is_help=True,
         rich_markup_mode=None,  # plain help: instant, and the same in a pipe
         pretty_exceptions_enable=False,

@@ -208,6 +208,14 @@ TASKS: dict[str, dict[str, Command]] = {
             ("tfserve doctor", "tfserve doctor --json"),
         ),
     },
+    "Help": {
+        "help": Command(
+            "help",
+            "show_help",
+            "Show the help of a command, or a topic of the guide.",
+            ("tfserve help run", "tfserve help tfserve-yaml"),
+        ),
+    },
 }
 """The commands by what they are for, in the order of the help."""
 

@@ -24,6 +24,7 @@ __all__ = [
     "VARIABLE",
     "begin",
     "complete_configured",
+    "complete_help",
     "complete_model",
     "complete_server",
     "complete_server_flag",
@@ -170,6 +171,13 @@ def _signature_names(ctx: typer.Context) -> Iterator[str]:
     )
 
 
+def _help_names(ctx: typer.Context) -> Iterator[str]:
+    from tfserve.cli.command_table import COMMANDS
+    from tfserve.docs import TOPICS
+
+    yield from (*COMMANDS, *TOPICS)
+
+
 def _tags(ctx: typer.Context) -> Iterator[str]:
     from tfserve.engines.docker.client import connect, is_configured
     from tfserve.images.list import list_images
@@ -181,6 +189,7 @@ def _tags(ctx: typer.Context) -> Iterator[str]:
         yield from (image.reference.tag for image in images if image.reference.tag is not None)
 
 
+complete_help = _completer(_help_names)
 complete_configured = _completer(_configured_names)
 complete_model = _completer(_model_names)
 complete_server = _completer(_server_names)

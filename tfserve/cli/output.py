@@ -46,6 +46,24 @@ class Output:
         """Prints text for people on stdout."""
         _print(printable_lines(text))
 
+    def page(self, markdown: str, *, for_terminals: Callable[[str], str]) -> None:
+        """Prints a page of the guide on stdout: formatted on a terminal, unchanged elsewhere.
+
+        Args:
+            markdown: the page.
+            for_terminals: what to do with the page before it is formatted.
+        """
+        if not sys.stdout.isatty():
+            _print(markdown, nl=False)
+            return
+        from rich.console import Console
+        from rich.markdown import Markdown
+        from rich.theme import Theme
+
+        # The terminal's own colours, without a background, are readable on any terminal.
+        console = Console(theme=Theme({"markdown.code": "cyan"}))
+        console.print(Markdown(for_terminals(markdown), code_theme="ansi_dark", hyperlinks=False))
+
     def shell_line(self, line: str) -> None:
         """Prints a line for a shell on stdout, character for character, as it has to be pasted; or as JSON."""
         if self.json_wanted:

@@ -1,7 +1,6 @@
 """Writes the reference of the command line, ``reference.md`` and ``tfserve.1``: ``python -m tfserve.cli.reference``.
 
-All of it is what the commands say of themselves, so that it holds as long as a test finds these files as they are
-written here.
+Both are made from the commands themselves. A test compares the files with what is written here.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,10 +16,10 @@ import typer
 from tfserve import errors
 from tfserve.cli import NAME, build_app
 from tfserve.cli.command_table import TASKS, Command
+from tfserve.docs import DIRECTORY
 
-__all__ = ["DIRECTORY", "PAGES", "man_page", "markdown"]
+__all__ = ["PAGES", "man_page", "markdown"]
 
-DIRECTORY = Path(__file__).parent.parent
 _WRITTEN_BY = "Written by python -m tfserve.cli.reference from the commands themselves; do not edit it."
 
 
@@ -73,7 +71,7 @@ def man_page() -> str:
 
 
 PAGES = {"reference.md": markdown, "tfserve.1": man_page}
-"""The files, in the package's directory, and what is in them."""
+"""The files of the directory of topics that are written here, each with the function that returns its text."""
 
 
 def _summary() -> str:
@@ -97,7 +95,6 @@ def _own_options() -> Iterator[tuple[str, str]]:
     program: Any = typer.main.get_command(build_app())
     context = typer.Context(program, info_name=NAME, **program.context_settings)
     yield from ((f"{NAME} {syntax}", text) for syntax, text in _help_of(program.get_params(context), context))
-    yield f"{NAME} help COMMAND", f"The same as {NAME} COMMAND --help."
 
 
 def _help_of(parameters: Iterable[Any], context: typer.Context) -> Iterator[tuple[str, str]]:
