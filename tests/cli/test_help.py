@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.program import Program, assert_told
+from tests.program import Program, assert_error
 from tfserve.cli.command_table import COMMANDS
 from tfserve.docs import DIRECTORY, TOPICS, read_topic
 
@@ -77,7 +77,7 @@ def on_a_terminal(program: Program, *arguments: str) -> str:
     ("typed", "meant"), [("lgos", "tfserve help logs"), ("tfserve.yaml", "tfserve help tfserve-yaml"), ("zzz", "")]
 )
 def test_an_unknown_name(tfserve: Program, typed: str, meant: str) -> None:
-    assert_told(tfserve("help", typed), 2, f"No command or topic is named '{typed}'.", meant or "tfserve --help")
+    assert_error(tfserve("help", typed), 2, f"No command or topic is named '{typed}'.", meant or "tfserve --help")
 
 
 def test_the_topics_are_the_pages() -> None:
