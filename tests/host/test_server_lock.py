@@ -11,6 +11,7 @@ import pytest
 from tests.program import eventually
 from tests.recorded_progress import RecordedProgress
 from tfserve.host.server_lock import is_locked, server_lock
+from tfserve.progress import Silent
 
 HOLD = """
 from tfserve.progress import Silent
