@@ -59,7 +59,7 @@ def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
     table.write_text("x\n1.0\n2.0\n")
     for file in (lines, table):
         assert said(served, *REGRESS, "--data", file) == {"results": [2.5, 3.0]}
-    assert_error(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "all examples, and excludes values")
+    assert_error(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "cannot be combined with EXAMPLES")
 
 
 def test_curl(served: Served) -> None:
@@ -75,9 +75,9 @@ def test_curl(served: Served) -> None:
         (("classify", "1.0"), 2, "a feature needs its name"),
         (("classify", "half_plus_tow", "x=1.0"), 10, "Did you mean half_plus_two?"),
         (("classify", "x=1"), 8, "1.0"),
-        (("classify", "X=1.0", "--api", "grpc"), 8, "Is 'X' meant to be that?"),
+        (("classify", "X=1.0", "--api", "grpc"), 8, "Is 'X' meant to be that feature?"),
         (("classify", "x=1.0", "--label", "stable"), 8, "stable"),
-        (("classify", "--data", '{"examples": []}', "--context", "x=1.0"), 2, "excludes --context"),
+        (("classify", "--data", '{"examples": []}', "--context", "x=1.0"), 2, "cannot be combined with --context"),
         (("classify", "x=1.0", "--contxt", "y=1"), 2, "Did you mean --context?"),
         (("regress", "x=1.0"), 2, "--signature regress_x2_to_y3"),
         (("regress", "x=1.0", "-s", "regress_x_to_z"), 2, "Did you mean --signature regress_x_to_y?"),

@@ -77,7 +77,9 @@ def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
         assert predictions(answer) == {"predictions": [2.5, 3.0]}
     table.write_text("z\n1\n")
     assert_error(in_process(served.tfserve, "predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
-    assert_error(in_process(served.tfserve, "predict", "--data", lines, "--format", "row"), 2, "excludes --format")
+    assert_error(
+        in_process(served.tfserve, "predict", "--data", lines, "--format", "row"), 2, "cannot be combined with --format"
+    )
 
 
 def test_grpc(served: Served, tfserve: Program) -> None:
@@ -87,7 +89,7 @@ def test_grpc(served: Served, tfserve: Program) -> None:
         "predictions": [2.5, 3.0, 4.5]
     }
     assert_error(in_process(served.tfserve, *ask, "--version", "7"), 8, "7")
-    assert_error(in_process(served.tfserve, *ask, "--curl"), 2, "curl asks over REST")
+    assert_error(in_process(served.tfserve, *ask, "--curl"), 2, "curl sends requests over REST only")
     assert_error(in_process(tfserve, *ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
     metadata = in_process(served.tfserve, "metadata", "--api", "grpc", "--json")
     assert json.loads(metadata.stdout)["model_spec"]["version"] == "1"
@@ -118,16 +120,16 @@ def test_curl(served: Served) -> None:
         (["half_plus_two"], 2, "No values were given"),
         (["half_plus_two", "one"], 2, "one"),
         (["half_plus_two", "[[1], [2, 3]]"], 2, ""),
-        (["half_plus_two", "1", "--input", "x=1"], 2, "exclude each other"),
+        (["half_plus_two", "1", "--input", "x=1"], 2, "cannot be combined"),
         (["half_plus_two", "--input", "z=1"], 2, "'z'"),
         (["half_plus_two", "--data", "{"], 2, "JSON"),
-        (["half_plus_two", "1", "--data", "{}"], 2, "excludes values"),
-        (["--data", "{}", "--input", "x=1"], 2, "excludes --input"),
-        (["--data", "{}", "--signature", "serving_default"], 2, "excludes --signature"),
-        (["--data", "{}", "--format", "row"], 2, "excludes --format"),
+        (["half_plus_two", "1", "--data", "{}"], 2, "cannot be combined with VALUES"),
+        (["--data", "{}", "--input", "x=1"], 2, "cannot be combined with --input"),
+        (["--data", "{}", "--signature", "serving_default"], 2, "cannot be combined with --signature"),
+        (["--data", "{}", "--format", "row"], 2, "cannot be combined with --format"),
         (["half_plus_two", "--data", '{"instances": ["a"]}'], 8, "x  DT_FLOAT"),
         (["half_plus_two", "1", "--version", "7"], 8, "7"),
-        (["half_plus_two", "1", "--versoin", "7"], 2, "There is no option --versoin"),
+        (["half_plus_two", "1", "--versoin", "7"], 2, "No such option: --versoin"),
         (["half_plus_two", "1", "--versoin=7"], 2, "Did you mean --version?"),
         (["half_plus_two", "1", "--timeout", "0"], 2, "timeout"),
         (["half_plus_two", "1", "--url", "ftp://x"], 2, "is not the URL of a server"),

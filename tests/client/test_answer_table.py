@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tfserve.client.answer_table import Table, tabulate
 from tfserve.client.json_document import read_json
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.predict_request import build_request
 from tfserve.client.rest import RestClient
 from tfserve.errors import RequestError
@@ -24,9 +25,9 @@ def table_of(body: bytes, **options: Any) -> Table:
 
 def test_a_real_answer_beside_its_request(server_url: str) -> None:
     with RestClient(server_url) as client:
-        signatures = client.metadata("half_plus_two").signatures
+        signatures = client.metadata(ModelRef("half_plus_two")).signatures
         request = build_request(signatures, values=["1", "2", "5"])
-        response = client.predict("half_plus_two", request.body)
+        response = client.infer("predict", ModelRef("half_plus_two"), request.body)
     table = tabulate(response.document, signature=signatures["serving_default"], request=request.body)
     assert table.columns == ("x", "y")
     assert [tuple(cell.strip("[]") for cell in row) for row in table.rows] == [("1", "2.5"), ("2", "3.0"), ("5", "4.5")]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient, poll_status
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import TensorSpec
@@ -40,7 +41,7 @@ def test_metadata_that_is_none(document: bytes) -> None:
         RestClient(server.url) as client,
         pytest.raises(RequestError, match="did not answer as TensorFlow Serving does: in its metadata, "),
     ):
-        client.metadata("m")
+        client.metadata(ModelRef("m"))
 
 
 def test_metadata_with_what_is_left_out() -> None:
@@ -50,7 +51,7 @@ def test_metadata_with_what_is_left_out() -> None:
         b'"s": {"dtype": 99}}}}}}}'
     )
     with answering_json(document) as server, RestClient(server.url) as client:
-        metadata = client.metadata("m")
+        metadata = client.metadata(ModelRef("m"))
     assert (metadata.name, metadata.version, list(metadata.signatures)) == ("m", None, ["a"])
     assert metadata.signatures["a"].inputs == {"s": TensorSpec("DT_99", ()), "u": TensorSpec("DT_STRING", None)}
     assert metadata.signatures["a"].outputs == {}

@@ -10,18 +10,19 @@ from hypothesis import strategies as st
 
 from tfserve.client.example_protos import input_of
 from tfserve.client.example_requests import (
-    ExamplesRequest,
     build_examples,
     choose_example_signature,
-    explain_examples,
+    examples_request,
     looks_typed,
     read_context,
-    read_examples,
     read_words,
 )
-from tfserve.client.failures import RefusedError, timed_out
-from tfserve.errors import UsageError
+from tfserve.client.messages import InferenceRequest
+from tfserve.client.model_ref import ModelRef
+from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature
+
+from .fake_connection import FakeConnection
 
 CLASSIFY = Signature("tensorflow/serving/classify", {}, {})
 REGRESS = Signature("tensorflow/serving/regress", {}, {})
@@ -76,24 +77,37 @@ def test_context() -> None:
 
 
 def test_request() -> None:
-    request = build_examples([{"x": 1.0}], signature_name="other", context={"y": "ü"})
+    request = build_examples("regress", [{"x": 1.0}], signature_name="other", context={"y": "ü"})
     assert request.body.decode() == '{"signature_name":"other","context":{"y":"ü"},"examples":[{"x":1.0}]}'
-    assert build_examples([{}]).body == b'{"examples":[{}]}'
+    assert build_examples("regress", [{}]).body == b'{"examples":[{}]}'
 
 
 def test_data(tmp_path: Path) -> None:
+    def built(data: str) -> InferenceRequest:
+        return examples_request(FakeConnection({"s": CLASSIFY}), ModelRef("m"), "classify", data=data)
+
+    def examples(data: str) -> object:
+        return json.loads(built(data).body)["examples"]
+
     (tmp_path / "a.csv").write_text('x,path,text\n1,@/etc/passwd,[draft]\n-2.5,"[1, 2]",\n')
-    assert read_examples(str(tmp_path / "a.csv")) == [
-        {"x": 1, "path": "@/etc/passwd", "text": "[draft]"},  # data names no files
+    assert examples(str(tmp_path / "a.csv")) == [
+        {"x": 1, "path": "@/etc/passwd", "text": "[draft]"},  # cells are not file names
         {"x": -2.5, "path": [1, 2]},
     ]
     (tmp_path / "a.jsonl").write_text('{"x": 1}\n{}\n')
-    assert read_examples(str(tmp_path / "a.jsonl")) == [{"x": 1}, {}]
+    assert examples(str(tmp_path / "a.jsonl")) == [{"x": 1}, {}]
     body = '{"signature_name": "s", "examples": [{}]}'
-    assert read_examples(body) == ExamplesRequest(body.encode(), "s")
+    assert built(body) == InferenceRequest("classify", body.encode(), "s")
     (tmp_path / "a.jsonl").write_text("{}\n1\n")
     with pytest.raises(UsageError, match=r"Example 2 of .* is not a JSON object"):
-        read_examples(str(tmp_path / "a.jsonl"))
+        built(str(tmp_path / "a.jsonl"))
+
+
+def test_a_whole_request_needs_no_signatures() -> None:
+    unreachable = FakeConnection(RequestError("unreachable"))
+    assert examples_request(unreachable, ModelRef("m"), "regress", data='{"examples": []}').method == "regress"
+    with pytest.raises(RequestError, match="unreachable"):
+        examples_request(unreachable, ModelRef("m"), "regress", words=["x=1"])
 
 
 def test_choice_of_the_signature() -> None:
@@ -107,29 +121,6 @@ def test_choice_of_the_signature() -> None:
     with pytest.raises(UsageError, match="no signature 'aa'") as caught:
         choose_example_signature(known, "classify", "aa")
     assert caught.value.hint == "Did you mean --signature a?"
-
-
-@pytest.mark.parametrize(
-    ("reason", "features", "hint"),
-    [
-        ("Feature: agge (data type: float) is required but", ["age"], "'agge', float. Is 'age' meant to be that?"),
-        ("Feature: \x1b (data type: int64) is required but", ["age"], r"the feature '\\x1b', int64."),
-        ("Key: x.  Data types don't match.", ["x"], "one with a point (1.0) a float"),
-        ("something else", ["x"], "old"),
-    ],
-)
-def test_explanations(reason: str, features: list[str], hint: str) -> None:
-    refused = RefusedError("no", status=400, reason=reason, hint="old")
-    request = build_examples([dict.fromkeys(features, 1)])
-    assert hint in str(explain_examples(refused, request).hint)
-
-
-def test_other_errors_are_not_explained() -> None:
-    for error in (
-        timed_out("http://h", 1),
-        RefusedError("no", status=404, reason="Feature: x (data type: y) is required"),
-    ):
-        assert explain_examples(error, build_examples([{}])) is error
 
 
 @pytest.mark.parametrize(("word", "typed"), [("x=1", True), ('{"a": 1}', True), ("1", True), ("my_model-1.0", False)])
@@ -149,7 +140,7 @@ JSON = st.recursive(
 @given(st.lists(st.text(max_size=8) | st.from_regex(r"[a-c]=.{0,6}") | JSON.map(json.dumps), max_size=3))
 def test_anything_may_be_typed(words: list[str]) -> None:
     with suppress(UsageError):
-        assert build_examples(read_words(words), context=read_context(words[:1])).body
+        assert build_examples("classify", read_words(words), context=read_context(words[:1])).body
 
 
 @settings(max_examples=60)
@@ -162,6 +153,6 @@ def test_any_document_may_be_sent_over_grpc(examples: object, context: object) -
 def test_too_deep() -> None:
     word = '{"x": ' + "[" * 950 + "]" * 950 + "}"
     with suppress(UsageError):
-        build_examples(read_words([word]))
+        build_examples("classify", read_words([word]))
     with pytest.raises(UsageError, match="not a JSON object"):
         read_words([word.replace("[", "[" * 200)])

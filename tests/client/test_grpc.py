@@ -17,6 +17,8 @@ from tfserve.client.connection import connect
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
 from tfserve.client.grpc import GrpcClient
 from tfserve.client.json_arrays import StaleSignatureError
+from tfserve.client.messages import Method
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient
 from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
@@ -41,31 +43,32 @@ def client(server: Addresses) -> Iterator[GrpcClient]:
 def test_says_what_rest_says(client: GrpcClient, server_url: str) -> None:
     with RestClient(server_url) as rest:
         assert client.status("half_plus_two") == rest.status("half_plus_two")
-        ours, theirs = client.metadata("half_plus_two"), rest.metadata("half_plus_two")
+        ours, theirs = client.metadata(ModelRef("half_plus_two")), rest.metadata(ModelRef("half_plus_two"))
         assert (ours.name, ours.version, ours.signatures) == (theirs.name, theirs.version, theirs.signatures)
-        assert client.metadata("half_plus_two", version=1) == ours
-        for verb, body in (
+        assert client.metadata(ModelRef("half_plus_two", version=1)) == ours
+        requests: tuple[tuple[Method, bytes], ...] = (
             ("predict", b'{"instances": [1.0, 2, 5]}'),
             ("predict", b'{"inputs": {"x": [1.0]}, "signature_name": "serving_default"}'),
             ("classify", b'{"signature_name": "classify_x_to_y", "examples": [{"x": 1.0}, {"x": [2.0]}]}'),
             ("regress", b'{"signature_name": "regress_x_to_y", "examples": [{}, {}], "context": {"x": 3.0}}'),
-        ):
-            asked = client.ask(verb, "half_plus_two", body)  # type: ignore[arg-type]
-            assert asked.document == rest.ask(verb, "half_plus_two", body).document  # type: ignore[arg-type]
-            assert 0 < asked.latency_ms < 60_000
+        )
+        for method, body in requests:
+            response = client.infer(method, ModelRef("half_plus_two"), body)
+            assert response.document == rest.infer(method, ModelRef("half_plus_two"), body).document
+            assert 0 < response.latency_ms < 60_000
 
 
 @pytest.mark.parametrize(
-    ("verb", "body", "status", "words"),
+    ("method", "body", "status", "words"),
     [
         ("predict", b'{"inputs": {}}', 400, "input"),
         ("classify", b'{"signature_name": "classify_x_to_y", "examples": [{"x": 1}]}', 400, "int64"),
         ("regress", b'{"signature_name": "nope", "examples": [{}]}', 400, "nope"),
     ],
 )
-def test_refusals(client: GrpcClient, verb: Any, body: bytes, status: int, words: str) -> None:
+def test_refusals(client: GrpcClient, method: Method, body: bytes, status: int, words: str) -> None:
     with pytest.raises(RefusedError, match=r"^The server refused the request") as caught:
-        client.ask(verb, "half_plus_two", body)
+        client.infer(method, ModelRef("half_plus_two"), body)
     assert (caught.value.status, caught.value.exit_code) == (status, 8)
     assert words in caught.value.message
     assert caught.value.hint
@@ -74,16 +77,16 @@ def test_refusals(client: GrpcClient, verb: Any, body: bytes, status: int, words
 def test_unknown_models_versions_and_labels(client: GrpcClient) -> None:
     for ask in (
         lambda: client.status("nope"),
-        lambda: client.metadata("half_plus_two", version=7),
-        lambda: client.ask("predict", "nope", b'{"instances": [1]}'),
+        lambda: client.metadata(ModelRef("half_plus_two", version=7)),
+        lambda: client.infer("predict", ModelRef("nope"), b'{"instances": [1]}'),
     ):
         with pytest.raises(RefusedError) as caught:
             ask()
         assert caught.value.status == 404
     with pytest.raises(RefusedError):
-        client.metadata("half_plus_two", label="stable")
-    with pytest.raises(UsageError, match="exclude each other"):
-        client.metadata("half_plus_two", version=1, label="stable")
+        client.metadata(ModelRef("half_plus_two", label="stable"))
+    with pytest.raises(UsageError, match="cannot be combined"):
+        client.metadata(ModelRef("half_plus_two", version=1, label="stable"))
 
 
 @pytest.mark.parametrize("name", ["", "..", "\udcff"])
@@ -93,7 +96,7 @@ def test_names_that_are_none(client: GrpcClient, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "body"),
+    ("method", "body"),
     [
         ("predict", b"{"),
         ("predict", b'{"signature_name": 5, "instances": [1]}'),
@@ -103,21 +106,25 @@ def test_names_that_are_none(client: GrpcClient, name: str) -> None:
         ("predict", b"{}"),
         ("predict", b'{"instances": ["a"]}'),
         ("predict", b'{"signature_name": "nope", "instances": [1]}'),
-        *((verb, b) for verb in ("classify", "regress") for b in (b"{}", b'{"examples": []}', b'{"examples": [5]}')),
+        *(
+            (method, b)
+            for method in ("classify", "regress")
+            for b in (b"{}", b'{"examples": []}', b'{"examples": [5]}')
+        ),
         ("classify", b'{"examples": [{"x": [1, 1.5]}]}'),
         ("classify", b'{"examples": [{"x": null}]}'),
         ("classify", b'{"examples": [{"x": 9223372036854775808}]}'),
     ],
 )
-def test_bad_requests_are_not_sent(client: GrpcClient, verb: Any, body: bytes) -> None:
+def test_bad_requests_are_not_sent(client: GrpcClient, method: Method, body: bytes) -> None:
     with pytest.raises(UsageError):
-        client.ask(verb, "half_plus_two", body)
+        client.infer(method, ModelRef("half_plus_two"), body)
 
 
 def test_messages_of_any_size(client: GrpcClient) -> None:
     x = np.arange(2_000_000, dtype=np.float32)  # 8 MB, twice gRPC's usual limit
-    signature = client.metadata("half_plus_two").signatures["serving_default"]
-    y = client.predict_arrays("half_plus_two", {"x": x}, signature, "serving_default")["y"]
+    signature = client.metadata(ModelRef("half_plus_two")).signatures["serving_default"]
+    y = client.predict_arrays(ModelRef("half_plus_two"), {"x": x}, signature, "serving_default")["y"]
     np.testing.assert_array_equal(y, x * 0.5 + 2)
 
 
@@ -130,7 +137,7 @@ def test_tensors_travel_as_content() -> None:
 
     with service(answer) as address, GrpcClient(address) as client:
         x = np.array([[1.5], [2.5]], np.float64)
-        y = client.predict_arrays("m", {"x": x}, ECHO, "s", label="l")["x"]
+        y = client.predict_arrays(ModelRef("m", label="l"), {"x": x}, ECHO, "s")["x"]
     assert asked[0].inputs["x"].tensor_content == x.tobytes()
     assert (asked[0].model_spec.name, asked[0].model_spec.version_label) == ("m", "l")
     np.testing.assert_array_equal(y, x)
@@ -144,12 +151,12 @@ def test_answers_that_are_none(answer: bytes) -> None:
         GrpcClient(address) as client,
         pytest.raises(RequestError, match="did not answer as TensorFlow Serving does"),
     ):
-        client.predict_arrays("m", {}, ECHO, "s")
+        client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
 
 
 def test_other_outputs_than_the_signature_has() -> None:
     with service(lambda *_: b"") as address, GrpcClient(address) as client, pytest.raises(StaleSignatureError):
-        client.predict_arrays("m", {}, ECHO, "s")
+        client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
 
 
 def test_a_full_queue_is_a_refusal() -> None:
@@ -158,7 +165,7 @@ def test_a_full_queue_is_a_refusal() -> None:
         raise AssertionError
 
     with service(answer) as address, GrpcClient(address) as client, pytest.raises(RefusedError) as caught:
-        client.predict_arrays("m", {}, ECHO, "s")
+        client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
     assert caught.value.status == 503
     assert r"queue is \x1b[31mfull" in caught.value.message
 
@@ -241,7 +248,7 @@ def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_more_than_a_message_holds(client: GrpcClient) -> None:
     x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that take no memory
     with pytest.raises(UsageError, match=r"these inputs have 2\.0 GiB"):
-        client.predict_arrays("half_plus_two", {"x": x}, ECHO, "s")
+        client.predict_arrays(ModelRef("half_plus_two"), {"x": x}, ECHO, "s")
 
 
 def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:

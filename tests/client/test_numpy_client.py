@@ -71,7 +71,7 @@ def test_which_model_and_version(client: Client) -> None:
         client.predict([1], version=7)
     with pytest.raises(RefusedError):
         client.predict([1], label="stable")
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         client.predict([1], version=1, label="stable")
     with pytest.raises(RefusedError, match="other"):
         client.status(model="other")
@@ -99,7 +99,7 @@ for words in ("predict half_plus_two 1", "regress half_plus_two x=1.0 -s regress
 
 
 def test_no_model() -> None:
-    with pytest.raises(UsageError, match="which model"):
+    with pytest.raises(UsageError, match="No model was named"):
         Client("http://127.0.0.1:1").status()
 
 

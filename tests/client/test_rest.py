@@ -15,7 +15,8 @@ import pytest
 from tfserve.client import rest
 from tfserve.client.documents import VersionStatus
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
-from tfserve.client.rest import RestClient, base_url, model_path, poll_status
+from tfserve.client.model_ref import ModelRef
+from tfserve.client.rest import RestClient, base_url, poll_status
 from tfserve.errors import RequestError, UsageError
 
 from .conftest import ROOT, free_port, wait_until_available
@@ -41,8 +42,8 @@ def test_status_of_a_real_server(server_url: str) -> None:
 
 def test_metadata_of_a_real_server(server_url: str) -> None:
     with RestClient(server_url) as client:
-        metadata = client.metadata("half_plus_two")
-        assert client.metadata("half_plus_two", version=1) == metadata
+        metadata = client.metadata(ModelRef("half_plus_two"))
+        assert client.metadata(ModelRef("half_plus_two", version=1)) == metadata
     assert (metadata.name, metadata.version) == ("half_plus_two", 1)
     assert {"classify_x_to_y", "regress_x_to_y", "serving_default"} <= set(metadata.signatures)
     default = metadata.signatures["serving_default"]
@@ -55,7 +56,7 @@ def test_metadata_of_a_real_server(server_url: str) -> None:
 def test_predict_on_a_real_server(server_url: str) -> None:
     with RestClient(server_url) as client:
         for _ in range(2):  # the second goes over the same connection
-            response = client.predict("half_plus_two", b'{"instances": [1.0, 2.0, 5.0]}')
+            response = client.infer("predict", ModelRef("half_plus_two"), b'{"instances": [1.0, 2.0, 5.0]}')
             assert b"".join(response.body.split()) == b'{"predictions":[2.5,3.0,4.5]}'
             assert response.document == {"predictions": [2.5, 3.0, 4.5]}
             assert 0 < response.latency_ms < 60_000
@@ -71,7 +72,7 @@ def test_predict_on_a_real_server(server_url: str) -> None:
 )
 def test_refusals_of_a_real_server(server_url: str, model: str, body: bytes, status: int, words: str) -> None:
     with RestClient(server_url) as client, pytest.raises(RefusedError, match=r"^The server refused") as caught:
-        client.predict(model, body)
+        client.infer("predict", ModelRef(model), body)
     assert caught.value.status == status
     assert caught.value.exit_code == 8
     assert words.lower() in caught.value.message.lower()
@@ -86,13 +87,13 @@ def test_unknown_model_has_no_status(server_url: str) -> None:
 
 def test_label_that_the_server_does_not_know(server_url: str) -> None:
     with RestClient(server_url) as client, pytest.raises(RefusedError):
-        client.predict("half_plus_two", b'{"instances": [1.0]}', label="stable")
+        client.infer("predict", ModelRef("half_plus_two", label="stable"), b'{"instances": [1.0]}')
 
 
 def test_nothing_listens() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with RestClient(url) as client, pytest.raises(NotListeningError, match=url):
-        client.predict("m", b"{}")
+        client.infer("predict", ModelRef("m"), b"{}")
     with pytest.raises(NotListeningError, match=url):
         poll_status(url, "m")
 
@@ -112,7 +113,7 @@ def test_server_killed_while_a_prediction_waits(tmp_path: Path) -> None:
             process.send_signal(19)  # SIGSTOP: from now on a request waits
             killer = subprocess.Popen(["/bin/sh", "-c", f"sleep 0.3; kill -9 {process.pid}"])
             with RestClient(url) as client, pytest.raises(DroppedError, match="closed the connection") as caught:
-                client.predict("half_plus_two", b'{"instances": [1.0]}')
+                client.infer("predict", ModelRef("half_plus_two"), b'{"instances": [1.0]}')
             assert killer.wait() == 0
         finally:
             process.kill()
@@ -135,7 +136,7 @@ def test_server_killed_while_a_prediction_waits(tmp_path: Path) -> None:
 def test_connection_that_ends_early(strange: Callable[[], StrangeServer]) -> None:
     with strange() as server, RestClient(server.url) as client:
         with pytest.raises(DroppedError):
-            client.predict("m", b"{}")
+            client.infer("predict", ModelRef("m"), b"{}")
         with pytest.raises(DroppedError):
             poll_status(server.url, "m")
 
@@ -158,7 +159,7 @@ def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
             RestClient(server.url, timeout=0.3) as client,
             pytest.raises(TimedOutError, match=r"within 0\.3 s") as caught,
         ):
-            client.predict("m", b"{}")
+            client.infer("predict", ModelRef("m"), b"{}")
         with pytest.raises(TimedOutError, match=r"within 0\.2 s"):
             poll_status(server.url, "m", timeout=0.2)
         assert 0.5 <= time.monotonic() - begin < 3
@@ -180,7 +181,7 @@ def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with trickling(start, tls) as server, RestClient(server.url, timeout=0.5) as client:
             begin = time.monotonic()
             with pytest.raises(TimedOutError, match=r"within 0\.5 s"):
-                client.predict("m", b"{}")
+                client.infer("predict", ModelRef("m"), b"{}")
             assert 0.5 <= time.monotonic() - begin < 3
         assert server.requests[0].startswith(b"POST ")
 
@@ -213,24 +214,24 @@ def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_answers_that_are_none(answer: bytes, words: str) -> None:
     with answering(answer) as server, RestClient(server.url) as client:
         with pytest.raises(RequestError) as caught:
-            client.predict("m", b"{}")
+            client.infer("predict", ModelRef("m"), b"{}")
         assert words in caught.value.message
         assert "\x1b" not in caught.value.message
         with pytest.raises(RequestError):
-            client.metadata("m")
+            client.metadata(ModelRef("m"))
         with pytest.raises(RequestError):
             poll_status(server.url, "m")
 
 
 @pytest.mark.parametrize("head", [JSON_HEAD + b"\r\n", b"HTTP/1.1 301 Gone\r\n\r\n"])
 def test_size_is_bounded(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(rest, "MAX_RESPONSE_BYTES", 2**20)
     with (
         flooding(head) as server,
         RestClient(server.url, timeout=10) as client,
         pytest.raises(RequestError, match="larger than 1 MiB"),
     ):
-        client.predict("m", b"{}")
+        client.infer("predict", ModelRef("m"), b"{}")
 
 
 def test_flood_behind_an_error_is_cut() -> None:
@@ -239,18 +240,18 @@ def test_flood_behind_an_error_is_cut() -> None:
         RestClient(server.url, timeout=10) as client,
         pytest.raises(RefusedError, match="HTTP 500"),
     ):
-        client.predict("m", b"{}")
+        client.infer("predict", ModelRef("m"), b"{}")
 
 
 def test_body_is_unchanged_even_if_it_is_not_utf8() -> None:
     body = b'\n{"predictions":\t["\xff\xfe", NaN, -Infinity, ' + b"9" * 5000 + b"]}"
     with answering_json(body) as server, RestClient(server.url) as client:
-        assert client.predict("m", b"{}").body == body
+        assert client.infer("predict", ModelRef("m"), b"{}").body == body
 
 
 def test_what_is_sent() -> None:
     with answering_json(b"{}") as server, RestClient(server.url + "/base/") as client:
-        client.predict("a b/ü:%", b'{"instances":[1]}', label="x/y")
+        client.infer("predict", ModelRef("a b/ü:%", label="x/y"), b'{"instances":[1]}')
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /base/v1/models/a%20b%2F%C3%BC%3A%25/labels/x%2Fy:predict HTTP/1.1\r\n")
     assert b"content-type: application/json" in head.lower()
@@ -265,9 +266,9 @@ def test_proxy_is_for_other_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("no_proxy", raising=False)
         for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
             with RestClient(url) as client:
-                assert client.predict("m", b"{}").body == b'{"from": "server"}'
+                assert client.infer("predict", ModelRef("m"), b"{}").body == b'{"from": "server"}'
         with RestClient("http://model.invalid:8501") as client:
-            assert client.predict("m", b"{}").body == b'{"from": "proxy"}'
+            assert client.infer("predict", ModelRef("m"), b"{}").body == b'{"from": "proxy"}'
     assert proxy.requests[0].startswith(b"POST http://model.invalid:8501/v1/models/m:predict ")
 
 
@@ -327,25 +328,26 @@ def test_no_base_url(text: str) -> None:
 
 
 def test_model_path() -> None:
-    assert model_path("m") == "/v1/models/m"
-    assert model_path("m", version=0) == "/v1/models/m/versions/0"
-    assert model_path("$(x)\n'\"", label="a b") == "/v1/models/%24%28x%29%0A%27%22/labels/a%20b"
-    assert model_path("\udcff") == "/v1/models/%FF"
+    assert ModelRef("m").path == "/v1/models/m"
+    assert ModelRef("m", version=0).path == "/v1/models/m/versions/0"
+    assert ModelRef("$(x)\n'\"", label="a b").path == "/v1/models/%24%28x%29%0A%27%22/labels/a%20b"
+    assert ModelRef("\udcff").path == "/v1/models/%FF"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
-def test_no_model_path(name: str) -> None:
-    with pytest.raises(UsageError):
-        model_path(name)
-    with pytest.raises(UsageError):
-        model_path("m", label=name)
+def test_name_that_no_path_can_hold(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a model name"):
+        ModelRef(name)
+    with pytest.raises(UsageError, match="cannot be a label"):
+        ModelRef("m", label=name)
 
 
-def test_version_and_label_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="exclude"):
-        model_path("m", version=1, label="a")
-    with pytest.raises(UsageError, match="-1 is not a version"):
-        model_path("m", version=-1)
+def test_version_and_label_cannot_be_combined() -> None:
+    with pytest.raises(UsageError, match="cannot be combined"):
+        ModelRef("m", version=1, label="a")
+    for version in (-1, 2**63):
+        with pytest.raises(UsageError, match=f"{version} is not a version"):
+            ModelRef("m", version=version)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tfserve.client.rest import Verb
+from tfserve.client.messages import Method
 from tfserve.client.results import tabulate_results
 from tfserve.errors import RequestError
 
@@ -15,7 +15,7 @@ def test_labels_are_shown_safely() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "results", "columns", "row"),
+    ("method", "results", "columns", "row"),
     [
         ("classify", [[["cat", 0.75], ["dog", 0.25]]], ("x", "classes"), ("1.0", "cat 0.75, dog 0.25")),
         ("classify", [[["", 0.75], ["", 3.0]]], ("x", "scores"), ("1.0", "[0.75, 3.0]")),
@@ -23,8 +23,8 @@ def test_labels_are_shown_safely() -> None:
         ("regress", [2.5], ("x", "value"), ("1.0", "2.5")),
     ],
 )
-def test_tables(verb: Verb, results: list[Any], columns: tuple[str, ...], row: tuple[str, ...]) -> None:
-    table = tabulate_results(verb, {"results": results}, request=b'{"examples": [{"x": 1.0}]}')
+def test_tables(method: Method, results: list[Any], columns: tuple[str, ...], row: tuple[str, ...]) -> None:
+    table = tabulate_results(method, {"results": results}, request=b'{"examples": [{"x": 1.0}]}')
     assert (table.columns, table.rows) == (columns, (row,))
 
 

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.predict_request import build_request
 from tfserve.client.rest import RestClient
-from tfserve.client.smallest_request import NothingToAskError, smallest_request, smoke_signature
+from tfserve.client.smallest_request import NoSmokeRequestError, smallest_request, smoke_signature
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import Signature, TensorSpec
 
@@ -40,7 +41,7 @@ def test_several_inputs_of_another_signature() -> None:
     known = signature(a=TensorSpec("DT_FLOAT", (-1,)), b=TensorSpec("DT_STRING", ()))
     request = smallest_request(known, "other")
     assert json.loads(request.body) == {"signature_name": "other", "inputs": {"a": [0.0], "b": ""}}
-    assert (request.format, request.signature_name, request.instances) == ("column", "other", None)
+    assert (request.method, request.signature_name, request.signature) == ("predict", "other", known)
 
 
 def test_image_is_small_and_fast() -> None:
@@ -48,7 +49,6 @@ def test_image_is_small_and_fast() -> None:
     request = smallest_request(signature(x=TensorSpec("DT_FLOAT", (-1, 224, 224, 3))), "serving_default")
     assert time.monotonic() - begin < 0.5
     assert len(request.body) < 10**6
-    assert request.instances == 1
     build_request({"serving_default": signature(x=TensorSpec("DT_FLOAT", (-1, 224, 224, 3)))},
                   values=[json.dumps(json.loads(request.body)["inputs"])])  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_image_is_small_and_fast() -> None:
 @pytest.mark.parametrize("shape", [(10**12,), (-1, 4096, 4096, 3), (2,) * 200, (10**12, 0)])
 def test_too_large_is_nothing_to_ask(shape: tuple[int, ...]) -> None:
     begin = time.monotonic()
-    with pytest.raises(NothingToAskError, match="more than 32 MiB") as caught:
+    with pytest.raises(NoSmokeRequestError, match="more than 32 MiB") as caught:
         smallest_request(signature(x=TensorSpec("DT_FLOAT", shape)), "serving_default")
     assert time.monotonic() - begin < 0.5
     assert isinstance(caught.value, RequestError)
@@ -65,25 +65,25 @@ def test_too_large_is_nothing_to_ask(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(0, 10**9), (-1, 0, 2)])
 def test_empty_tensor_whose_shape_json_cannot_tell(shape: tuple[int, ...]) -> None:
-    with pytest.raises(NothingToAskError, match="JSON cannot tell the shape"):
+    with pytest.raises(NoSmokeRequestError, match="JSON cannot tell the shape"):
         smallest_request(signature(x=TensorSpec("DT_FLOAT", shape)), "serving_default")
 
 
 def test_limit_is_for_all_inputs_together() -> None:
     half = TensorSpec("DT_UINT8", (9 * 2**20,))  # 18 MiB of JSON
     smallest_request(signature(a=half), "serving_default")
-    with pytest.raises(NothingToAskError, match="b has the shape"):
+    with pytest.raises(NoSmokeRequestError, match="b has the shape"):
         smallest_request(signature(a=half, b=half), "serving_default")
 
 
 def test_nothing_to_ask() -> None:
     text = TensorSpec("DT_STRING", (-1,))
     for method in ("tensorflow/serving/classify", "tensorflow/serving/regress"):
-        with pytest.raises(NothingToAskError):
+        with pytest.raises(NoSmokeRequestError):
             smallest_request(Signature(method, {"inputs": text}, {}), "serving_default")
-    with pytest.raises(NothingToAskError):
+    with pytest.raises(NoSmokeRequestError):
         smallest_request(signature(), "serving_default")
-    with pytest.raises(NothingToAskError, match="DT_RESOURCE"):
+    with pytest.raises(NoSmokeRequestError, match="DT_RESOURCE"):
         smallest_request(signature(x=TensorSpec("DT_RESOURCE", ())), "serving_default")
 
 
@@ -94,13 +94,13 @@ def test_signature_to_try() -> None:
     assert smoke_signature({"a": predict, "b": classify, "serving_default": classify})[0] == "a"
     assert smoke_signature({"empty": signature(), "full": predict})[0] == "full"
     for none in ({}, {"b": classify}, {"empty": signature()}):
-        with pytest.raises(NothingToAskError):
+        with pytest.raises(NoSmokeRequestError):
             smoke_signature(none)
 
 
 def test_a_real_server_takes_the_smallest_request(server_url: str) -> None:
     with RestClient(server_url) as client:
-        name, known = smoke_signature(client.metadata("half_plus_two").signatures)
-        answer = json.loads(client.predict("half_plus_two", smallest_request(known, name).body).body)
+        name, known = smoke_signature(client.metadata(ModelRef("half_plus_two")).signatures)
+        answer = json.loads(client.infer("predict", ModelRef("half_plus_two"), smallest_request(known, name).body).body)
     (output,) = answer.values()
     assert json.dumps(output).strip("[]") == "2.0"

@@ -27,15 +27,15 @@ ABOUT_THE_COMMAND = {"--foreground", "--replace", "--save", "--dry-run", "--json
 """What is not about the server, but about this one run of it; ``up`` always replaces."""
 
 
-def options_of_run() -> set[str]:
-    command: Any = get_command(cli.build_app(["run"]))
-    parameters = command.commands["run"].params
+def options_of(name: str) -> set[str]:
+    command: Any = get_command(cli.build_app([name]))
+    parameters = command.commands[name].params
     return {next(name for name in p.opts if name.startswith("--")) for p in parameters if p.param_type_name == "option"}
 
 
 def test_every_option_of_run_is_a_field_and_the_other_way_round() -> None:
     fields = {option for field in FIELDS for option in field.option.split()} - {"--"}  # the server's flags
-    assert fields | ABOUT_THE_MODELS | ABOUT_THE_COMMAND == options_of_run()
+    assert fields | ABOUT_THE_MODELS | ABOUT_THE_COMMAND == options_of("run")
 
 
 def test_every_part_of_a_spec_is_a_field() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from tfserve.client.model_ref import ModelRef
 from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
@@ -35,11 +36,11 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        ("c", Target("http://c", "d")),  # the only model of a server
-        ("a/m", Target("http://a", "m")),
-        ("n", Target("http://a", "n")),
-        ("b", Target("http://b", "b")),
-        ("5", Target("http://b", "5")),
+        ("c", Target("http://c", ModelRef("d"))),  # the only model of a server
+        ("a/m", Target("http://a", ModelRef("m"))),
+        ("n", Target("http://a", ModelRef("n"))),
+        ("b", Target("http://b", ModelRef("b"))),
+        ("5", Target("http://b", ModelRef("5"))),
     ],
 )
 def test_names(serve: Serve, name: str, target: Target) -> None:
@@ -51,7 +52,7 @@ def test_names(serve: Serve, name: str, target: Target) -> None:
 
 def test_the_only_running_server(serve: Serve) -> None:
     serve(C, STOPPED)
-    target = Target("http://c", "d")
+    target = Target("http://c", ModelRef("d"))
     assert find_target(None) == target
     assert split_words([]) == (target, ())
     for value in ("1", "-.5", "-Infinity", "[1, 2]", "true", "@image.jpg"):
@@ -104,17 +105,17 @@ def test_a_server_without_rest(serve: Serve) -> None:
 
 
 def test_url() -> None:
-    assert find_target("1", url="host:1") == Target("host:1", "1")
-    assert split_words(["1", "2"], url="host:1") == (Target("host:1", "1"), ("2",))
+    assert find_target("1", url="host:1") == Target("host:1", ModelRef("1"))
+    assert split_words(["1", "2"], url="host:1") == (Target("host:1", ModelRef("1")), ("2",))
     with pytest.raises(UsageError, match="the model's name is needed"):
         split_words([], url="host:1")
 
 
 def test_grpc(serve: Serve) -> None:
     serve(replace(A, models=("m",), grpc_address="a:1"))
-    assert find_target("m", api="grpc") == Target("a:1", "m")
-    assert split_words(["1"], api="grpc") == (Target("a:1", "m"), ("1",))
+    assert find_target("m", api="grpc") == Target("a:1", ModelRef("m"))
+    assert split_words(["1"], api="grpc") == (Target("a:1", ModelRef("m")), ("1",))
     serve(A)
     with pytest.raises(RequestError, match="has no gRPC API"):
         find_target(None, api="grpc")
-    assert find_target("m", api="grpc", url="host:1") == Target("host:1", "m")
+    assert find_target("m", api="grpc", url="host:1") == Target("host:1", ModelRef("m"))

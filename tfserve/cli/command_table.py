@@ -86,7 +86,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "metadata": Command(
             "metadata",
             "metadata",
-            "Show the signatures a server has.",
+            "Show the signatures of a model.",
             ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
         ),
     },

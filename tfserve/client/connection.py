@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from tfserve.client.documents import ModelMetadata, VersionStatus
-from tfserve.client.rest import InferenceResponse, RestClient, Verb
+from tfserve.client.messages import InferenceResponse, Method
+from tfserve.client.model_ref import ModelRef
+from tfserve.client.rest import RestClient
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
 
@@ -21,49 +23,40 @@ __all__ = ["Connection", "connect", "grpc_is_installed"]
 
 
 class Connection(Protocol):
-    """What `RestClient` and `GrpcClient` both do; see `RestClient`."""
+    """The methods that `RestClient` and `GrpcClient` share; see `RestClient`."""
 
     timeout: float
 
     @property
     def api(self) -> Api:
-        """Which API it asks."""
+        """The API that this connection uses."""
         ...
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The address of the server."""
         ...
 
     def status(self, model: str) -> tuple[VersionStatus, ...]:
         """Returns the status of every version of `model`."""
         ...
 
-    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
-        """Returns the signatures of one version of `model`."""
+    def metadata(self, model: ModelRef) -> ModelMetadata:
+        """Returns the signatures of `model`."""
         ...
 
-    def ask(
-        self, verb: Verb, model: str, body: bytes, *, version: int | None = None, label: str | None = None
-    ) -> InferenceResponse:
-        """Asks what `body` says, a JSON request of the REST API, and returns the answer in its form."""
+    def infer(self, method: Method, model: ModelRef, body: bytes) -> InferenceResponse:
+        """Sends `body`, a JSON request of the REST API, and returns the response in the form of the REST API."""
         ...
 
     def predict_arrays(
-        self,
-        model: str,
-        arrays: Mapping[str, Array],
-        signature: Signature,
-        signature_name: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
+        self, model: ModelRef, arrays: Mapping[str, Array], signature: Signature, signature_name: str
     ) -> dict[str, Array]:
-        """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name."""
+        """Sends the inputs in `arrays`, by name, to predict, and returns the outputs by name."""
         ...
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection; the next request opens a new one."""
         ...
 
     def __enter__(self) -> Connection: ...

@@ -1,12 +1,33 @@
-"""The curl command that does what a predict request does, to be pasted into a shell."""
+"""Writes a request as a curl command that can be pasted into a shell."""
 
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
-__all__ = ["curl_line"]
+from tfserve.errors import Attribute, UsageError, Wording
+
+if TYPE_CHECKING:
+    from tfserve.client.connection import Connection
+    from tfserve.client.messages import InferenceRequest
+    from tfserve.client.model_ref import ModelRef
+
+__all__ = ["curl_command", "curl_line"]
 
 _MAX_ARGUMENT_BYTES = 100_000  # Linux refuses a single argument of 128 KiB (MAX_ARG_STRLEN)
+
+
+def curl_command(connection: Connection, model: ModelRef, request: InferenceRequest) -> str:
+    """Returns the command that sends `request` to the server of `connection`.
+
+    Raises:
+        UsageError: `connection` uses gRPC, which curl does not speak.
+    """
+    if connection.api != "rest":
+        raise UsageError(
+            "curl sends requests over REST only.", hint=Wording("Omit {api} or {curl}.", api=Attribute("api", "grpc"))
+        )
+    return curl_line(f"{connection.url}{model.path}:{request.method}", request.body)
 
 
 def curl_line(url: str, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Files with one record a line: JSON lines, and CSV whose first line names the columns."""
+"""Files with one record per line: JSON lines, and CSV whose first line names the columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from tfserve.client.files import read_bounded
 from tfserve.client.values import shown
-from tfserve.errors import UsageError
+from tfserve.errors import Attribute, UsageError, Wording
 
-__all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines"]
+__all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines", "refuse_beside_data"]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _MAX_BYTES = 2**30
@@ -24,6 +24,25 @@ def is_json_lines(source: str) -> bool:
 def is_csv(source: str) -> bool:
     """Returns whether the name of a file says that it is CSV."""
     return PurePath(source).suffix.lower() == ".csv"
+
+
+def refuse_beside_data(content: str, hint: str, **given: object) -> None:
+    """Refuses attributes that repeat or contradict the content of ``--data``.
+
+    Args:
+        content: what the file or JSON contains.
+        hint: what to do instead.
+        given: the attributes, with their values.
+
+    Raises:
+        UsageError: one of `given` has a value.
+    """
+    others = [Attribute(name) for name, value in given.items() if value]
+    if others:
+        raise UsageError(
+            Wording("{data} is {content}, and cannot be combined with {others}.", content=content, others=others),
+            hint=hint,
+        )
 
 
 def read_json_lines(source: str) -> list[Any]:

@@ -1,71 +1,112 @@
-"""From what a person typed, or a file, to the body of a classify or regress request.
+"""Builds the body of a classify or regress request from what was typed, from a file, or from Python values.
 
-These take examples, each a number of features by name, and nothing tells a client which features a model wants or of
-which kind: a whole number is an int64, one with a point a float, everything else bytes. Source:
-``tensorflow_serving/g3doc/api_rest.md``.
+A request contains examples, each of which maps feature names to values. The server does not report which features a
+model needs, or their types: an integer is sent as int64, a number with a decimal point as float, everything else as
+bytes. Source: ``tensorflow_serving/g3doc/api_rest.md``.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines
-from tfserve.client.failures import RefusedError
-from tfserve.client.json_document import read_json
+from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines, refuse_beside_data
+from tfserve.client.messages import InferenceRequest
 from tfserve.client.predict_request import read_request
 from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
 from tfserve.client.values import Value, encode_bytes, guess_value, looks_like_value, shown
-from tfserve.errors import RequestError, UsageError
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import Signature
-from tfserve.text import nearest, printable
+from tfserve.text import printable
+
+if TYPE_CHECKING:
+    from tfserve.client.connection import Connection
+    from tfserve.client.model_ref import ModelRef
 
 __all__ = [
     "Example",
-    "ExampleVerb",
-    "ExamplesRequest",
+    "ExampleMethod",
     "build_examples",
     "choose_example_signature",
-    "explain_examples",
+    "examples_request",
     "looks_typed",
     "plain_example",
     "read_context",
-    "read_examples",
     "read_words",
 ]
 
-ExampleVerb = Literal["classify", "regress"]
+ExampleMethod = Literal["classify", "regress"]
 Example = Mapping[str, Value]
 
-# As the operation ParseExample says it.
-_MISSING_FEATURE = re.compile(r"Feature: (.{1,200}?) \(data type: (\w+)\) is required")
 _FORM = "Write an example as x=1.5, or as JSON: '{\"x\": 1.5}'"
 
 
-@dataclass(frozen=True)
-class ExamplesRequest:
-    """A classify or regress request, ready to be sent.
+def examples_request(
+    connection: Connection,
+    model: ModelRef,
+    method: ExampleMethod,
+    *,
+    words: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    context: Sequence[str] = (),
+    data: str | None = None,
+    signature: str | None = None,
+) -> InferenceRequest:
+    """Builds a classify or regress request; the signatures are read from the server unless `data` is a whole request.
 
-    Attributes:
-        body: compact JSON in UTF-8; of ``--data`` with JSON as it was given.
-        signature_name: the signature that it asks for.
+    Args:
+        connection: the server.
+        model: the model that the request is for.
+        method: the method of the API.
+        words: examples: JSON objects, or features as ``KEY=VALUE``.
+        inputs: further features, as ``KEY=VALUE``.
+        context: features that all examples share, as ``KEY=VALUE``, or one JSON object.
+        data: instead of `words` and `inputs`, a file with one example per line, or a whole request: a file, "-" for
+            the standard input, or JSON.
+        signature: the name of the signature; None for the default.
+
+    Raises:
+        UsageError: the examples are not valid, `data` cannot be read, or it is combined with other examples.
+        RequestError: the signatures cannot be read from the server.
     """
-
-    body: bytes
-    signature_name: str
+    if data is None:
+        examples: list[Example] | None = None
+    else:
+        examples = _read_lines(data)
+        whole = examples is None
+        refuse_beside_data(
+            "the whole request" if whole else "a file of all examples",
+            "Put all examples into the file, or type them all.",
+            examples=words,
+            inputs=inputs,
+            context=context if whole else None,
+            signature=signature if whole else None,
+        )
+        if whole:
+            return replace(read_request(data), method=method)
+    signatures = connection.metadata(model).signatures
+    return build_examples(
+        method,
+        read_words([*words, *inputs]) if examples is None else examples,
+        signature_name=choose_example_signature(signatures, method, signature)[0],
+        context=read_context(context),
+    )
 
 
 def build_examples(
-    examples: Sequence[Example], *, signature_name: str = DEFAULT_SIGNATURE, context: Example | None = None
-) -> ExamplesRequest:
-    """Returns the request for `examples`; each has the features of `context` besides its own.
+    method: ExampleMethod,
+    examples: Sequence[Example],
+    *,
+    signature_name: str = DEFAULT_SIGNATURE,
+    context: Example | None = None,
+) -> InferenceRequest:
+    """Returns the request for `examples`, which share the features of `context`.
 
     Raises:
-        UsageError: they are nested too deeply.
+        UsageError: the examples are nested too deeply.
     """
     document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
     if context:
@@ -75,7 +116,7 @@ def build_examples(
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         raise UsageError("The examples are nested too deeply.") from None
-    return ExamplesRequest(text.encode("utf-8", "surrogatepass"), signature_name)
+    return InferenceRequest(method, text.encode("utf-8", "surrogatepass"), signature_name)
 
 
 def looks_typed(word: str) -> bool:
@@ -118,24 +159,6 @@ def read_context(words: Sequence[str]) -> Example:
     return {name: values[0] for name, values in features.items()}
 
 
-def read_examples(source: str) -> list[Example] | ExamplesRequest:
-    """Reads the examples of a file of JSON lines or CSV; anything else is a whole request (`payload.read_request`).
-
-    Raises:
-        UsageError: it cannot be read, or is not what its name says.
-    """
-    if is_csv(source):
-        return [{name: _cell(text) for name, text in row.items()} for row in read_csv(source)]
-    if is_json_lines(source):
-        examples = read_json_lines(source)
-        for number, example in enumerate(examples, 1):
-            if not isinstance(example, dict):
-                raise UsageError(f"Example {number} of {shown(source)} is not a JSON object.", hint=_FORM)
-        return examples
-    request = read_request(source)
-    return ExamplesRequest(request.body, request.signature_name)
-
-
 def plain_example(example: Mapping[str, Any]) -> Example:
     """Returns an example of a program, which may hold NumPy's numbers and arrays and bytes, as JSON carries it.
 
@@ -162,45 +185,41 @@ def _plain(value: Any, name: str) -> Value:
 
 
 def choose_example_signature(
-    signatures: Mapping[str, Signature], verb: ExampleVerb, name: str | None
+    signatures: Mapping[str, Signature], method: ExampleMethod, name: str | None
 ) -> tuple[str, Signature]:
-    """Returns name and signature: of that name, else ``serving_default``, else the only one for `verb`.
+    """Returns the signature `name`, else ``serving_default``, else the only one for `method`; with its name.
 
     Raises:
-        UsageError: there is none of that name, or without a name there are several to choose from.
+        UsageError: the model has no signature `name`; or `name` is None, and the model has several for `method`.
     """
     if name is not None:
         return choose_signature(signatures, name)
-    fitting = [known for known, signature in signatures.items() if EXAMPLE_METHODS.get(signature.method) == verb]
-    if DEFAULT_SIGNATURE in fitting or not fitting:  # a server need not mind what a signature is said to be for
+    fitting = [known for known, signature in signatures.items() if EXAMPLE_METHODS.get(signature.method) == method]
+    if DEFAULT_SIGNATURE in fitting or not fitting:  # servers may ignore the declared method
         return choose_signature(signatures)
     if len(fitting) > 1:
         raise UsageError(
-            f"The model has several signatures for {verb}: {', '.join(map(printable, fitting))}.",
-            hint=f"Choose one: --signature {printable(fitting[0])}",
+            f"The model has several signatures for {method}: {', '.join(map(printable, fitting))}.",
+            hint=Wording("Choose one: {signature}", signature=Attribute("signature", printable(fitting[0]))),
         )
     return fitting[0], signatures[fitting[0]]
 
 
-def explain_examples(error: RequestError, request: ExamplesRequest) -> RequestError:
-    """Returns `error` with what to change in `request`, if the server refused it (400) for its features."""
-    if not isinstance(error, RefusedError) or error.status != 400 or error.reason is None:
-        return error
-    if missing := _MISSING_FEATURE.search(error.reason):
-        near = nearest(missing[1], _feature_names(request))
-        hint = f"The model needs the feature {printable(missing[1])!r}, {missing[2]}."
-        if near:
-            hint += f" Is {printable(near)!r} meant to be that?"
-    elif "types don't match" in error.reason:
-        hint = 'A whole number is an int64, one with a point (1.0) a float, and a number in quotes ("1") bytes.'
-    else:
-        return error
-    return RefusedError(error.wording, status=error.status, reason=error.reason, hint=hint)
+def _read_lines(source: str) -> list[Example] | None:
+    """Returns the examples in a file of JSON lines or CSV; None if the name of `source` says that it is neither.
 
-
-def _feature_names(request: ExamplesRequest) -> set[str]:
-    examples = read_json(request.body).get("examples")
-    return {name for example in examples if isinstance(example, dict) for name in example}
+    Raises:
+        UsageError: the file cannot be read, or its content does not match its name.
+    """
+    if is_csv(source):
+        return [{name: _cell(text) for name, text in row.items()} for row in read_csv(source)]
+    if not is_json_lines(source):
+        return None
+    examples = read_json_lines(source)
+    for number, example in enumerate(examples, 1):
+        if not isinstance(example, dict):
+            raise UsageError(f"Example {number} of {shown(source)} is not a JSON object.", hint=_FORM)
+    return examples
 
 
 def _pairs(words: Sequence[str]) -> dict[str, list[Value]]:

@@ -17,7 +17,9 @@ from google.protobuf.message import DecodeError, Message
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import malformed
 from tfserve.client.grpc_channel import open_channel
-from tfserve.client.rest import InferenceResponse, Verb, base_url, check_timeout, model_path
+from tfserve.client.messages import InferenceResponse, Method
+from tfserve.client.model_ref import ModelRef
+from tfserve.client.rest import base_url, check_timeout
 from tfserve.client.row_column import DEFAULT_SIGNATURE, REQUEST_HINT
 from tfserve.client.signature_choice import choose_signature
 from tfserve.defaults import Api
@@ -59,7 +61,7 @@ class GrpcClient:
         """Returns the status of every version of `model` that the server knows; see `RestClient.status`."""
         import grpc
 
-        request = apis.GetModelStatusRequest(model_spec=_model_spec(model, "", None, None))
+        request = apis.GetModelStatusRequest(model_spec=_model_spec(ModelRef(model)))
         response = self._call(_MODEL, "GetModelStatus", request, apis.GetModelStatusResponse)
         codes = {code.value[0]: code.name for code in grpc.StatusCode}
         return tuple(
@@ -72,63 +74,51 @@ class GrpcClient:
             for found in response.model_version_status
         )
 
-    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
-        """Returns the signatures of one version of `model`; see `RestClient.metadata`."""
-        request = apis.GetModelMetadataRequest(
-            model_spec=_model_spec(model, "", version, label), metadata_field=["signature_def"]
-        )
+    def metadata(self, model: ModelRef) -> ModelMetadata:
+        request = apis.GetModelMetadataRequest(model_spec=_model_spec(model), metadata_field=["signature_def"])
         response = self._call(_PREDICTION, "GetModelMetadata", request, apis.GetModelMetadataResponse)
         definitions = apis.SignatureDefMap()
         try:
             definitions.ParseFromString(response.metadata["signature_def"].value)
         except DecodeError:
-            raise malformed(self.url, "its metadata is damaged") from None
+            raise malformed(self.url, "the metadata is malformed") from None
         found = response.model_spec
         number = found.version.value if found.HasField("version") else None
         return ModelMetadata(
-            name=found.name or model,
+            name=found.name or model.name,
             version=number,
             signatures=public_signatures(definitions.signature_def),
             document=_metadata_document(response, definitions),
         )
 
-    def ask(
-        self, verb: Verb, model: str, body: bytes, *, version: int | None = None, label: str | None = None
-    ) -> InferenceResponse:
-        """Asks what `body` says, a JSON request of the REST API; the answer is told in JSON, as over REST.
+    def infer(self, method: Method, model: ModelRef, body: bytes) -> InferenceResponse:
+        """Sends `body`, a JSON request of the REST API, as a message; returns the response in the form of the REST API.
 
         Raises:
-            RequestError: as `RestClient.ask`.
-            UsageError: `body` is not such a request or does not fit the signature; or both `version` and `label`.
+            RequestError: see `RestClient.infer`.
+            UsageError: `body` is not a valid request, or does not match the signature.
         """
         document = _parsed(body)
         name = document.get("signature_name", "")
         if not isinstance(name, str):
             raise UsageError('"signature_name" is not a string.', hint="tfserve metadata lists the signatures.")
         begin = time.perf_counter()
-        if verb == "predict":
-            answer = self._predict_json(model, document, name, version, label)
+        if method == "predict":
+            response = self._predict_json(model, document, name)
         else:
-            answer = self._ask_examples(verb, document, _model_spec(model, name, version, label))
+            response = self._infer_examples(method, document, _model_spec(model, name))
         latency_ms = (time.perf_counter() - begin) * 1e3
-        return InferenceResponse(json.dumps(answer).encode(), answer, latency_ms)
+        return InferenceResponse(json.dumps(response).encode(), response, latency_ms)
 
     def predict_arrays(
-        self,
-        model: str,
-        arrays: Mapping[str, Array],
-        signature: Signature,
-        signature_name: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
+        self, model: ModelRef, arrays: Mapping[str, Array], signature: Signature, signature_name: str
     ) -> dict[str, Array]:
-        """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name; read-only.
+        """Sends the inputs in `arrays`, by name, to predict, and returns the outputs by name, as read-only arrays.
 
         Raises:
             StaleSignatureError: the model has another signature by now.
-            RequestError: as `RestClient.ask`.
-            UsageError: both `version` and `label`, or more than a message holds.
+            RequestError: see `RestClient.infer`.
+            UsageError: the inputs do not fit into one message.
         """
         from tfserve.client.json_arrays import StaleSignatureError
         from tfserve.protos.tensors import MalformedTensorError, to_array, to_proto_content
@@ -139,7 +129,7 @@ class GrpcClient:
                 f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.",
                 hint="Ask for fewer instances at once.",
             )
-        request = apis.PredictRequest(model_spec=_model_spec(model, signature_name, version, label))
+        request = apis.PredictRequest(model_spec=_model_spec(model, signature_name))
         for name, array in arrays.items():
             request.inputs[name].MergeFromString(to_proto_content(array))
         response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
@@ -164,24 +154,22 @@ class GrpcClient:
     ) -> None:
         self.close()
 
-    def _predict_json(
-        self, model: str, document: Mapping[str, Any], name: str, version: int | None, label: str | None
-    ) -> dict[str, Any]:
+    def _predict_json(self, model: ModelRef, document: Mapping[str, Any], name: str) -> dict[str, Any]:
         from tfserve.client.json_arrays import read_inputs, tell_outputs
 
-        signatures = self.metadata(model, version=version, label=label).signatures
+        signatures = self.metadata(model).signatures
         name, signature = choose_signature(signatures, name or DEFAULT_SIGNATURE)
         arrays, format_ = read_inputs(document, signature)
-        outputs = self.predict_arrays(model, arrays, signature, name, version=version, label=label)
+        outputs = self.predict_arrays(model, arrays, signature, name)
         return tell_outputs(outputs, format_)
 
-    def _ask_examples(self, verb: Verb, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
+    def _infer_examples(self, method: Method, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
         from tfserve.client.example_protos import class_results, input_of, value_results
 
         examples = input_of(document)
-        if verb == "classify":
-            asked = apis.ClassificationRequest(model_spec=spec, input=examples)
-            return class_results(self._call(_PREDICTION, "Classify", asked, apis.ClassificationResponse))
+        if method == "classify":
+            classify = apis.ClassificationRequest(model_spec=spec, input=examples)
+            return class_results(self._call(_PREDICTION, "Classify", classify, apis.ClassificationResponse))
         request = apis.RegressionRequest(model_spec=spec, input=examples)
         return value_results(self._call(_PREDICTION, "Regress", request, apis.RegressionResponse))
 
@@ -201,22 +189,21 @@ class GrpcClient:
             raise malformed(self.url, "its answer is damaged") from None
 
 
-def _model_spec(model: str, signature_name: str, version: int | None, label: str | None) -> apis.ModelSpec:
-    """Returns which model is meant.
+def _model_spec(model: ModelRef, signature_name: str = "") -> apis.ModelSpec:
+    """Returns `model` and the name of a signature as a message.
 
     Raises:
-        UsageError: as `model_path`, or a name is not Unicode.
+        UsageError: a name is not valid Unicode.
     """
-    model_path(model, version=version, label=label)
     try:
-        spec = apis.ModelSpec(name=model, signature_name=signature_name)
-        if version is not None:
-            spec.version.value = version
-        if label is not None:
-            spec.version_label = label
+        spec = apis.ModelSpec(name=model.name, signature_name=signature_name)
+        if model.version is not None:
+            spec.version.value = model.version
+        if model.label is not None:
+            spec.version_label = model.label
     except UnicodeEncodeError:
         raise UsageError(
-            "A name is not valid Unicode, which gRPC needs.", hint="Ask over REST, or give the model another name."
+            "A name is not valid Unicode, which gRPC requires.", hint="Use the REST API, or rename the model."
         ) from None
     return spec
 

@@ -5,33 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
 from tfserve.client.documents import ModelMetadata, VersionStatus
 from tfserve.client.failures import RefusedError, shown_url
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import check_timeout
 from tfserve.client.results import Class, read_classes, read_values
 from tfserve.defaults import Api
-from tfserve.errors import RequestError, TfserveError, UsageError
+from tfserve.errors import TfserveError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tfserve.client.example_requests import ExampleVerb
+    from tfserve.client.example_requests import ExampleMethod
+    from tfserve.models.saved_model import Signature
 
 
 __all__ = ["Client"]
 
 _C = TypeVar("_C", bound="Client")
-
-
-class _Asked(NamedTuple):
-    """Whose signatures are meant."""
-
-    model: str
-    version: int | None
-    label: str | None
 
 
 class Client:
@@ -62,7 +56,7 @@ class Client:
             raise UsageError("NumPy is not installed here.", hint="Install it: pip install numpy")
         self.model = model
         self._connection: Connection = connect(url, api=api, timeout=timeout)
-        self._known: dict[_Asked, ModelMetadata] = {}
+        self._known: dict[ModelRef, ModelMetadata] = {}
 
     @property
     def url(self) -> str:
@@ -137,18 +131,18 @@ class Client:
             UsageError: the inputs do not fit the signature; or it has several outputs, and the input came without its
                 name.
         """
-        asked = self._asked(model, version, label)
-        before = self._known.get(asked)
+        ref = self._ref(model, version, label)
+        before = self._known.get(ref)
         try:
-            outputs = self._predict(asked, inputs, signature)
+            outputs = self._predict(ref, inputs, signature)
         except TfserveError as error:
             if before is None or not _may_be_stale(error):
                 raise
-            # Another version may be served since its signatures were read.
-            del self._known[asked]
-            if self._signatures(asked) == before.signatures:
+            # The server may have loaded another version since the signatures were read.
+            del self._known[ref]
+            if self._signatures(ref) == before.signatures:
                 raise
-            outputs = self._predict(asked, inputs, signature)
+            outputs = self._predict(ref, inputs, signature)
         return outputs if isinstance(inputs, Mapping) else next(iter(outputs.values()))
 
     def classify(
@@ -177,8 +171,8 @@ class Client:
         Returns:
             The classes of each example, in the model's order.
         """
-        asked = self._asked(model, version, label)
-        return read_classes(self._ask_examples("classify", examples, context, signature, asked))
+        ref = self._ref(model, version, label)
+        return read_classes(self._infer_examples("classify", ref, examples, context, signature))
 
     def regress(
         self,
@@ -198,8 +192,8 @@ class Client:
         Returns:
             The values, float32 of shape ``(len(examples),)``.
         """
-        asked = self._asked(model, version, label)
-        return read_values(self._ask_examples("regress", examples, context, signature, asked), len(examples))
+        ref = self._ref(model, version, label)
+        return read_values(self._infer_examples("regress", ref, examples, context, signature), len(examples))
 
     def metadata(
         self, *, model: str | None = None, version: int | None = None, label: str | None = None
@@ -209,13 +203,13 @@ class Client:
         >>> client.metadata().signatures["serving_default"].inputs
         {'x': TensorSpec(dtype='DT_FLOAT', shape=(-1,))}
         """
-        asked = self._asked(model, version, label)
-        found = self._known[asked] = self._connection.metadata(asked.model, version=version, label=label)
+        ref = self._ref(model, version, label)
+        found = self._known[ref] = self._connection.metadata(ref)
         return found
 
     def status(self, *, model: str | None = None) -> tuple[VersionStatus, ...]:
         """Asks for the state of every version of a model."""
-        return self._connection.status(self._asked(model, None, None).model)
+        return self._connection.status(self._ref(model, None, None).name)
 
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
@@ -233,61 +227,50 @@ class Client:
         model = "" if self.model is None else f", model={self.model!r}"
         return f"tfserve.Client({shown_url(self.url)!r}{model}, api={self.api!r})"
 
-    def _asked(self, model: str | None, version: int | None, label: str | None) -> _Asked:
+    def _ref(self, model: str | None, version: int | None, label: str | None) -> ModelRef:
         name = self.model if model is None else model
         if name is None:
-            raise UsageError("It is not said which model is meant.", hint="Give model=NAME to the client, or here.")
-        return _Asked(name, version, label)
+            raise UsageError("No model was named.", hint="Give model=NAME to the client or to this call.")
+        return ModelRef(name, version, label)
 
-    def _signatures(self, asked: _Asked) -> Mapping[str, Any]:
-        if asked not in self._known:
-            self.metadata(model=asked.model, version=asked.version, label=asked.label)
-        return self._known[asked].signatures
+    def _signatures(self, ref: ModelRef) -> Mapping[str, Signature]:
+        if ref not in self._known:
+            self._known[ref] = self._connection.metadata(ref)
+        return self._known[ref].signatures
 
     def _predict(
-        self, asked: _Asked, inputs: Mapping[str, ArrayLike] | ArrayLike, signature: str | None
+        self, ref: ModelRef, inputs: Mapping[str, ArrayLike] | ArrayLike, signature: str | None
     ) -> dict[str, NDArray[Any]]:
         from tfserve.client.arrays import input_arrays
         from tfserve.client.signature_choice import choose_signature
 
-        name, chosen = choose_signature(self._signatures(asked), signature)
+        name, chosen = choose_signature(self._signatures(ref), signature)
         arrays = input_arrays(inputs, chosen)
         if not isinstance(inputs, Mapping) and len(chosen.outputs) != 1:
             raise UsageError(
                 f"The signature {name!r} has {len(chosen.outputs)} outputs.",
-                hint=f"Give the input by name, to get them by name: {{{next(iter(arrays))!r}: …}}",
+                hint=f"Pass the input by name, to get the outputs by name: {{{next(iter(arrays))!r}: …}}",
             )
-        return self._connection.predict_arrays(
-            asked.model, arrays, chosen, name, version=asked.version, label=asked.label
-        )
+        return self._connection.predict_arrays(ref, arrays, chosen, name)
 
-    def _ask_examples(
+    def _infer_examples(
         self,
-        verb: ExampleVerb,
+        method: ExampleMethod,
+        ref: ModelRef,
         examples: Sequence[Mapping[str, Any]],
         context: Mapping[str, Any] | None,
         signature: str | None,
-        asked: _Asked,
     ) -> Mapping[str, Any]:
-        from tfserve.client.example_requests import (
-            build_examples,
-            choose_example_signature,
-            explain_examples,
-            plain_example,
-        )
+        from tfserve.client.example_requests import build_examples, choose_example_signature, plain_example
+        from tfserve.client.inference import infer
 
-        name = choose_example_signature(self._signatures(asked), verb, signature)[0]
         request = build_examples(
+            method,
             [plain_example(example) for example in examples],
-            signature_name=name,
+            signature_name=choose_example_signature(self._signatures(ref), method, signature)[0],
             context=plain_example(context or {}),
         )
-        try:
-            return self._connection.ask(
-                verb, asked.model, request.body, version=asked.version, label=asked.label
-            ).document
-        except RequestError as error:
-            raise explain_examples(error, request) from None
+        return infer(self._connection, ref, request).document
 
 
 def _may_be_stale(error: TfserveError) -> bool:

@@ -1,7 +1,7 @@
-"""From what a person typed to the body of a predict request.
+"""Builds the body of a predict request from what was typed on the command line, or from a file.
 
-Everything that a signature tells is checked before anything is sent, so that most mistakes are explained here, with
-the signature beside them, and not by a server. Source of the two formats: ``tensorflow_serving/g3doc/api_rest.md``.
+Everything that a signature defines is checked before anything is sent, so that most mistakes are explained with the
+signature beside them. Source of the two formats: ``tensorflow_serving/g3doc/api_rest.md``.
 """
 
 from __future__ import annotations
@@ -9,55 +9,83 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from tfserve.client.data_files import is_json_lines, read_json_lines
+from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines, refuse_beside_data
 from tfserve.client.examples import describe_inputs, example_hint
-from tfserve.client.failures import RefusedError
 from tfserve.client.files import read_bounded
+from tfserve.client.messages import InferenceRequest
 from tfserve.client.row_column import (
     DEFAULT_SIGNATURE,
     REQUEST_HINT,
     Format,
-    batch_size,
     check_row,
     encode_request,
     encode_tensors,
     natural_format,
 )
-from tfserve.client.shapes import fit, is_batched
+from tfserve.client.shapes import fit
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
 from tfserve.client.values import Value, parse_value, shown
-from tfserve.errors import RequestError, UsageError, Wording
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
 
-__all__ = [
-    "PredictRequest",
-    "build_request",
-    "explain_mismatch",
-    "read_request",
-]
+if TYPE_CHECKING:
+    from tfserve.client.connection import Connection
+    from tfserve.client.model_ref import ModelRef
+
+__all__ = ["build_request", "predict_request", "read_request"]
 
 _MAX_DATA_BYTES = 2**30
 
 
-@dataclass(frozen=True)
-class PredictRequest:
-    """A predict request, ready to be sent.
+def predict_request(
+    connection: Connection,
+    model: ModelRef,
+    *,
+    values: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    data: str | None = None,
+    signature: str | None = None,
+    format: Format | None = None,  # noqa: A002  # the name of the option
+) -> InferenceRequest:
+    """Builds a predict request; the signatures are read from the server unless `data` is a whole request.
 
-    Attributes:
-        body: compact JSON in UTF-8; of ``--data`` the JSON as it was given.
-        format: "row" ("instances") or "column" ("inputs").
-        signature_name: the signature that it asks for.
-        instances: how many instances it holds; None where the inputs have no common batch size.
+    Args:
+        connection: the server.
+        model: the model that the request is for.
+        values: the values of the only input.
+        inputs: values of inputs, as ``KEY=VALUE``.
+        data: instead of `values` and `inputs`, a file with one instance per line, or a whole request: a file,
+            "-" for the standard input, or JSON.
+        signature: the name of the signature; None for the default.
+        format: "row" or "column"; None for the natural one.
+
+    Raises:
+        UsageError: the values do not match the signature, `data` cannot be read, or it is combined with other values.
+        RequestError: the signatures cannot be read from the server.
     """
-
-    body: bytes
-    format: Format
-    signature_name: str
-    instances: int | None
+    if data is not None:
+        lines = is_json_lines(data) or is_csv(data)
+        refuse_beside_data(
+            "the whole request",
+            'A request contains "signature_name", and "instances" for rows or "inputs" for columns.',
+            values=values,
+            inputs=inputs,
+            signature=None if lines else signature,
+            format=None if is_csv(data) else format,
+        )
+        if not is_csv(data):
+            return read_request(data, signature_name=signature)
+    return build_request(
+        connection.metadata(model).signatures,
+        values=values,
+        inputs=inputs,
+        rows=() if data is None else read_csv(data),
+        signature_name=signature,
+        format=format,
+    )
 
 
 def build_request(
@@ -68,28 +96,31 @@ def build_request(
     rows: Sequence[Mapping[str, str]] = (),
     signature_name: str | None = None,
     format: Format | None = None,  # noqa: A002  # the word of the command line
-) -> PredictRequest:
-    """Builds the request for what was typed.
+) -> InferenceRequest:
+    """Builds a request from text.
 
     Args:
-        signatures: those of the model, by name.
-        values: what stands behind the name: the values of the only input.
-        inputs: ``KEY=VALUE`` each; a key may come more than once, for several values of one input.
-        rows: instead of these, instances, each with the text of every input.
-        signature_name: the signature to ask; None for the default.
-        format: "row" or "column"; None for row where the signature has a batch dimension throughout and the
+        signatures: the signatures of the model, by name.
+        values: the values of the only input.
+        inputs: values of inputs, as ``KEY=VALUE``; a key may be repeated to give an input several values.
+        rows: instead of `values` and `inputs`, instances, each with the text of every input.
+        signature_name: the name of the signature; None for the default.
+        format: "row" or "column"; None for row if all tensors of the signature have a batch dimension and the
             inputs have the same number of instances, else column.
 
     Raises:
-        UsageError: it does not fit the signature; the signature's inputs are in the details.
+        UsageError: the values do not match the signature; the inputs of the signature are in the details.
     """
     name, signature = choose_signature(signatures, signature_name)
     if is_example_signature(signature):
         raise example_signature_error(name, signature, signatures)
     if not signature.inputs:
         raise UsageError(
-            f"The signature {name!r} has no inputs, so TensorFlow Serving cannot be asked for it over REST.",
-            hint="Choose another with --signature NAME; tfserve metadata lists them.",
+            f"The signature {name!r} has no inputs, so TensorFlow Serving cannot run it over REST.",
+            hint=Wording(
+                "Choose another with {signature}; tfserve metadata lists them.",
+                signature=Attribute("signature", "NAME"),
+            ),
         )
     try:
         if rows:
@@ -106,26 +137,19 @@ def build_request(
         error.add_hint(f"\n{hint}" if error.hint else hint)
         error.details = describe_inputs(signature)
         raise
-    sizes = {batch_size(tensor) for tensor in tensors.values()}
-    batched = chosen == "row" or all(is_batched(spec.shape) for spec in signature.inputs.values())
-    return PredictRequest(
-        body=encode_request(name, chosen, encode_tensors(tensors, chosen)),
-        format=chosen,
-        signature_name=name,
-        instances=sizes.pop() if batched and len(sizes) == 1 else None,
-    )
+    return InferenceRequest("predict", encode_request(name, chosen, encode_tensors(tensors, chosen)), name, signature)
 
 
-def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: str | None = None) -> PredictRequest:
-    """Reads a whole request body, to be sent as it is; of a file of JSON lines each line is an instance.
+def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: str | None = None) -> InferenceRequest:
+    """Reads a whole request body, which is sent unchanged; in a file of JSON lines, each line is an instance.
 
     Args:
-        source: a file, "-" for `stdin`, or the JSON itself.
-        stdin: what "-" stands for; None for that of the process.
-        signature_name: the signature to ask with JSON lines, which cannot name one.
+        source: a file, "-" for the standard input, or the JSON itself.
+        stdin: the standard input; None for the one of the process.
+        signature_name: the name of the signature for JSON lines, which cannot contain it.
 
     Raises:
-        UsageError: it cannot be read, or is not a JSON object in UTF-8.
+        UsageError: `source` cannot be read, or is not a JSON object in UTF-8.
     """
     if is_json_lines(source):
         lines = read_json_lines(source)
@@ -133,8 +157,8 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
             content = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
         except RecursionError:
             raise UsageError(f"{shown(source)} is nested too deeply.") from None
-        asked = signature_name or DEFAULT_SIGNATURE
-        return PredictRequest(encode_request(asked, "row", content), "row", asked, len(lines))
+        name = signature_name or DEFAULT_SIGNATURE
+        return InferenceRequest("predict", encode_request(name, "row", content), name)
     inline = source.lstrip().startswith(("{", "["))
     what = "The request" if inline else "The standard input" if source == "-" else f"The file {shown(source)}"
     body = source.encode("utf-8", "surrogatepass") if inline else _read(source, what, stdin)  # refused below
@@ -154,36 +178,18 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
         raise UsageError(
             f"{what} is JSON, but not an object.", hint='Put the values into one: {"instances": [1.0, 2.0, 5.0]}'
         )
-    name, instances = document.get("signature_name"), document.get("instances")
-    return PredictRequest(
-        body=body,
-        format="row" if "instances" in document else "column",
-        signature_name=name if isinstance(name, str) and name else DEFAULT_SIGNATURE,
-        instances=len(instances) if isinstance(instances, list) else None,
-    )
-
-
-def explain_mismatch(error: RequestError, signature: Signature, name: str = DEFAULT_SIGNATURE) -> RequestError:
-    """Returns `error` with the inputs of `signature` beside it, if it is the server's refusal of a request (400).
-
-    Any other error is returned as it is.
-    """
-    if not isinstance(error, RefusedError) or error.status != 400:
-        return error
-    return RefusedError(
-        error.wording,
-        status=error.status,
-        reason=error.reason,
-        hint=example_hint(signature, name),
-        details=describe_inputs(signature),
-    )
+    named = document.get("signature_name")
+    return InferenceRequest("predict", body, named if isinstance(named, str) and named else DEFAULT_SIGNATURE)
 
 
 def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signature) -> dict[str, list[str]]:
     """Returns what was typed for each input, in the order of the signature."""
     known = signature.inputs
     if values and inputs:
-        raise UsageError("Values and --input exclude each other.", hint="Give every input with --input KEY=VALUE.")
+        raise UsageError(
+            Wording("{values} and {inputs} cannot be combined."),
+            hint=Wording("Give every input with {inputs}.", inputs=Attribute("inputs", "KEY=VALUE")),
+        )
     if values:
         if len(known) > 1:
             raise UsageError(f"The signature has {len(known)} inputs, so each value needs the name of its input.")

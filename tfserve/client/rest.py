@@ -5,13 +5,14 @@ Source of paths and documents: ``tensorflow_serving/g3doc/api_rest.md`` and ``mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tfserve.client.documents import ModelMetadata, VersionStatus, read_metadata, read_status
 from tfserve.client.failures import malformed
+from tfserve.client.messages import InferenceResponse, Method
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.transport.reply import HttpReply, accept, parse
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
@@ -23,36 +24,10 @@ if TYPE_CHECKING:
     from tfserve.models.saved_model import Signature
     from tfserve.protos.dtypes import Array
 
-__all__ = [
-    "InferenceResponse",
-    "RestClient",
-    "Verb",
-    "base_url",
-    "check_timeout",
-    "model_path",
-    "poll_status",
-]
+__all__ = ["RestClient", "base_url", "check_timeout", "poll_status"]
 
-Verb = Literal["predict", "classify", "regress"]
-
-MAX_ANSWER_BYTES = 256 * 2**20
+MAX_RESPONSE_BYTES = 256 * 2**20
 _MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata: a few kB, as a rule
-_MAX_VERSION = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class InferenceResponse:
-    """The answer to a request to predict, classify or regress.
-
-    Attributes:
-        body: the server's own bytes, unchanged: a JSON object with "predictions", "outputs" or "results".
-        document: that object, parsed as `tfserve.client.json_document.read_json` does.
-        latency_ms: from sending the request to the last byte of the answer, in milliseconds.
-    """
-
-    body: bytes
-    document: dict[str, Any]
-    latency_ms: float
 
 
 class RestClient:
@@ -78,67 +53,47 @@ class RestClient:
         self._transport: Transport | None = None
 
     def status(self, model: str) -> tuple[VersionStatus, ...]:
-        """Returns the status of every version of `model` that the server knows, as the server orders them.
+        """Returns the status of every version of `model` that the server knows, in the server's order.
 
         Raises:
-            RequestError: the server does not know the model (`RefusedError`, 404), or does not answer properly.
+            RequestError: the server does not know the model (`RefusedError`, 404), or the request failed.
         """
-        return read_status(self.url, self._document(model_path(model)))
+        return read_status(self.url, self._document(ModelRef(model).path))
 
-    def metadata(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelMetadata:
-        """Returns the signatures of one version of `model`: the newest, or that of `version` or `label`.
+    def metadata(self, model: ModelRef) -> ModelMetadata:
+        """Returns the signatures of `model`.
 
         Raises:
-            RequestError: no such model or version, or no proper answer.
-            UsageError: both `version` and `label`.
+            RequestError: the server does not know the model or the version, or the request failed.
         """
-        path = model_path(model, version=version, label=label)
-        return read_metadata(self.url, model, self._document(f"{path}/metadata"))
+        return read_metadata(self.url, model.name, self._document(f"{model.path}/metadata"))
 
-    def ask(
-        self, verb: Verb, model: str, body: bytes, *, version: int | None = None, label: str | None = None
-    ) -> InferenceResponse:
-        """Sends `body`, a JSON request to predict, classify or regress, and returns the answer.
+    def infer(self, method: Method, model: ModelRef, body: bytes) -> InferenceResponse:
+        """Sends `body`, a JSON request to predict, classify or regress, and returns the response.
 
         Raises:
-            RequestError: the server refused or failed the request (`RefusedError`), is not there
-                (`NotListeningError`), went away meanwhile (`DroppedError`), took longer than the timeout
-                (`TimedOutError`), or answered something that is not a JSON object.
-            UsageError: both `version` and `label`.
+            RequestError: the server refused or failed the request (`RefusedError`), is not listening
+                (`NotListeningError`), closed the connection (`DroppedError`), did not respond within the timeout
+                (`TimedOutError`), or responded with something other than a JSON object.
         """
-        path = f"{model_path(model, version=version, label=label)}:{verb}"
-        answer = self._send("POST", path, body, MAX_ANSWER_BYTES)
-        document = parse(self.url, answer.body)
+        reply = self._send("POST", f"{model.path}:{method}", body, MAX_RESPONSE_BYTES)
+        document = parse(self.url, reply.body)
         if not isinstance(document, dict):
-            raise malformed(self.url, "its answer is not a JSON object")
-        return InferenceResponse(answer.body, document, answer.latency_ms)
-
-    def predict(
-        self, model: str, body: bytes, *, version: int | None = None, label: str | None = None
-    ) -> InferenceResponse:
-        """Sends `body`, a JSON request to predict; see `ask`."""
-        return self.ask("predict", model, body, version=version, label=label)
+            raise malformed(self.url, "the response is not a JSON object")
+        return InferenceResponse(reply.body, document, reply.latency_ms)
 
     def predict_arrays(
-        self,
-        model: str,
-        arrays: Mapping[str, Array],
-        signature: Signature,
-        signature_name: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
+        self, model: ModelRef, arrays: Mapping[str, Array], signature: Signature, signature_name: str
     ) -> dict[str, Array]:
-        """Asks to predict from the inputs in `arrays`, by name, and returns the outputs by name.
+        """Sends the inputs in `arrays`, by name, to predict, and returns the outputs by name.
 
         Raises:
-            RequestError: as `ask`.
-            UsageError: an input has a type that REST does not carry; or as `ask`.
+            RequestError: see `infer`.
+            UsageError: an input has a type that REST does not carry.
         """
         from tfserve.client.json_arrays import encode_arrays, read_outputs
 
-        body = encode_arrays(arrays, signature_name)
-        response = self.ask("predict", model, body, version=version, label=label)
+        response = self.infer("predict", model, encode_arrays(arrays, signature_name))
         return read_outputs(self.url, response.document, signature)
 
     def close(self) -> None:
@@ -191,7 +146,7 @@ def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStat
         RequestError: no proper answer; the classes in `tfserve.client.failures` tell why.
     """
     url = base_url(url)
-    path = model_path(model)
+    path = ModelRef(model).path
     if not url.startswith("http://"):
         with RestClient(url, timeout=timeout) as client:
             return client.status(model)
@@ -221,31 +176,3 @@ def base_url(text: str) -> str:
     if parts.query or parts.fragment or url.endswith(("?", "#")) or "\\" in url:
         raise wrong
     return url.rstrip("/")
-
-
-def model_path(name: str, *, version: int | None = None, label: str | None = None) -> str:
-    """Returns the path of a model, or of one of its versions: ``/v1/models/NAME[/versions/N|/labels/L]``.
-
-    Names and labels are percent-encoded; ``:predict`` or ``/metadata`` go behind it.
-
-    Raises:
-        UsageError: both `version` and `label`, or one of the three that no path can hold.
-    """
-    if version is not None and label is not None:
-        raise UsageError("A version and a label exclude each other.", hint="Give --version or --label.")
-    path = f"/v1/models/{_segment(name, 'model name')}"
-    if version is not None:
-        if not 0 <= version <= _MAX_VERSION:
-            raise UsageError(f"{version} is not a version.", hint="Versions are numbers, from 0 on.")
-        return f"{path}/versions/{version}"
-    return path if label is None else f"{path}/labels/{_segment(label, 'label')}"
-
-
-def _segment(text: str, what: str) -> str:
-    try:
-        encoded = quote(text, safe="", errors="surrogateescape")
-    except UnicodeEncodeError:
-        encoded = ""
-    if encoded in ("", ".", ".."):  # the dots would be taken as steps in the path
-        raise UsageError(f"{text!r} cannot be a {what}.", hint="tfserve status shows what a server serves.")
-    return encoded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfserve.client.answer_table import Table, tabulate
 from tfserve.client.failures import no_answer
 from tfserve.client.json_document import read_json
-from tfserve.client.rest import Verb
+from tfserve.client.messages import Method
 from tfserve.text import printable
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Class", "read_classes", "read_values", "tabulate_results"]
 
 
-def tabulate_results(verb: Verb, document: Mapping[str, Any], *, request: bytes) -> Table:
+def tabulate_results(method: Method, document: Mapping[str, Any], *, request: bytes) -> Table:
     """Returns the answer to a classify or regress request as a table, one row an example.
 
     Args:
-        verb: what was asked.
+        method: the method of the request.
         document: the answer, parsed, with "results".
         request: the body of the request, whose examples are shown beside the answer to each.
 
@@ -30,11 +30,11 @@ def tabulate_results(verb: Verb, document: Mapping[str, Any], *, request: bytes)
     """
     results = document.get("results")
     try:
-        answers = [_classes(result) if verb == "classify" else {"value": _number(result)} for result in results or ()]
+        answers = [_classes(result) if method == "classify" else {"value": _number(result)} for result in results or ()]
     except (TypeError, ValueError):
         answers = []
     if not answers:
-        raise no_answer(verb)
+        raise no_answer(method)
     return tabulate({"predictions": answers}, request=_instances(request))
 
 

@@ -6,22 +6,22 @@ import json
 from collections.abc import Mapping
 
 from tfserve.client.examples import describe_inputs
-from tfserve.client.predict_request import PredictRequest
+from tfserve.client.messages import InferenceRequest
 from tfserve.client.row_column import DEFAULT_SIGNATURE, encode_request
-from tfserve.client.shapes import is_batched, shape_text
+from tfserve.client.shapes import shape_text
 from tfserve.client.signature_choice import is_example_signature
 from tfserve.client.values import INTEGER_RANGES, is_sendable
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
-__all__ = ["NothingToAskError", "smallest_request", "smoke_signature"]
+__all__ = ["NoSmokeRequestError", "smallest_request", "smoke_signature"]
 
 MAX_BODY_BYTES = 32 * 2**20
 _HINT = "Send a request of your own with --smoke-test FILE, or do without: --no-smoke-test"
 
 
-class NothingToAskError(RequestError):
+class NoSmokeRequestError(RequestError):
     """No request can be made up for this model. Nothing is wrong with it: the smoke test is to be left out."""
 
 
@@ -29,19 +29,19 @@ def smoke_signature(signatures: Mapping[str, Signature]) -> tuple[str, Signature
     """Returns name and signature to try: ``serving_default`` if predict can ask it, else the first one that it can.
 
     Raises:
-        NothingToAskError: there is none.
+        NoSmokeRequestError: there is none.
     """
     names = sorted(signatures, key=lambda name: name != DEFAULT_SIGNATURE)
     for name in names:
         if signatures[name].inputs and not is_example_signature(signatures[name]):
             return name, signatures[name]
     listed = ", ".join(printable(name) for name in names) or "none"
-    raise NothingToAskError(
+    raise NoSmokeRequestError(
         f"No signature of the model can be asked to predict; its signatures are: {listed}.", hint=_HINT
     )
 
 
-def smallest_request(signature: Signature, name: str) -> PredictRequest:
+def smallest_request(signature: Signature, name: str) -> InferenceRequest:
     """Returns the smallest request that is valid for `signature`: zeros, empty strings, false.
 
     Unknown dimensions are 1, and a tensor of unknown rank is a batch of one single value. It is in column format,
@@ -52,29 +52,23 @@ def smallest_request(signature: Signature, name: str) -> PredictRequest:
         name: its name.
 
     Raises:
-        NothingToAskError: it has no inputs, or a serialized ``tf.Example`` or a type that REST does not carry, or an
+        NoSmokeRequestError: it has no inputs, or a serialized ``tf.Example`` or a type that REST does not carry, or an
             empty tensor whose shape JSON cannot tell, as one, or even the smallest request has more than 32 MiB.
     """
     if not signature.inputs or is_example_signature(signature):
-        raise NothingToAskError(f"The signature {name!r} cannot be asked to predict.", hint=_HINT)
+        raise NoSmokeRequestError(f"The signature {name!r} cannot be asked to predict.", hint=_HINT)
     content: dict[str, str] = {}
     left = MAX_BODY_BYTES
     for key, spec in signature.inputs.items():
         left -= _size(spec)
         if problem := _problem(printable(key), spec, left):
-            raise NothingToAskError(problem, hint=_HINT, details=describe_inputs(signature))
+            raise NoSmokeRequestError(problem, hint=_HINT, details=describe_inputs(signature))
         content[key] = _zeros(spec)
     if len(content) == 1:
         inputs = next(iter(content.values()))
     else:
         inputs = "{" + ",".join(f"{json.dumps(key)}:{zeros}" for key, zeros in content.items()) + "}"
-    batched = all(is_batched(spec.shape) for spec in signature.inputs.values())
-    return PredictRequest(
-        body=encode_request(name, "column", inputs),
-        format="column",
-        signature_name=name,
-        instances=1 if batched else None,
-    )
+    return InferenceRequest("predict", encode_request(name, "column", inputs), name, signature)
 
 
 def _problem(name: str, spec: TensorSpec, left: int) -> str | None:

@@ -63,23 +63,25 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
     from tfserve.client.connection import connect
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
-    from tfserve.client.smallest_request import NothingToAskError, smallest_request, smoke_signature
+    from tfserve.client.model_ref import ModelRef
+    from tfserve.client.smallest_request import NoSmokeRequestError, smallest_request, smoke_signature
 
     of_model = f" of {model}" if len(server.models) > 1 else ""
+    ref = ModelRef(model)
     text_was_invented = False
     try:
         with connect(str(server.address(api)), api=api, timeout=_TIMEOUT_SECONDS) as client:
             if request is None:
-                name, signature = smoke_signature(client.metadata(model).signatures)
+                name, signature = smoke_signature(client.metadata(ref).signatures)
                 request = smallest_request(signature, name).body
                 # A good model may well refuse it: an empty string is no image and no tf.Example.
                 text_was_invented = any(spec.dtype == "DT_STRING" for spec in signature.inputs.values())
-            response = client.ask("predict", model, request)
+            response = client.infer("predict", ref, request)
         try:
             return SmokeTest(strict_json(response.document), response.latency_ms)
         except ValueError as error:
             raise malformed(client.url, f"its answer is {error}") from None
-    except NothingToAskError as error:
+    except NoSmokeRequestError as error:
         progress.notice(Wording("No smoke test{of_model}: {problem}", of_model=of_model, problem=error.wording))
         return None
     except RequestError as error:

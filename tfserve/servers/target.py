@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tfserve.client.model_ref import ModelRef
 from tfserve.client.values import looks_like_value
 from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
@@ -17,15 +18,15 @@ __all__ = ["Target", "find_target", "split_words"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a request is for.
+    """The server and the model that a request is for.
 
     Attributes:
-        address: where the server's REST API is, or its gRPC API if that is the one to ask.
-        model: the name of the model.
+        address: the address of the server's REST API, or of its gRPC API if that was chosen.
+        model: the model, in its newest version.
     """
 
     address: str
-    model: str
+    model: ModelRef
 
 
 def find_target(
@@ -48,7 +49,7 @@ def find_target(
         return _target(_find(name, engine), name, api)
     if name is None:
         raise UsageError("With --url the model's name is needed.", hint="Give it as the first word, before the values.")
-    return Target(url, name)
+    return Target(url, ModelRef(name))
 
 
 def split_words(
@@ -102,10 +103,10 @@ def _target(server: Server, name: str | None, api: Api) -> Target:
             f"{server.name!r} has no {'REST' if api == 'rest' else 'gRPC'} API.",
             hint=f"It was started with --{api}-port none. Ask it with --api {other}.",
         )
-    return Target(address, _model(server, name))
+    return Target(address, ModelRef(_model_name(server, name)))
 
 
-def _model(server: Server, name: str | None) -> str:
+def _model_name(server: Server, name: str | None) -> str:
     """Which model of `server` is meant by the name that was given."""
     _, separator, model = (name or "").partition("/")
     if separator and model not in server.models:

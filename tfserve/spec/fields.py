@@ -8,10 +8,13 @@ __all__ = ["option_names"]
 
 _OPTIONS = {
     "environment": "--env",
+    "examples": "EXAMPLES",
+    "inputs": "--input",
     "labels": "--label",
     "models": "MODEL_DIR",
     "remove": "--rm",
     "server_flags": "--",
+    "values": "VALUES",
     "wait_seconds": "--wait",
 }
 

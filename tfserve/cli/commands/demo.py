@@ -22,6 +22,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     """
     import uuid
 
+    from tfserve.client.model_ref import ModelRef
     from tfserve.client.rest import RestClient
     from tfserve.interrupts import interrupts_deferred
     from tfserve.servers.launch import launch
@@ -44,7 +45,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
         url = str(launched.server.rest_url)
         body = json_module.dumps({"instances": _VALUES}).encode()
         with RestClient(url) as client:
-            answer = client.predict(model, body).document
+            answer = client.infer("predict", ModelRef(model), body).document
     finally:
         with interrupts_deferred():
             launched.engine.remove(launched.server)

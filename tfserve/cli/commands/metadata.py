@@ -1,7 +1,8 @@
-"""``tfserve metadata``: what a server says of a model."""
+"""``tfserve metadata``: shows the signatures of a model, as reported by its server."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def metadata(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="The server or model; not needed when there is only one.",
+            help="The server or model; optional if there is only one.",
             autocompletion=complete_target,
         ),
     ] = None,
@@ -39,14 +40,15 @@ def metadata(
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Show the signatures a server has. --json prints the server's own document."""
+    """Show the signatures of a model. --json prints the server's own document."""
     from tfserve.cli.signatures import signature_lines
     from tfserve.client.connection import connect
     from tfserve.servers.target import find_target
 
     output = Output(json_wanted=json)
     target = find_target(name, url=url, api=api, engine=engine)
-    with connect(target.address, api=api, timeout=timeout) as client:
-        found = client.metadata(target.model, version=version, label=label)
+    model = replace(target.model, version=version, label=label)
+    with connect(target.address, api=api, timeout=timeout) as connection:
+        found = connection.metadata(model)
     title = found.name if found.version is None else f"{found.name} version {found.version}"
     output.result(found.document, "\n".join([title, *signature_lines(found.signatures)]))

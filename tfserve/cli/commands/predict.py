@@ -1,13 +1,14 @@
-"""``tfserve predict``: asks a server to predict."""
+"""``tfserve predict``: sends a predict request to a server."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import typer
 
 from tfserve.cli.completion import complete_target
-from tfserve.cli.inference import refuse_beside_data, refuse_unknown_options, show_answer, show_curl
+from tfserve.cli.inference import refuse_unknown_options, show_inference
 from tfserve.cli.options import (
     ApiOption,
     CurlOption,
@@ -20,12 +21,6 @@ from tfserve.cli.options import (
     VersionOption,
 )
 from tfserve.cli.output import Output
-from tfserve.errors import RequestError, UsageError
-
-if TYPE_CHECKING:
-    from tfserve.client.connection import Connection
-    from tfserve.client.predict_request import PredictRequest
-    from tfserve.models.saved_model import Signature
 
 __all__ = ["predict"]
 
@@ -43,7 +38,7 @@ def predict(
     *,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="KEY=VALUE", help="One input by its key; repeat it for several."),
+        typer.Option("--input", metavar="KEY=VALUE", help="A value for the input KEY; repeatable."),
     ] = None,
     data: Annotated[
         str | None,
@@ -51,7 +46,7 @@ def predict(
             "--data",
             "-d",
             metavar="FILE|-|JSON",
-            help="A whole request body, sent as it is; or a .jsonl or .csv file with an instance a line.",
+            help="A whole request body, sent unchanged; or a .jsonl or .csv file with one instance per line.",
         ),
     ] = None,
     signature: SignatureOption = None,
@@ -59,7 +54,7 @@ def predict(
     label: LabelOption = None,
     layout: Annotated[
         Literal["row", "column"] | None,
-        typer.Option("--format", help="How the request is laid out.  [default: whichever fits]"),
+        typer.Option("--format", help="The format of the request.  [default: row if the signature allows it]"),
     ] = None,
     url: UrlOption = None,
     api: ApiOption = "rest",
@@ -68,58 +63,17 @@ def predict(
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Ask a server to predict. The answer is shown as a table, or as it is with --json."""
-    from tfserve.client.answer_table import tabulate
+    """Ask a server to predict. The response is shown as a table; --json prints it unchanged."""
     from tfserve.client.connection import connect
-    from tfserve.client.data_files import is_csv, is_json_lines, read_csv
-    from tfserve.client.failures import RefusedError
-    from tfserve.client.predict_request import build_request, explain_mismatch, read_request
-    from tfserve.client.signature_choice import choose_signature
+    from tfserve.client.predict_request import predict_request
     from tfserve.servers.target import split_words
 
     output = Output(json_wanted=json)
     refuse_unknown_options(words or [], ctx)
     target, values = split_words(words or [], url=url, api=api, engine=engine)
-    if data is not None:
-        lines = is_json_lines(data) or is_csv(data)
-        refuse_beside_data(
-            "the whole request",
-            'The request says it all: "signature_name", and "instances" for rows or "inputs" for columns.',
-            values=values,
-            input=inputs,
-            signature=None if lines else signature,
-            format=None if is_csv(data) else layout,
+    model = replace(target.model, version=version, label=label)
+    with connect(target.address, api=api, timeout=timeout) as connection:
+        request = predict_request(
+            connection, model, values=values, inputs=inputs or (), data=data, signature=signature, format=layout
         )
-    with connect(target.address, api=api, timeout=timeout) as client:
-        if data is not None and not is_csv(data):
-            request, known = read_request(data, signature_name=signature), None
-        else:
-            rows = read_csv(data) if data is not None else ()
-            signatures = client.metadata(target.model, version=version, label=label).signatures
-            request = build_request(
-                signatures, values=values, inputs=inputs or (), rows=rows, signature_name=signature, format=layout
-            )
-            known = choose_signature(signatures, request.signature_name)[1]
-        if curl:
-            show_curl(output, client, "predict", target, request.body, version, label)
-            return
-        try:
-            response = client.ask("predict", target.model, request.body, version=version, label=label)
-        except RequestError as error:
-            if known is None and isinstance(error, RefusedError) and error.status == 400:
-                known = _signature_of(client, target.model, request, version, label)
-            raise (explain_mismatch(error, known, request.signature_name) if known else error) from None
-    show_answer(output, response, lambda: tabulate(response.document, signature=known, request=request.body))
-
-
-def _signature_of(
-    client: Connection, model: str, request: PredictRequest, version: int | None, label: str | None
-) -> Signature | None:
-    """The signature that a refused request was for, if the server still tells."""
-    from tfserve.client.signature_choice import choose_signature
-
-    try:
-        signatures = client.metadata(model, version=version, label=label).signatures
-        return choose_signature(signatures, request.signature_name)[1]
-    except (RequestError, UsageError):
-        return None
+        show_inference(output, connection, model, request, curl=curl)
