@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
-from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.documents import ModelMetadata
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.defaults import Api
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import Signature
 from tfserve.protos.dtypes import Array
+from tfserve.protos.version_status import VersionStatus
 
 __all__ = ["FakeConnection"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tfserve.client import rest
-from tfserve.client.documents import VersionStatus
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient, base_url, poll_status
 from tfserve.errors import RequestError, UsageError
+from tfserve.protos.version_status import VersionStatus
 
 from .conftest import ROOT, free_port, wait_until_available
 from .strange_server import (

@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.documents import ModelMetadata
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
+from tfserve.protos.version_status import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

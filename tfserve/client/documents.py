@@ -13,25 +13,9 @@ from typing import Any
 from tfserve.client.failures import malformed
 from tfserve.client.shapes import MAX_RANK
 from tfserve.models.saved_model import Signature, TensorSpec
+from tfserve.protos.version_status import VersionStatus
 
-__all__ = ["ModelMetadata", "VersionStatus", "read_metadata", "read_status"]
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """The state of one version of a model.
-
-    Attributes:
-        version: its number.
-        state: START, LOADING, AVAILABLE, UNLOADING, END or UNKNOWN.
-        error_code: OK, or what went wrong, such as NOT_FOUND.
-        error_message: what went wrong, or empty.
-    """
-
-    version: int
-    state: str
-    error_code: str
-    error_message: str
+__all__ = ["ModelMetadata", "read_metadata", "read_status"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.documents import ModelMetadata
 from tfserve.client.failures import malformed
 from tfserve.client.grpc_channel import open_channel
 from tfserve.client.messages import InferenceResponse, Method
@@ -27,12 +27,12 @@ from tfserve.errors import UsageError
 from tfserve.models.saved_model import Signature, public_signatures
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.dtypes import Array
+from tfserve.protos.version_status import State, VersionStatus
 
 __all__ = ["GrpcClient"]
 
 _M = TypeVar("_M", bound=Message)
 _MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, less a megabyte for what is around the tensors
-_STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
 
 
@@ -63,11 +63,12 @@ class GrpcClient:
 
         request = apis.GetModelStatusRequest(model_spec=_model_spec(ModelRef(model)))
         response = self._call(_MODEL, "GetModelStatus", request, apis.GetModelStatusResponse)
+        states = {state.value: state.name for state in State}
         codes = {code.value[0]: code.name for code in grpc.StatusCode}
         return tuple(
             VersionStatus(
                 found.version,
-                _STATES.get(found.state, "UNKNOWN"),
+                states.get(found.state, "UNKNOWN"),
                 codes.get(found.status.error_code, "UNKNOWN"),
                 found.status.error_message,
             )

@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
-from tfserve.client.documents import ModelMetadata, VersionStatus
+from tfserve.client.documents import ModelMetadata
 from tfserve.client.failures import RefusedError, shown_url
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import check_timeout
 from tfserve.client.results import Class, read_classes, read_values
 from tfserve.defaults import Api
 from tfserve.errors import TfserveError, UsageError
+from tfserve.protos.version_status import VersionStatus
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfserve.client.documents import ModelMetadata, VersionStatus, read_metadata, read_status
+from tfserve.client.documents import ModelMetadata, read_metadata, read_status
 from tfserve.client.failures import malformed
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.transport.reply import HttpReply, accept, parse
 from tfserve.defaults import Api
 from tfserve.errors import UsageError
+from tfserve.protos.version_status import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tfserve.client.documents import VersionStatus
 from tfserve.engines.base import Engine, Server
 from tfserve.errors import RequestError, UsageError
+from tfserve.protos.version_status import VersionStatus
 from tfserve.servers.status import version_statuses
 from tfserve.spec.models_config import ServedModel, served_models
 from tfserve.spec.versions import VersionPolicy

@@ -11,7 +11,7 @@ from tfserve.errors import RequestError, TfserveError, UsageError
 from tfserve.text import rfc3339
 
 if TYPE_CHECKING:
-    from tfserve.client.documents import VersionStatus
+    from tfserve.protos.version_status import VersionStatus
 
 __all__ = ["Health", "ServerStatus", "is_loading", "look_at", "look_at_all", "version_statuses"]
 

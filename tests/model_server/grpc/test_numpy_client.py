@@ -36,7 +36,7 @@ def test_several_inputs_and_outputs(client: Client) -> None:
     }
     with pytest.raises(UsageError, match="has 2 outputs") as caught:
         client.predict([3, 4], signature="uneven")
-    assert caught.value.hint == "Give the input by name, to get them by name: {'x': …}"
+    assert caught.value.hint == "Pass the input by name, to get the outputs by name: {'x': …}"
 
 
 def test_an_input_with_a_default(client: Client) -> None:

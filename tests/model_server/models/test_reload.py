@@ -213,7 +213,7 @@ def test_a_model_that_is_removed_while_it_loads_ends(models: Path, config: Confi
         removed.result(timeout=10)
         assert isinstance(waiting.exception(timeout=10), StatusError)
         eventually(lambda: states(manager, "large") == {1: "END"})
-        assert manager.statuses("large")[0].message == "Loading of servable cancelled"
+        assert manager.statuses("large")[0].error_message == "Loading of servable cancelled"
         with pytest.raises(StatusError, match="Servable not found"):
             answer(manager, name="large")
 

@@ -49,6 +49,6 @@ def answer(manager: Manager, *asked: object, name: str = "m") -> float:
 def states(manager: Manager, name: str = "m") -> dict[int, str]:
     """Returns the state of each version that was seen; empty before any was."""
     try:
-        return {status.version: status.state.name for status in manager.statuses(name)}
+        return {status.version: status.state for status in manager.statuses(name)}
     except StatusError:
         return {}

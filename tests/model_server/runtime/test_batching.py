@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.program import eventually
-from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, ModelSpec, State
+from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, ModelSpec
 from tfserve.model_server.runtime.batching import Batching
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
@@ -440,7 +440,7 @@ def test_a_version_is_unloaded_once_its_batches_are_done(models: Path, tmp_path:
     manager.start()
     manager.ready.result(timeout=10)
 
-    def state(version: int) -> State:
+    def state(version: int) -> str:
         return manager.statuses("m", version)[0].state
 
     async def run() -> None:
@@ -452,12 +452,12 @@ def test_a_version_is_unloaded_once_its_batches_are_done(models: Path, tmp_path:
         (tmp_path / "made").mkdir()
         shutil.copytree(models / "batch" / "1", tmp_path / "made" / "2")
         (tmp_path / "made" / "2").rename(base_path / "2")
-        await until(lambda: len(manager.statuses("m")) == 2 and state(2) == State.AVAILABLE)
-        await until(lambda: state(1) == State.UNLOADING)
+        await until(lambda: len(manager.statuses("m")) == 2 and state(2) == "AVAILABLE")
+        await until(lambda: state(1) == "UNLOADING")
         await asyncio.sleep(0.1)
-        assert state(1) == State.UNLOADING
+        assert state(1) == "UNLOADING"
         gate.open()
-        await until(lambda: state(1) == State.END)
+        await until(lambda: state(1) == "END")
         with manager.use(ModelSpec("m")) as servable:
             assert (await servable.submit("", ones(1)))["rows"].tolist() == [1]
 

@@ -15,8 +15,9 @@ from tfserve.model_server.grpc.messages import model_spec, read_message, request
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.monitoring.metric import Counter
 from tfserve.model_server.monitoring.metrics import METRICS
-from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos import apis_pb2
+from tfserve.protos.version_status import State
 
 _SIGNATURE_DEF = "signature_def"
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
@@ -57,9 +58,9 @@ def get_model_status(manager: Manager, body: bytes) -> bytes:
     spec = model_spec(read_message(apis_pb2.GetModelStatusRequest, body))
     response = apis_pb2.GetModelStatusResponse()
     for status in manager.statuses(spec.name, spec.version.value if spec.HasField("version") else None):
-        told = response.model_version_status.add(version=status.version, state=status.state)
-        told.status.error_code = status.code
-        told.status.error_message = status.message
+        told = response.model_version_status.add(version=status.version, state=State[status.state])
+        told.status.error_code = Code[status.error_code]
+        told.status.error_message = status.error_message
     return _serialized(response)
 
 

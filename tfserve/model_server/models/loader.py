@@ -14,12 +14,13 @@ from collections.abc import Callable
 from tfserve.model_server import log
 from tfserve.model_server.models.config import ManagerOptions
 from tfserve.model_server.models.registry import Registry
-from tfserve.model_server.models.version import State, Version
+from tfserve.model_server.models.version import Version
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.priority import let_event_loop_go_first
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
+from tfserve.protos.version_status import State
 
 _DRAIN_POLL_SECONDS = 0.02
 

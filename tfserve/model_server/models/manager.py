@@ -22,16 +22,17 @@ from tfserve.model_server.models.config import ManagerOptions, ModelConfig, mode
 from tfserve.model_server.models.loader import Loader
 from tfserve.model_server.models.registry import Registry
 from tfserve.model_server.models.serving_map import Labels, Lease, ModelSpec
-from tfserve.model_server.models.version import Model, State, VersionStatus, surplus
+from tfserve.model_server.models.version import Model, surplus
 from tfserve.model_server.models.version_source import find_versions
 from tfserve.model_server.models.waiting import Wait
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
+from tfserve.protos.version_status import State, VersionStatus
 
 if TYPE_CHECKING:
     from tfserve.protos import model_config_pb2
 
-__all__ = ["Lease", "Manager", "ManagerOptions", "ModelConfig", "ModelSpec", "State", "VersionStatus"]
+__all__ = ["Lease", "Manager", "ManagerOptions", "ModelConfig", "ModelSpec"]
 
 _BREATH_SECONDS = 1.0
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tfserve.model_server.models.config import ModelConfig
 from tfserve.model_server.models.serving_map import Labels, ServingMap
-from tfserve.model_server.models.version import Model, State, Version, VersionStatus
+from tfserve.model_server.models.version import Model, Version
 from tfserve.model_server.status import StatusError, not_found
+from tfserve.protos.version_status import State, VersionStatus
 
 
 class Registry:

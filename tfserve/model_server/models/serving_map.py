@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tfserve.model_server.models.version import State, Version
+from tfserve.model_server.models.version import Version
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import StatusError, invalid_argument, not_found
+from tfserve.protos.version_status import State
 
 Labels = Mapping[str, Mapping[str, int]]
 """Model name -> label -> version."""

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
 from tfserve.model_server.models.config import ModelConfig
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import Code, StatusError
-
-
-class State(IntEnum):
-    """Where a version is in its life, with the numbers of ``ModelVersionStatus.State``."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """What the status API tells about a version; `code` is OK unless its load failed."""
-
-    version: int
-    state: State
-    code: Code
-    message: str
+from tfserve.protos.version_status import State, VersionStatus
 
 
 class Version:
@@ -74,8 +53,8 @@ class Version:
     def status(self) -> VersionStatus:
         """Returns what the status API tells about it."""
         if self.error is None:
-            return VersionStatus(self.number, self.state, Code.OK, "")
-        return VersionStatus(self.number, self.state, self.error.code, self.error.message)
+            return VersionStatus(self.number, self.state.name, Code.OK.name, "")
+        return VersionStatus(self.number, self.state.name, self.error.code.name, self.error.message)
 
 
 class Model:

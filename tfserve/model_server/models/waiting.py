@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from tfserve.model_server.models.version import Model, State
+from tfserve.model_server.models.version import Model
 from tfserve.model_server.status import Code, StatusError
+from tfserve.protos.version_status import State
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
-from tfserve.model_server.models.manager import VersionStatus
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef, TensorInfo, TensorShapeProto
+from tfserve.protos.version_status import VersionStatus
 
 
 def status_json(statuses: Iterable[VersionStatus]) -> bytes:
@@ -23,8 +23,8 @@ def status_json(statuses: Iterable[VersionStatus]) -> bytes:
     versions = [
         {
             "version": str(status.version),
-            "state": status.state.name,
-            "status": {"error_code": status.code.name, "error_message": status.message},
+            "state": status.state,
+            "status": {"error_code": status.error_code, "error_message": status.error_message},
         }
         for status in statuses
     ]
