@@ -84,7 +84,9 @@ def test_profiles_of_no_use(home: Path) -> None:
         assert error.__suppress_context__
 
 
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9000", "localhost:9000", "https://[::1]/"])
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:9000", "http://127.0.0.2:9000", "localhost:9000", "https://[::1]/"]
+)
 def test_an_endpoint_that_a_container_does_not_see(endpoint: str) -> None:
     assert "the container itself" in refusal(S3, {**KEYS, "S3_ENDPOINT": endpoint}).message
 

@@ -73,6 +73,7 @@ def test_other_addresses(text: str, words: str) -> None:
     [
         ("https://h/m.zip", True),
         ("http://127.0.0.1:1/m.zip", True),
+        ("http://127.0.0.2/m.zip", True),
         ("http://localhost/m.zip", True),
         ("http://[::1]/m.zip", True),
         ("http://127.0.0.1.example/m.zip", False),

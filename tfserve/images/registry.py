@@ -6,13 +6,13 @@ https://distribution.github.io/distribution/spec/auth/token/
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from tfserve.addresses import is_loopback
 from tfserve.engines.docker.config import RegistryCredentials, check_config, find_registry_credentials
 from tfserve.engines.docker.pull import how_to_log_in
 from tfserve.errors import ImageError, reason
@@ -44,7 +44,7 @@ def remote_tags(reference: ImageReference, mirrors: Sequence[str] = ()) -> list[
         with suppress(ImageError):  # the engine asks the next one then, too
             return _Repository(mirror.rstrip("/"), urlsplit(mirror).netloc, reference.path, is_mirror=True).tags()
     host = HUB_HOST if on_hub else reference.registry
-    scheme = "http" if _is_loopback(host) else "https"  # as the Docker Engine has it
+    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"  # as the Docker Engine has it
     return _Repository(f"{scheme}://{host}", reference.registry, reference.path).tags()
 
 
@@ -125,7 +125,7 @@ def _token(session: Session, challenge: str, credentials: RegistryCredentials) -
 
     wanted = parse_dict_header(challenge)  # type: ignore[no-untyped-call]
     realm = str(wanted.pop("realm", ""))
-    safe = realm.startswith("https://") or _is_loopback(urlsplit(realm).netloc)
+    safe = realm.startswith("https://") or is_loopback(urlsplit(realm).hostname or "")
     user = _user(credentials) if safe else None
     answer = session.get(realm, params=wanted, auth=user, timeout=_TIMEOUT_SECONDS)
     if not answer.ok:
@@ -154,11 +154,3 @@ def _json(answer: Response) -> object:
         return answer.json()
     except ValueError:
         return None
-
-
-def _is_loopback(netloc: str) -> bool:
-    host = urlsplit(f"//{netloc}").hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

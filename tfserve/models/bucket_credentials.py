@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tfserve.addresses import is_loopback
 from tfserve.errors import UsageError
 from tfserve.models.url import Url
 
@@ -38,7 +39,6 @@ _KEYS = {
     "aws_session_token": "AWS_SESSION_TOKEN",
     "region": "AWS_REGION",
 }
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _check_endpoint(endpoint: str) -> None:
         host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname
     except ValueError:
         raise UsageError("S3_ENDPOINT is no address.", hint="Write it as http://HOST:PORT.") from None
-    if host in _LOOPBACK:
+    if is_loopback(host or ""):
         raise UsageError(
             f"S3_ENDPOINT is on {host}, which in a container is the container itself.",
             hint="Name an address of this machine that containers reach, such as http://172.17.0.1:9000.",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from tfserve.addresses import is_loopback
 from tfserve.errors import UsageError
 
 __all__ = ["ARCHIVE_SUFFIXES", "Url", "check_digest", "is_archive", "parse_source", "stem"]
@@ -15,7 +16,6 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"(s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _ANONYMOUS = "download"  # what Kaggle calls every archive
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Url(str):
@@ -45,7 +45,7 @@ class Url(str):
     @property
     def is_safe(self) -> bool:
         """Whether nobody on the way can change what is read from there."""
-        return self.scheme != "http" or urlsplit(self).hostname in _LOOPBACK
+        return self.scheme != "http" or is_loopback(urlsplit(self).hostname or "")
 
     @property
     def model_name(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tfserve.addresses import is_loopback
 from tfserve.engines.docker.config import check_config
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
@@ -143,7 +144,7 @@ def remote_host(client: APIClient) -> str | None:
     url = urlsplit(client.base_url)
     if url.scheme in ("http+docker", "unix", "npipe", "http+unix"):
         return None
-    return None if url.hostname in ("localhost", "127.0.0.1", "::1", None) else url.hostname
+    return None if url.hostname is None or is_loopback(url.hostname) else url.hostname
 
 
 def mirrors() -> tuple[str, ...]:

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from tfserve.addresses import in_url, is_loopback, reachable
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::", "localhost", "LOCALHOST.", "a.localhost"]
+)
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "host"])
+def test_other_hosts(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_addresses_in_urls() -> None:
+    assert (in_url("::1"), in_url("127.0.0.1")) == ("[::1]", "127.0.0.1")
+    assert (reachable("0.0.0.0", 80), reachable("::", 80)) == ("127.0.0.1:80", "[::1]:80")
