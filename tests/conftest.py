@@ -105,7 +105,7 @@ def engine(state_home: Path) -> Iterator[LocalEngine]:
     engine = LocalEngine()
     yield engine
     for server in engine.servers():
-        engine.remove(server)
+        server.remove()
 
 
 @pytest.fixture(scope="session")

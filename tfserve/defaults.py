@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["GRPC_PORT", "HOST", "REST_PORT", "STOP_SECONDS", "WAIT_SECONDS", "Api", "EngineChoice", "PullPolicy"]
+__all__ = [
+    "AUTO",
+    "GRPC_PORT",
+    "HOST",
+    "REST_PORT",
+    "STOP_SECONDS",
+    "WAIT_SECONDS",
+    "Api",
+    "EngineChoice",
+    "PullPolicy",
+]
 
 Api = Literal["rest", "grpc"]
 EngineChoice = Literal["auto", "docker", "local"]
 PullPolicy = Literal["missing", "always", "never"]
 
+AUTO: EngineChoice = "auto"
 HOST = "127.0.0.1"
 GRPC_PORT = 8500
 REST_PORT = 8501

@@ -231,7 +231,7 @@ def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: P
     file.write_text(FILE.replace("path: ./m, name: b", f"path: '{unloadable}', name: b"))
     done = tfserve("up", "two")
     assert done.returncode == 7
-    assert "\ntwo: The server that was there before is started again.\n" in done.stderr
+    assert "\ntwo: The previous server was started again.\n" in done.stderr
     assert [server["rest_url"] for server in tfserve.json("ps")] == [made["rest_url"]]
 
 

@@ -20,8 +20,8 @@ from tfserve.client.json_arrays import StaleSignatureError
 from tfserve.client.messages import Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient
-from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.server import LocalServer
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis
@@ -252,6 +252,14 @@ def test_more_than_a_message_holds(client: GrpcClient) -> None:
 
 
 def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:
-    found = Server("a", "local", "running", ("half_plus_two",), datetime.now(timezone.utc), grpc_address=server.grpc)
-    status = look_at(LocalEngine(), found)
+    found = LocalServer(
+        "a",
+        LocalEngine(),
+        "running",
+        ("half_plus_two",),
+        datetime.now(timezone.utc),
+        grpc_address=server.grpc,
+        children={},
+    )
+    status = look_at(found)
     assert (status.health, status.versions) == ("available", {"half_plus_two": ((1, "AVAILABLE"),)})

@@ -20,17 +20,17 @@ def servers(engine: LocalEngine, python_plan: Plan) -> LocalEngine:
     """Three servers: alpha and beta run, and gamma is stopped."""
     for name in ("alpha", "beta", "gamma"):
         server = engine.launch(python_plan(name=name, models=(f"{name}-model",)))
-    engine.stop(server, grace=10)
+    server.stop(grace=10)
     return engine
 
 
 def test_without_docker_there_is_the_local_engine(servers: LocalEngine) -> None:
-    assert [(engine.name, server.name) for engine, server in list_servers().found] == [
+    assert [(server.engine.name, server.name) for server in list_servers().servers] == [
         ("local", "alpha"),
         ("local", "beta"),
         ("local", "gamma"),
     ]
-    assert len(list_servers("local").found) == 3
+    assert len(list_servers("local").servers) == 3
     with pytest.raises(EngineUnavailableError, match="No Docker Engine answers"):
         list_servers("docker")
     assert "No Docker Engine answers" in str(list_servers().unavailable)
@@ -38,14 +38,14 @@ def test_without_docker_there_is_the_local_engine(servers: LocalEngine) -> None:
 
 @pytest.mark.usefixtures("servers")
 def test_by_name() -> None:
-    assert find_server("beta")[1].name == "beta"
-    assert find_server("gamma", among=lambda server: server.running)[1].name == "gamma"
-    assert [server.name for _, server in find_servers(["beta", "alpha", "beta"])] == ["beta", "alpha"]
+    assert find_server("beta").name == "beta"
+    assert find_server("gamma", among=lambda server: server.running).name == "gamma"
+    assert [server.name for server in find_servers(["beta", "alpha", "beta"])] == ["beta", "alpha"]
 
 
 @pytest.mark.usefixtures("servers")
 def test_by_model() -> None:
-    assert find_server("beta-model", by_model=True)[1].name == "beta"
+    assert find_server("beta-model", by_model=True).name == "beta"
     with pytest.raises(NoSuchServerError, match="'beta-model'"):
         find_server("beta-model")
     with pytest.raises(NoSuchServerError) as caught:
@@ -70,8 +70,8 @@ def test_without_a_name() -> None:
         find_server(None)
     assert caught.value.exit_code == 2
     assert caught.value.hint == "Name one of them."
-    assert find_server(None, among=lambda server: not server.running)[1].name == "gamma"
-    assert [server.name for _, server in find_servers(None, among=lambda server: not server.running)] == ["gamma"]
+    assert find_server(None, among=lambda server: not server.running).name == "gamma"
+    assert [server.name for server in find_servers(None, among=lambda server: not server.running)] == ["gamma"]
     with pytest.raises(NoSuchServerError, match="No server is in question") as none:
         find_server(None, among=lambda server: False)
     assert "alpha, beta, gamma" in str(none.value.hint)
@@ -90,7 +90,7 @@ def test_a_name_that_is_none(name: str, hint: str) -> None:
 
 @pytest.mark.usefixtures("state_home")
 def test_no_server_at_all() -> None:
-    assert list_servers().found == ()
+    assert list_servers().servers == ()
     for ask in (lambda: find_servers(None), lambda: find_servers([]), lambda: find_server(None)):
         with pytest.raises(NoSuchServerError, match=r"There is no server\.") as caught:
             ask()

@@ -45,7 +45,7 @@ def not_ready(engine: LocalEngine, plan: Plan, program: str, seconds: float = 20
     server = engine.launch(plan(program, **changes))
     begin = time.monotonic()
     with pytest.raises(NotReadyError) as caught:
-        wait_until_ready(engine, server, seconds=seconds)
+        wait_until_ready(server, seconds=seconds)
     assert time.monotonic() - begin < 10
     assert caught.value.exit_code == 7
     assert caught.value.hint
@@ -58,7 +58,7 @@ def test_ready_when_the_status_says_so(engine: LocalEngine, python_plan: Plan, s
     plan = python_plan(STATUS_SERVER, rest=PublishedPort(port, "127.0.0.1", port))
     server = engine.launch(python_plan(STATUS_SERVER, rest=plan.rest, command=(*plan.command, str(port), *states)))
     told: list[str] = []
-    wait_until_ready(engine, server, seconds=20, on_wait=told.append)
+    wait_until_ready(server, seconds=20, on_wait=told.append)
     assert len(told) == 1
     assert "m" in told[0].split()
     assert "AVAILABLE" in told[0]
@@ -72,14 +72,14 @@ def test_who_answers_on_the_port_has_to_be_the_server_itself(engine: LocalEngine
     engine.launch(replace(first, command=(*first.command, str(port), "AVAILABLE")))
     eventually(lambda: not is_free("127.0.0.1", port))
     with pytest.raises(PortTakenError) as caught:
-        wait_until_ready(engine, engine.launch(python_plan(LATE, rest=rest)), seconds=20)
+        wait_until_ready(engine.launch(python_plan(LATE, rest=rest)), seconds=20)
     assert "Address already in use" in str(caught.value.details)
 
 
 def test_without_rest_the_log_says_so(engine: LocalEngine, python_plan: Plan) -> None:
     line = "[evhttp_server.cc : 261] NET_LOG: Entering the event loop ..."
     server = engine.launch(python_plan(says(line) + FOREVER))
-    wait_until_ready(engine, server, seconds=20)
+    wait_until_ready(server, seconds=20)
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_what_was_logged_before_does_not_matter(engine: LocalEngine, python_plan
     program = f"import time; {says(old)}; print(f'I0000 00:00:{{time.time():.6f}} 1 a.cc:2] {new}', flush=True)"
     since = datetime.now(timezone.utc)
     server = engine.launch(python_plan(program + FOREVER))
-    wait_until_ready(engine, server, seconds=20, since=since)
+    wait_until_ready(server, seconds=20, since=since)
 
 
 def test_a_server_that_is_removed_while_somebody_waits(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(says("up") + FOREVER))
-    eventually(lambda: list(engine.logs(server)))
-    remover = threading.Thread(target=LocalEngine().remove, args=(server,))
+    eventually(lambda: list(server.logs()))
+    remover = threading.Thread(target=server.remove)
     remover.start()
     with pytest.raises(NotReadyError, match=r"'m' ended .*before it was ready"):
-        wait_until_ready(engine, server, seconds=20)
+        wait_until_ready(server, seconds=20)
     remover.join()
 
 
@@ -152,4 +152,4 @@ def test_a_server_that_is_killed_while_somebody_waits(engine: LocalEngine, pytho
     killer = threading.Timer(0.1, os.kill, [server.pid, signal.SIGKILL])
     killer.start()
     with pytest.raises(NotReadyError, match="killed"):
-        wait_until_ready(engine, server, seconds=20)
+        wait_until_ready(server, seconds=20)

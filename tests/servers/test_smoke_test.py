@@ -8,6 +8,8 @@ import pytest
 
 from tests.client.strange_server import StrangeServer, answering, answering_json, resetting
 from tfserve.engines.base import Server
+from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.server import LocalServer
 from tfserve.errors import NotReadyError
 from tfserve.progress import Silent
 from tfserve.servers.smoke_test import SmokeTest, smoke_test
@@ -16,7 +18,7 @@ CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 
 def server_at(url: str | None) -> Server:
-    return Server("prod", "local", "running", ("m",), CREATED, rest_url=url)
+    return LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, rest_url=url, children={})
 
 
 def test_an_answer() -> None:

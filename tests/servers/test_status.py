@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from tests.program import Plan, eventually
-from tfserve.engines.base import Exit, Server
+from tfserve.engines.base import Exit
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.server import LocalServer
 from tfserve.servers.status import look_at, look_at_all
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone.utc)
-SERVER = Server("prod", "local", "running", ("m",), CREATED, pid=7)
+SERVER = LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, pid=7, children={})
 FAILED = "Loading servable: {name: m version: 1} failed: NOT_FOUND"
 
 
@@ -63,14 +64,14 @@ def version(number: int, state: str) -> dict[str, str]:
 )
 def test_the_health_of_what_answers(engine: LocalEngine, versions: list[dict[str, str]], health: str) -> None:
     with rest_api({"m": versions}) as url:
-        found = look_at(engine, replace(SERVER, rest_url=url))
+        found = look_at(replace(SERVER, rest_url=url))
     assert found.health == health
     assert found.versions == {"m": tuple((int(one["version"]), one["state"]) for one in versions)}
 
 
 def test_every_model_has_to_be_available(engine: LocalEngine) -> None:
     with rest_api({"a": [version(1, "AVAILABLE")], "b": [version(3, "LOADING")]}) as url:
-        found = look_at(engine, replace(SERVER, models=("a", "b"), rest_url=url))
+        found = look_at(replace(SERVER, models=("a", "b"), rest_url=url))
     assert found.health == "loading"
     assert found.versions == {"a": ((1, "AVAILABLE"),), "b": ((3, "LOADING"),)}
 
@@ -78,12 +79,12 @@ def test_every_model_has_to_be_available(engine: LocalEngine) -> None:
 @pytest.mark.parametrize(("line", "health"), [("Adding/updating models.", "loading"), (FAILED, "failed")])
 def test_what_does_not_answer_loads_or_fails(engine: LocalEngine, python_plan: Plan, line: str, health: str) -> None:
     server = engine.launch(python_plan(f"print({line!r}, flush=True); import time; time.sleep(60)"))
-    eventually(lambda: list(engine.logs(server)))
+    eventually(lambda: list(server.logs()))
     with rest_api({}) as url:
         nobody_listens = url
-    assert look_at(engine, replace(server, rest_url=nobody_listens)).health == health
-    engine.remove(server)
-    assert look_at(engine, replace(server, rest_url=nobody_listens)).health == "loading"  # its log is gone, too
+    assert look_at(replace(server, rest_url=nobody_listens)).health == health
+    server.remove()
+    assert look_at(replace(server, rest_url=nobody_listens)).health == "loading"  # its log is gone, too
 
 
 @pytest.mark.parametrize(
@@ -101,13 +102,13 @@ def test_what_does_not_answer_loads_or_fails(engine: LocalEngine, python_plan: P
     ],
 )
 def test_the_health_of_what_cannot_be_asked(engine: LocalEngine, changes: dict[str, Any], health: str) -> None:
-    found = look_at(engine, replace(SERVER, **changes))
+    found = look_at(replace(SERVER, **changes))
     assert (found.health, found.versions) == (health, {"m": ()})
 
 
 def test_json(engine: LocalEngine) -> None:
     with rest_api({"m": [version(2, "AVAILABLE"), version(1, "END")]}) as url:
-        found = look_at(engine, replace(SERVER, rest_url=url, grpc_address="127.0.0.1:8500", gpu=True))
+        found = look_at(replace(SERVER, rest_url=url, grpc_address="127.0.0.1:8500", gpu=True))
     assert json.loads(json.dumps(found.to_json())) == {
         "name": "prod",
         "engine": "local",
@@ -129,7 +130,7 @@ def test_json(engine: LocalEngine) -> None:
 @pytest.mark.parametrize("count", [0, 1, 20])
 def test_several_are_looked_at_in_their_order(engine: LocalEngine, count: int) -> None:
     servers = [replace(SERVER, name=f"s{number}", state="exited") for number in range(count)]
-    statuses = look_at_all([(engine, server) for server in servers])
+    statuses = look_at_all(servers)
     assert [status.server for status in statuses] == servers
 
 
@@ -138,7 +139,7 @@ def test_several_are_looked_at_at_once(engine: LocalEngine) -> None:
     both = threading.Barrier(2, timeout=5)
     with meeting_api(both.wait) as first, meeting_api(both.wait) as second:
         servers = [replace(SERVER, rest_url=url) for url in (first, second)]
-        statuses = look_at_all([(engine, server) for server in servers])
+        statuses = look_at_all(servers)
     assert [status.health for status in statuses] == ["available", "available"]
 
 

@@ -9,14 +9,15 @@ import pytest
 from tfserve.client.model_ref import ModelRef
 from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.server import LocalServer
 from tfserve.errors import NoSuchServerError, RequestError, UsageError
 from tfserve.servers import lookup
 from tfserve.servers.target import Target, find_target, split_words
 
 CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
-A = Server("a", "local", "running", ("m", "n"), CREATED, rest_url="http://a")
-B = Server("b", "local", "running", ("b", "5"), CREATED, rest_url="http://b")
-C = Server("c", "local", "running", ("d",), CREATED, rest_url="http://c")
+A = LocalServer("a", LocalEngine(), "running", ("m", "n"), CREATED, rest_url="http://a", children={})
+B = LocalServer("b", LocalEngine(), "running", ("b", "5"), CREATED, rest_url="http://b", children={})
+C = LocalServer("c", LocalEngine(), "running", ("d",), CREATED, rest_url="http://c", children={})
 STOPPED = replace(A, name="7", state="exited", models=("old",), rest_url=None)
 
 Serve = Callable[..., None]
@@ -27,7 +28,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Says which servers there are."""
 
     def serve(*servers: Server) -> None:
-        listing = lookup.Listing(tuple((LocalEngine(), server) for server in servers))
+        listing = lookup.Listing(servers)
         monkeypatch.setattr(lookup, "list_servers", lambda choice="auto": listing)
 
     return serve

@@ -109,9 +109,9 @@ def _servers(ctx: typer.Context) -> Iterator[Server]:
 
     engine = ctx.params.get("engine") or "auto"
     if engine != "docker":
-        yield from (server for _, server in list_servers("local").found)
+        yield from (server for server in list_servers("local").servers)
     if engine != "local" and is_configured():
-        yield from (server for _, server in list_servers("docker").found)
+        yield from (server for server in list_servers("docker").servers)
 
 
 def _server_names(ctx: typer.Context) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS
-from tfserve.engines.base import Engine, Server
+from tfserve.engines.base import Server
 from tfserve.errors import NotReadyError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.servers.launch import Launched
@@ -22,17 +22,17 @@ def show_launched(launched: Launched, output: Output) -> None:
     """Shows what ``run`` started, and what its smoke test found."""
     tested = launched.smoke_test
     lines = [] if tested is None else [f"  smoke test  answered in {tested.latency_ms:.1f} ms"]
-    show_server(launched.engine, launched.server, output, lines, smoke_test=tested.to_json() if tested else None)
+    show_server(launched.server, output, lines, smoke_test=tested.to_json() if tested else None)
 
 
-def show_server(engine: Engine, server: Server, output: Output, lines: list[str], **more: Any) -> None:
+def show_server(server: Server, output: Output, lines: list[str], **more: Any) -> None:
     """Shows one server with its addresses, then `lines`; `more` is added to its JSON document."""
-    status = look_at(engine, server)
+    status = look_at(server)
     where = f"image {server.image}" if server.image else f"process {server.pid}"
     state = "is ready" if status.health == "available" else f"is {server.state} ({status.health})"
     addresses = [f"  REST        {server.rest_url}/v1/models/{model}:predict" for model in server.models]
     text = [
-        f"{server.name} {state} ({engine.name}, {where})",
+        f"{server.name} {state} ({server.engine.name}, {where})",
         *(addresses if server.rest_url else ()),
         *([f"  gRPC        {server.grpc_address}"] if server.grpc_address else ()),
         *lines,
@@ -47,16 +47,16 @@ def stay(launched: Launched, output: Output) -> None:
         KeyboardInterrupt: somebody interrupted; the server has been stopped.
         NotReadyError: the server ended by itself, other than by being stopped.
     """
-    engine, server = launched.engine, launched.server
+    server = launched.server
     try:
         show_launched(launched, output)
-        for line in engine.logs(server, follow=True):
+        for line in server.logs(follow=True):
             output.line(line, to_stderr=True)
     except BaseException:
         with interrupts_deferred():
-            engine.stop(server, grace=STOP_SECONDS)
+            server.stop(grace=STOP_SECONDS)
         raise
-    now = engine.find(server.name)
+    now = server.engine.find(server.name)
     if now is not None and now.exit is not None and now.exit.code not in _STOPPED:
         raise NotReadyError(
             f"{server.name!r} ended with code {now.exit.code}.", hint=f"Its log stays: tfserve logs {server.name}"

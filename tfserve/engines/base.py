@@ -1,11 +1,12 @@
-"""What an engine is: it starts a plan, finds what it started, and ends it. And what a server looks like to the rest."""
+"""The interface of an engine and of its servers: what every package below `tfserve.engines` provides."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tfserve.defaults import Api
 from tfserve.errors import NameTakenError, PortTakenError
@@ -16,49 +17,59 @@ if TYPE_CHECKING:
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.spec.serve import ServeSpec
 
-__all__ = ["Engine", "EngineName", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
-
-EngineName = Literal["docker", "local"]
+__all__ = ["Diagnosis", "Engine", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a server ended: its exit code (128 + N for signal N), None when nobody saw it; and whether memory ran out."""
+    """How a server exited: its exit code (128 + N for signal N), None if unknown; and whether it ran out of memory."""
 
     code: int | None
     out_of_memory: bool = False
 
     @property
     def on_request(self) -> bool:
-        """Whether it ended the way a server does that somebody stopped: by itself, or by SIGINT, SIGKILL or SIGTERM."""
+        """Whether it exited as a server does that was stopped: with 0, or by SIGINT, SIGKILL or SIGTERM."""
         return self.code in (None, 0, 130, 137, 143) and not self.out_of_memory
 
 
 @dataclass(frozen=True)
-class Server:
-    """One model server, running or stopped.
+class Diagnosis:
+    """The cause of a failed start in one sentence, what to do about it, and whether ``tfserve doctor`` examines it."""
+
+    cause: str
+    hint: str
+    doctor: bool = False
+
+
+@dataclass(frozen=True)
+class Server(ABC):
+    """One model server, running or stopped: a snapshot of its state, and a handle to control it.
+
+    A method that changes the server does not change the snapshot; `Engine.find` takes a new one. Two snapshots are
+    equal if they report the same state. Every method may raise `EngineUnavailableError` if the engine stops answering.
 
     Attributes:
         name: its name.
-        engine: what runs it.
+        engine: the engine that runs it.
         state: ``created``, ``running``, ``paused``, ``restarting``, ``removing``, ``exited`` or ``dead``.
         models: the names of its models.
-        created: when it was made.
-        rest_url: where its REST API is reached; None when it is stopped or not published.
+        created: when it was created.
+        rest_url: the URL of its REST API; None if it is stopped or the API is not published.
         grpc_address: the same for gRPC, as ``host:port``.
         image: its image; None for a local process.
         container_id: its container; None for a local process.
         pid: its process; None in a container, and when it is not running.
         gpu: whether it uses a GPU.
-        exit: how it ended; None while it runs.
+        exit: how it exited; None while it is running.
         auto_remove: whether it is removed when it stops (``run --rm``).
-        mounts: the paths of its engine's machine that it sees.
-        config: where it sees the ``models.config`` that tfserve made for it; None when there is none.
-        spec: what of its spec is not a default, as JSON has it; empty when somebody else wrote something else there.
+        mounts: the paths on its engine's machine that it can read.
+        config: the path, as the server sees it, of the ``models.config`` that tfserve wrote for it; None without one.
+        spec: the fields of its spec that are not defaults, as JSON; empty if the label is damaged.
     """
 
     name: str
-    engine: EngineName
+    engine: Engine = field(repr=False, compare=False)
     state: str
     models: tuple[str, ...]
     created: datetime
@@ -76,52 +87,148 @@ class Server:
 
     @property
     def running(self) -> bool:
-        """Whether its process runs."""
+        """Whether its process is running."""
         return self.state in ("running", "paused", "restarting")
 
     def address(self, api: Api) -> str | None:
-        """Where an API of it is asked: gRPC over TLS (``https://``) if it was told to by --ssl_config_file."""
+        """The address of one of its APIs; gRPC over TLS (``https://``) if --ssl_config_file was given."""
         if api == "rest":
             return self.rest_url
         secured = flag_value(self.spec.get("server_flags", ()), "ssl_config_file")
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
+    @abstractmethod
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        """Yields the lines of its log, without their line ends.
+
+        Args:
+            follow: whether to wait for more lines until the server exits.
+            tail: how many of the last lines to yield; None for all.
+            since: yields only lines written after this time.
+            timestamps: whether each line begins with the time it was written, in RFC 3339.
+        """
+
+    @abstractmethod
+    def start(self) -> Server:
+        """Starts it again after it was stopped or paused.
+
+        Raises:
+            PortTakenError: another program has taken its port in the meantime.
+            NotReadyError: the engine could not start it.
+        """
+
+    @abstractmethod
+    def stop(self, *, grace: float) -> None:
+        """Terminates it, and kills it after `grace` seconds. A server with `auto_remove` is removed."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Removes it with its log and all its files; a running server is killed first."""
+
+    @abstractmethod
+    def models_config(self) -> str | None:
+        """Returns the content of its ``models.config`` that tfserve wrote; None if it has none."""
+
+    @abstractmethod
+    def keep_models(self, config: str, models: Sequence[str]) -> None:
+        """Saves a changed ``models.config``, which names `models`, for its next start."""
+
+    @abstractmethod
+    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+        """Makes one more model visible to it while it is running, and returns the base path of the model there.
+
+        The base path contains nothing else, even if another model of that name was served before.
+        """
+
+    @abstractmethod
+    def versions(self, base_path: str) -> tuple[int, ...]:
+        """Returns the versions that it sees under a base path on a disk, in ascending order."""
+
+    @abstractmethod
+    def environment(self) -> Mapping[str, str]:
+        """Returns the variables of its process; there may be others that it was not given explicitly."""
+
+    @abstractmethod
+    def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
+        """Finds the cause of its failed start in the last lines of its `log`, and in how it exited, if it did."""
+
+    @abstractmethod
+    def suspend(self, *, grace: float) -> Server | None:
+        """Stops it and frees its name, so that another server can replace it.
+
+        Returns:
+            The server to `restore`; None if nothing is left because of `auto_remove`.
+
+        Raises:
+            NameTakenError: another command is replacing the server at the same time.
+        """
+
+    @abstractmethod
+    def restore(self, original: Server) -> None:
+        """Undoes `suspend` on a server that it returned, and starts it again if `original` was running.
+
+        Raises:
+            NameTakenError: another server has taken the name.
+        """
+
 
 class Engine(Protocol):
-    """Runs plans. Every method may raise `EngineUnavailableError` when the engine does not answer (any more)."""
+    """Runs launch plans. Every method may raise `EngineUnavailableError` if the engine stops answering."""
 
     @property
-    def name(self) -> EngineName:
-        """Which engine this is."""
+    def name(self) -> str:
+        """The name of the engine, which is that of its package."""
         ...
 
     @property
     def shares_ports(self) -> bool:
-        """Whether it publishes on this machine, so that a look at this machine's ports says what is free."""
+        """Whether servers publish on this machine, so that its own ports show which are free."""
+        ...
+
+    @property
+    def reserves_ports(self) -> bool:
+        """Whether the engine itself opens published ports, so that no other program can answer on them."""
+        ...
+
+    @property
+    def copies_models(self) -> bool:
+        """Whether `Server.bring_model` copies a model, so that its later versions are not picked up."""
+        ...
+
+    @property
+    def records_secrets(self) -> bool:
+        """Whether `Server.environment` includes credentials."""
         ...
 
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
-        """Plans what `spec` asks for, with what is true of this engine; see `tfserve.plan.launch_plan`."""
+        """Plans a server for `spec` from what is known about this engine; see `tfserve.plan.launch_plan`."""
         ...
 
     def launch(self, plan: LaunchPlan) -> Server:
-        """Starts a plan and returns at once, long before the server is ready.
+        """Starts a plan and returns immediately, long before the server is ready.
 
-        Nothing is left behind when it fails, or when it is interrupted.
+        Nothing is left behind if it fails or is interrupted.
 
         Raises:
-            NameTakenError: there is a server of this name, running or stopped.
+            NameTakenError: a server of this name exists, running or stopped.
             PortTakenError: another program listens on a port of the plan.
-            ImageError: the engine does not have the image.
-            GpuError: the engine cannot give it the GPU it asks for.
-            SavedModelError: the engine does not see the model's directory.
+            ImageError: the image is not on the engine.
+            GpuError: the engine cannot provide the GPU.
+            SavedModelError: the engine cannot read the model's directory.
             NotReadyError: the engine could not start it.
         """
         ...
 
-    def servers(self) -> list[Server]:
+    def servers(self) -> Sequence[Server]:
         """Lists all servers of this engine, oldest first."""
         ...
 
@@ -129,88 +236,9 @@ class Engine(Protocol):
         """Finds a server by name."""
         ...
 
-    def logs(
-        self,
-        server: Server,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        since: datetime | None = None,
-        timestamps: bool = False,
-    ) -> Iterator[str]:
-        """Yields the lines of the server's log, without their line ends.
-
-        Args:
-            server: whose log.
-            follow: whether to wait for more until the server ends.
-            tail: how many of the last lines there are; None for all.
-            since: only lines written after this.
-            timestamps: whether each line begins with the time it was written, RFC 3339.
-        """
-        ...
-
-    def start(self, server: Server) -> Server:
-        """Starts a stopped or paused server again.
-
-        Raises:
-            PortTakenError: its port has been taken since.
-            NotReadyError: the engine could not start it.
-        """
-        ...
-
-    def stop(self, server: Server, *, grace: float) -> None:
-        """Tells a server to end, and ends it after `grace` seconds. One that runs with ``remove`` is removed."""
-        ...
-
-    def remove(self, server: Server) -> None:
-        """Removes a server, ending it at once if it runs, with its log and all that was made for it."""
-        ...
-
-    def models_config(self, server: Server) -> str | None:
-        """Returns the ``models.config`` that tfserve made for the server; None when it has none."""
-        ...
-
-    def keep_models(self, server: Server, config: str, models: Sequence[str]) -> None:
-        """Keeps a changed ``models.config``, of `models`, for the server's next start and for whoever looks."""
-        ...
-
-    def bring_model(self, server: Server, name: str, directory: ModelDirectory) -> str:
-        """Lets a server that runs see one more model, and returns the base path by which it does.
-
-        There is nothing else under that base path, whatever was served by that name before.
-        """
-        ...
-
-    def versions(self, server: Server, base_path: str) -> tuple[int, ...]:
-        """Returns the versions that the server sees under a base path on a disk, in rising order."""
-        ...
-
-    def environment(self, server: Server) -> Mapping[str, str]:
-        """Returns the variables that the server runs with, or some more."""
-        ...
-
-    def set_aside(self, server: Server, *, grace: float) -> Server | None:
-        """Stops a server and frees its name, so that another can take its place.
-
-        Returns:
-            What can be brought back; None when nothing is left of the server, as it removes itself.
-
-        Raises:
-            NameTakenError: somebody else does the same at the same time.
-        """
-        ...
-
-    def bring_back(self, aside: Server, original: Server) -> None:
-        """Undoes `set_aside`, and starts `original` again if it was running.
-
-        Raises:
-            NameTakenError: another server has its place by now.
-        """
-        ...
-
 
 def name_taken(name: str) -> NameTakenError:
-    """The error for a name that a server has already."""
+    """The error for a name that another server has."""
     return NameTakenError(
         f"The name {name!r} is taken by another server.",
         hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
@@ -218,10 +246,10 @@ def name_taken(name: str) -> NameTakenError:
 
 
 def changed_elsewhere(name: str) -> NameTakenError:
-    """The error for a name that somebody else takes, or frees, while this command does."""
+    """The error for a name that another command takes or frees at the same time."""
     return NameTakenError(
         f"Another tfserve is changing the server {name!r} at the same time.",
-        hint="Run this again when that is done; tfserve ps shows the server.",
+        hint="Run this command again when it has finished; tfserve ps shows the server.",
     )
 
 

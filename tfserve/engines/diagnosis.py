@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from tfserve.engines.base import Exit
+from tfserve.engines.base import Diagnosis, Exit
 from tfserve.engines.server_log import load_failure, message
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["OTHER_PROGRAM", "Diagnosis", "recognise"]
+__all__ = ["OTHER_PROGRAM", "recognise"]
 
 OTHER_PROGRAM = (
     "Install a tensorflow_model_server for this CPU; without AVX that is tensorflow-model-server-universal: "
     "https://www.tensorflow.org/tfx/serving/setup\n"
     "Or take the one that does not run off PATH: tfserve's own server takes its place."
 )
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """A cause in one sentence, what to do about it, and whether ``tfserve doctor`` looks at it."""
-
-    cause: str
-    hint: str
-    doctor: bool = False
 
 
 def recognise(lines: Iterable[str], ended: Exit | None, *, gpu: bool = False, local: bool = False) -> Diagnosis | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Engine, Server
+from tfserve.engines.base import Server
 from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, TfserveError, UsageError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import check_version
@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.05
 Models = tuple[ServedModel, ...]
 
 
-def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress: Progress) -> None:
+def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress: Progress) -> None:
     """Serves more models.
 
     Raises:
@@ -43,7 +43,7 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
         UsageError: the server serves one of that name already, or cannot be changed; or one is in a bucket.
         RequestError: the server did not take them over; it serves what it did.
     """
-    models = _changeable(engine, server)
+    models = _changeable(server)
     for spec in specs:
         if spec.is_remote:
             raise UsageError(
@@ -65,43 +65,43 @@ def add(engine: Engine, server: Server, specs: Sequence[ModelSpec], *, seconds: 
             if version.number in served:
                 check_version(version, tags=tags)
         added.append(model)
-    if engine.name == "docker":
-        progress.notice("A container that runs gets a copy of the model: later versions do not come by themselves.")
+    if server.engine.copies_models:
+        progress.notice(
+            "The model was copied into the running container; new versions will not be picked up automatically."
+        )
     with interrupts_deferred():
         seen = [
-            replace(model, base_path=engine.bring_model(server, model.name, directory))
+            replace(model, base_path=server.bring_model(model.name, directory))
             for model, directory in zip(added, directories, strict=True)
         ]
-    _put_in_force(engine, server, models, (*models, *seen), seconds)
+    _put_in_force(server, models, (*models, *seen), seconds)
 
 
-def remove(engine: Engine, server: Server, names: Sequence[str], *, seconds: float) -> None:
+def remove(server: Server, names: Sequence[str], *, seconds: float) -> None:
     """Serves some models no longer.
 
     Raises:
         UsageError: there is no such model, or none would be left.
         RequestError: the server did not take it over.
     """
-    models = _changeable(engine, server)
+    models = _changeable(server)
     gone = {_find(models, name).name for name in names}
     left = tuple(model for model in models if model.name not in gone)
     if not left:
         raise UsageError(
             f"{server.name!r} would serve nothing any more.", hint=f"End it instead: tfserve stop {server.name}"
         )
-    _put_in_force(engine, server, models, left, seconds)
+    _put_in_force(server, models, left, seconds)
 
 
-def label(
-    engine: Engine, server: Server, name: str | None, labels: Mapping[str, int | None], *, seconds: float
-) -> None:
+def label(server: Server, name: str | None, labels: Mapping[str, int | None], *, seconds: float) -> None:
     """Gives versions labels, moves labels, and takes them away (None).
 
     Raises:
         UsageError: a version is not AVAILABLE, so that requests by the label would fail; or there is no label to go.
         RequestError: the server did not take it over.
     """
-    models = _changeable(engine, server)
+    models = _changeable(server)
     model = _find(models, name)
     for unknown in (label for label, version in labels.items() if version is None and label not in model.labels):
         raise UsageError(
@@ -111,10 +111,10 @@ def label(
     wanted = {label: version for label, version in labels.items() if version is not None}
     check_labels(model.name, wanted, _available(server, model))
     kept = {label: version for label, version in model.labels.items() if label not in labels}
-    _put_in_force(engine, server, models, _with(models, replace(model, labels={**kept, **wanted})), seconds)
+    _put_in_force(server, models, _with(models, replace(model, labels={**kept, **wanted})), seconds)
 
 
-def pin(engine: Engine, server: Server, name: str | None, versions: VersionPolicy, *, seconds: float) -> None:
+def pin(server: Server, name: str | None, versions: VersionPolicy, *, seconds: float) -> None:
     """Serves other versions of a model, and returns when they are AVAILABLE.
 
     Raises:
@@ -122,14 +122,14 @@ def pin(engine: Engine, server: Server, name: str | None, versions: VersionPolic
         NotReadyError: a version cannot be loaded; what was served before still is.
         RequestError: the server did not take it over.
     """
-    models = _changeable(engine, server)
+    models = _changeable(server)
     pinned = replace(_find(models, name), versions=versions)
-    if (there := _versions_of(engine, server, pinned)) is not None:
+    if (there := _versions_of(server, pinned)) is not None:
         check_versions(pinned.name, pinned.versions, pinned.labels, there)
-    _put_in_force(engine, server, models, _with(models, pinned), seconds)
+    _put_in_force(server, models, _with(models, pinned), seconds)
 
 
-def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float) -> int:
+def rollback(server: Server, name: str | None, *, seconds: float) -> int:
     """Pins a model to the version before the newest that is AVAILABLE, and returns its number.
 
     Raises:
@@ -137,9 +137,9 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
         NotReadyError: it cannot be loaded.
         RequestError: the server did not take it over.
     """
-    model = _find(_changeable(engine, server), name)
+    model = _find(_changeable(server), name)
     newest = max(_available(server, model), default=0)
-    there = _versions_of(engine, server, model)
+    there = _versions_of(server, model)
     known = [status.version for status in version_statuses(server, model.name)] if there is None else there
     older = [version for version in known if version < newest]
     if not older:
@@ -148,11 +148,11 @@ def rollback(engine: Engine, server: Server, name: str | None, *, seconds: float
             hint=f"Its versions are: {', '.join(map(str, known))}. To serve one of them: "
             f"tfserve models {server.name} pin {model.name} VERSION",
         )
-    pin(engine, server, model.name, VersionPolicy(1, (max(older),)), seconds=seconds)
+    pin(server, model.name, VersionPolicy(1, (max(older),)), seconds=seconds)
     return max(older)
 
 
-def _changeable(engine: Engine, server: Server) -> Models:
+def _changeable(server: Server) -> Models:
     """The models of a server that can be told to serve others.
 
     Raises:
@@ -165,7 +165,7 @@ def _changeable(engine: Engine, server: Server) -> Models:
             f"{server.name!r} serves what your own {str(own)!r} says, which tfserve never rewrites.",
             hint=f"Change that file, then: tfserve restart {server.name}",
         )
-    config = engine.models_config(server)
+    config = server.models_config()
     if config is None and not server.spec.get("models"):
         raise UsageError(
             f"{server.name!r} serves what is inside its image, and stays at that.",
@@ -184,18 +184,18 @@ def _changeable(engine: Engine, server: Server) -> Models:
     return served_models(config)
 
 
-def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seconds: float) -> None:
+def _put_in_force(server: Server, old: Models, new: Models, seconds: float) -> None:
     """Has the server take over `new`, and keeps it; when it is refused, or fails, `old` stays."""
     from tfserve.client.reload import reload_config
 
     address = str(server.address("grpc"))
-    watch = _LoadWatch(engine, server)
+    watch = _LoadWatch(server)
     try:
         reload_config(address, to_message(new), timeout=seconds, watch=watch)
         before = {model.name: (model.base_path, model.versions) for model in old}
         for model in new:
             if before.get(model.name) != (model.base_path, model.versions):
-                _wait_for(server, model.name, _versions_to_come(engine, server, model), seconds, watch)
+                _wait_for(server, model.name, _versions_to_come(server, model), seconds, watch)
     except (TfserveError, KeyboardInterrupt):
         with (
             interrupts_deferred(),
@@ -203,7 +203,7 @@ def _put_in_force(engine: Engine, server: Server, old: Models, new: Models, seco
         ):  # the official server may have kept a part
             reload_config(address, to_message(old), timeout=seconds)
         raise
-    engine.keep_models(server, to_text(new), [model.name for model in new])
+    server.keep_models(to_text(new), [model.name for model in new])
 
 
 class _LoadWatch:
@@ -212,15 +212,14 @@ class _LoadWatch:
     The status does not tell: the server goes on trying for minutes.
     """
 
-    def __init__(self, engine: Engine, server: Server) -> None:
-        self._engine = engine
+    def __init__(self, server: Server) -> None:
         self._server = server
         self._since = datetime.now(timezone.utc)
 
     def __call__(self) -> None:
         from tfserve.engines.server_log import load_failure
 
-        failure = load_failure(self._engine.logs(self._server, since=self._since))
+        failure = load_failure(self._server.logs(since=self._since))
         if failure is not None:
             raise NotReadyError(failure, hint="What the server served before it still serves.")
 
@@ -242,14 +241,14 @@ def _with(models: Models, changed: ServedModel) -> Models:
     return tuple(changed if model.name == changed.name else model for model in models)
 
 
-def _versions_of(engine: Engine, server: Server, model: ServedModel) -> tuple[int, ...] | None:
+def _versions_of(server: Server, model: ServedModel) -> tuple[int, ...] | None:
     """The versions of a model that a server could load; None for what is in a bucket, where only loading tells."""
-    return None if "://" in model.base_path else engine.versions(server, model.base_path)
+    return None if "://" in model.base_path else server.versions(model.base_path)
 
 
-def _versions_to_come(engine: Engine, server: Server, model: ServedModel) -> Sequence[int]:
+def _versions_to_come(server: Server, model: ServedModel) -> Sequence[int]:
     """The versions that a server will have loaded in the end, as far as that can be known."""
-    there = _versions_of(engine, server, model)
+    there = _versions_of(server, model)
     return model.versions.specific if there is None else model.versions.served(there)
 
 

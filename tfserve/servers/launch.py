@@ -40,9 +40,8 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Launched:
-    """A server that serves, the engine that runs it, and what its smoke test found; None when there was none."""
+    """A server that is ready, and the result of its smoke test; None if there was none."""
 
-    engine: Engine
     server: Server
     smoke_test: SmokeTest | None
 
@@ -72,13 +71,13 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
                 raise changed_elsewhere(spec.name) from None
 
 
-def restart(engine: Engine, server: Server, *, wait_seconds: float, progress: Progress) -> Server:
+def restart(server: Server, *, wait_seconds: float, progress: Progress) -> Server:
     """Starts a stopped or paused server again, and returns when it serves. One that fails stays, with its log."""
     since = None if server.state == "paused" else datetime.now(timezone.utc)
-    started = engine.start(server)
+    started = server.start()
     if wait_seconds:
         with progress.waiting() as on_wait:
-            wait_until_ready(engine, started, seconds=wait_seconds, since=since, on_wait=on_wait)
+            wait_until_ready(started, seconds=wait_seconds, since=since, on_wait=on_wait)
     return started
 
 
@@ -151,20 +150,20 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
     try:
         with interrupts_deferred():
             server = engine.launch(plan)
-        return Launched(engine, server, _see_it_serve(engine, server, options, progress))
+        return Launched(server, _see_it_serve(server, options, progress))
     except BaseException as error:
         kept = options.keep_failed and isinstance(error, TfserveError) and not isinstance(error, PortTakenError)
         if server is not None and not kept:
             with interrupts_deferred(), suppress(TfserveError):
-                engine.remove(server)
+                server.remove()
         raise
 
 
-def _see_it_serve(engine: Engine, server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:
+def _see_it_serve(server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:
     if not options.wait_seconds:
         return None
     with progress.waiting() as on_wait:
-        wait_until_ready(engine, server, seconds=options.wait_seconds, on_wait=on_wait)
+        wait_until_ready(server, seconds=options.wait_seconds, on_wait=on_wait)
         if not options.smoke_test:
             return None
         on_wait("Asking it once")

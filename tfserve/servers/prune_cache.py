@@ -36,7 +36,7 @@ def clear(digests: Sequence[str]) -> Cleared:
     """
     models = cached_models()
     chosen = [_find(digest, models) for digest in dict.fromkeys(digests)] if digests else models
-    seen = [(server.name, Path(source)) for _, server in list_servers().found for source in server.mounts]
+    seen = [(server.name, Path(source)) for server in list_servers().servers for source in server.mounts]
     users = {
         model.digest: tuple(
             dict.fromkeys(name for name, source in seen if source.is_relative_to(model.path.parent.resolve()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from tfserve.client.numpy_client import Client
 from tfserve.client.rest import check_timeout
 from tfserve.defaults import HOST, WAIT_SECONDS, Api, EngineChoice, PullPolicy
-from tfserve.engines.base import Engine, EngineName, Server
+from tfserve.engines.base import Server
 from tfserve.errors import UsageError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.source import source_name
@@ -47,19 +47,19 @@ class RunningServer(Client):
         grpc_address: where its gRPC API is, as ``host:port``; None when it is not published.
     """
 
-    def __init__(self, engine: Engine, server: Server, *, api: Api, timeout: float) -> None:
+    def __init__(self, server: Server, *, api: Api, timeout: float) -> None:
         super().__init__(str(server.address(api)), model=server.models[0], api=api, timeout=timeout)
         self.name = server.name
-        self.engine: EngineName = engine.name
+        self.engine = server.engine.name
         self.models = server.models
         self.rest_url = server.rest_url
         self.grpc_address = server.grpc_address
-        self._engine, self._server = engine, server
-        self._removal = weakref.finalize(self, _remove, engine, server, os.getpid())
+        self._server = server
+        self._removal = weakref.finalize(self, _remove, server, os.getpid())
 
     def logs(self, *, tail: int | None = None) -> Iterator[str]:
         """Yields the lines of its log so far, or the last `tail` of them."""
-        return self._engine.logs(self._server, tail=tail)
+        return self._server.logs(tail=tail)
 
     def close(self) -> None:
         """Stops the server, and removes it with its log. A second time it does nothing."""
@@ -200,9 +200,9 @@ def serve(
     options = LaunchOptions(engine=engine, pull=pull, wait_seconds=wait_seconds, smoke_test=smoke_test, replace=replace)
     launched = launch(spec, options, progress or Silent())
     try:
-        return RunningServer(launched.engine, launched.server, api=api, timeout=timeout)
+        return RunningServer(launched.server, api=api, timeout=timeout)
     except BaseException:
-        _remove(launched.engine, launched.server, os.getpid())
+        _remove(launched.server, os.getpid())
         raise
 
 
@@ -244,11 +244,11 @@ def _text(value: BatchingValue | Sequence[int]) -> str:
     return str(value) if isinstance(value, str | int) else ",".join(map(str, value))
 
 
-def _remove(engine: Engine, server: Server, process: int) -> None:
+def _remove(server: Server, process: int) -> None:
     """Removes a server, if this is the process that started it and not a fork of it, and the name is still its own."""
     if os.getpid() != process:
         return
     with interrupts_deferred():
-        found = engine.find(server.name)
+        found = server.engine.find(server.name)
         if found is not None and found.created == server.created:
-            engine.remove(found)
+            found.remove()

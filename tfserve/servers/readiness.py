@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tfserve.engines.base import Engine, Exit, Server, ports_taken
+from tfserve.engines.base import Exit, Server, ports_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading
@@ -43,7 +43,6 @@ class _Watch:
 
 
 def wait_until_ready(
-    engine: Engine,
     server: Server,
     *,
     seconds: float,
@@ -55,7 +54,6 @@ def wait_until_ready(
     Where the REST API is not published, the log has to say that the server has started.
 
     Args:
-        engine: what runs the server.
         server: the server, just started.
         seconds: how long to wait at most.
         since: from when on the log is read, for a server that was started before; None for all of it.
@@ -67,15 +65,15 @@ def wait_until_ready(
         EngineUnavailableError: the engine went away.
     """
     watch = _Watch(deque(maxlen=_LINES_KEPT))
-    threading.Thread(target=_follow, args=(engine, server, since, watch), daemon=True).start()
+    threading.Thread(target=_follow, args=(server, since, watch), daemon=True).start()
     try:
         on_wait(f"Waiting until {', '.join(server.models)} is AVAILABLE")
-        _wait(engine, server, seconds, watch)
+        _wait(server, seconds, watch)
     finally:
         watch.over = True
 
 
-def _wait(engine: Engine, server: Server, seconds: float, watch: _Watch) -> None:
+def _wait(server: Server, seconds: float, watch: _Watch) -> None:
     waiting = list(server.models)
     begin = time.monotonic()
     while True:
@@ -87,7 +85,7 @@ def _wait(engine: Engine, server: Server, seconds: float, watch: _Watch) -> None
         if watch.error is not None:
             raise watch.error
         if watch.fatal or watch.ended:
-            raise _not_ready(engine, server, watch)
+            raise _not_ready(server, watch)
         if elapsed > seconds:
             raise NotReadyError(
                 f"{server.name!r} was not ready after {seconds:g} s.",
@@ -100,9 +98,9 @@ def _wait(engine: Engine, server: Server, seconds: float, watch: _Watch) -> None
 def _is_available(server: Server, model: str, watch: _Watch) -> bool:
     from tfserve.client.rest import poll_status
 
-    # Until it says so itself, whoever answers on the port of a process may be somebody else, who had the port before.
-    # The port of a container is the engine's.
-    if (server.rest_url is None or server.container_id is None) and not watch.started:
+    # Before the log reports the start, the answer may come from another program that had the port first, unless the
+    # engine reserves it.
+    if (server.rest_url is None or not server.engine.reserves_ports) and not watch.started:
         return False
     if server.rest_url is None:
         return True
@@ -113,11 +111,11 @@ def _is_available(server: Server, model: str, watch: _Watch) -> bool:
         return False
 
 
-def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watch) -> None:
+def _follow(server: Server, since: datetime | None, watch: _Watch) -> None:
     from tfserve.engines.server_log import is_fatal
 
     try:
-        for line in engine.logs(server, follow=True, since=since):
+        for line in server.logs(follow=True, since=since):
             if watch.over:
                 break
             watch.lines.append(line)
@@ -130,21 +128,20 @@ def _follow(engine: Engine, server: Server, since: datetime | None, watch: _Watc
         watch.error = error
 
 
-def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
+def _not_ready(server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
     if watch.ended:
-        ended = _exit(engine, server)
+        ended = _exit(server)
         how = "" if ended.code is None else f" with code {ended.code}"
         what = f"{server.name!r} ended{how} before it was ready."
     else:
         time.sleep(_SETTLE_SECONDS)
         ended = None
         what = f"{server.name!r} cannot load its model."
-    from tfserve.engines.diagnosis import recognise
     from tfserve.engines.server_log import port_was_taken
 
     if watch.ended and port_was_taken(watch.lines):
         return ports_taken(_last_lines(watch))
-    diagnosis = recognise(list(watch.lines), ended, gpu=server.gpu, local=server.container_id is None)
+    diagnosis = server.diagnose(list(watch.lines), ended)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,
         hint=diagnosis.hint if diagnosis else "The end of its log is above; --keep-failed keeps the server for a look.",
@@ -153,11 +150,11 @@ def _not_ready(engine: Engine, server: Server, watch: _Watch) -> NotReadyError |
     )
 
 
-def _exit(engine: Engine, server: Server) -> Exit:
+def _exit(server: Server) -> Exit:
     """Waits until the engine, too, knows that the server has ended."""
     deadline = time.monotonic() + _EXIT_SECONDS
     while time.monotonic() < deadline:
-        found = engine.find(server.name)
+        found = server.engine.find(server.name)
         if found is None:
             break
         if found.exit is not None:

@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 from tfserve.config.read import Configured
 from tfserve.config.source_map import FIELD_NAMES
-from tfserve.defaults import EngineChoice
-from tfserve.engines.base import Engine, Server
+from tfserve.defaults import AUTO, EngineChoice
+from tfserve.engines.base import Server
 from tfserve.errors import TfserveError, UsageError
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan.labels import spec_json
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
-from tfserve.servers.lookup import Found, list_servers
+from tfserve.servers.lookup import list_servers
 from tfserve.servers.served_models import served_now
 from tfserve.spec.models_config import NEWEST
 from tfserve.spec.serve import ServeSpec
@@ -39,14 +39,14 @@ class Step:
     Attributes:
         configured: the server as the file describes it.
         action: what is to be done.
-        existing: the server that is there, and its engine; None when there is none.
+        existing: the server of that name; None if there is none.
         changed: the fields by which it differs, for ``recreate``.
         error: why nothing can be done about it, for ``fail``.
     """
 
     configured: Configured
     action: Action
-    existing: Found | None = None
+    existing: Server | None = None
     changed: tuple[str, ...] = ()
     error: TfserveError | None = None
 
@@ -65,9 +65,9 @@ class Step:
 
 def decide(servers: Sequence[Configured], progress: Progress) -> list[Step]:
     """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
-    there: dict[str, list[Found]] = {}
-    for engine, server in list_servers().found:
-        there.setdefault(server.name, []).append((engine, server))
+    there: dict[str, list[Server]] = {}
+    for server in list_servers().servers:
+        there.setdefault(server.name, []).append(server)
     return [_step(configured, there.get(configured.spec.name, []), progress) for configured in servers]
 
 
@@ -77,26 +77,26 @@ def decide_again(step: Step, progress: Progress) -> Step:
     return again
 
 
-def _step(configured: Configured, there: Sequence[Found], progress: Progress) -> Step:
+def _step(configured: Configured, there: Sequence[Server], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
         wanted = configured.told(lambda: _label(configured.spec, choice, progress))
         if not there:
             return Step(configured, "create")
-        engine, server = next((pair for pair in there if choice in ("auto", pair[0].name)), there[0])
+        server = next((server for server in there if choice in (AUTO, server.engine.name)), there[0])
         if server.state == "created":  # whoever made it was killed before its files were in place
-            return Step(configured, "recreate", (engine, server))
-        changed = _changed(configured.spec, wanted, engine, server)
-        if choice not in ("auto", engine.name):
+            return Step(configured, "recreate", server)
+        changed = _changed(configured.spec, wanted, server)
+        if choice not in (AUTO, server.engine.name):
             changed.add("engine")
     except TfserveError as error:
         return Step(configured, "fail", error=error)
     if changed:
         fields = sorted(FIELD_NAMES.get(attribute, attribute) for attribute in changed)
-        return Step(configured, "recreate", (engine, server), tuple(fields))
+        return Step(configured, "recreate", server, tuple(fields))
     if server.state == "paused":
-        return Step(configured, "unpause", (engine, server))
-    return Step(configured, "leave" if server.running else "start", (engine, server))
+        return Step(configured, "unpause", server)
+    return Step(configured, "leave" if server.running else "start", server)
 
 
 def _label(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> dict[str, Any]:
@@ -106,27 +106,27 @@ def _label(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> dict[st
     return label
 
 
-def _changed(spec: ServeSpec, wanted: Mapping[str, Any], engine: Engine, server: Server) -> set[str]:
+def _changed(spec: ServeSpec, wanted: Mapping[str, Any], server: Server) -> set[str]:
     """The attributes by which a server differs from `spec`, whose label is `wanted`."""
     keys = {*wanted, *server.spec} - {"models"}
     changed = {key for key in keys if wanted.get(key, _NOTHING) != server.spec.get(key, _NOTHING)}
     if "flag_files" in changed:  # a file has other contents
         changed = {*changed - {"flag_files"}, "server_flags"}
-    if _models_differ(spec, wanted, engine, server):
+    if _models_differ(spec, wanted, server):
         changed.add("models")
-    if spec.environment and not _has(engine, server, spec.environment):
+    if spec.environment and not _has(server, spec.environment):
         changed.add("environment")
     return changed
 
 
-def _models_differ(spec: ServeSpec, wanted: Mapping[str, Any], engine: Engine, server: Server) -> bool:
+def _models_differ(spec: ServeSpec, wanted: Mapping[str, Any], server: Server) -> bool:
     if spec.config is not None or not spec.models:  # a file of the user's, or an image, says what is served
         return bool(wanted["models"] != server.spec.get("models"))
     if spec.fixed != (server.config is None):
         return True
     asked = {model.name: (model.versions or NEWEST, dict(model.labels)) for model in spec.models}
     try:
-        serves = {model.name: (model.versions, dict(model.labels)) for model in served_now(engine, server)}
+        serves = {model.name: (model.versions, dict(model.labels)) for model in served_now(server)}
     except UsageError:  # somebody else wrote its models.config
         return True
     here = _paths(server.spec)  # a model that was copied into a container is not under its path here
@@ -138,11 +138,11 @@ def _paths(label: Mapping[str, Any]) -> dict[str, Any]:
     return {str(model.get("name")): model.get("path") for model in label.get("models", ()) if isinstance(model, dict)}
 
 
-def _has(engine: Engine, server: Server, environment: Mapping[str, str]) -> bool:
+def _has(server: Server, environment: Mapping[str, str]) -> bool:
     """Whether a server has these variables; their values are in no label, so the engine is asked.
 
-    The local engine writes down no secrets: of these it is only known that there are some.
+    If the engine does not record credentials, their values are not compared.
     """
-    known = engine.environment(server)
-    unknown = set(SECRET_VARIABLES).difference(known) if engine.name == "local" else set()
+    known = server.environment()
+    unknown = set() if server.engine.records_secrets else set(SECRET_VARIABLES).difference(known)
     return all(known.get(name) == value for name, value in environment.items() if name not in unknown)

@@ -6,63 +6,61 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tfserve.defaults import STOP_SECONDS
-from tfserve.engines.base import Engine, Server
+from tfserve.engines.base import Server
 from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.interrupts import interrupts_deferred
 from tfserve.progress import Progress
-from tfserve.servers.lookup import Found, list_servers
+from tfserve.servers.lookup import list_servers
 
 __all__ = ["own_ports", "place_of", "servers_named"]
 
 
-def servers_named(name: str) -> list[Found]:
-    """The servers of that name, on whatever engines."""
-    return [pair for pair in list_servers().found if pair[1].name == name]
+def servers_named(name: str) -> list[Server]:
+    """The servers of that name, on any engine."""
+    return [server for server in list_servers().servers if server.name == name]
 
 
-def own_ports(servers: Sequence[Found]) -> frozenset[int]:
-    """The host ports that these servers have, which are free as soon as they are set aside."""
-    addresses = [address for _, server in servers for address in (server.rest_url, server.grpc_address) if address]
+def own_ports(servers: Sequence[Server]) -> frozenset[int]:
+    """The host ports of these servers, which become free when they are suspended."""
+    addresses = [address for server in servers for address in (server.rest_url, server.grpc_address) if address]
     return frozenset(int(address.rpartition(":")[2]) for address in addresses)
 
 
 @contextmanager
-def place_of(servers: Sequence[Found], progress: Progress) -> Iterator[None]:
-    """Sets servers aside for the block: afterwards they are removed or, when it fails, as they were before."""
-    asides: list[tuple[Engine, Server, Server]] = []
+def place_of(servers: Sequence[Server], progress: Progress) -> Iterator[None]:
+    """Suspends servers for the block. Afterwards they are removed or, if it fails, restored."""
+    suspended: list[tuple[Server, Server]] = []
     try:
-        for engine, server in servers:
+        for server in servers:
             with interrupts_deferred():
-                if aside := engine.set_aside(server, grace=STOP_SECONDS):
-                    asides.append((engine, aside, server))
+                if left := server.suspend(grace=STOP_SECONDS):
+                    suspended.append((left, server))
         yield
     except BaseException:
         with interrupts_deferred():
-            for engine, aside, server in asides:
-                _bring_back(engine, aside, server, progress)
+            for left, server in suspended:
+                _restore(left, server, progress)
         raise
     with interrupts_deferred():
-        for engine, aside, server in asides:
-            _remove(engine, aside, server, progress)
+        for left, server in suspended:
+            _remove(left, server, progress)
 
 
-def _remove(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:
+def _remove(suspended: Server, server: Server, progress: Progress) -> None:
     try:
-        engine.remove(aside)
-    except TfserveError as error:  # its successor serves all the same
-        progress.notice(f"What is left of the server that was there before goes with: tfserve rm {server.name}")
+        suspended.remove()
+    except TfserveError as error:  # the new server works all the same
+        progress.notice(f"The previous server was not removed completely. To remove the rest: tfserve rm {server.name}")
         progress.notice(error.wording)
 
 
-def _bring_back(engine: Engine, aside: Server, server: Server, progress: Progress) -> None:
+def _restore(suspended: Server, server: Server, progress: Progress) -> None:
     try:
-        engine.bring_back(aside, server)
-    except NameTakenError:  # it has a successor after all: that of another command
+        suspended.restore(server)
+    except NameTakenError:  # another command has started a new server of this name
         return
     except TfserveError as error:
-        progress.notice(
-            Wording("The server that was there before could not be brought back: {problem}", problem=error.wording)
-        )
+        progress.notice(Wording("The previous server could not be restored: {problem}", problem=error.wording))
     else:
         if server.running:
-            progress.notice("The server that was there before is started again.")
+            progress.notice("The previous server was started again.")

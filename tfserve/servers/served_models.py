@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tfserve.engines.base import Engine, Server
+from tfserve.engines.base import Server
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.version_status import VersionStatus
 from tfserve.servers.status import version_statuses
@@ -27,13 +27,13 @@ class ModelState:
         return [label for label, number in self.model.labels.items() if number == version]
 
 
-def model_states(engine: Engine, server: Server) -> list[ModelState]:
+def model_states(server: Server) -> list[ModelState]:
     """Returns what a server serves, and how that does.
 
     A model of which the server tells nothing has no versions.
     """
     states = []
-    for model in served_now(engine, server):
+    for model in served_now(server):
         versions: tuple[VersionStatus, ...] = ()
         with suppress(RequestError, UsageError):
             versions = version_statuses(server, model.name)
@@ -41,13 +41,13 @@ def model_states(engine: Engine, server: Server) -> list[ModelState]:
     return states
 
 
-def served_now(engine: Engine, server: Server) -> tuple[ServedModel, ...]:
+def served_now(server: Server) -> tuple[ServedModel, ...]:
     """The models of a server, by its configuration, or by what it was started with.
 
     Raises:
         UsageError: its configuration is not one that tfserve wrote.
     """
-    config = engine.models_config(server)
+    config = server.models_config()
     if config is not None:
         return served_models(config)
     written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfserve.engines.base import Engine, Server
+from tfserve.engines.base import Server
 from tfserve.errors import RequestError, TfserveError, UsageError
 from tfserve.text import rfc3339
 
@@ -36,7 +36,7 @@ class ServerStatus:
         server = self.server
         return {
             "name": server.name,
-            "engine": server.engine,
+            "engine": server.engine.name,
             "state": server.state,
             "health": self.health,
             "image": server.image,
@@ -56,7 +56,7 @@ class ServerStatus:
         }
 
 
-def look_at(engine: Engine, server: Server) -> ServerStatus:
+def look_at(server: Server) -> ServerStatus:
     """Asks a server, and its engine, how it does."""
     versions: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(server.models, ())
     if server.state != "running":
@@ -69,7 +69,7 @@ def look_at(engine: Engine, server: Server) -> ServerStatus:
             versions[model] = tuple((version.version, version.state) for version in found)
     except (NotListeningError, DroppedError):
         # The ports open only when all is loaded, so a server without an answer loads, or fails to.
-        return ServerStatus(server, "failed" if _has_failed(engine, server) else "loading", versions)
+        return ServerStatus(server, "failed" if _has_failed(server) else "loading", versions)
     except (RequestError, UsageError):  # or gRPC is the only way to ask, and not installed
         return ServerStatus(server, "unknown", versions)
     return ServerStatus(server, _health_of_versions(versions), versions)
@@ -92,14 +92,14 @@ def version_statuses(server: Server, model: str) -> tuple[VersionStatus, ...]:
         return client.status(model)
 
 
-def look_at_all(found: Sequence[tuple[Engine, Server]]) -> list[ServerStatus]:
+def look_at_all(servers: Sequence[Server]) -> list[ServerStatus]:
     """Looks at several servers at once, so that one which does not answer holds up none of the others."""
-    if len(found) <= 1:
-        return [look_at(engine, server) for engine, server in found]
+    if len(servers) <= 1:
+        return [look_at(server) for server in servers]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(lambda pair: look_at(*pair), found))
+        return list(pool.map(look_at, servers))
 
 
 def is_loading(states: Collection[str]) -> bool:
@@ -107,13 +107,13 @@ def is_loading(states: Collection[str]) -> bool:
     return any(state in _LOADING for state in states)
 
 
-def _has_failed(engine: Engine, server: Server) -> bool:
+def _has_failed(server: Server) -> bool:
     """Whether the log of a server's present run says that it will not load its model."""
     from tfserve.engines.server_log import begins_a_run, is_fatal
 
     failed = False
     try:
-        for line in engine.logs(server, tail=_LOG_TAIL):
+        for line in server.logs(tail=_LOG_TAIL):
             failed = is_fatal(line) or (failed and not begins_a_run(line))
     except TfserveError:  # it is being removed
         return False

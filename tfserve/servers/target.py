@@ -90,7 +90,7 @@ def _find(name: str | None, engine: EngineChoice) -> Server:
     server, separator, _ = (name or "").partition("/")  # which no name has in it
     return find_server(
         server if separator else name, engine, by_model=not separator, among=lambda server: server.running
-    )[1]
+    )
 
 
 def _target(server: Server, name: str | None, api: Api) -> Target:

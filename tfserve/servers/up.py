@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
-from tfserve.engines.base import changed_elsewhere
+from tfserve.engines.base import Server, changed_elsewhere
 from tfserve.engines.local.process import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.servers.launch import launch, restart
-from tfserve.servers.lookup import Found
 from tfserve.servers.reconcile import Step, decide_again
 
-__all__ = ["Outcome", "take_down", "together", "up"]
+__all__ = ["Outcome", "down", "run_in_parallel", "up"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +34,7 @@ class Outcome:
     """What came of a step: the server with its engine, or the error."""
 
     step: Step
-    found: Found | None = None
+    server: Server | None = None
     error: TfserveError | None = None
 
 
@@ -59,23 +58,22 @@ def up(
         return outcome
 
     with starting_together(sum(step.action not in _NOTHING_TO_DO for step in steps)):
-        return together(take, steps)
+        return run_in_parallel(take, steps)
 
 
-def take_down(found: Sequence[Found], *, grace: float) -> None:
+def down(servers: Sequence[Server], *, grace: float) -> None:
     """Stops and removes servers, all at the same time."""
 
-    def end(pair: Found) -> None:
-        engine, server = pair
+    def end(server: Server) -> None:
         with server_lock(server.name, Silent()):
             if server.running and not server.auto_remove:
-                engine.stop(server, grace=grace)
-            engine.remove(server)
+                server.stop(grace=grace)
+            server.remove()
 
-    together(end, found)
+    run_in_parallel(end, servers)
 
 
-def together(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
+def run_in_parallel(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     """Does something to all things at the same time, each in a thread; an interrupt ends them all, in good order."""
     if not things:
         return []
@@ -108,22 +106,21 @@ def _take(step: Step, progress: Progress) -> Outcome:
         return Outcome(step, error=error)
 
 
-def _carry_out(step: Step, progress: Progress) -> Found | None:
+def _carry_out(step: Step, progress: Progress) -> Server | None:
     options = step.configured.options
     if step.action in _NOTHING_TO_DO:
         return step.existing
     if step.existing is not None and step.action in ("start", "unpause"):
-        engine, server = step.existing
         try:
-            return engine, restart(engine, server, wait_seconds=options.wait_seconds, progress=progress)
+            return restart(step.existing, wait_seconds=options.wait_seconds, progress=progress)
         except KeyboardInterrupt:
             with suppress(TfserveError):
-                engine.stop(server, grace=STOP_SECONDS)
+                step.existing.stop(grace=STOP_SECONDS)
             raise
     if step.action == "recreate":
         options = replace(options, replace=True, keep_failed=False)
     launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
-    return launched.engine, launched.server
+    return launched.server
 
 
 class _Part(Silent):

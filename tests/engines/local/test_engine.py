@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.program import Plan, eventually
-from tfserve.engines.base import Exit, Server
+from tfserve.engines.base import Exit
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.server import LocalServer
 from tfserve.errors import EngineUnavailableError, NameTakenError, NotReadyError, PortTakenError
 from tfserve.plan.launch_plan import PublishedPort
 
@@ -27,13 +28,13 @@ time.sleep(60)
 """
 
 
-def found(engine: LocalEngine, name: str = "m") -> Server:
+def found(engine: LocalEngine, name: str = "m") -> LocalServer:
     server = engine.find(name)
     assert server is not None
     return server
 
 
-def ended(engine: LocalEngine, name: str = "m") -> Server:
+def ended(engine: LocalEngine, name: str = "m") -> LocalServer:
     eventually(lambda: not found(engine, name).running)
     return found(engine, name)
 
@@ -55,7 +56,7 @@ def is_process(pid: int | None) -> bool:
 def test_launch(engine: LocalEngine, python_plan: Plan) -> None:
     rest, grpc = PublishedPort(8501, "0.0.0.0", 8501), PublishedPort(8500, "::", 8500)
     server = engine.launch(python_plan(rest=rest, grpc=grpc))
-    assert (server.name, server.engine, server.state, server.models) == ("m", "local", "running", ("m",))
+    assert (server.name, server.engine.name, server.state, server.models) == ("m", "local", "running", ("m",))
     assert (server.rest_url, server.grpc_address) == ("http://127.0.0.1:8501", "[::1]:8500")
     assert (server.image, server.container_id, server.gpu, server.exit) == (None, None, False, None)
     assert is_process(server.pid)
@@ -67,7 +68,7 @@ def test_launch(engine: LocalEngine, python_plan: Plan) -> None:
 def test_the_process_gets_what_the_plan_says(engine: LocalEngine, python_plan: Plan) -> None:
     program = "import os, sys; print(os.environ['A'], sys.stdin.read(), os.getsid(0) == os.getpid(), file=sys.stderr)"
     engine.launch(python_plan(program, environment={"A": "$(id) ä\n"}))
-    assert list(engine.logs(ended(engine))) == ["$(id) ä", "  True"]
+    assert list(ended(engine).logs()) == ["$(id) ä", "  True"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_name_is_taken_also_by_a_stopped_server(engine: LocalEngine, python_pl
     for _ in range(2):
         with pytest.raises(NameTakenError):
             engine.launch(python_plan())
-        engine.stop(server, grace=10)
+        server.stop(grace=10)
 
 
 def test_two_at_the_same_moment(engine: LocalEngine, python_plan: Plan) -> None:
@@ -138,48 +139,48 @@ def test_a_record_that_cannot_be_written_leaves_no_process(engine: LocalEngine, 
     draft = directory.path / f".server.json.{os.getpid()}"
     draft.mkdir()  # where the new record would be written
     with pytest.raises(OSError):
-        engine.start(found(engine))
+        found(engine).start()
     assert not directory.is_alive()
     draft.rmdir()
-    assert engine.start(found(engine)).running
+    assert found(engine).start().running
 
 
 def test_stop_and_start(engine: LocalEngine, python_plan: Plan) -> None:
     first = engine.launch(python_plan("import time; print('up', flush=True); time.sleep(60)"))
-    eventually(lambda: list(engine.logs(first)) == ["up"])
-    engine.stop(first, grace=10)
+    eventually(lambda: list(first.logs()) == ["up"])
+    first.stop(grace=10)
     stopped = found(LocalEngine())
     assert (stopped.state, stopped.exit) == ("exited", Exit(0))
     assert not is_process(first.pid)
-    again = engine.start(stopped)
+    again = stopped.start()
     assert again.running
     assert again.pid != first.pid
     assert again.created == first.created
-    eventually(lambda: list(engine.logs(again)) == ["up", "up"])
+    eventually(lambda: list(again.logs()) == ["up", "up"])
     with pytest.raises(NameTakenError):
-        engine.start(again)
+        again.start()
 
 
 def test_stop_gives_time_and_then_ends_it(engine: LocalEngine, python_plan: Plan) -> None:
     for grace in (0.1, 0):
         server = engine.launch(python_plan(STUBBORN))
-        eventually(lambda: "deaf" in engine.logs(found(engine)))
-        engine.stop(server, grace=grace)
+        eventually(lambda: "deaf" in found(engine).logs())
+        server.stop(grace=grace)
         assert not is_process(server.pid)
-        engine.remove(found(engine))
+        found(engine).remove()
 
 
 def test_stop_ends_what_the_server_started(engine: LocalEngine, python_plan: Plan) -> None:
     child = "trap 'echo child ended; exit' TERM; echo up; while :; do sleep 0.05; done"
     server = engine.launch(python_plan(f'import subprocess; subprocess.call(["sh", "-c", {child!r}])'))
-    eventually(lambda: "up" in engine.logs(server))
-    engine.stop(server, grace=10)
-    eventually(lambda: "child ended" in engine.logs(server))
+    eventually(lambda: "up" in server.logs())
+    server.stop(grace=10)
+    eventually(lambda: "child ended" in server.logs())
 
 
 def test_a_server_that_is_removed_when_it_stops(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(remove=True))
-    engine.stop(server, grace=10)
+    server.stop(grace=10)
     assert not local_state.directory_of("m").path.exists()
     server = engine.launch(python_plan("", remove=True))
     eventually(lambda: engine.find("m") is None)  # one that ended by itself goes when somebody looks
@@ -188,18 +189,18 @@ def test_a_server_that_is_removed_when_it_stops(engine: LocalEngine, python_plan
 
 def test_remove(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(STUBBORN))
-    engine.remove(server)
+    server.remove()
     assert not is_process(server.pid)
     assert engine.servers() == []
-    engine.remove(server)  # once more does no harm
-    engine.stop(server, grace=0)
-    assert list(engine.logs(server, follow=True)) == []
+    server.remove()  # once more does no harm
+    server.stop(grace=0)
+    assert list(server.logs(follow=True)) == []
 
 
 def test_logs_are_followed_until_the_end(engine: LocalEngine, python_plan: Plan) -> None:
     program = "import time; print('one', flush=True); time.sleep(0.2); print('two')"
     server = engine.launch(python_plan(program))
-    assert list(engine.logs(server, follow=True)) == ["one", "two"]
+    assert list(server.logs(follow=True)) == ["one", "two"]
 
 
 def test_a_dead_pid(engine: LocalEngine, python_plan: Plan) -> None:
@@ -216,8 +217,8 @@ def test_a_reused_pid_is_never_signalled(engine: LocalEngine, python_plan: Plan)
         directory = local_state.directory_of("m")
         directory.write(dataclasses.replace(record_of(), pid=stranger.pid))
         assert found(engine).state == "exited"
-        engine.stop(server, grace=0)
-        engine.remove(server)
+        server.stop(grace=0)
+        server.remove()
         assert stranger.poll() is None
         stranger.communicate(b"\n")
         assert stranger.returncode == 0
@@ -234,49 +235,51 @@ def test_a_server_that_does_not_lead_its_group_yet_is_ended(engine: LocalEngine,
     with subprocess.Popen([sys.executable, "-S", "-c", program], pass_fds=[lock]) as forked:
         os.close(lock)
         directory.write(dataclasses.replace(record_of(), pid=forked.pid))
-        engine.remove(server)
+        server.remove()
         assert forked.wait(timeout=10) == -signal.SIGKILL
     assert engine.servers() == []
 
 
-def test_set_aside_and_bring_back(engine: LocalEngine, python_plan: Plan) -> None:
+def test_suspend_and_restore(engine: LocalEngine, python_plan: Plan) -> None:
     old = engine.launch(python_plan("import time; print('old', flush=True); time.sleep(60)"))
-    eventually(lambda: list(engine.logs(old)))
-    aside = engine.set_aside(old, grace=10)
+    eventually(lambda: list(old.logs()))
+    suspended = old.suspend(grace=10)
     assert not is_process(old.pid)
     assert engine.servers() == []
     new = engine.launch(python_plan())
-    engine.remove(new)
-    engine.bring_back(aside, old)
+    new.remove()
+    suspended.restore(old)
     back = found(engine)
     assert back.running
     assert (back.name, back.created) == (old.name, old.created)
-    eventually(lambda: list(engine.logs(back)) == ["old", "old"])
+    eventually(lambda: list(back.logs()) == ["old", "old"])
 
 
-def test_a_stopped_server_is_brought_back_stopped(engine: LocalEngine, python_plan: Plan) -> None:
+def test_a_stopped_server_is_restored_stopped(engine: LocalEngine, python_plan: Plan) -> None:
     engine.launch(python_plan(""))
     old = ended(engine)
-    aside = engine.set_aside(old, grace=10)
-    engine.bring_back(aside, old)
+    suspended = old.suspend(grace=10)
+    suspended.restore(old)
     assert not found(engine).running
 
 
-def test_what_was_set_aside_can_be_removed(engine: LocalEngine, python_plan: Plan) -> None:
+def test_a_suspended_server_can_be_removed(engine: LocalEngine, python_plan: Plan) -> None:
     old = engine.launch(python_plan())
-    aside = engine.set_aside(old, grace=10)
+    suspended = old.suspend(grace=10)
     new = engine.launch(python_plan())
-    engine.remove(aside)
+    suspended.remove()
     assert engine.servers() == [new]
     assert sorted(path.name for path in local_state.servers_root().iterdir()) == ["m"]
 
 
-def test_what_a_killed_command_left_aside_goes_with_the_server(engine: LocalEngine, python_plan: Plan) -> None:
-    aside = engine.set_aside(engine.launch(python_plan()), grace=10)
-    directory = local_state.directory_of(aside.name).path
-    engine.remove(engine.launch(python_plan()))
-    assert directory.exists()  # it is to come back
-    program = "from tfserve.engines.local.engine import LocalEngine; e = LocalEngine(); e.remove(e.find('m'))"
+def test_a_server_left_suspended_by_a_killed_command_is_removed_with_its_successor(
+    engine: LocalEngine, python_plan: Plan
+) -> None:
+    suspended = engine.launch(python_plan()).suspend(grace=10)
+    directory = local_state.directory_of(suspended.name).path
+    engine.launch(python_plan()).remove()
+    assert directory.exists()  # it is to be restored
+    program = "from tfserve.engines.local.engine import LocalEngine; e = LocalEngine(); e.find('m').remove()"
     engine.launch(python_plan())
     subprocess.run([sys.executable, "-c", program], check=True)
     assert not directory.exists()
@@ -287,17 +290,17 @@ def test_a_port_taken_since_it_was_stopped(engine: LocalEngine, python_plan: Pla
         port = listener.getsockname()[1]
         engine.launch(python_plan("", rest=PublishedPort(port, "127.0.0.1", port)))
         with pytest.raises(PortTakenError, match=f"Port {port} on 127.0.0.1 is taken"):
-            engine.start(ended(engine))
+            ended(engine).start()
         assert not found(engine).running
-    engine.start(found(engine))
+    found(engine).start()
 
 
 def test_start_of_what_was_removed_meanwhile(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(""))
     ended(engine)
     shutil.rmtree(local_state.directory_of("m").path)
-    with pytest.raises(NotReadyError, match="damaged, or gone"):
-        engine.start(server)
+    with pytest.raises(NotReadyError, match="missing or damaged"):
+        server.start()
 
 
 def test_without_a_state_directory(engine: LocalEngine, python_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +313,7 @@ def test_without_a_state_directory(engine: LocalEngine, python_plan: Plan, monke
 def test_secrets_reach_the_process_and_no_file(engine: LocalEngine, python_plan: Plan) -> None:
     program = "import os, time; print(len(os.environ['KEY']), flush=True); time.sleep(60)"
     server = engine.launch(python_plan(program, secrets={"KEY": "s3cret" * 7}))
-    eventually(lambda: list(engine.logs(server)) == ["42"])
+    eventually(lambda: list(server.logs()) == ["42"])
     files = [path for path in local_state.directory_of("m").path.rglob("*") if path.is_file()]
     assert len(files) >= 3
     assert not any(b"s3cret" in path.read_bytes() for path in files)

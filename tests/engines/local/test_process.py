@@ -51,7 +51,7 @@ def test_servers_that_start_together(engine: LocalEngine, python_plan: Plan, hal
     for server in (a, b, elsewhere):
         eventually(lambda: answers(server.rest_url))  # noqa: B023
         assert os.getsid(server.pid or 0) == server.pid
-        assert any("Entering the event loop" in line for line in engine.logs(server))
+        assert any("Entering the event loop" in line for line in server.logs())
         directory = Path(os.environ["XDG_STATE_HOME"], "tfserve", "servers", server.name)
         assert Path(f"/proc/{server.pid}/cwd").readlink() == directory
         opened = {path.readlink() for path in Path(f"/proc/{server.pid}/fd").iterdir()}
@@ -68,12 +68,12 @@ def test_how_they_end_is_known_while_they_start(engine: LocalEngine, python_plan
         killed, stopped = (engine.launch(plan_of(python_plan, half_plus_two, *own)) for own in named)
         without_a_model = engine.launch(python_plan(name="without", command=(*OWN_COMMAND, "--port=0")))
         eventually(lambda: answers(stopped.rest_url))
-        engine.stop(stopped, grace=10)
+        stopped.stop(grace=10)
         os.kill(killed.pid or 0, signal.SIGKILL)
         eventually(lambda: not any(server.running for server in engine.servers()))
         exits = {server.name: server.exit for server in engine.servers()}
         assert exits == {"killed": Exit(137), "stopped": Exit(0), "without": Exit(255)}
-    assert "model_base_path" in "\n".join(engine.logs(without_a_model))
+    assert "model_base_path" in "\n".join(without_a_model.logs())
 
 
 def test_one_alone_shares_nothing(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_damaged_record_of_a_living_server_keeps_its_name() -> None:
     os.close(lock)
 
 
-def test_drafts_and_servers_set_aside_are_not_listed() -> None:
+def test_drafts_and_suspended_servers_are_not_listed() -> None:
     directory = local_state.create(plan())
     directory.path.rename(directory.path.with_name(".replaced-m"))
     assert local_state.directories() == []

@@ -48,7 +48,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
             answer = client.infer("predict", ModelRef(model), body).document
     finally:
         with interrupts_deferred():
-            launched.engine.remove(launched.server)
+            launched.server.remove()
     text = f"""\
 Asked {url}/v1/models/{model}:predict
   {body.decode()}
@@ -58,7 +58,7 @@ The demo's server is removed again. With a model of yours:
   tfserve run ./my_model              serves it, and tries it with one request
   tfserve predict my_model 1 2 5      asks it
   tfserve logs my_model               shows what it has to say"""
-    output.result({"engine": launched.engine.name, "instances": _VALUES, **answer}, text)
+    output.result({"engine": launched.server.engine.name, "instances": _VALUES, **answer}, text)
 
 
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfserve.engines.base import Engine, Server
+    from tfserve.engines.base import Server
 
 __all__ = ["remove", "restart", "start", "stop"]
 
@@ -29,9 +29,9 @@ def stop(
 
     output = Output(json_wanted=json)
     stopped = []
-    for found, server in find_servers(names, engine, among=lambda server: server.running):
+    for server in find_servers(names, engine, among=lambda server: server.running):
         if server.running:
-            found.stop(server, grace=seconds)
+            server.stop(grace=seconds)
         stopped.append(server.name)
     output.result(stopped, "\n".join(f"{name} is stopped" for name in stopped))
 
@@ -47,9 +47,8 @@ def start(
     from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
-    started = []
-    for found, server in find_servers(names, engine, among=_rests):
-        started.append(_run_again(found, server, wait, output) if _rests(server) else (found, server))
+    servers = find_servers(names, engine, among=_rests)
+    started = [_run_again(server, wait, output) if _rests(server) else server for server in servers]
     _show(started, output)
 
 
@@ -67,16 +66,16 @@ def restart(
     output = Output(json_wanted=json)
     started = []
     servers = find_servers(names, engine)
-    for _, server in servers:
+    for server in servers:
         if server.auto_remove:
             raise UsageError(
                 f"{server.name!r} was started with --rm: stopping it would remove it; nothing was restarted.",
                 hint="Make it anew with: tfserve run … --replace",
             )
-    for found, server in servers:
+    for server in servers:
         if server.running:
-            found.stop(server, grace=seconds)
-        started.append(_run_again(found, server, wait, output))
+            server.stop(grace=seconds)
+        started.append(_run_again(server, wait, output))
     _show(started, output)
 
 
@@ -92,17 +91,15 @@ def remove(
 
     output = Output(json_wanted=json)
     servers = find_servers(names, engine)
-    running = [server.name for _, server in servers if server.running]
+    running = [server.name for server in servers if server.running]
     if running and not force:
         raise UsageError(
             f"{', '.join(running)} still runs; nothing was removed.",
             hint=f"Stop it first: tfserve stop {' '.join(running)}. Or at once: tfserve rm --force {' '.join(running)}",
         )
-    for found, server in servers:
-        found.remove(server)
-    output.result(
-        [server.name for _, server in servers], "\n".join(f"{server.name} is removed" for _, server in servers)
-    )
+    for server in servers:
+        server.remove()
+    output.result([server.name for server in servers], "\n".join(f"{server.name} is removed" for server in servers))
 
 
 def _rests(server: Server) -> bool:
@@ -110,13 +107,13 @@ def _rests(server: Server) -> bool:
     return not server.running or server.state == "paused"
 
 
-def _run_again(engine: Engine, server: Server, wait: float, output: Output) -> tuple[Engine, Server]:
+def _run_again(server: Server, wait: float, output: Output) -> Server:
     from tfserve.servers.launch import restart as start_again
 
-    return engine, start_again(engine, server, wait_seconds=wait, progress=output)
+    return start_again(server, wait_seconds=wait, progress=output)
 
 
-def _show(servers: list[tuple[Engine, Server]], output: Output) -> None:
+def _show(servers: list[Server], output: Output) -> None:
     from tfserve.servers.status import look_at_all
 
     statuses = look_at_all(servers)

@@ -34,8 +34,8 @@ def logs(
 
     output = Output()
     after = None if since is None else parse_since(since, datetime.now(timezone.utc))
-    found, server = find_server(name, engine)
-    for line in found.logs(server, follow=follow, tail=tail, since=after, timestamps=timestamps):
+    server = find_server(name, engine)
+    for line in server.logs(follow=follow, tail=tail, since=after, timestamps=timestamps):
         output.line(line)
 
 

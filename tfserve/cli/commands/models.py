@@ -14,7 +14,7 @@ from tfserve.cli.output import Output
 from tfserve.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfserve.engines.base import Engine, Server
+    from tfserve.engines.base import Server
     from tfserve.servers.served_models import ModelState
     from tfserve.spec.serve import ModelSpec
 
@@ -68,14 +68,14 @@ def models(
         raise UsageError(
             "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
         )
-    found, server = find_server(name, engine)
+    server = find_server(name, engine)
     with server_lock(server.name, output) if action != "list" else nullcontext():
         if action == "add" and words:
             specs = parse_models(words, versions=versions or (), labels=label or (), digests=sha256 or ())
-            _add(found, server, specs, wait, output)
+            _add(server, specs, wait, output)
         else:
-            _change(found, server, action, words or [], wait, output)
-    states = model_states(found, server)
+            _change(server, action, words or [], wait, output)
+    states = model_states(server)
     if json:
         output.result([_json(state) for state in states], "")
     else:
@@ -83,15 +83,13 @@ def models(
         output.table(("MODEL", "SERVED", "VERSION", "STATE", "LABELS"), rows)
 
 
-def _add(engine: Engine, server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
+def _add(server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
     from tfserve.servers import change_models as model_changes
 
-    model_changes.add(engine, server, specs, seconds=seconds, progress=output)
+    model_changes.add(server, specs, seconds=seconds, progress=output)
 
 
-def _change(
-    engine: Engine, server: Server, action: Action, words: Sequence[str], seconds: float, output: Output
-) -> None:
+def _change(server: Server, action: Action, words: Sequence[str], seconds: float, output: Output) -> None:
     from tfserve.servers import change_models as model_changes
     from tfserve.spec.versions import VersionPolicy, parse_label
 
@@ -99,15 +97,15 @@ def _change(
         case "list", []:
             pass
         case "remove", [_, *_]:
-            model_changes.remove(engine, server, words, seconds=seconds)
+            model_changes.remove(server, words, seconds=seconds)
         case "label", [*_, last] if "=" in last:
             model, rest = (None, words) if "=" in words[0] else (words[0], words[1:])
-            model_changes.label(engine, server, model, dict(map(parse_label, rest)), seconds=seconds)
+            model_changes.label(server, model, dict(map(parse_label, rest)), seconds=seconds)
         case "pin", [_] | [_, _]:
             model = words[0] if len(words) == 2 else None
-            model_changes.pin(engine, server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
+            model_changes.pin(server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
         case "rollback", [] | [_]:
-            version = model_changes.rollback(engine, server, next(iter(words), None), seconds=seconds)
+            version = model_changes.rollback(server, next(iter(words), None), seconds=seconds)
             output.notice(f"It stays at version {version} until it is told otherwise: pin MODEL latest")
         case _:
             raise UsageError(

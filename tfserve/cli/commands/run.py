@@ -185,7 +185,7 @@ def run(
     try:
         show_launched(launched, output)
     except TfserveError:  # nobody has learned of the server
-        launched.engine.remove(launched.server)
+        launched.server.remove()
         raise
 
 

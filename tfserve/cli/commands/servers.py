@@ -17,7 +17,7 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     listing = list_servers(engine)
     if listing.unavailable is not None:
         output.notice(f"Docker is left out. {listing.unavailable.message}")
-    statuses = look_at_all(listing.found)
+    statuses = look_at_all(listing.servers)
     if json:
         output.result([status.to_json() for status in statuses], "")
     elif not statuses:
@@ -26,7 +26,7 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
         rows = [
             (
                 status.server.name,
-                status.server.engine,
+                status.server.engine.name,
                 status.server.state,
                 status.health,
                 " ".join(status.server.models),
@@ -45,12 +45,12 @@ def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: Js
     from tfserve.text import rfc3339
 
     output = Output(json_wanted=json)
-    found = look_at(*find_server(name, engine))
+    found = look_at(find_server(name, engine))
     server = found.server
     how = f"exit code {server.exit.code}" if server.exit and server.exit.code is not None else found.health
     lines = [
         f"{server.name}: {server.state}, {how}",
-        f"  engine   {server.engine}",
+        f"  engine   {server.engine.name}",
         f"  image    {server.image}" if server.image else f"  pid      {server.pid or '-'}",
         f"  created  {rfc3339(server.created)}",
         f"  REST     {server.rest_url or '-'}",

@@ -13,7 +13,7 @@ import typer
 
 from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, TimeOption
 from tfserve.cli.output import Output
-from tfserve.defaults import STOP_SECONDS
+from tfserve.defaults import AUTO, STOP_SECONDS
 from tfserve.errors import TfserveError
 from tfserve.spec.fields import option_names
 
@@ -66,14 +66,14 @@ def down(
     """Stop and remove the servers of a YAML file. Their logs go with them."""
     from tfserve.config.read import DEFAULT_FILE, choose_names, read_engines
     from tfserve.servers.lookup import list_servers
-    from tfserve.servers.up import take_down
+    from tfserve.servers.up import down as take_down
 
     output = Output(json_wanted=json)
     engines = read_engines(file or DEFAULT_FILE, os.environ)
     choices = {name: engines[name] for name in choose_names(list(engines), names or ())}
-    found = [pair for pair in list_servers().found if choices.get(pair[1].name) in ("auto", pair[0].name)]
+    found = [server for server in list_servers().servers if choices.get(server.name) in (AUTO, server.engine.name)]
     take_down(found, grace=seconds)
-    gone = [server.name for _, server in found]
+    gone = [server.name for server in found]
     for name in choices:
         if name not in gone:
             output.notice(f"{name} is not there")
@@ -91,7 +91,7 @@ def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Itera
     try:
         yield
     except KeyboardInterrupt:
-        names = sorted(outcome.step.name for outcome in done if outcome.found and outcome.step.action != "leave")
+        names = sorted(outcome.step.name for outcome in done if outcome.server and outcome.step.action != "leave")
         if names:
             of_file = f" -f {shlex.quote(str(file))}" if file else ""
             stays = f"{', '.join(names)} {'is ready and stays' if len(names) == 1 else 'are ready and stay'}"
@@ -147,7 +147,7 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
 
     statuses = {}
     if output.json_wanted:
-        found = [outcome.found for outcome in outcomes if outcome.found is not None]
+        found = [outcome.server for outcome in outcomes if outcome.server is not None]
         statuses = {status.server.name: status.to_json() for status in look_at_all(found)}
     shown: list[dict[str, Any]] = []
     lines = []
@@ -156,10 +156,12 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
         shown.append({"name": name, "action": action, **statuses.get(name, {})})
         if error is not None:
             shown[-1]["error"] = _error_json(error)
-        elif outcome.found is not None:
-            server = outcome.found[1]
+        elif outcome.server is not None:
+            server = outcome.server
             where = server.rest_url or server.grpc_address or "-"
-            lines.append(f"{name} {'runs already' if action == 'leave' else 'is ready'} ({server.engine}, {where})")
+            lines.append(
+                f"{name} {'runs already' if action == 'leave' else 'is ready'} ({server.engine.name}, {where})"
+            )
     failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
     if shown and (output.json_wanted or lines):
         output.result(shown, "\n".join(lines))

@@ -1,6 +1,7 @@
-"""Containers that are set aside while another one takes their place: they stay, stopped, under a name of their own.
+"""Containers that are suspended while another one replaces them: they are kept, stopped, under a name of their own.
 
-A command that is killed in between leaves one behind, which is removed with the server, or when it is replaced again.
+If a command is killed while it replaces a server, such a container is left behind. It is removed together with the
+server, or when the server is replaced again.
 """
 
 from __future__ import annotations
@@ -15,51 +16,51 @@ from tfserve.plan import labels
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "give_name_back", "is_aside", "left_aside", "remove_container"]
+__all__ = ["free_name", "give_name_back", "is_suspended", "left_suspended", "remove_container"]
 
-_ASIDE = ".replaced"
-_held: set[str] = set()  # the containers that this process has set aside
+_SUFFIX = ".replaced"
+_suspended: set[str] = set()  # the containers that this process has suspended
 
 
-def is_aside(container_name: str) -> bool:
-    """Whether a container's name says that it was set aside."""
-    return container_name.endswith(_ASIDE)
+def is_suspended(container_name: str) -> bool:
+    """Whether a container's name shows that it is suspended."""
+    return container_name.endswith(_SUFFIX)
 
 
 def free_name(client: APIClient, server: Server) -> None:
     """Renames a server's container, so that another can have its name.
 
     Raises:
-        NameTakenError: somebody else does the same at the same time.
+        NameTakenError: another command renames it at the same time.
     """
     container = str(server.container_id)
-    asides = _asides_of(client, server.name)
-    for other in asides - {container}:
+    suspended = _suspended_of(client, server.name)
+    for other in suspended - {container}:
         remove_container(client, other)
-    if container not in asides:
-        _rename(client, server, labels.container_name(server.name) + _ASIDE)
-    _held.add(container)
+    if container not in suspended:
+        _rename(client, server, labels.container_name(server.name) + _SUFFIX)
+    _suspended.add(container)
 
 
 def give_name_back(client: APIClient, server: Server) -> None:
     """Undoes `free_name`.
 
     Raises:
-        NameTakenError: another container has the name by now.
+        NameTakenError: another container has taken the name.
     """
     _rename(client, server, labels.container_name(server.name))
-    _held.discard(str(server.container_id))
+    _suspended.discard(str(server.container_id))
 
 
-def left_aside(client: APIClient, server: Server) -> set[str]:
-    """The containers that a killed command left aside of a server, which is removed; not one that is to come back."""
-    _held.discard(str(server.container_id))
-    return _asides_of(client, server.name) - _held
+def left_suspended(client: APIClient, server: Server) -> set[str]:
+    """The containers of a removed server that a killed command left suspended; without those to be restored."""
+    _suspended.discard(str(server.container_id))
+    return _suspended_of(client, server.name) - _suspended
 
 
-def _asides_of(client: APIClient, name: str) -> set[str]:
-    there = client.containers(all=True, filters={"label": f"{labels.NAME}={name}"})
-    return {data["Id"] for data in there if data["Names"][0] == f"/{labels.container_name(name)}{_ASIDE}"}
+def _suspended_of(client: APIClient, name: str) -> set[str]:
+    listed = client.containers(all=True, filters={"label": f"{labels.NAME}={name}"})
+    return {data["Id"] for data in listed if data["Names"][0] == f"/{labels.container_name(name)}{_SUFFIX}"}
 
 
 def _rename(client: APIClient, server: Server, name: str) -> None:
@@ -74,7 +75,7 @@ def _rename(client: APIClient, server: Server, name: str) -> None:
 
 
 def remove_container(client: APIClient, container: str) -> None:
-    """Removes a container that may be gone already, or be going by itself, and what it alone kept of ``package``."""
+    """Removes a container, and its nameless image from ``tfserve package``; does nothing if it is already gone."""
     import docker.errors
 
     try:

@@ -1,4 +1,4 @@
-"""Between this program's data and that of the Docker Engine's API: what it is told, and what it says."""
+"""Translates between the data of this program and that of the Docker Engine's API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfserve.addresses import reachable
 from tfserve.defaults import HOST
-from tfserve.engines.base import Server
 from tfserve.plan import labels
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.image import GRPC_PORT, REST_PORT
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 
     from tfserve.plan.launch_plan import LaunchPlan
 
-__all__ = ["container_arguments", "engine_facts", "read_server"]
+__all__ = ["container_arguments", "engine_facts", "server_fields"]
 
 _Kind = TypeVar("_Kind", bound=Collection[Any])
 
 
 def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
-    """Reads what a plan has to know from what an engine says of itself (``docker info``)."""
+    """Reads the facts that a plan depends on from ``docker info``."""
     security = info.get("SecurityOptions") or []
     return EngineFacts(
         rootless=any("rootless" in option for option in security),
@@ -39,7 +38,7 @@ def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
 
 
 def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
-    """What the SDK's ``create_container`` has to be told to create the container of `plan`."""
+    """The arguments of the SDK's ``create_container`` that create the container of `plan`."""
     from docker.types import DeviceRequest, Mount
 
     restart, _, times = (plan.restart or "no").partition(":")
@@ -72,37 +71,36 @@ def container_arguments(client: APIClient, plan: LaunchPlan) -> dict[str, Any]:
 
 
 def _devices(gpus: str) -> dict[str, Any]:
-    """What Docker's ``--gpus`` makes of its value; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
+    """Parses a value as Docker's ``--gpus`` does; https://docs.docker.com/reference/cli/docker/container/run/#gpus."""
     if gpus.startswith("device="):
         return {"device_ids": gpus.removeprefix("device=").split(",")}
     return {"count": -1 if gpus == "all" else int(gpus)}
 
 
-def read_server(data: dict[str, Any]) -> Server:
-    """Reads one entry of the engine's container list."""
+def server_fields(data: dict[str, Any]) -> dict[str, Any]:
+    """Reads one entry of the engine's container list into the fields of a `Server`."""
     written = data["Labels"]
     spec = _label(written, labels.SPEC, dict)
     rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
-    return Server(
-        name=written[labels.NAME],
-        engine="docker",
-        state=data["State"],
-        models=tuple(map(str, _label(written, labels.MODELS, list))),
-        created=datetime.fromtimestamp(data["Created"], timezone.utc),
-        rest_url=f"http://{rest}" if rest else None,
-        grpc_address=grpc,
-        image=data["Image"],
-        container_id=data["Id"],
-        gpu=written.get(labels.GPU) == "true",
-        auto_remove=spec.get("remove") is True,
-        mounts=tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
-        config=written.get(labels.CONFIG),
-        spec=spec,
-    )
+    return {
+        "name": written[labels.NAME],
+        "state": data["State"],
+        "models": tuple(map(str, _label(written, labels.MODELS, list))),
+        "created": datetime.fromtimestamp(data["Created"], timezone.utc),
+        "rest_url": f"http://{rest}" if rest else None,
+        "grpc_address": grpc,
+        "image": data["Image"],
+        "container_id": data["Id"],
+        "gpu": written.get(labels.GPU) == "true",
+        "auto_remove": spec.get("remove") is True,
+        "mounts": tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
+        "config": written.get(labels.CONFIG),
+        "spec": spec,
+    }
 
 
 def _label(written: Mapping[str, str], name: str, kind: type[_Kind]) -> _Kind:
-    """Reads the JSON of a label; empty when somebody else wrote something else there."""
+    """Reads the JSON of a label; empty if it is damaged."""
     try:
         value = json.loads(written.get(name, ""))
     except ValueError:

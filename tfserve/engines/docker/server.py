@@ -1,0 +1,211 @@
+"""A server in a container: how its state is read from the Docker Engine, and what can be done with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tfserve.engines.base import Diagnosis, Engine, Exit, Server
+from tfserve.engines.docker import files, replaced
+from tfserve.engines.docker.client import docker_errors, remote_host
+from tfserve.engines.docker.errors import launch_errors
+from tfserve.engines.docker.translate import server_fields
+from tfserve.errors import NotReadyError, UsageError
+from tfserve.spec.image import MODEL_ROOT
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from tfserve.models.saved_model import ModelDirectory
+    from tfserve.plan.launch_plan import LaunchPlan
+
+__all__ = ["DockerServer", "read_server", "start_container"]
+
+
+@dataclass(frozen=True)
+class DockerServer(Server):
+    """A server in a container.
+
+    Attributes:
+        client: the connection to the Docker Engine.
+    """
+
+    client: APIClient = field(kw_only=True, repr=False, compare=False)
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        with docker_errors():
+            chunks = self.client.logs(
+                self.container_id,
+                stream=True,
+                follow=follow,
+                tail="all" if tail is None else tail,
+                since=None if since is None else max(since.timestamp(), 1.0),  # the SDK rejects times before 1970
+                timestamps=timestamps,
+            )
+            rest = b""
+            for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace").rstrip("\r")
+            if rest:
+                yield rest.decode(errors="replace")
+            if follow:
+                self.client.ping()  # the log ends in the same way whether the server or the engine has stopped
+
+    def start(self) -> Server:
+        with docker_errors():
+            if self.state == "created" and self.config and self.models_config() is None:
+                raise NotReadyError(
+                    f"{self.name!r} was only partly created: tfserve was killed while creating it.",
+                    hint=f"Remove it and create it again: tfserve rm {self.name}",
+                )
+            if self.state == "paused":
+                self.client.unpause(self.container_id)
+            return _with_models(start_container(self.engine, self.client, self._container, self))
+
+    def stop(self, *, grace: float) -> None:
+        with docker_errors():
+            self.client.stop(self.container_id, timeout=ceil(grace))
+
+    def remove(self) -> None:
+        """Removes the container, and any container of this server that a killed command left suspended."""
+        with docker_errors():
+            replaced.remove_container(self.client, self._container)
+            for container in replaced.left_suspended(self.client, self):
+                replaced.remove_container(self.client, container)
+
+    def models_config(self) -> str | None:
+        return files.read_text(self.client, self._container, self.config) if self.config else None
+
+    def keep_models(self, config: str, models: Sequence[str]) -> None:
+        with docker_errors():
+            files.write_texts(self.client, self._container, {str(self.config): config})
+
+    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+        """Copies the model, because nothing can be mounted into a running container."""
+        from tfserve.plan.mounts import model_mount
+
+        wanted = model_mount(directory, f"{MODEL_ROOT}/{name}")
+        if self._mounts().get(wanted.target) == wanted.source:
+            return f"{MODEL_ROOT}/{name}"
+        numbers = itertools.count(2)  # earlier copies stay: a container has no means of its own to remove them
+        base_path = f"{MODEL_ROOT}/{name}"
+        while files.exists(self.client, self._container, base_path):
+            base_path = f"{MODEL_ROOT}/{name}.{next(numbers)}"
+        copied = model_mount(directory, base_path)
+        with docker_errors():
+            files.copy_directory(self.client, self._container, Path(copied.source), copied.target)
+        return base_path
+
+    def versions(self, base_path: str) -> tuple[int, ...]:
+        """Lists the directory that is mounted there, if it is on this machine; otherwise the one in the container."""
+        from tfserve.models.saved_model import version_numbers
+
+        mounts = self._mounts()
+        if self.engine.shares_ports and base_path in mounts:
+            return version_numbers(path.name for path in Path(mounts[base_path]).glob("*/"))
+        alone = [target.name for target in map(PurePosixPath, mounts) if str(target.parent) == base_path]
+        return version_numbers(alone or files.names_in(self.client, self._container, base_path))
+
+    def environment(self) -> Mapping[str, str]:
+        with docker_errors():
+            assignments = self.client.inspect_container(self.container_id)["Config"]["Env"] or ()
+        return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
+
+    def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
+        from tfserve.engines.diagnosis import recognise
+
+        return recognise(log, exited, gpu=self.gpu)
+
+    def suspend(self, *, grace: float) -> Server | None:
+        """Renames and stops the container."""
+        with docker_errors():
+            replaced.free_name(self.client, self)
+            try:
+                self.client.stop(self.container_id, timeout=ceil(grace))
+            except BaseException:
+                replaced.give_name_back(self.client, self)
+                raise
+        return None if self.auto_remove else self
+
+    def restore(self, original: Server) -> None:
+        """Gives the container its name back, and starts it if it was running."""
+        with docker_errors():
+            replaced.give_name_back(self.client, self)
+            if original.running:
+                self.client.start(self.container_id)
+
+    @property
+    def _container(self) -> str:
+        return str(self.container_id)
+
+    def _mounts(self) -> dict[str, str]:
+        """What is mounted into the container: the path on the engine's machine by the path in the container."""
+        with docker_errors():
+            mounts = self.client.inspect_container(self.container_id)["Mounts"]
+        return {mount["Destination"]: mount["Source"] for mount in mounts}
+
+
+def start_container(engine: Engine, client: APIClient, container: str, started: LaunchPlan | Server) -> DockerServer:
+    """Starts the container of a plan, or of a server that was started before.
+
+    Raises:
+        TfserveError: the engine refused; see `launch_errors`.
+        NotReadyError: the container exited immediately and was removed.
+    """
+    with launch_errors(started, remote_host(client)):
+        client.start(container)
+    found = client.containers(all=True, filters={"id": container})
+    if not found:
+        raise NotReadyError(
+            f"{started.name!r} exited immediately and was removed (--rm).", hint="Start it without --rm to see its log."
+        )
+    return _server(engine, client, found[0])
+
+
+def read_server(engine: Engine, client: APIClient, data: dict[str, Any]) -> DockerServer:
+    """Reads the state of a server: from an entry of the engine's container list, and from the container itself."""
+    return _with_models(_with_exit(_server(engine, client, data)))
+
+
+def _server(engine: Engine, client: APIClient, data: dict[str, Any]) -> DockerServer:
+    return DockerServer(engine=engine, client=client, **server_fields(data))
+
+
+def _with_models(server: DockerServer) -> DockerServer:
+    """Replaces the models that the server was started with by those that its ``models.config`` names now."""
+    config = server.models_config()
+    if config is None:
+        return server
+    from tfserve.spec.models_config import served_models
+
+    with suppress(UsageError):  # the user changed it
+        return dataclasses.replace(server, models=tuple(model.name for model in served_models(config)))
+    return server
+
+
+def _with_exit(server: DockerServer) -> DockerServer:
+    """Adds how a stopped container exited, which the engine's list contains only as prose."""
+    if server.state not in ("exited", "dead", "restarting"):
+        return server
+    import docker.errors
+
+    try:
+        state = server.client.inspect_container(server.container_id)["State"]
+    except docker.errors.NotFound:
+        return server
+    return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))

@@ -1,0 +1,336 @@
+"""A server as a process of this machine: how its state is read, and what can be done with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfserve.addresses import reachable
+from tfserve.engines.base import Diagnosis, Engine, Exit, Server, changed_elsewhere, name_taken
+from tfserve.engines.local import state as local_state
+from tfserve.engines.local.state import Record, ServerDirectory
+from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
+from tfserve.plan import labels
+
+if TYPE_CHECKING:
+    from tfserve.engines.local.process import Process
+    from tfserve.models.saved_model import ModelDirectory
+    from tfserve.plan.launch_plan import LaunchPlan
+
+__all__ = ["Children", "LocalServer", "read_server", "spawn"]
+
+_POLL_SECONDS = 0.02
+_KILL_SECONDS = 10.0
+_EXIT_SECONDS = 1.0
+_SUSPENDED = ".replaced-"
+_suspended: set[str] = set()  # the directories that this process has suspended
+
+Children = dict[int, "Process"]
+"""The processes that an engine object has started, by pid: only their parent can read their exit codes."""
+
+
+@dataclass(frozen=True)
+class LocalServer(Server):
+    """A server as a process of the invoking user.
+
+    Attributes:
+        children: the processes that its engine object has started.
+    """
+
+    children: Children = field(kw_only=True, repr=False, compare=False)
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[str]:
+        from tfserve.engines.local.log import read_log
+
+        more = self._directory.is_alive if follow else None
+        yield from read_log(self._directory.log, tail=tail, since=since, timestamps=timestamps, more=more)
+
+    def start(self) -> Server:
+        """Starts it again from its record."""
+        from tfserve.host.ports import is_free
+
+        record = self._directory.read()
+        published = (record.plan.rest, record.plan.grpc) if record and not self._directory.is_alive() else ()
+        for port in filter(None, published):
+            if not is_free(port.host, port.host_port):
+                raise PortTakenError(
+                    f"Port {port.host_port} on {port.host} is taken by another program.",
+                    hint=f"End that program, or make the server anew on another port: tfserve rm {self.name}",
+                )
+        return spawn(self.engine, self.children, self._directory)
+
+    def stop(self, *, grace: float) -> None:
+        """Sends SIGTERM, and SIGKILL after `grace` seconds."""
+        record = self._directory.read()
+        if record is None:
+            return
+        self._directory.write(dataclasses.replace(record, stopped=True))
+        self._terminate(grace)
+        if record.plan.remove:
+            self._directory.remove()
+
+    def remove(self) -> None:
+        """Kills the process and removes its directory, and any that a killed command left suspended."""
+        self._terminate(grace=0)
+        self._directory.remove()
+        _suspended.discard(self.name)
+        suspended = local_state.directory_of(f"{_SUSPENDED}{self.name}")
+        if suspended.path.name not in _suspended:
+            suspended.remove()
+
+    def models_config(self) -> str | None:
+        try:
+            return Path(self.config).read_text(encoding="utf-8") if self.config else None
+        except (OSError, ValueError):
+            return None
+
+    def keep_models(self, config: str, models: Sequence[str]) -> None:
+        """Writes the file, and the names of the models into the record."""
+        record = self._directory.read()
+        if record is None or self.config is None:
+            return
+        with local_state.state_errors(self._directory.path):
+            draft = Path(f"{self.config}.{os.getpid()}")
+            draft.write_text(config, encoding="utf-8")
+            draft.replace(self.config)
+            plan = dataclasses.replace(
+                record.plan, models=tuple(models), files={**record.plan.files, self.config: config}
+            )
+            self._directory.write(dataclasses.replace(record, plan=plan))
+
+    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+        """Links the model beside the others."""
+        from tfserve.plan.mounts import model_mount
+
+        own = self._directory
+        base_path = f"{own.path}/models/{name}"
+        mount = model_mount(directory, base_path)
+        record = own.read()
+        with local_state.state_errors(own.path):
+            if record is not None:  # the record lists what the server can read
+                others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
+                plan = dataclasses.replace(
+                    record.plan, mounts=(*others, mount), labels=_with_model(record.plan, name, directory.path)
+                )
+                own.write(dataclasses.replace(record, plan=plan))
+            own.unlink(Path(base_path))
+            own.link(mount)
+        return base_path
+
+    def versions(self, base_path: str) -> tuple[int, ...]:
+        from tfserve.models.saved_model import version_numbers
+
+        return version_numbers(path.name for path in Path(base_path).glob("*/"))
+
+    def environment(self) -> Mapping[str, str]:
+        record = self._directory.read()
+        return record.plan.environment if record else {}
+
+    def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
+        from tfserve.engines.diagnosis import recognise
+
+        return recognise(log, exited, gpu=self.gpu, local=True)
+
+    def suspend(self, *, grace: float) -> Server:
+        """Stops the process and renames its directory."""
+        self._terminate(grace)
+        suspended = self._directory.path.with_name(f"{_SUSPENDED}{self.name}")
+        ServerDirectory(suspended).remove()
+        try:
+            with local_state.state_errors(self._directory.path):
+                self._directory.path.rename(suspended)
+        except EngineUnavailableError:
+            if self.running:
+                spawn(self.engine, self.children, self._directory)
+            raise
+        _suspended.add(suspended.name)
+        return dataclasses.replace(self, name=suspended.name)
+
+    def restore(self, original: Server) -> None:
+        """Gives the directory its name back, and starts the process if it was running."""
+        directory = local_state.directory_of(original.name)
+        with local_state.state_errors(directory.path):
+            try:
+                self._directory.path.rename(directory.path)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise changed_elsewhere(original.name) from error
+                raise
+        _suspended.discard(self.name)
+        if original.running:
+            spawn(self.engine, self.children, directory)
+
+    @property
+    def _directory(self) -> ServerDirectory:
+        return local_state.directory_of(self.name)
+
+    def _terminate(self, grace: float) -> None:
+        """Terminates the process, and kills it after `grace` seconds."""
+        directory = self._directory
+        record = directory.read()
+        pid = record.pid if record else directory.noted_pid()
+        if pid is None:
+            return
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
+            if not directory.is_alive():
+                break
+            deadline, sent = time.monotonic() + seconds, False
+            while time.monotonic() < deadline and directory.is_alive():
+                sent = sent or _signal(pid, number, self.name)
+                time.sleep(_POLL_SECONDS)
+        if pid in self.children:
+            self.children[pid].wait(timeout=_KILL_SECONDS)
+
+
+def spawn(
+    engine: Engine, children: Children, directory: ServerDirectory, secrets: Mapping[str, str] | None = None
+) -> LocalServer:
+    """Starts the process of a server.
+
+    Args:
+        engine: the engine of the server.
+        children: the processes that it has started, to which this one is added.
+        directory: the directory of the server, with its record.
+        secrets: variables that are in no record; a later start takes them from the environment of its command.
+    """
+    from tfserve.engines.local.process import Start, start_process
+    from tfserve.engines.local.runtime import not_started
+
+    record = directory.read()
+    if record is None:
+        raise _without_record(directory)
+    with ExitStack() as descriptors:
+        with local_state.state_errors(directory.path):
+            log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+            descriptors.callback(os.close, log)
+            lock = directory.take_lock()
+        if lock is None:
+            raise name_taken(directory.path.name)
+        descriptors.callback(os.close, lock)
+        try:
+            environment = {**os.environ, **record.plan.environment, **(secrets or {})}
+            process = start_process(Start(record.plan.command, directory.path, environment, log, lock))
+        except OSError as error:
+            raise not_started(record.plan.command[0], error) from error
+        directory.note_pid(lock, process.pid)
+    children[process.pid] = process
+    try:
+        directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
+    except BaseException:  # a process without a record must not stay
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    server = read_server(engine, children, directory)
+    if server is None:
+        raise _without_record(directory)
+    return server
+
+
+def read_server(engine: Engine, children: Children, directory: ServerDirectory) -> LocalServer | None:
+    """Reads the state of a server from its directory; None if there is none."""
+    record = directory.read()
+    if record is None:
+        return _damaged(engine, children, directory)
+    plan, alive = record.plan, directory.is_alive()
+    if plan.remove and record.pid is not None and not alive:
+        directory.remove()
+        return None
+    return LocalServer(
+        name=directory.path.name,
+        engine=engine,
+        children=children,
+        state="running" if alive else "exited",
+        models=plan.models,
+        created=record.created,
+        rest_url=f"http://{reachable(plan.rest.host, plan.rest.host_port)}" if alive and plan.rest else None,
+        grpc_address=reachable(plan.grpc.host, plan.grpc.host_port) if alive and plan.grpc else None,
+        pid=record.pid if alive else None,
+        exit=None if alive else _exit(children, record),
+        auto_remove=plan.remove,
+        mounts=tuple(mount.source for mount in plan.mounts),
+        config=plan.labels.get(labels.CONFIG),
+        spec=_spec(plan),
+    )
+
+
+def _damaged(engine: Engine, children: Children, directory: ServerDirectory) -> LocalServer | None:
+    """A running server whose record cannot be read; it can be removed."""
+    if not directory.is_alive():
+        return None
+    created = datetime.fromtimestamp(directory.path.stat().st_mtime, timezone.utc)
+    return LocalServer(directory.path.name, engine, "dead", (), created, pid=directory.noted_pid(), children=children)
+
+
+def _without_record(directory: ServerDirectory) -> NotReadyError:
+    name = directory.path.name
+    return NotReadyError(
+        f"The record of the server {name!r} is missing or damaged.",
+        hint=f"Check whether the server is still listed: tfserve ps. To remove it: tfserve rm --force {name}",
+    )
+
+
+def _exit(children: Children, record: Record) -> Exit:
+    import subprocess
+
+    child, code = children.get(record.pid or 0), None
+    if child is not None:
+        with suppress(subprocess.TimeoutExpired):  # the lock is released a moment before the code is available
+            code = child.wait(timeout=_EXIT_SECONDS)
+    if code is not None and code < 0:
+        code = 128 - code
+    if code is None and record.stopped:
+        code = 0
+    return Exit(code)
+
+
+def _signal(pid: int, number: signal.Signals, name: str) -> bool:
+    """Signals a server whose lock is held, so that its pid is valid: it leads the process group of the server.
+
+    Returns:
+        Whether the group exists; a process that was forked a moment ago has not created it yet.
+
+    Raises:
+        EngineUnavailableError: the process belongs to another user.
+    """
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        raise EngineUnavailableError(
+            f"The process {pid} of {name!r} belongs to another user.",
+            hint="Ask that user (or root) to stop it.",
+            doctor=False,
+        ) from error
+    return True
+
+
+def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:
+    """The plan's labels with the path of one more model; how it is served is written in the ``models.config``."""
+    spec = _spec(plan)
+    others = [model for model in spec.get("models", ()) if model.get("name") != name]
+    spec["models"] = [*others, {"name": name, "path": str(path)}]
+    return {**plan.labels, labels.SPEC: json.dumps(spec)}
+
+
+def _spec(plan: LaunchPlan) -> dict[str, Any]:
+    """The spec in the plan's label."""
+    spec: dict[str, Any] = json.loads(plan.labels.get(labels.SPEC, "{}"))
+    return spec
