@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import uuid
 import weakref
@@ -69,18 +68,6 @@ class RunningServer(Client):
     def __repr__(self) -> str:
         state = "" if self._removal.alive else ", removed"
         return f"<tfserve server {self.name!r} ({self.engine}{state}): {self.rest_url or self.grpc_address}>"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        rows = {
-            "server": self.name if self._removal.alive else f"{self.name} (removed)",
-            "engine": self.engine,
-            "models": ", ".join(self.models),
-            "REST": self.rest_url or "-",
-            "gRPC": self.grpc_address or "-",
-        }
-        cells = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows.items())
-        return f"<table>{cells}</table>"
 
 
 def serve(
