@@ -120,7 +120,7 @@ def test_bytes_are_one_value() -> None:
     ],
 )
 def test_answers_that_are_none(body: bytes) -> None:
-    with pytest.raises(RequestError, match="not one that TensorFlow Serving gives to predict"):
+    with pytest.raises(RequestError, match="not a valid predict response"):
         table_of(body)
 
 

@@ -39,7 +39,7 @@ def test_metadata_that_is_none(document: bytes) -> None:
     with (
         answering_json(document) as server,
         RestClient(server.url) as client,
-        pytest.raises(RequestError, match="did not answer as TensorFlow Serving does: in its metadata, "),
+        pytest.raises(RequestError, match="did not respond as TensorFlow Serving does: in its metadata, "),
     ):
         client.metadata(ModelRef("m"))
 

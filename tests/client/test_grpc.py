@@ -149,7 +149,7 @@ def test_answers_that_are_none(answer: bytes) -> None:
     with (
         service(lambda *_: answer) as address,
         GrpcClient(address) as client,
-        pytest.raises(RequestError, match="did not answer as TensorFlow Serving does"),
+        pytest.raises(RequestError, match="did not respond as TensorFlow Serving does"),
     ):
         client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
 

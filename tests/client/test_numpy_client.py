@@ -124,11 +124,11 @@ def test_timeout(api: Api) -> None:
 def test_answers_that_are_none(results: str) -> None:
     metadata = '{"signature_def": {"signature_def": {"serving_default": {}}}}'
     with answering_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as strange:
-        for verb in "classify", "regress":
-            with Client(strange.url, model="m") as client, pytest.raises(RequestError, match=f"gives to {verb}"):
+        for method in "classify", "regress":
+            with Client(strange.url, model="m") as client, pytest.raises(RequestError, match=f"not a valid {method} response"):
                 client.metadata()
                 client.close()  # as the server does
-                getattr(client, verb)([{}])
+                getattr(client, method)([{}])
 
 
 def test_versions_labels_and_signatures_that_change(copied: Copy, tmp_path: Path) -> None:

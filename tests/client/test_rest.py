@@ -164,7 +164,7 @@ def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
             poll_status(server.url, "m", timeout=0.2)
         assert 0.5 <= time.monotonic() - begin < 3
     assert caught.value.hint is not None
-    assert "--timeout" in caught.value.hint
+    assert "timeout=" in caught.value.hint
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")

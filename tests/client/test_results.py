@@ -36,7 +36,7 @@ def test_examples_that_cannot_be_shown_beside_their_answers() -> None:
 
 @pytest.mark.parametrize("results", [None, 5, [], "x", [["a"]], [[["a"]]], [{"a": 1}], [[["a", "b"]]], [[["a", True]]]])
 def test_answers_that_are_none(results: object) -> None:
-    with pytest.raises(RequestError, match="gives to classify"):
+    with pytest.raises(RequestError, match="not a valid classify response"):
         tabulate_results("classify", {"results": results}, request=b"{}")
-    with pytest.raises(RequestError, match="gives to regress"):
+    with pytest.raises(RequestError, match="not a valid regress response"):
         tabulate_results("regress", {"results": results}, request=b"{}")

@@ -45,9 +45,9 @@ def test_an_answer_that_only_python_could_read() -> None:
 @pytest.mark.parametrize(
     ("strange", "words"),
     [
-        (answering_json(b'{"outputs": [1'), "its answer is not JSON"),
+        (answering_json(b'{"outputs": [1'), "the response is not JSON"),
         (answering_json(b"[1]"), "the response is not a JSON object"),
-        (answering_json(b'{"outputs": ' + b"[" * 500 + b"]" * 500 + b"}"), "its answer is nested too deeply"),
+        (answering_json(b'{"outputs": ' + b"[" * 500 + b"]" * 500 + b"}"), "the response is nested too deeply"),
         (answering_json(b'{"error": "bad weather"}', "500 Oh"), "bad weather"),
         (answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak HTTP"),
         (resetting(), "closed the connection"),

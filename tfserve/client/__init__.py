@@ -1,4 +1,4 @@
-"""Asks a server: from what a person typed, or a program has, to a request, and back to a table or arrays.
+"""The client of a server: builds requests from typed words or Python values, and turns responses into tables or arrays.
 
-Nothing is imported here, so that whoever needs one module pays for that one alone.
+This module imports nothing, so that importing one module of the package does not load the others.
 """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tfserve.client.failures import no_answer
+from tfserve.client.failures import malformed_document
 from tfserve.client.json_document import read_json
 from tfserve.client.shapes import is_batched
 from tfserve.client.values import is_encoded_bytes
@@ -80,7 +80,7 @@ def tabulate(
         reason = "it is nested too deeply"
     except _UnexpectedError as error:
         reason = str(error)
-    raise no_answer("predict", reason)
+    raise malformed_document("predict", reason)
 
 
 _Columns: TypeAlias = list[tuple[str, list[Any]]]

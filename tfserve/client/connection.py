@@ -1,4 +1,4 @@
-"""A connection to one server, whichever of its two APIs it speaks."""
+"""A connection to one server, over either of its two APIs."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ def connect(address: str, *, api: Api = "rest", timeout: float = 60.0) -> Connec
     """Returns a connection to the server at `address`, which is opened by the first request.
 
     Args:
-        address: where it is: ``http://HOST:PORT``, or ``HOST:PORT``; with https it is asked over TLS.
-        api: which of its APIs is there.
-        timeout: how long a whole request may take at most, in seconds.
+        address: the address of the server: ``http://HOST:PORT`` or ``HOST:PORT``; with https, TLS is used.
+        api: the API at this address.
+        timeout: the maximum duration of a request, in seconds.
 
     Raises:
-        UsageError: `address` or `timeout` cannot be used, or gRPC is not installed.
+        UsageError: `address` or `timeout` is not valid, or gRPC is not installed.
     """
     if api == "rest":
         return RestClient(address, timeout=timeout)
     if not grpc_is_installed():
         raise UsageError(
-            "gRPC is not installed here.", hint="Install it: pip install 'tfserve[local]'. Or ask over REST."
+            "gRPC is not installed.", hint="Install it: pip install 'tfserve[local]'. Or use the REST API."
         )
     from tfserve.client.grpc import GrpcClient
 
@@ -90,5 +90,5 @@ def connect(address: str, *, api: Api = "rest", timeout: float = 60.0) -> Connec
 
 
 def grpc_is_installed() -> bool:
-    """Returns whether servers can be asked over gRPC, with NumPy for the tensors."""
+    """Returns whether gRPC can be used: grpcio is installed, and NumPy for the tensors."""
     return all(find_spec(name) is not None for name in ("grpc", "numpy"))

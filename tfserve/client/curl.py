@@ -33,18 +33,18 @@ def curl_command(connection: Connection, model: ModelRef, request: InferenceRequ
 def curl_line(url: str, body: bytes) -> str:
     """Returns the command that posts exactly `body` to `url`, quoted for bash, zsh, dash and every other POSIX shell.
 
-    A body too long for an argument goes through ``printf``, which a shell runs itself and so without that limit.
-    Bytes that are not UTF-8 stay what they are if the line is written with "surrogateescape".
+    A body that is too long for an argument is piped from ``printf``, a shell builtin that has no such limit. Bytes
+    that are not UTF-8 are kept if the line is written with "surrogateescape".
 
     Args:
-        url: the whole URL, with ``:predict`` at its end.
-        body: the request body; it holds no NUL, as JSON never does.
+        url: the whole URL, ending in ``:predict``.
+        body: the request body, without NUL bytes, which JSON never contains.
     """
     quoted = shlex.quote(body.decode("utf-8", "surrogateescape"))
     command = "curl --silent --show-error"
     if set(url) & set("[]{}"):
-        command += " --globoff"  # else curl takes the brackets of an IPv6 address as a pattern
+        command += " --globoff"  # otherwise curl expands the brackets of an IPv6 address
     command += " --header 'Content-Type: application/json'"
     if len(body) > _MAX_ARGUMENT_BYTES:
         return f"printf %s {quoted} | {command} --data-binary @- {shlex.quote(url)}"
-    return f"{command} --data-raw {quoted} {shlex.quote(url)}"  # --data-raw: a leading @ is no file name
+    return f"{command} --data-raw {quoted} {shlex.quote(url)}"  # --data-raw: a leading @ does not name a file

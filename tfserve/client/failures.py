@@ -1,7 +1,6 @@
-"""What can go wrong between a client and a server, each with what a user can do about it.
+"""The failures of requests, each with a hint for the user.
 
-Callers that wait for a server tell the cases apart by class; everyone else catches `RequestError`. All of them leave
-with exit code 8.
+Code that waits for a server distinguishes them by class; other code catches `RequestError`. Their exit code is 8.
 """
 
 from __future__ import annotations
@@ -22,49 +21,49 @@ __all__ = [
     "NotListeningError",
     "RefusedError",
     "TimedOutError",
+    "display_url",
     "dropped",
     "failure",
     "malformed",
-    "no_answer",
+    "malformed_document",
     "not_listening",
     "redirected",
     "refusal",
     "refused",
-    "shown_url",
     "timed_out",
     "too_large",
     "unknown_host",
 ]
 
-_NOT_REST = "Is this the REST port of a TensorFlow Serving server? REST is 8501 by default; 8500 is gRPC."
-_MAX_REASON = 2000  # characters of what a server says
+_NOT_REST = "Is this the REST port of TensorFlow Serving? By default, 8501 is REST and 8500 is gRPC."
+_MAX_REASON = 2000  # characters of a server's message
 
 
 class NotListeningError(RequestError):
     """Nothing listens at the address: the server is not running, or is still loading its models.
 
-    The real server opens its ports only when its models are AVAILABLE.
+    TensorFlow Serving opens its ports only when its models are AVAILABLE.
     """
 
 
 class DroppedError(RequestError):
-    """The connection ended before the answer did: the server was stopped, or crashed.
+    """The connection was closed before the response was complete: the server was stopped, or crashed.
 
-    Docker's port proxy accepts connections before anything listens in the container and then drops them, so a server
-    that is still loading looks like this too.
+    Docker's port proxy accepts connections before the server in the container listens, and then closes them, so that a
+    server which is still loading causes this error too.
     """
 
 
 class TimedOutError(RequestError):
-    """No complete answer in time."""
+    """No complete response arrived in time."""
 
 
 class RefusedError(RequestError):
-    """The server answered with an HTTP error.
+    """The server responded with an HTTP error, or the gRPC equivalent.
 
     Attributes:
         status: the HTTP status, 400 or more.
-        reason: the server's own message, or None when it gave none; from the server as it is, not escaped.
+        reason: the server's own message, unchanged and not escaped; None if it sent none.
     """
 
     def __init__(
@@ -81,8 +80,8 @@ class RefusedError(RequestError):
         self.reason = reason
 
 
-def shown_url(url: str) -> str:
-    """Returns scheme, host and port of `url`, without a user and password that may stand in it."""
+def display_url(url: str) -> str:
+    """Returns the scheme, host and port of `url`, without a user name and password."""
     parts = urlsplit(url)
     return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
@@ -90,68 +89,69 @@ def shown_url(url: str) -> str:
 def not_listening(url: str) -> NotListeningError:
     """Returns the error for an address that refuses connections."""
     return NotListeningError(
-        f"Nothing listens at {shown_url(url)}.",
-        hint="Is the server running, and has it loaded its model? tfserve ps tells.",
+        f"Nothing listens at {display_url(url)}.",
+        hint="It may not be running, or may still be loading its model; check with tfserve ps.",
     )
 
 
 def dropped(url: str) -> DroppedError:
-    """Returns the error for a connection that ended before the answer did."""
+    """Returns the error for a connection that was closed before the response was complete."""
     return DroppedError(
-        f"The server at {shown_url(url)} closed the connection before it had answered.",
-        hint="It is still loading its model, was stopped, or crashed: tfserve ps and tfserve logs tell.",
+        f"The server at {display_url(url)} closed the connection before responding.",
+        hint="It may still be loading, or have stopped or crashed; check with tfserve ps and tfserve logs.",
     )
 
 
 def unknown_host(url: str, reason: str | None = None) -> RequestError:
-    """Returns the error for a name that leads to no address; `reason` is the system's, if it gives one."""
+    """Returns the error for a host name that cannot be resolved; `reason` is the system's, if known."""
     why = f": {printable(reason)}" if reason else ""
     return RequestError(
-        f"The host of {shown_url(url)} is not known{why}.", hint="Is the name right, and can this machine look it up?"
+        f"The host of {display_url(url)} cannot be resolved{why}.",
+        hint="Check the host name, and the DNS of this machine.",
     )
 
 
 def timed_out(url: str, seconds: float) -> TimedOutError:
-    """Returns the error for an answer that was not complete after `seconds`."""
+    """Returns the error for a response that was not complete after `seconds`."""
     return TimedOutError(
-        f"The server at {shown_url(url)} did not answer within {seconds:g} s.",
-        hint="Give it more time with --timeout SECONDS, or see what it is doing: tfserve logs",
+        f"The server at {display_url(url)} did not respond within {seconds:g} s.",
+        hint=Wording("Set a larger {timeout}, or check what the server is doing with tfserve logs."),
     )
 
 
 def too_large(url: str, limit: int) -> RequestError:
-    """Returns the error for an answer of more than `limit` bytes."""
+    """Returns the error for a response of more than `limit` bytes."""
     return RequestError(
-        f"The answer of the server at {shown_url(url)} is larger than {limit // 2**20} MiB.",
-        hint="Ask for fewer instances at once, or for another signature.",
+        f"The response of the server at {display_url(url)} is larger than {limit // 2**20} MiB.",
+        hint="Send fewer instances per request, or use another signature.",
     )
 
 
 def malformed(url: str, what: str) -> RequestError:
-    """Returns the error for an answer that no TensorFlow Serving gives; `what` says what is wrong with it."""
+    """Returns the error for a response that is not one of TensorFlow Serving; `what` is the first difference."""
     return RequestError(
-        f"The server at {shown_url(url)} did not answer as TensorFlow Serving does: {what}.", hint=_NOT_REST
+        f"The server at {display_url(url)} did not respond as TensorFlow Serving does: {what}.", hint=_NOT_REST
     )
 
 
-def no_answer(verb: str, why: str | None = None) -> RequestError:
-    """Returns the error for JSON that is not the answer to `verb`, such as ``predict``; `why` says what is wrong."""
+def malformed_document(method: str, why: str | None = None) -> RequestError:
+    """Returns the error for JSON that is not a response to `method`; `why` is the first difference."""
     return RequestError(
-        f"The answer is not one that TensorFlow Serving gives to {verb}{f': {why}' if why else ''}.",
-        hint="tfserve predict, classify and regress show it as it is with --json.",
+        f"The response is not a valid {method} response{f': {why}' if why else ''}.",
+        hint="With --json, tfserve predict, classify and regress print a response unchanged.",
     )
 
 
 def redirected(url: str, location: str) -> RequestError:
-    """Returns the error for a redirect, which is never followed: it would send the request to somebody else."""
+    """Returns the error for a redirect; redirects are not followed, as they would send the request to another host."""
     return RequestError(
-        f"The server at {shown_url(url)} redirects to {printable(location, limit=200)!r}.",
-        hint="TensorFlow Serving does not redirect. If that is where the server is, give it with --url.",
+        f"The server at {display_url(url)} redirects to {printable(location, limit=200)!r}.",
+        hint=Wording("TensorFlow Serving does not redirect. If this is the address of the server, give it as {url}."),
     )
 
 
 def refusal(url: str, status: int, body: bytes) -> RefusedError:
-    """Returns the error for an HTTP status of 400 or more, with the server's own message where it gives one."""
+    """Returns the error for an HTTP status of 400 or more, with the server's own message if it sent one."""
     try:
         reason = read_json(body)["error"]
         reason = reason if isinstance(reason, str) else None
@@ -160,10 +160,11 @@ def refusal(url: str, status: int, body: bytes) -> RefusedError:
     if reason is None:
         phrase = http.client.responses.get(status, "")
         return RefusedError(
-            f"The server at {shown_url(url)} {_verb(status)} the request: HTTP {status} {phrase}".rstrip() + ".",
+            f"The server at {display_url(url)} {_participle(status)} the request: HTTP {status} {phrase}".rstrip()
+            + ".",
             status=status,
             reason=None,
-            hint=_NOT_REST if status < 500 else "Its log may say more: tfserve logs",
+            hint=_NOT_REST if status < 500 else "Its log may contain more details: tfserve logs",
         )
     return refused(status, reason)
 
@@ -172,11 +173,11 @@ def refused(status: int, reason: str) -> RefusedError:
     """Returns the error for a request that the server refused or failed, with its own message.
 
     Args:
-        status: the HTTP status, 400 or more, or the one that a gRPC code stands for.
-        reason: the message, as it came.
+        status: the HTTP status, 400 or more, or the equivalent of a gRPC code.
+        reason: the server's message, unchanged.
     """
     return RefusedError(
-        f"The server {_verb(status)} the request: {printable_lines(reason.strip(), limit=_MAX_REASON)}",
+        f"The server {_participle(status)} the request: {printable_lines(reason.strip(), limit=_MAX_REASON)}",
         status=status,
         reason=reason,
         hint=_refusal_hint(status, reason),
@@ -184,19 +185,19 @@ def refused(status: int, reason: str) -> RefusedError:
 
 
 def failure(error: BaseException, url: str, seconds: float) -> RequestError:
-    """Returns the error that a user understands for one of http.client, requests, urllib3, ssl or the system.
+    """Returns the error to show for an exception of http.client, requests, urllib3, ssl or the system.
 
     Args:
-        error: what was raised; its causes say more than itself.
-        url: what was asked.
-        seconds: how long an answer was waited for.
+        error: the exception; its causes contain the actual reason.
+        url: the address of the server.
+        seconds: the timeout.
     """
     causes = list(_causes(error))
 
     def caused_by(*kinds: type[BaseException]) -> BaseException | None:
         return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
-    where = shown_url(url)
+    where = display_url(url)
     if caused_by(ConnectionRefusedError):
         return not_listening(url)
     if unknown := caused_by(socket.gaierror):
@@ -204,7 +205,7 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
     if refused := caused_by(ssl.SSLError):
         return RequestError(
             f"No secure connection to {where}: {printable(str(refused.args[-1]))}.",
-            hint="TensorFlow Serving itself speaks http, not https.",
+            hint="TensorFlow Serving itself serves REST over http, not https.",
         )
     if caused_by(TimeoutError):
         return timed_out(url, seconds)
@@ -217,27 +218,27 @@ def failure(error: BaseException, url: str, seconds: float) -> RequestError:
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     reason = system.strerror if isinstance(system, OSError) else str(causes[-1]) or type(causes[-1]).__name__
     return RequestError(
-        f"The server at {where} cannot be asked: {printable(str(reason), limit=300)}.",
-        hint="Is the address right, and is it reachable from here?",
+        f"The request to the server at {where} failed: {printable(str(reason), limit=300)}.",
+        hint="Check the address, and that this machine can reach it.",
     )
 
 
-def _verb(status: int) -> str:
+def _participle(status: int) -> str:
     return "refused" if status < 500 else "failed"
 
 
 def _refusal_hint(status: int, reason: str) -> str:
     if "version label" in reason:
-        return "tfserve models shows the labels that there are."
+        return "tfserve models lists the labels."
     if status == 404:
-        return "Is the name right, and is that version loaded? tfserve status shows what the server serves."
+        return "Check the name and the version; tfserve status shows what the server serves."
     if status >= 500:
-        return "Its log may say more: tfserve logs"
-    return "tfserve metadata shows what the model takes."
+        return "Its log may contain more details: tfserve logs"
+    return "tfserve metadata shows the inputs of the model."
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yields `error` and all that led to it; urllib3 keeps the cause in `reason` or in the arguments as well."""
+    """Yields `error` and all its causes, which urllib3 also keeps in `reason` and in the arguments."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)

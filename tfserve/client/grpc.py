@@ -1,6 +1,6 @@
-"""The gRPC API of TensorFlow Serving, from the client's side: status, metadata, predict, classify and regress.
+"""A client of TensorFlow Serving's gRPC API: status, metadata, predict, classify and regress.
 
-Tensors travel as ``tensor_content``, and messages may be of any size. Sources of names and messages:
+Tensors are sent as ``tensor_content``, and the size of messages is not limited. Sources of names and messages:
 ``prediction_service.proto`` and ``model_service.proto``.
 """
 
@@ -32,21 +32,21 @@ from tfserve.protos.version_status import State, VersionStatus
 __all__ = ["GrpcClient"]
 
 _M = TypeVar("_M", bound=Message)
-_MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, less a megabyte for what is around the tensors
+_MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, minus a megabyte for the rest of the message
 _PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
 
 
 class GrpcClient:
-    """A connection to one server, kept open between requests; it may be used by several threads at once.
+    """A connection to one server, kept open between requests, for any number of threads.
 
-    Hosts of this machine are asked directly, whatever http_proxy says.
+    No proxy is used for this machine itself.
 
     Args:
-        address: where the server is, such as ``127.0.0.1:8500``; behind ``https://`` it is asked over TLS.
-        timeout: how long a whole request may take at most, in seconds.
+        address: the address of the server, such as ``127.0.0.1:8500``; with ``https://`` in front, TLS is used.
+        timeout: the maximum duration of a request, in seconds.
 
     Raises:
-        UsageError: `address` or `timeout` cannot be used.
+        UsageError: `address` or `timeout` is not valid.
     """
 
     api: Api = "grpc"
@@ -58,7 +58,6 @@ class GrpcClient:
         self._channel: Any = None
 
     def status(self, model: str) -> tuple[VersionStatus, ...]:
-        """Returns the status of every version of `model` that the server knows; see `RestClient.status`."""
         import grpc
 
         request = apis.GetModelStatusRequest(model_spec=_model_spec(ModelRef(model)))
@@ -127,8 +126,8 @@ class GrpcClient:
         size = sum(array.nbytes for array in arrays.values())
         if size > _MAX_TENSOR_BYTES:
             raise UsageError(
-                f"A message holds less than 2 GiB; these inputs have {size / 2**30:.1f} GiB.",
-                hint="Ask for fewer instances at once.",
+                f"A gRPC message is limited to 2 GiB; these inputs have {size / 2**30:.1f} GiB.",
+                hint="Send fewer instances per request.",
             )
         request = apis.PredictRequest(model_spec=_model_spec(model, signature_name))
         for name, array in arrays.items():
@@ -139,10 +138,9 @@ class GrpcClient:
         try:
             return {name: to_array(response.outputs[name]) for name in signature.outputs}
         except MalformedTensorError as error:
-            raise malformed(self.url, f"a tensor is damaged: {error}") from None
+            raise malformed(self.url, f"a tensor is malformed: {error}") from None
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -187,7 +185,7 @@ class GrpcClient:
         except grpc.RpcError as error:
             raise call_failure(error, self.url, self.timeout) from None
         except DecodeError:
-            raise malformed(self.url, "its answer is damaged") from None
+            raise malformed(self.url, "the response is malformed") from None
 
 
 def _model_spec(model: ModelRef, signature_name: str = "") -> apis.ModelSpec:
@@ -222,10 +220,10 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 def _metadata_document(response: apis.GetModelMetadataResponse, definitions: apis.SignatureDefMap) -> dict[str, Any]:
-    """Returns what ``GET …/metadata`` would answer."""
+    """Returns the document that ``GET …/metadata`` returns over REST."""
     from google.protobuf.json_format import MessageToDict
 
-    def told(message: Message) -> dict[str, Any]:
+    def as_dict(message: Message) -> dict[str, Any]:
         return MessageToDict(message, preserving_proto_field_name=True)
 
-    return {"model_spec": told(response.model_spec), "metadata": {"signature_def": told(definitions)}}
+    return {"model_spec": as_dict(response.model_spec), "metadata": {"signature_def": as_dict(definitions)}}

@@ -1,4 +1,4 @@
-"""What gRPC says of a call that failed, as the errors that REST has too."""
+"""Channels of gRPC, and the errors of failed calls as the errors of the REST client."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfserve.addresses import in_url, is_loopback
-from tfserve.client.failures import dropped, not_listening, refused, shown_url, timed_out, unknown_host
+from tfserve.client.failures import display_url, dropped, not_listening, refused, timed_out, unknown_host
 from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
 from tfserve.text import printable
 
 __all__ = ["call_failure", "open_channel"]
 
-# Of HTTP, as ``ToHTTPStatusCode`` of TensorFlow Serving has it; any other code is a failure of the server, 500.
+# The mapping of ``ToHTTPStatusCode`` in TensorFlow Serving; any other code is 500.
 _HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -32,12 +32,12 @@ _BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "ca
 
 
 def call_failure(error: Any, url: str, seconds: float) -> RequestError:
-    """Returns the error that a user understands for a ``grpc.RpcError``.
+    """Returns the error to show for a ``grpc.RpcError``.
 
     Args:
-        error: what a call raised, with its code and details.
-        url: what was asked.
-        seconds: how long an answer was waited for.
+        error: the exception of the call, with its code and details.
+        url: the address of the server.
+        seconds: the timeout.
     """
     code, details = error.code().name, error.details() or ""
     if code == "DEADLINE_EXCEEDED":
@@ -50,37 +50,37 @@ def call_failure(error: Any, url: str, seconds: float) -> RequestError:
 
 
 def _unavailable(details: str, url: str) -> RequestError:
-    told = details.lower()
-    if "http1.x" in told or "http2 server" in told or "settings frame" in told:
+    lowered = details.lower()
+    if "http1.x" in lowered or "http2 server" in lowered or "settings frame" in lowered:
         return _not_grpc(url)
-    if "connection refused" in told:
+    if "connection refused" in lowered:
         return not_listening(url)
-    if "dns" in told or "name resolution" in told:
+    if "dns" in lowered or "name resolution" in lowered:
         return unknown_host(url)
-    if "handshake" in told or "ssl" in told or "peer name" in told:
+    if "handshake" in lowered or "ssl" in lowered or "peer name" in lowered:
         return RequestError(
-            f"No secure connection to {shown_url(url)}: {printable(details, limit=300)}",
-            hint="GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names a file of the certificates to trust."
-            if "certificate" in told or "peer name" in told
-            else "A server without --ssl_config_file speaks no TLS: leave https:// out.",
+            f"No secure connection to {display_url(url)}: {printable(details, limit=300)}",
+            hint="Name a file of trusted certificates in GRPC_DEFAULT_SSL_ROOTS_FILE_PATH."
+            if "certificate" in lowered or "peer name" in lowered
+            else "A server without --ssl_config_file does not speak TLS: omit https://.",
         )
-    if not any(sign in told for sign in _BROKEN):
+    if not any(sign in lowered for sign in _BROKEN):
         return refused(503, details)
     return dropped(url)
 
 
 def _not_grpc(url: str) -> RequestError:
     return RequestError(
-        f"The server at {shown_url(url)} does not speak gRPC.",
-        hint="Is this the gRPC port of a TensorFlow Serving server? gRPC is 8500 by default; 8501 is REST.",
+        f"The server at {display_url(url)} does not speak gRPC.",
+        hint="Is this the gRPC port of TensorFlow Serving? By default, 8500 is gRPC and 8501 is REST.",
     )
 
 
 def open_channel(url: str) -> Any:
-    """Returns a ``grpc.Channel`` to `url`, which connects at the first call.
+    """Returns a ``grpc.Channel`` to `url`, which connects on the first call.
 
-    Hosts of this machine are reached directly, whatever http_proxy says. Behind ``https://`` the server has to show a
-    certificate that gRPC trusts; ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names a file of others than the usual ones.
+    No proxy is used for this machine itself. With ``https://``, gRPC has to trust the server's certificate;
+    ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` can name a file of certificates to trust instead of the default ones.
     """
     import grpc
 
@@ -90,7 +90,7 @@ def open_channel(url: str) -> Any:
     options = [
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
-        ("grpc.enable_retries", 0),  # whatever fails is told, once
+        ("grpc.enable_retries", 0),  # every failure is reported, and only once
         ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1),
     ]
     if parts.scheme == "https":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tfserve.client.connection import Connection, connect
 from tfserve.client.documents import ModelMetadata
-from tfserve.client.failures import RefusedError, shown_url
+from tfserve.client.failures import RefusedError, display_url
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import check_timeout
 from tfserve.client.results import Class, read_classes, read_values
@@ -226,7 +226,7 @@ class Client:
 
     def __repr__(self) -> str:
         model = "" if self.model is None else f", model={self.model!r}"
-        return f"tfserve.Client({shown_url(self.url)!r}{model}, api={self.api!r})"
+        return f"tfserve.Client({display_url(self.url)!r}{model}, api={self.api!r})"
 
     def _ref(self, model: str | None, version: int | None, label: str | None) -> ModelRef:
         name = self.model if model is None else model

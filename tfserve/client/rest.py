@@ -1,4 +1,4 @@
-"""The REST API of TensorFlow Serving, from the client's side: status, metadata, predict, classify and regress.
+"""A client of TensorFlow Serving's REST API: status, metadata, predict, classify and regress.
 
 Source of paths and documents: ``tensorflow_serving/g3doc/api_rest.md`` and ``model_servers/http_rest_api_util.cc``.
 """
@@ -15,7 +15,7 @@ from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.transport.reply import HttpReply, accept, parse
 from tfserve.defaults import Api
-from tfserve.errors import UsageError
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.protos.version_status import VersionStatus
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 __all__ = ["RestClient", "base_url", "check_timeout", "poll_status"]
 
 MAX_RESPONSE_BYTES = 256 * 2**20
-_MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata: a few kB, as a rule
+_MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata have a few kB
 
 
 class RestClient:
-    """A connection to one server, kept open between requests. Not for use by several threads at once.
+    """A connection to one server, kept open between requests. It is not thread-safe.
 
-    Hosts of this machine are asked directly, whatever HTTP_PROXY says; for others the usual environment holds
-    (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE, .netrc). Redirects are not followed.
+    No proxy is used for this machine itself; for other hosts, the settings of requests apply (HTTP_PROXY, NO_PROXY,
+    REQUESTS_CA_BUNDLE, .netrc). Redirects are not followed.
 
     Args:
-        url: where the server is, such as ``http://127.0.0.1:8501``; ``http://`` may be left out.
-        timeout: how long a whole request may take at most, in seconds.
+        url: the address of the server, such as ``http://127.0.0.1:8501``; ``http://`` can be omitted.
+        timeout: the maximum duration of a request, in seconds.
 
     Raises:
-        UsageError: `url` is not such a URL, or `timeout` is not more than 0.
+        UsageError: `url` or `timeout` is not valid.
     """
 
     api: Api = "rest"
@@ -98,7 +98,7 @@ class RestClient:
         return read_outputs(self.url, response.document, signature)
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection; the next request opens a new one."""
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -123,28 +123,31 @@ class RestClient:
 
 
 def check_timeout(seconds: float) -> None:
-    """Refuses a time that nobody can wait.
+    """Checks a timeout.
 
     Raises:
-        UsageError: `seconds` is not more than 0, or too long.
+        UsageError: `seconds` is not positive, or is too large.
     """
     if not 0 < seconds <= 10**6:
-        raise UsageError(f"A timeout of {seconds:g} s is not possible.", hint="Give seconds: --timeout 60")
+        raise UsageError(
+            f"A timeout of {seconds:g} s is not possible.",
+            hint=Wording("Give a number of seconds, such as {timeout}.", timeout=Attribute("timeout", 60)),
+        )
 
 
 def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStatus, ...]:
-    """Asks once for the status of `model`: as `RestClient.status`, but cheap enough to be asked every few ms.
+    """Requests the status of `model` like `RestClient.status`, but cheaply enough to do so every few milliseconds.
 
-    The server is asked directly, without a proxy. While a server loads, this raises `NotListeningError`, or
-    `DroppedError` behind Docker's port proxy.
+    No proxy is used. While a server is loading, this raises `NotListeningError`, or, behind Docker's port proxy,
+    `DroppedError`.
 
     Args:
-        url: where the server is.
-        model: the model's name.
-        timeout: how long it may take at most, in seconds.
+        url: the address of the server.
+        model: the name of the model.
+        timeout: the maximum duration, in seconds.
 
     Raises:
-        RequestError: no proper answer; the classes in `tfserve.client.failures` tell why.
+        RequestError: the request failed; see the classes in `tfserve.client.failures`.
     """
     url = base_url(url)
     path = ModelRef(model).path
@@ -153,15 +156,15 @@ def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStat
             return client.status(model)
     from tfserve.client.transport.poll import fetch
 
-    answer = accept(url, fetch(url, path, timeout, _MAX_DOCUMENT_BYTES))
-    return read_status(url, parse(url, answer.body))
+    reply = accept(url, fetch(url, path, timeout, _MAX_DOCUMENT_BYTES))
+    return read_status(url, parse(url, reply.body))
 
 
 def base_url(text: str) -> str:
-    """Returns `text` as the URL of a server: with a scheme, without a slash at the end.
+    """Returns `text` as the URL of a server: with a scheme, without a trailing slash.
 
     Raises:
-        UsageError: it is not an http or https URL with a host.
+        UsageError: `text` is not an http or https URL with a host.
     """
     wrong = UsageError(f"{text!r} is not the URL of a server.", hint="Give it as http://HOST:PORT")
     url = text if "://" in text else f"http://{text}"

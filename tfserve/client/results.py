@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfserve.client.answer_table import Table, tabulate
-from tfserve.client.failures import no_answer
+from tfserve.client.failures import malformed_document
 from tfserve.client.json_document import read_json
 from tfserve.client.messages import Method
 from tfserve.text import printable
@@ -34,7 +34,7 @@ def tabulate_results(method: Method, document: Mapping[str, Any], *, request: by
     except (TypeError, ValueError):
         answers = []
     if not answers:
-        raise no_answer(method)
+        raise malformed_document(method)
     return tabulate({"predictions": answers}, request=_instances(request))
 
 
@@ -79,7 +79,7 @@ def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
     try:
         return [[Class(str(label), float(score)) for label, score in row] for row in document["results"]]
     except (LookupError, TypeError, ValueError):
-        raise no_answer("classify") from None
+        raise malformed_document("classify") from None
 
 
 def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
@@ -93,7 +93,7 @@ def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
     try:
         values = np.array(document["results"], np.float32)
     except (LookupError, TypeError, ValueError):
-        raise no_answer("regress") from None
+        raise malformed_document("regress") from None
     if values.shape != (count,):
-        raise no_answer("regress")
+        raise malformed_document("regress")
     return values

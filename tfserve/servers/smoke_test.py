@@ -80,7 +80,7 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
         try:
             return SmokeTest(strict_json(response.document), response.latency_ms)
         except ValueError as error:
-            raise malformed(client.url, f"its answer is {error}") from None
+            raise malformed(client.url, f"the response is {error}") from None
     except NoSmokeRequestError as error:
         progress.notice(Wording("No smoke test{of_model}: {problem}", of_model=of_model, problem=error.wording))
         return None

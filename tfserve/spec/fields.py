@@ -14,6 +14,7 @@ _OPTIONS = {
     "models": "MODEL_DIR",
     "remove": "--rm",
     "server_flags": "--",
+    "smoke_request": "--smoke-test",
     "values": "VALUES",
     "wait_seconds": "--wait",
 }

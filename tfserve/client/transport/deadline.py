@@ -1,7 +1,7 @@
-"""Holds the whole of an HTTP answer to one deadline.
+"""One deadline for a whole HTTP response.
 
-The timeout of a socket is for each read, so a server that sends a byte now and then would hold a client for ever.
-Here each read gets what is left of the time.
+A socket timeout applies to each read, so a server that sends one byte now and then could keep a client waiting forever.
+Here, each read gets the remaining time as its timeout.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def hold(self, connected: socket.socket) -> None:
-        """Lets the next operation of a socket take what is left of the time.
+    def apply_to(self, connected: socket.socket) -> None:
+        """Sets the timeout of a socket to the remaining time.
 
         Raises:
-            TimeoutError: nothing is left.
+            TimeoutError: no time remains.
         """
-        left = self._end - time.monotonic()
-        if left <= 0:
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        connected.settimeout(left)
+        connected.settimeout(remaining)
 
 
 class TimedResponse(http.client.HTTPResponse):
-    """The answer that comes from a socket, TLS or not, until `deadline`; a ``response_class`` of http.client."""
+    """A response that has to be complete at `deadline`; a ``response_class`` for http.client, with or without TLS."""
 
     def __init__(self, connected: socket.socket, *, deadline: Deadline, **options: Any) -> None:
         super().__init__(connected, **options)
@@ -46,13 +46,13 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._socket = connected
         self._deadline = deadline
-        self._raw = connected.makefile("rb", buffering=0)  # which also keeps the socket open while it is read
+        self._raw = connected.makefile("rb", buffering=0)  # this also keeps the socket open during the read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._deadline.hold(self._socket)
+        self._deadline.apply_to(self._socket)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""A GET that costs as little as possible, for whoever asks every few milliseconds until a server is there.
+"""A GET request at the lowest cost, for commands that read the status of servers, and for polling one that starts.
 
-http.client on a socket of its own: no session, no proxies, and no import of requests while a model server wants the
-processor for its start.
+It uses http.client on a socket of its own, without a session or proxies. Importing requests instead would take CPU time
+from a starting model server, and from ``tfserve ps``; see the package's docstring for the benchmark.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["fetch"]
 
 
 def fetch(url: str, path: str, timeout: float, limit: int) -> HttpReply:
-    """Sends ``GET path`` to the server at `url` and reads the whole answer.
+    """Sends ``GET path`` to the server at `url` and reads the whole response.
 
     Args:
-        url: the server, by http.
-        path: what to get, behind the path that `url` may have.
-        timeout: how long all of it may take at most, in seconds.
-        limit: how many bytes the answer may have at most.
+        url: the address of the server, with http.
+        path: the path, which is appended to the path of `url`.
+        timeout: the maximum duration, in seconds.
+        limit: the maximum size of the response, in bytes.
 
     Raises:
-        RequestError: no complete answer within time and size.
+        RequestError: no complete response arrived within time and size.
     """
     parts = urlsplit(url)
     begin = time.perf_counter()
@@ -45,7 +45,7 @@ def fetch(url: str, path: str, timeout: float, limit: int) -> HttpReply:
         content = response.read(limit + 1)
         if len(content) > limit:
             raise too_large(url, limit)
-        if response.length:  # read(n) does not mind that less than the promised length came
+        if response.length:  # read(n) ignores that less than the announced length arrived
             raise http.client.IncompleteRead(content)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise failure(error, url, timeout) from None
@@ -56,12 +56,12 @@ def fetch(url: str, path: str, timeout: float, limit: int) -> HttpReply:
 
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """Returns a connection to the first address of `host` that takes one."""
+    """Connects to the first address of `host` that accepts the connection."""
     refused: OSError = ConnectionRefusedError()
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         connected = socket.socket(family, kind, protocol)
         try:
-            deadline.hold(connected)
+            deadline.apply_to(connected)
             connected.connect(address)
         except OSError as error:
             connected.close()

@@ -1,4 +1,4 @@
-"""What comes back over HTTP, whichever API it is from; whether it is an answer at all, and JSON."""
+"""An HTTP response as it was received, the check of its status, and its JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["HttpReply", "accept", "parse"]
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What a server sent back, read but not yet looked at.
+    """An HTTP response, not checked yet.
 
     Attributes:
         status: the HTTP status.
-        location: where a redirect leads, or empty.
-        body: the bytes of the answer; of an error only the first.
-        latency_ms: from sending the request to the last byte of the answer, in milliseconds.
+        location: the target of a redirect, or empty.
+        body: the bytes of the body; for an error, only the beginning.
+        latency_ms: milliseconds from sending the request to the last byte of the response.
     """
 
     status: int
@@ -29,27 +29,27 @@ class HttpReply:
 
 
 def accept(url: str, reply: HttpReply) -> HttpReply:
-    """Returns `reply` if its HTTP status says that it is an answer.
+    """Returns `reply` if its HTTP status is 200.
 
     Raises:
-        RequestError: it is a refusal (`RefusedError`), a redirect, or some other status than 200.
+        RequestError: the status is an error (`RefusedError`), a redirect, or another one than 200.
     """
     if reply.status >= 400:
         raise refusal(url, reply.status, reply.body)
     if 300 <= reply.status < 400:
         raise redirected(url, reply.location)
     if reply.status != 200:
-        raise malformed(url, f"its HTTP status is {reply.status}")
+        raise malformed(url, f"the HTTP status is {reply.status}")
     return reply
 
 
 def parse(url: str, body: bytes) -> Any:
-    """Returns the JSON document in `body`, as `read_json` does.
+    """Returns the JSON document in `body`; see `read_json`.
 
     Raises:
-        RequestError: it is not JSON.
+        RequestError: `body` is not JSON.
     """
     try:
         return read_json(body)
     except ValueError:
-        raise malformed(url, "its answer is not JSON") from None
+        raise malformed(url, "the response is not JSON") from None

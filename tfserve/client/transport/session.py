@@ -1,4 +1,4 @@
-"""One HTTP exchange through requests, held to a deadline and to a size."""
+"""HTTP requests with a deadline and a size limit, on a connection of requests that stays open between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 64 * 2**10
 
 
 class Transport:
-    """A requests session for the server at `url`, which keeps its connection open."""
+    """A requests session for the server at `url`."""
 
     def __init__(self, url: str) -> None:
         self._deadline = Deadline(0)
@@ -33,21 +33,21 @@ class Transport:
         self._session.is_direct = is_loopback(urlsplit(url).hostname or "")
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._answer))
+            self._session.mount(scheme, _Adapter(self._response))
 
     def send(self, method: str, url: str, body: bytes | None, timeout: float, limit: int) -> HttpReply:
-        """Sends one request and reads the whole answer.
+        """Sends one request and reads the whole response.
 
         Args:
             method: the HTTP method.
             url: the whole URL.
             body: JSON to send, or None.
-            timeout: how long all of it may take at most, in seconds; to connect, each address of a host that has
-                several gets as long, and so does each step of a TLS handshake.
-            limit: how many bytes the answer may have at most.
+            timeout: the maximum duration, in seconds. While connecting, it applies to each address of the host, and to
+                each step of a TLS handshake.
+            limit: the maximum size of the response, in bytes.
 
         Raises:
-            RequestError: no complete answer within time and size.
+            RequestError: no complete response arrived within time and size.
         """
         headers = None if body is None else {"Content-Type": "application/json"}
         begin = time.perf_counter()
@@ -66,7 +66,7 @@ class Transport:
         """Closes the connection."""
         self._session.close()
 
-    def _answer(self, connected: socket.socket, **options: Any) -> TimedResponse:
+    def _response(self, connected: socket.socket, **options: Any) -> TimedResponse:
         return TimedResponse(connected, deadline=self._deadline, **options)
 
 
@@ -74,20 +74,20 @@ class _Session(requests.Session):
     is_direct = False
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Returns what the environment says; but whatever HTTP_PROXY says, no proxy leads to this machine itself."""
+        """Returns the settings of the environment, without proxies for this machine itself."""
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         return {**settings, "proxies": {}} if self.is_direct else settings
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Returns None: even told not to follow, requests would read the whole body of a redirect."""
+        """Returns None: otherwise requests reads the whole body of a redirect, even with ``allow_redirects=False``."""
         return None
 
 
 class _Adapter(HTTPAdapter):
-    """Has the answers of its connections, of which one is kept open, made by `answer`."""
+    """Creates the responses of its connections with `response`, and keeps one connection open."""
 
-    def __init__(self, answer: Callable[..., TimedResponse]) -> None:
-        self._pools = {"http": _pool(HTTPConnectionPool, answer), "https": _pool(HTTPSConnectionPool, answer)}
+    def __init__(self, response: Callable[..., TimedResponse]) -> None:
+        self._pools = {"http": _pool(HTTPConnectionPool, response), "https": _pool(HTTPSConnectionPool, response)}
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -100,8 +100,8 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-def _pool(kind: type[HTTPConnectionPool], answer: Callable[..., TimedResponse]) -> type[HTTPConnectionPool]:
-    connection = type("Connection", (kind.ConnectionCls,), {"response_class": staticmethod(answer)})
+def _pool(kind: type[HTTPConnectionPool], response: Callable[..., TimedResponse]) -> type[HTTPConnectionPool]:
+    connection = type("Connection", (kind.ConnectionCls,), {"response_class": staticmethod(response)})
     return type("Pool", (kind,), {"ConnectionCls": connection})
 
 
