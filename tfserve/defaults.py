@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 __all__ = [
     "AUTO",
@@ -17,10 +17,11 @@ __all__ = [
 ]
 
 Api = Literal["rest", "grpc"]
-EngineChoice = Literal["auto", "docker", "local"]
+EngineChoice: TypeAlias = str
+"""`AUTO`, or the name of an engine; see `tfserve.engines.engine_names`."""
 PullPolicy = Literal["missing", "always", "never"]
 
-AUTO: EngineChoice = "auto"
+AUTO = "auto"
 HOST = "127.0.0.1"
 GRPC_PORT = 8500
 REST_PORT = 8501

@@ -134,7 +134,7 @@ def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = tfserve("run", half_plus_two, *LOCAL, option, port)
-        assert_error(done, 6, f"Port {port} on 127.0.0.1 is taken", f"{option}; 0 takes any free one")
+        assert_error(done, 6, f"Port {port} on 127.0.0.1 is taken", f"{option}; 0 takes any free port")
     assert tfserve.server_names() == []
 
 
@@ -159,7 +159,7 @@ def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two
         by_number = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "8501", "--dry-run")
     assert_error(by_number, 6, "Port 8501 on 127.0.0.1 is taken", "tfserve doctor")  # which looks at these ports
     assert done.returncode == 0
-    assert "Port 8501 is taken; REST is on" in done.stderr
+    assert "Port 8501 is taken; REST uses" in done.stderr
     (flag,) = (word for word in shlex.split(done.stdout) if word.startswith("--rest_api_port="))
     assert flag not in ("--rest_api_port=8501", "--rest_api_port=0")
 

@@ -118,7 +118,7 @@ def test_what_only_the_start_finds_has_its_place_too(tfserve: Program, directory
             done = tfserve(*command)
             assert done.returncode == 6
             assert f"tfserve.yaml, line 6, servers.one.rest_port: Port {port} on 127.0.0.1 is taken" in done.stderr
-            assert "Choose another rest_port; 0 takes any free one." in done.stderr
+            assert "Choose another rest_port; 0 takes any free port." in done.stderr
 
 
 def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) -> None:

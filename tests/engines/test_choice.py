@@ -65,7 +65,7 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
     assert caught.value.exit_code == 4
     assert "docs.docker.com" in str(caught.value.hint)
     assert "DOCKER_HOST names this address" in str(caught.value.hint)
-    assert ("--engine local" in str(caught.value.hint)) is not bool(changes)  # it would refuse them
+    assert ("engine='local'" in str(caught.value.hint)) is not bool(changes)  # it would refuse them
     assert caught.value.doctor
     assert progress.notices == []
 

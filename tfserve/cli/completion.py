@@ -103,15 +103,15 @@ def _time_limit() -> Iterator[None]:
 
 
 def _servers(ctx: typer.Context) -> Iterator[Server]:
-    """Yields the servers there are, the local ones first, as these are found at once."""
-    from tfserve.engines.docker.client import is_configured
+    """Yields the servers of the chosen engine, or of all, those first that are listed without a delay."""
+    from tfserve.defaults import AUTO
+    from tfserve.engines.registry import engine_kinds
     from tfserve.servers.lookup import list_servers
 
-    engine = ctx.params.get("engine") or "auto"
-    if engine != "docker":
-        yield from (server for server in list_servers("local").servers)
-    if engine != "local" and is_configured():
-        yield from (server for server in list_servers("docker").servers)
+    chosen = ctx.params.get("engine") or AUTO
+    for kind in sorted(engine_kinds(), key=lambda kind: not kind.lists_instantly):
+        if kind.is_configured() if chosen == AUTO else kind.name == chosen:
+            yield from list_servers(kind.name).servers
 
 
 def _server_names(ctx: typer.Context) -> Iterator[str]:
@@ -179,7 +179,8 @@ def _help_names(ctx: typer.Context) -> Iterator[str]:
 
 
 def _tags(ctx: typer.Context) -> Iterator[str]:
-    from tfserve.engines.docker.client import connect, is_configured
+    from tfserve.engines.docker import is_configured
+    from tfserve.engines.docker.client import connect
     from tfserve.images.list import list_images
     from tfserve.spec.image import ImageReference
 

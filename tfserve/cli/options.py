@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tfserve.cli.completion import complete_configured, complete_server, complete_server_flag, complete_signature
-from tfserve.defaults import Api, EngineChoice
+from tfserve.defaults import AUTO, Api, EngineChoice
+from tfserve.engines import engine_names
 
 __all__ = [
     "ApiOption",
@@ -35,9 +36,13 @@ __all__ = [
     "WaitOption",
 ]
 
+if TYPE_CHECKING:
+    _Engine = EngineChoice
+else:  # Typer reads the choices from the type
+    _Engine = Literal[(AUTO, *engine_names())]
 EngineOption = Annotated[
-    EngineChoice,
-    typer.Option("--engine", help="What runs the server: Docker, a local process, or whichever there is."),
+    _Engine,
+    typer.Option("--engine", help="What runs the server; auto chooses the first engine that is available."),
 ]
 ConfiguredNames = Annotated[
     list[str] | None,

@@ -24,7 +24,8 @@ from tfserve.config.field_readers import (
     read_smoke_test,
     read_text,
 )
-from tfserve.defaults import HOST, EngineChoice, PullPolicy
+from tfserve.defaults import AUTO, HOST, PullPolicy
+from tfserve.engines import engine_names
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 from tfserve.spec import values
 from tfserve.spec.serve import PortRequest
@@ -140,7 +141,7 @@ _ENVIRONMENT: Schema = {
         {"type": "array", "items": TEXT},
     ]
 }
-_ENGINES, _PULLS = get_args(EngineChoice), get_args(PullPolicy)
+_ENGINES, _PULLS = (AUTO, *engine_names()), get_args(PullPolicy)
 _port = parsed(PortRequest.parse, "a port, or none")
 _memory = parsed(values.parse_memory, "an amount of memory, such as 2g")
 

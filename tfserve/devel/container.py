@@ -7,16 +7,16 @@ from pathlib import Path
 from secrets import token_hex
 
 from tfserve.defaults import HOST, PullPolicy
-from tfserve.engines.choice import require_gpus
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import find_image
+from tfserve.engines.docker.prepare import require_gpus
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.gpu.cuda import cuda_of
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
 from tfserve.progress import Progress
-from tfserve.servers.ports import choose_port
+from tfserve.servers.ports import PortChooser
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import GRPC_PORT, SOURCE_ROOT, ImageReference
 from tfserve.spec.serve import PortRequest
@@ -37,7 +37,8 @@ def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: P
         require_gpus(engine.facts, cuda_of(spec.image), progress)
     ensure_image(engine, spec.image, spec.platform, pull, progress)
     command = spec.command or _own_command(engine, spec)
-    port = choose_port("gRPC", spec.grpc_port, spec.host, engine.shares_ports, set(), progress)
+    with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:
+        port = chooser.choose_one("grpc", spec.grpc_port)
     return devel_plan(f"devel-{token_hex(3)}", replace(spec, command=command), engine.facts, grpc_port=port)
 
 

@@ -1,23 +1,41 @@
-"""The interface of an engine and of its servers: what every package below `tfserve.engines` provides."""
+"""The interface of an engine and of its servers: what every package below `tfserve.engines` provides.
+
+A new engine is a new package. Its ``__init__.py`` sets `KIND` to an `EngineKind`, which leads to an `Engine`, which
+leads to `Server` objects.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from tfserve.defaults import Api
-from tfserve.errors import NameTakenError, PortTakenError
+from tfserve.defaults import Api, PullPolicy
+from tfserve.errors import NameTakenError, PortTakenError, Wording
 from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
+    from tfserve.gpu.probe import GpuProbe
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
+    from tfserve.progress import Progress
     from tfserve.spec.serve import ServeSpec
 
-__all__ = ["Diagnosis", "Engine", "Exit", "Server", "changed_elsewhere", "name_taken", "ports_taken"]
+__all__ = [
+    "Diagnosis",
+    "Engine",
+    "EngineKind",
+    "Exit",
+    "Planner",
+    "Prepared",
+    "Server",
+    "changed_elsewhere",
+    "name_taken",
+    "port_taken",
+]
 
 
 @dataclass(frozen=True)
@@ -179,17 +197,27 @@ class Server(ABC):
         """
 
 
-class Engine(Protocol):
-    """Runs launch plans. Every method may raise `EngineUnavailableError` if the engine stops answering."""
-
-    @property
-    def name(self) -> str:
-        """The name of the engine, which is that of its package."""
-        ...
+class Planner(Protocol):
+    """Plans servers."""
 
     @property
     def shares_ports(self) -> bool:
         """Whether servers publish on this machine, so that its own ports show which are free."""
+        ...
+
+    def plan(
+        self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
+    ) -> LaunchPlan:
+        """Plans a server for `spec` from what is known about this engine; see `tfserve.plan.launch_plan`."""
+        ...
+
+
+class Engine(Planner, Protocol):
+    """Plans and runs servers. Every method may raise `EngineUnavailableError` if the engine stops answering."""
+
+    @property
+    def name(self) -> str:
+        """The name of the engine, which is that of its package."""
         ...
 
     @property
@@ -205,12 +233,6 @@ class Engine(Protocol):
     @property
     def records_secrets(self) -> bool:
         """Whether `Server.environment` includes credentials."""
-        ...
-
-    def plan(
-        self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
-    ) -> LaunchPlan:
-        """Plans a server for `spec` from what is known about this engine; see `tfserve.plan.launch_plan`."""
         ...
 
     def launch(self, plan: LaunchPlan) -> Server:
@@ -237,6 +259,81 @@ class Engine(Protocol):
         ...
 
 
+class Prepared(NamedTuple):
+    """An engine that is ready to launch a server, and whether the server is to use a GPU."""
+
+    engine: Engine
+    gpu: bool
+
+
+class EngineKind(ABC):
+    """A kind of engine: what is known about it before anything connects to it. Its methods load what they need.
+
+    Attributes:
+        name: the name of its package.
+        title: what messages call it, such as ``the local engine``.
+        rank: when ``auto`` tries it, lowest first; None if it is only used when chosen by name.
+        lists_instantly: whether its servers are listed without a delay.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    rank: ClassVar[int | None] = None
+    lists_instantly: ClassVar[bool] = False
+
+    @abstractmethod
+    def is_configured(self) -> bool:
+        """Whether there is reason to connect to it when it is not chosen by name. Takes no time."""
+
+    @abstractmethod
+    def is_installed(self) -> bool:
+        """Whether it can probably launch servers, so that ``auto`` can use it in place of another engine."""
+
+    @abstractmethod
+    def how_to_use(self) -> str | Wording:
+        """What the user can do to serve with it."""
+
+    @abstractmethod
+    def connect(self) -> Engine:
+        """Connects to it.
+
+        Raises:
+            EngineUnavailableError: it does not answer, or this user may not use it.
+        """
+
+    @abstractmethod
+    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+        """Connects to it and prepares it for `spec`; afterwards it has the image.
+
+        Args:
+            spec: what was requested.
+            pull: when to pull the image; None to do without it, for a plan that is only shown.
+            progress: reports pulls and decisions.
+            probe: the probe of this machine's GPUs, if `may_use_gpus` and it has been started.
+
+        Raises:
+            EngineUnavailableError: the engine cannot be used.
+            ImageError: the image is not available.
+            GpuError: a GPU was requested and cannot be used.
+        """
+
+    def supports(self, spec: ServeSpec) -> bool:
+        """Whether it can do what `spec` requests, if it is available."""
+        return True
+
+    def may_use_gpus(self) -> bool:
+        """Whether `prepare` may need the facts about this machine's GPUs."""
+        return False
+
+    def planner_without_engine(self) -> Planner | None:
+        """Plans as a typical engine of this kind would, without connecting to one; None if that is not possible."""
+        return None
+
+    def starting_together(self, servers: int) -> AbstractContextManager[None]:
+        """Prepares to launch this number of servers at the same time, in any threads, while the block runs."""
+        return nullcontext()
+
+
 def name_taken(name: str) -> NameTakenError:
     """The error for a name that another server has."""
     return NameTakenError(
@@ -253,12 +350,35 @@ def changed_elsewhere(name: str) -> NameTakenError:
     )
 
 
-def ports_taken(details: str | None = None, *, started_before: bool = False) -> PortTakenError:
-    """The error for a port that turned out to be taken when a server was started, for the first time or again."""
+def port_taken(
+    number: int | None = None,
+    host: str = "",
+    *,
+    attributes: Sequence[str] = ("rest_port", "grpc_port"),
+    server: str | None = None,
+    details: str | None = None,
+) -> PortTakenError:
+    """The error for a port that another program listens on.
+
+    Args:
+        number: the port; None if it is not known which of the server's ports is taken.
+        host: the address that the port is published on.
+        attributes: the attributes of a spec that can name another port.
+        server: the name of a server that exists already, so that its ports cannot be changed; None for a new one.
+        details: what the engine or the server reported.
+    """
+    if server is None:
+        hint: str | Wording = Wording(
+            "Choose another {attributes}; 0 takes any free port.",
+            attributes=Wording(" or ".join(f"{{{name}}}" for name in attributes)),
+        )
+    else:
+        hint = f"Stop that program, or remove the server and create it again on another port: tfserve rm {server}"
     return PortTakenError(
-        "A port of the server is taken by another program.",
-        hint="End that program, or remove the server and make it anew on another port."
-        if started_before
-        else "Choose others with --rest-port and --grpc-port; 0 takes any free one.",
+        "A port of the server is taken by another program."
+        if number is None
+        else f"Port {number} on {host} is taken by another program.",
+        hint=hint,
         details=details,
+        about=attributes[:1] if len(attributes) == 1 else (),
     )

@@ -12,26 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve.defaults import EngineChoice
-from tfserve.engines.base import Engine, Server, changed_elsewhere, name_taken
-from tfserve.engines.choice import choose_engine, start_probe
+from tfserve.engines.base import Engine, Planner, Server, changed_elsewhere, name_taken
+from tfserve.engines.choice import choose_engine, planner_without_engine, start_probe
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
-from tfserve.host import ports
 from tfserve.host.server_lock import server_lock
-from tfserve.host.system import invoking_user
 from tfserve.interrupts import interrupts_deferred
-from tfserve.models.bucket_credentials import find_bucket_credentials
 from tfserve.models.saved_model import ModelDirectory
-from tfserve.plan.container import container_plan
-from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
-from tfserve.servers.ports import choose_ports, ports_asked
+from tfserve.servers.ports import PortChooser, requested_ports
 from tfserve.servers.readiness import wait_until_ready
 from tfserve.servers.replace import own_ports, place_of, servers_named
 from tfserve.servers.smoke_test import SmokeTest, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
-from tfserve.spec.server_flags import flag_digests
 
 __all__ = ["Launched", "launch", "make_plan", "restart"]
 
@@ -53,17 +47,18 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
-    look = start_probe(spec, options.engine)
+    probe = start_probe(spec, options.engine)
     directories = check_spec(spec, options.engine, progress)
     if not options.replace and servers_named(spec.name):
         raise name_taken(spec.name)
-    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, look)
+    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, probe)
     if not options.replace:
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
     with server_lock(spec.name, progress):
         old = servers_named(spec.name)
         if old:  # what would fail is to fail while it still runs
-            engine.plan(spec, directories, ports_asked(spec, engine, own_ports(old)), gpu=gpu)
+            requested = requested_ports(spec, shared=engine.shares_ports, own=own_ports(old))
+            engine.plan(spec, directories, requested, gpu=gpu)
         with place_of(old, progress):
             try:
                 return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
@@ -91,28 +86,22 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
         replace: whether it would take the place of a server of the same name, and so that server's ports.
     """
     own = own_ports(servers_named(spec.name)) if replace else frozenset()
-    look = start_probe(spec, choice)
+    probe = start_probe(spec, choice)
     directories = check_spec(spec, choice, progress)
+    planner: Planner
     try:
-        engine, gpu = choose_engine(spec, choice, None, progress, look)
+        planner, gpu = choose_engine(spec, choice, None, progress, probe)
     except EngineUnavailableError as error:
-        if choice != "docker" or not spec.models:
+        alternative = planner_without_engine(choice) if spec.models else None
+        if alternative is None:
             raise
         progress.notice(
             Wording("{problem} This is the line for an engine with the usual settings.", problem=error.wording)
         )
-        plan = container_plan(
-            spec,
-            directories,
-            choose_ports(spec, None, set(), progress, own),
-            engine=EngineFacts(),
-            gpu=bool(spec.wants_gpu),
-            user=directories[0].reader if directories else invoking_user(),
-            credentials=find_bucket_credentials(model.path for model in spec.models),
-            flag_files=flag_digests(spec.server_flags),
-        )
-    else:
-        plan = engine.plan(spec, directories, choose_ports(spec, engine, set(), progress, own), gpu=gpu)
+        planner, gpu = alternative, bool(spec.wants_gpu)
+    # Its ports stay claimed, so that the plans of several servers do not name the same ones.
+    chooser = PortChooser(spec.host, shared=planner.shares_ports, progress=progress, own=own)
+    plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
     if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
         progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
     return plan
@@ -126,21 +115,21 @@ def _launch_on_free_ports(
     options: LaunchOptions,
     progress: Progress,
 ) -> Launched:
-    """Launches on the ports asked for; a default port that somebody takes at the last moment moves like any other."""
-    taken: set[int] = set()
-    for attempts_left in reversed(range(_ATTEMPTS)):
-        host_ports = choose_ports(spec, engine, taken, progress)
-        plan = engine.plan(spec, directories, host_ports, gpu=gpu)
-        if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
-            progress.notice("tensorflow_model_server listens on every interface: the network can reach this server.")
-        try:
-            return _launch_plan(plan, engine, options, progress)
-        except PortTakenError:
-            if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
-                raise
-            taken.update(port for port in (host_ports.rest, host_ports.grpc) if port)
-        finally:
-            ports.release((host_ports.rest, host_ports.grpc))
+    """Launches on the ports asked for; a default port that is taken in the meantime is replaced by a free one."""
+    with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            chosen = chooser.choose(spec)
+            plan = engine.plan(spec, directories, chosen, gpu=gpu)
+            if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
+                progress.notice(
+                    "tensorflow_model_server listens on every interface: the network can reach this server."
+                )
+            try:
+                return _launch_plan(plan, engine, options, progress)
+            except PortTakenError:
+                if not attempts_left or (spec.rest_port.explicit and spec.grpc_port.explicit):
+                    raise
+                chooser.reject(chosen)
     raise AssertionError("the last attempt returns or raises")
 
 

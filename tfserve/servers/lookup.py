@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tfserve.defaults import AUTO, EngineChoice
-from tfserve.engines.base import Engine, Server
-from tfserve.engines.docker.client import connect, is_configured
-from tfserve.engines.local.engine import LocalEngine
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError
+from tfserve.engines.base import Server
+from tfserve.engines.registry import engine_kind, engine_kinds
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError, Wording
 from tfserve.text import did_you_mean
 
 __all__ = ["Listing", "find_server", "find_servers", "list_servers"]
@@ -17,40 +16,29 @@ __all__ = ["Listing", "find_server", "find_servers", "list_servers"]
 
 @dataclass(frozen=True)
 class Listing:
-    """The servers of all engines, oldest first; and the error of an engine that was not available, if any."""
+    """The servers of all engines, oldest first; and the errors of engines that were not available, by their titles."""
 
     servers: tuple[Server, ...]
-    unavailable: EngineUnavailableError | None = None
+    unavailable: Mapping[str, EngineUnavailableError] = field(default_factory=dict)
 
 
 def list_servers(choice: EngineChoice = AUTO) -> Listing:
-    """Lists the servers of all engines.
+    """Lists the servers of all engines, or of one.
 
     Raises:
         EngineUnavailableError: the engine that was chosen by name does not answer; with ``auto`` it is skipped.
     """
+    if choice != AUTO:
+        return Listing(tuple(engine_kind(choice).connect().servers()))
     found: list[Server] = []
-    unavailable = None
-    for connect_to in _engines(choice):
-        try:
-            found += connect_to().servers()
-        except EngineUnavailableError as error:
-            if choice != AUTO:
-                raise
-            unavailable = error
+    unavailable = {}
+    for kind in engine_kinds():
+        if kind.is_configured():
+            try:
+                found += kind.connect().servers()
+            except EngineUnavailableError as error:
+                unavailable[kind.title] = error
     return Listing(tuple(sorted(found, key=lambda server: server.created)), unavailable)
-
-
-def _engines(choice: EngineChoice) -> list[Callable[[], Engine]]:
-    """How to get to the engines to look on; with ``auto``, to Docker only where there may be one."""
-    with_docker = choice == "docker" or (choice == "auto" and is_configured())
-    return ([_docker_engine] if with_docker else []) + ([LocalEngine] if choice != "docker" else [])
-
-
-def _docker_engine() -> Engine:
-    from tfserve.engines.docker.engine import DockerEngine
-
-    return DockerEngine(connect())
 
 
 def find_server(
@@ -100,8 +88,8 @@ def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
     models = [model for server in listing.servers if server.running for model in server.models] if by_model else []
     error = no_such_server(name, [server.name for server in listing.servers], models)
-    if listing.unavailable is not None:
-        error.add_hint(f" Docker was not searched: {listing.unavailable.message}")
+    for title, unavailable in listing.unavailable.items():
+        error.add_hint(Wording(" {title} was not searched: {problem}", title=title, problem=unavailable.wording))
     raise error
 
 

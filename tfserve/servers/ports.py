@@ -1,99 +1,143 @@
-"""Which ports of the host a server gets: those asked for, or free ones."""
+"""Chooses the host ports of a server: those that were requested, or free ones."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import TracebackType
 
-from tfserve.defaults import GRPC_PORT, REST_PORT
-from tfserve.engines.base import Engine
-from tfserve.errors import Attribute, PortTakenError, UsageError, Wording
+from tfserve.defaults import GRPC_PORT, REST_PORT, Api
+from tfserve.engines.base import port_taken
+from tfserve.errors import PortTakenError, UsageError
 from tfserve.host import ports
 from tfserve.plan.launch_plan import HostPorts
 from tfserve.progress import Progress
 from tfserve.spec.serve import PortRequest, ServeSpec
 
-__all__ = ["choose_port", "choose_ports", "ports_asked"]
+__all__ = ["PortChooser", "requested_ports"]
+
+_TITLES: dict[Api, str] = {"rest": "REST", "grpc": "gRPC"}
 
 
-def choose_ports(
-    spec: ServeSpec, engine: Engine | None, taken: set[int], progress: Progress, own: Collection[int] = ()
-) -> HostPorts:
-    """Decides on the host ports of REST and gRPC for a server of `engine`; None is a Docker Engine of this machine.
+class PortChooser:
+    """Chooses host ports for one server. Inside the block, no other chooser of this process chooses the same ports.
 
-    Those in `own` are free, or will be.
+    Args:
+        host: the address to publish on.
+        shared: whether that is an address of this machine, so that its own ports show which are free.
+        progress: reports a default port that is taken.
+        own: ports that are free or will be: those of the server that is replaced.
+
+    Raises:
+        UsageError: `host` is not an address of this machine, and should be.
     """
-    shared = engine is None or engine.shares_ports
-    _check_host(spec, shared)
-    rest_port = choose_port("REST", spec.rest_port, spec.host, shared, taken, progress, own)
-    others = taken | ({rest_port} if rest_port else set())
-    return HostPorts(rest_port, choose_port("gRPC", spec.grpc_port, spec.host, shared, others, progress, own))
+
+    def __init__(self, host: str, *, shared: bool, progress: Progress, own: Collection[int] = ()) -> None:
+        _check_host(host, shared)
+        self._host = host
+        self._shared = shared
+        self._progress = progress
+        self._own = own
+        self._rejected: set[int] = set()
+        self._claimed: set[int] = set()
+
+    def __enter__(self) -> PortChooser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        ports.release(self._claimed)
+
+    def choose(self, spec: ServeSpec) -> HostPorts:
+        """Chooses the ports of both APIs.
+
+        Raises:
+            PortTakenError: a port was requested by its number and is taken.
+        """
+        rest = self.choose_one("rest", spec.rest_port)
+        return HostPorts(rest, self.choose_one("grpc", spec.grpc_port, beside=rest))
+
+    def choose_one(self, api: Api, request: PortRequest, *, beside: int | None = None) -> int | None:
+        """Chooses the port of one API.
+
+        Args:
+            api: the API.
+            request: the requested port.
+            beside: the port of the other API, which this one cannot have.
+
+        Returns:
+            The port; None if `request` is for no port, 0 if the engine is to choose it.
+
+        Raises:
+            PortTakenError: the port was requested by its number and is taken.
+        """
+        number, excluded = request.number, self._rejected | ({beside} if beside else set())
+        if number is None:
+            return None
+        if number and number not in excluded and (number in self._own or self._is_available(number, request)):
+            return number
+        if number and request.explicit:
+            raise _port_taken(api, number, self._host)
+        free = self._any_free_port(excluded) if self._shared else 0
+        if number:
+            self._progress.notice(f"Port {number} is taken; {_TITLES[api]} uses {free or 'another one'}.")
+        return free
+
+    def reject(self, chosen: HostPorts) -> None:
+        """Excludes ports that turned out to be taken from the next choice."""
+        self._rejected.update(port for port in (chosen.rest, chosen.grpc) if port)
+
+    def _any_free_port(self, excluded: set[int]) -> int:
+        """A free port that no other server of this process has; the system may name the same one twice."""
+        while True:
+            port = ports.any_free_port(self._host)
+            if port == 0 or (port not in excluded and self._claim(port)):
+                return port
+
+    def _is_available(self, number: int, request: PortRequest) -> bool:
+        """Whether a port is free. A default port must also be free of the other servers that this process starts."""
+        if not request.explicit and not self._claim(number):
+            return False
+        free = not self._shared or ports.is_free(self._host, number)
+        if not free and not request.explicit:
+            ports.release([number])
+            self._claimed.discard(number)
+        return free
+
+    def _claim(self, port: int) -> bool:
+        claimed = ports.claim(port)
+        if claimed:
+            self._claimed.add(port)
+        return claimed
 
 
-def ports_asked(spec: ServeSpec, engine: Engine, own: Collection[int]) -> HostPorts:
-    """The ports that `spec` asks for, of which those asked for by number can be had; see `choose_ports`."""
-    _check_host(spec, engine.shares_ports)
-    for api, request in (("REST", spec.rest_port), ("gRPC", spec.grpc_port)):
+def requested_ports(spec: ServeSpec, *, shared: bool, own: Collection[int]) -> HostPorts:
+    """The ports as `spec` requests them, to plan the server that replaces one with the ports `own`.
+
+    Raises:
+        UsageError: the host of `spec` is not an address of this machine, and should be.
+        PortTakenError: a port was requested by its number and is taken by another program.
+    """
+    _check_host(spec.host, shared)
+    requests: dict[Api, PortRequest] = {"rest": spec.rest_port, "grpc": spec.grpc_port}
+    for api, request in requests.items():
         number = request.number
-        known = engine.shares_ports and request.explicit and number not in own
-        if number and known and not ports.is_free(spec.host, number):
+        checked = shared and request.explicit and number not in own
+        if number and checked and not ports.is_free(spec.host, number):
             raise _port_taken(api, number, spec.host)
     return HostPorts(spec.rest_port.number, spec.grpc_port.number)
 
 
-def _check_host(spec: ServeSpec, shared: bool) -> None:
-    if shared and not ports.is_local(spec.host):
+def _port_taken(api: Api, number: int, host: str) -> PortTakenError:
+    error = port_taken(number, host, attributes=(f"{api}_port",))
+    error.doctor = number in (GRPC_PORT, REST_PORT)
+    return error
+
+
+def _check_host(host: str, shared: bool) -> None:
+    if shared and not ports.is_local(host):
         raise UsageError(
-            f"{spec.host} is not an address of this machine.",
-            hint="Publish on 127.0.0.1 for this machine alone, or on 0.0.0.0 for every network.",
+            f"{host} is not an address of this machine.",
+            hint="Publish on 127.0.0.1 for this machine only, or on 0.0.0.0 for every network.",
             about=("host",),
         )
-
-
-def choose_port(
-    api: str,
-    request: PortRequest,
-    host: str,
-    shared: bool,
-    taken: set[int],
-    progress: Progress,
-    own: Collection[int] = (),
-) -> int | None:
-    """Decides on the host port of one API; `shared` says whether it is one of this machine."""
-    number = request.number
-    if number is None:
-        return None
-    if number and number not in taken and (number in own or _can_have(number, request, host, shared)):
-        return number
-    if number and request.explicit:
-        raise _port_taken(api, number, host)
-    free = _any_free_port(host, taken) if shared else 0
-    if number:
-        progress.notice(f"Port {number} is taken; {api} is on {free or 'another one'}.")
-    return free
-
-
-def _any_free_port(host: str, taken: set[int]) -> int:
-    """A free port of this server's own: the system may well name the one it has just named to another."""
-    while True:
-        port = ports.any_free_port(host)
-        if port == 0 or (port not in taken and ports.claim(port)):
-            return port
-
-
-def _port_taken(api: str, number: int, host: str) -> PortTakenError:
-    return PortTakenError(
-        f"Port {number} on {host} is taken by another program.",
-        hint=Wording("Choose another {attribute}; 0 takes any free one.", attribute=Attribute(f"{api.lower()}_port")),
-        doctor=number in (GRPC_PORT, REST_PORT),
-        about=(f"{api.lower()}_port",),
-    )
-
-
-def _can_have(number: int, request: PortRequest, host: str, shared: bool) -> bool:
-    """Whether a port is free; a default one also of the other servers that this process is starting."""
-    if not request.explicit and not ports.claim(number):
-        return False
-    free = not shared or ports.is_free(host, number)
-    if not free and not request.explicit:
-        ports.release([number])
-    return free

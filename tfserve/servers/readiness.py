@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tfserve.engines.base import Exit, Server, ports_taken
+from tfserve.engines.base import Exit, Server, port_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading
@@ -140,7 +140,7 @@ def _not_ready(server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
     from tfserve.engines.server_log import port_was_taken
 
     if watch.ended and port_was_taken(watch.lines):
-        return ports_taken(_last_lines(watch))
+        return port_taken(details=_last_lines(watch))
     diagnosis = server.diagnose(list(watch.lines), ended)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,

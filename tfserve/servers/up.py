@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Server, changed_elsewhere
-from tfserve.engines.local.process import starting_together
+from tfserve.engines.registry import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation

@@ -15,8 +15,8 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
 
     output = Output(json_wanted=json)
     listing = list_servers(engine)
-    if listing.unavailable is not None:
-        output.notice(f"Docker is left out. {listing.unavailable.message}")
+    for title, error in listing.unavailable.items():
+        output.notice(f"{title} was not used. {error.message}")
     statuses = look_at_all(listing.servers)
     if json:
         output.result([status.to_json() for status in statuses], "")

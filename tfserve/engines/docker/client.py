@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tfserve.addresses import is_loopback
+from tfserve.engines.docker import DEFAULT_SOCKET, is_configured
 from tfserve.engines.docker.config import check_config
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
 
@@ -28,7 +28,6 @@ __all__ = [
     "explanation",
     "hangs",
     "how_to_start",
-    "is_configured",
     "is_elsewhere",
     "mirrors",
     "mirrors_in",
@@ -41,16 +40,6 @@ _JOIN = 'Join the group that may (sudo usermod -aG docker "$USER"; log out and i
 _PING_SECONDS = 10.0
 _REMEMBERED_SECONDS = 60.0  # a command that asks again in a moment need not wait again
 _hung: dict[str, float] = {}
-_DEFAULT_SOCKET = Path("/var/run/docker.sock")
-
-
-def is_configured() -> bool:
-    """Whether anything here points at an engine; when nothing does, there is no need to load the SDK to find out."""
-    variables = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-    if any(os.environ.get(name) for name in variables):
-        return True
-    config = os.path.expanduser("~/.docker/config.json")  # noqa: PTH111 - Path would raise where there is no home
-    return _DEFAULT_SOCKET.exists() or os.path.exists(config)  # noqa: PTH110
 
 
 @cache
@@ -186,7 +175,7 @@ def endpoint() -> str:
     context = ContextAPI.get_context(name)
     if context is None:
         raise EngineUnavailableError(f"There is no docker context {name!r}.", hint="List them with: docker context ls")
-    return str(context.Host or f"unix://{_DEFAULT_SOCKET}")
+    return str(context.Host or f"unix://{DEFAULT_SOCKET}")
 
 
 def _check_address(where: str) -> None:
@@ -211,7 +200,7 @@ def _check_address(where: str) -> None:
 
 def _where_from(where: str) -> str:
     """A line that says who names an address on this machine which is not the usual one; empty when it is that."""
-    if os.environ.get("DOCKER_HOST") and where.removeprefix("unix://") != str(_DEFAULT_SOCKET):
+    if os.environ.get("DOCKER_HOST") and where.removeprefix("unix://") != str(DEFAULT_SOCKET):
         return "DOCKER_HOST names this address. For the engine of the current docker context: unset DOCKER_HOST\n"
     return ""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Server, name_taken, ports_taken
+from tfserve.engines.base import Server, name_taken, port_taken
 from tfserve.engines.docker.client import LOG_HINT, explanation
 from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError, UsageError
 from tfserve.host.system import System, this_system
@@ -40,7 +40,8 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
         if "is already in use by container" in lowered:
             raise name_taken(server.name) from error
         if "port is already allocated" in lowered or "address already in use" in lowered:
-            raise ports_taken(text, started_before=isinstance(server, Server)) from error
+            existing = server.name if isinstance(server, Server) else None
+            raise port_taken(server=existing, details=text) from error
         if "range of cpus is from" in lowered:
             raise UsageError(
                 f"The engine does not have that many CPUs: {text}.", hint="Give --cpus a number within that range."

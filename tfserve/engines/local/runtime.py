@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from tfserve.errors import EngineUnavailableError, NotReadyError
+from tfserve.errors import Attribute, EngineUnavailableError, NotReadyError, Wording
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import Binary
@@ -34,9 +34,10 @@ def is_installed() -> bool:
     return bool(shutil.which(OFFICIAL)) or not missing()
 
 
-def how_to_serve() -> str:
-    """What to type to serve on this machine without Docker."""
-    return "--engine local" if is_installed() else f"{INSTALL}, then --engine local"
+def how_to_serve() -> Wording:
+    """What the user can do to serve on this machine without a container."""
+    local = Attribute("engine", "local")
+    return Wording("{local}" if is_installed() else "{install}, then {local}", local=local, install=INSTALL)
 
 
 def find_binary() -> Binary:

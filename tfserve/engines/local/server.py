@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
-from tfserve.engines.base import Diagnosis, Engine, Exit, Server, changed_elsewhere, name_taken
+from tfserve.engines.base import Diagnosis, Engine, Exit, Server, changed_elsewhere, name_taken, port_taken
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.state import Record, ServerDirectory
-from tfserve.errors import EngineUnavailableError, NotReadyError, PortTakenError
+from tfserve.errors import EngineUnavailableError, NotReadyError
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ class LocalServer(Server):
         published = (record.plan.rest, record.plan.grpc) if record and not self._directory.is_alive() else ()
         for port in filter(None, published):
             if not is_free(port.host, port.host_port):
-                raise PortTakenError(
-                    f"Port {port.host_port} on {port.host} is taken by another program.",
-                    hint=f"End that program, or make the server anew on another port: tfserve rm {self.name}",
-                )
+                raise port_taken(port.host_port, port.host, server=self.name)
         return spawn(self.engine, self.children, self._directory)
 
     def stop(self, *, grace: float) -> None:

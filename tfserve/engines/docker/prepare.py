@@ -1,0 +1,69 @@
+"""Prepares a Docker Engine for a server: whether it gets a GPU, and its image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfserve.defaults import HOST, PullPolicy
+from tfserve.engines.base import Prepared
+from tfserve.engines.docker.client import connect
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.pull import ensure_image
+from tfserve.errors import UsageError, Wording
+from tfserve.gpu.probe import GpuProbe
+from tfserve.plan.engine_facts import EngineFacts
+from tfserve.progress import Progress
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.image import ImageReference
+from tfserve.spec.serve import ServeSpec
+
+if TYPE_CHECKING:
+    from tfserve.gpu.cuda import Cuda
+
+__all__ = ["prepare", "require_gpus"]
+
+
+def prepare(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+    """Connects to the Docker Engine and prepares it for `spec`; see `EngineKind.prepare`.
+
+    Raises:
+        UsageError: the engine is on another machine, and `spec` publishes on the loopback address there.
+    """
+    engine = DockerEngine(connect())
+    if engine.host is not None and spec.host == HOST:
+        raise UsageError(
+            Wording(
+                "The Docker Engine is on {machine}; this machine cannot reach ports published on 127.0.0.1 there.",
+                machine=engine.host,
+            ),
+            hint=Wording("Publish on its network with {host} 0.0.0.0, if everyone there may use the server."),
+            about=("host",),
+        )
+    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, probe or GpuProbe(), progress)
+    image = ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu)
+    ensure_image(engine, image, spec.platform, pull, progress)
+    return Prepared(engine, gpu)
+
+
+def _uses_gpu(spec: ServeSpec, engine: EngineFacts, probe: GpuProbe, progress: Progress) -> bool:
+    from tfserve.gpu.checks import GpuNeeds
+    from tfserve.gpu.choice import uses_gpu
+    from tfserve.gpu.cuda import cuda_of
+    from tfserve.host.system import this_system
+
+    cuda = cuda_of(ImageReference.parse(spec.image, spec.tag).official_variant(gpu=True))
+    needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
+    return uses_gpu(spec.wants_gpu, needs, engine, probe.facts, this_system(), progress)
+
+
+def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> None:
+    """Checks that a container of `engine` can use all GPUs, with an image of this CUDA version.
+
+    Raises:
+        GpuError: it cannot.
+    """
+    from tfserve.gpu.checks import GpuNeeds
+    from tfserve.gpu.choice import uses_gpu
+    from tfserve.host.system import this_system
+
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, GpuProbe().facts, this_system(), progress)
