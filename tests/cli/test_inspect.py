@@ -23,7 +23,7 @@ def test_json(tfserve: Program, copied: Copy) -> None:
         assert version["signatures"]["classify_x_to_y"]["method"] == "tensorflow/serving/classify"
 
 
-def test_for_people(tfserve: Program, half_plus_two: Path) -> None:
+def test_text_output(tfserve: Program, half_plus_two: Path) -> None:
     done = tfserve("inspect", half_plus_two / "1")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -34,17 +34,17 @@ def test_for_people(tfserve: Program, half_plus_two: Path) -> None:
 
 def test_other_tags(tfserve: Program, half_plus_two: Path) -> None:
     assert tfserve("inspect", half_plus_two, "--tags", "serve").returncode == 0
-    assert_error(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "tagged gpu, train")
+    assert_error(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "with the tags gpu, train")
 
 
-def test_what_is_no_model(tfserve: Program, tmp_path: Path) -> None:
+def test_not_a_model(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert_error(tfserve("inspect", tmp_path / "empty"), 3, "is empty")
     assert_error(tfserve("inspect", tmp_path / "no", "--json"), 3, "There is no model at")
     assert tfserve("inspect").returncode == 2
 
 
-def test_a_terminal_that_cannot_show_everything(tfserve: Program, copied: Copy) -> None:
+def test_terminal_without_unicode(tfserve: Program, copied: Copy) -> None:
     model = copied("模型")
     done = tfserve("inspect", model, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ def test_versions_and_labels() -> None:
         ([""], {}, "path of the model is empty"),
         (["p="], {}, "lacks the model's name"),
         (["p=a", "p=b"], {"digests": ["0"]}, "--sha256 0 does not say for which model"),
-        (["ftp://a/b"], {}, "ftp:// is no address"),
+        (["ftp://a/b"], {}, "cannot read models from ftp://"),
     ],
 )
 def test_what_is_wrong(words: list[str], options: dict[str, list[str]], message: str) -> None:

@@ -148,7 +148,7 @@ def test_a_model_that_is_added_has_the_tags_of_the_server(tfserve: Program, copi
     assert tfserve("run", tagged, "--versions", "latest", "--name", "prod", *PORTS, *tags).returncode == 0
     assert tfserve("models", "prod", "add", tagged.with_name("more")).returncode == 0
     assert states(tfserve)["more"] == {1: ("AVAILABLE", [])}
-    assert_error(tfserve("models", "prod", "add", half_plus_two), 3, "is tagged extra, serve")
+    assert_error(tfserve("models", "prod", "add", half_plus_two), 3, "no meta graph with the tags extra, serve")
 
 
 def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path) -> None:

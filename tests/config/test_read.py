@@ -373,8 +373,8 @@ def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> Non
         ("['']", "models[0]", "The path of the model is empty"),
         ("[{path: a, name: ''}]", "models[0].name", "A model name cannot be empty"),
         ("[a, b]", "models[0]", "There is no model at"),
-        ("[ftp://a/b]", "models[0]", "ftp:// is no address"),
-        ("[{path: s3://, name: m}]", "models[0].path", "names no bucket"),
+        ("[ftp://a/b]", "models[0]", "tfserve cannot read models from ftp:// addresses"),
+        ("[{path: s3://, name: m}]", "models[0].path", "not a path in a bucket"),
         (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0].sha256", "is no archive, and has no digest"),
     ],
 )

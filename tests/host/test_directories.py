@@ -1,23 +1,42 @@
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
+from typing import Literal, NoReturn
 
 import pytest
 
-from tfserve.host import xdg
+from tfserve.host.directories import user_directory
 
 
 @pytest.mark.parametrize(
-    ("configured", "found"),
-    [("/state", "/state"), ("", "/home/me/.local/state"), ("relative", "/home/me/.local/state")],
+    ("kind", "configured", "found"),
+    [
+        ("state", "/state", "/state/tfserve"),
+        ("state", "", "/home/me/.local/state/tfserve"),
+        ("state", "relative", "/home/me/.local/state/tfserve"),
+        ("cache", "/cache", "/cache/tfserve"),
+        ("cache", "", "/home/me/.cache/tfserve"),
+        ("cache", "~/cache", "/home/me/.cache/tfserve"),
+    ],
 )
-def test_where_files_go(configured: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_user_directory(
+    kind: Literal["cache", "state"], configured: str, found: str, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setenv("XDG_STATE_HOME", configured)
-    assert xdg.base_directory("XDG_STATE_HOME", ".local/state") == Path(found)
+    monkeypatch.setenv(f"XDG_{kind.upper()}_HOME", configured)
+    assert user_directory(kind) == Path(found)
 
 
-def test_a_home_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "relative")
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    assert xdg.base_directory("XDG_STATE_HOME", ".local/state") is None
+def test_user_without_a_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_user(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", no_such_user)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert user_directory("cache") is None
+    assert user_directory("state") == Path("/state/tfserve")

@@ -17,14 +17,14 @@ HOLD = """
 from tfserve.progress import Silent
 from tfserve.host.server_lock import server_lock
 with server_lock("m", Silent()):
-    print("mine", flush=True)
+    print("locked", flush=True)
     input()
 """
 
 
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.usefixtures("state_home")
-def test_the_second_waits_for_the_first(killed: bool) -> None:
+def test_second_command_waits_for_first(killed: bool) -> None:
     progress, order = RecordedProgress(), []
 
     def second() -> None:
@@ -34,7 +34,7 @@ def test_the_second_waits_for_the_first(killed: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdin is not None
         assert first.stdout is not None
-        assert first.stdout.readline() == b"mine\n"
+        assert first.stdout.readline() == b"locked\n"
         assert is_locked("m")
         with server_lock("other", progress):
             pass
@@ -53,7 +53,7 @@ def test_the_second_waits_for_the_first(killed: bool) -> None:
     assert not is_locked("m")
 
 
-def test_it_leaves_no_file_and_nests(state_home: Path) -> None:
+def test_lock_is_reentrant_and_removes_its_file(state_home: Path) -> None:
     with server_lock("m", Silent()):
         with server_lock("m", Silent()):
             assert is_locked("m")
@@ -62,8 +62,8 @@ def test_it_leaves_no_file_and_nests(state_home: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["/proc/state", "file"])
-def test_where_there_can_be_no_files(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_lock_where_the_file_cannot_be_created(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", os.path.join(tmp_path, state))  # noqa: PTH118 - an absolute one stays
+    monkeypatch.setenv("XDG_STATE_HOME", os.path.join(tmp_path, state))  # noqa: PTH118 - join() keeps an absolute path
     with server_lock("m", Silent()):
         assert not is_locked("m")

@@ -15,7 +15,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the files of the AWS command line."""
+    """A home directory with configuration files of the AWS command line."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text(
@@ -37,7 +37,7 @@ def refusal(source: Url, environment: dict[str, str]) -> UsageError:
     return caught.value
 
 
-def test_only_what_is_needed() -> None:
+def test_only_for_buckets() -> None:
     assert (
         find_bucket_credentials([Path("m"), Url("https://h/m.zip")], {**KEYS, "AWS_PROFILE": "none"})
         == BucketCredentials()
@@ -45,7 +45,7 @@ def test_only_what_is_needed() -> None:
     assert find_bucket_credentials([GS], KEYS) == BucketCredentials()
 
 
-def test_the_environment_comes_first() -> None:
+def test_environment_takes_precedence() -> None:
     given = {**KEYS, "AWS_REGION": "eu-north-1", "S3_ENDPOINT": "http://10.0.0.1:9000", "AWS_PROFILE": "work", "X": "y"}
     expected = {name: value for name, value in given.items() if name not in ("X", "AWS_PROFILE")}
     assert find_bucket_credentials([S3, Path("m")], given).variables == expected
@@ -62,20 +62,20 @@ def test_profiles() -> None:
     }
 
 
-def test_files_elsewhere_and_none(home: Path) -> None:
+def test_other_files(home: Path) -> None:
     (home / "mine").write_text("[default]\naws_access_key_id=M\n")
     elsewhere = {"AWS_SHARED_CREDENTIALS_FILE": "~/mine", "AWS_CONFIG_FILE": str(home / "none")}
     assert find_bucket_credentials([S3], elsewhere).variables == {"AWS_ACCESS_KEY_ID": "M"}
     assert find_bucket_credentials([S3], {**elsewhere, "AWS_SHARED_CREDENTIALS_FILE": "none"}) == BucketCredentials()
 
 
-def test_profiles_of_no_use(home: Path) -> None:
-    assert "'nope', which is not there" in refusal(S3, {"AWS_PROFILE": "nope"}).message
+def test_unusable_profiles(home: Path) -> None:
+    assert "profile 'nope' in AWS_PROFILE does not exist" in refusal(S3, {"AWS_PROFILE": "nope"}).message
     error = refusal(S3, {"AWS_PROFILE": "sso"})
-    assert "holds no keys" in error.message
+    assert "contains no keys" in error.message
     assert "aws configure export-credentials --format env --profile sso" in str(error.hint)
     assert "--profile '$(id)'" in str(refusal(S3, {"AWS_PROFILE": "$(id)"}).hint)
-    assert "S3_ENDPOINT is no address" in refusal(S3, {**KEYS, "S3_ENDPOINT": "http://[s3cret"}).message
+    assert "S3_ENDPOINT is not a valid address" in refusal(S3, {**KEYS, "S3_ENDPOINT": "http://[s3cret"}).message
     for damaged in (b"aws_secret_access_key = s3cret\n", b"\xff\xfes3cret", b"[default\ns3cret"):
         (home / ".aws" / "credentials").write_bytes(damaged)
         error = refusal(S3, {})
@@ -87,11 +87,11 @@ def test_profiles_of_no_use(home: Path) -> None:
 @pytest.mark.parametrize(
     "endpoint", ["http://127.0.0.1:9000", "http://127.0.0.2:9000", "localhost:9000", "https://[::1]/"]
 )
-def test_an_endpoint_that_a_container_does_not_see(endpoint: str) -> None:
+def test_endpoint_on_loopback(endpoint: str) -> None:
     assert "the container itself" in refusal(S3, {**KEYS, "S3_ENDPOINT": endpoint}).message
 
 
-def test_files_of_google(home: Path) -> None:
+def test_google_files(home: Path) -> None:
     assert find_bucket_credentials([GS], {}) == BucketCredentials()
     gcloud = home / ".config" / "gcloud" / "application_default_credentials.json"
     gcloud.parent.mkdir(parents=True)
@@ -104,7 +104,7 @@ def test_files_of_google(home: Path) -> None:
     assert "none.json" in error.message
 
 
-def test_no_secret_is_shown() -> None:
+def test_repr_has_no_secrets() -> None:
     found = find_bucket_credentials([S3], KEYS)
     assert found.variables["AWS_SECRET_ACCESS_KEY"] == "s3cret"
     assert "s3cret" not in repr(found)

@@ -52,6 +52,18 @@ def test_base_path(half_plus_two: Path) -> None:
     assert found.versions == (ModelVersion(1, half_plus_two / "1"),)
 
 
+def test_reader(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_model(copied("model"))
+    owner = found.newest.path.stat()
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    assert found.reader == (owner.st_uid, owner.st_gid)
+    monkeypatch.setattr("os.getuid", lambda: 4242)
+    monkeypatch.setattr("os.getgid", lambda: 4243)
+    assert found.reader == (4242, 4243)
+    monkeypatch.delattr("os.getuid")
+    assert found.reader is None
+
+
 def test_version(half_plus_two: Path) -> None:
     found = find_model(half_plus_two / "1")
     assert (found.path, found.layout, found.default_name) == (half_plus_two / "1", Layout.VERSION, "half_plus_two")
@@ -88,14 +100,14 @@ def test_versions_are_ordered_by_number(copied: Copy) -> None:
         shutil.copytree(model / "1", model / name)
     for name in ("-1", "1.5", "1_0", "v3", "\uff19", "9" * 19):
         (model / name).mkdir()
-    (model / "77").write_text("a file is no version")
+    (model / "77").write_text("a file is not a version")
     found = find_model(model)
     assert [version.number for version in found.versions] == [1, 2, 9, 10, 1712345678]
     assert found.versions[2].path == model / "0009"
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)
-def test_odd_directory_names(copied: Copy, name: str) -> None:
+def test_unusual_directory_names(copied: Copy, name: str) -> None:
     model = copied(name)
     assert find_model(model).default_name == name
     assert read_signatures(find_model(model).newest)
@@ -117,8 +129,8 @@ def test_signatures_of_every_type_and_shape(tmp_path: Path) -> None:
         for name, sizes in shapes.items()
     }
     inputs["any"] = TensorInfo(tensor_shape=TensorShapeProto(unknown_rank=True))
-    inputs |= {name.lower(): TensorInfo(dtype=name) for name in DataType.keys()}  # noqa: SIM118, it has no iterator
-    inputs["newer"] = TensorInfo(dtype=cast(DataType, 99))  # what a newer TensorFlow may write
+    inputs |= {name.lower(): TensorInfo(dtype=name) for name in DataType.keys()}  # noqa: SIM118, the enum is not iterable
+    inputs["newer"] = TensorInfo(dtype=cast(DataType, 99))  # a type that a newer TensorFlow may write
     definition = SignatureDef(inputs=inputs)
     graph = MetaGraphDef(signature_def={"f": definition, "__saved_model_init_op": definition})
     graph.meta_info_def.tags.append("serve")
@@ -127,11 +139,11 @@ def test_signatures_of_every_type_and_shape(tmp_path: Path) -> None:
     read = signatures["f"].inputs
     assert {name: read[name].shape for name in shapes} == {name: tuple(sizes) for name, sizes in shapes.items()}
     assert read["any"].shape is None
-    assert all(read[name.lower()].dtype == name for name in DataType.keys())  # noqa: SIM118, it has no iterator
+    assert all(read[name.lower()].dtype == name for name in DataType.keys())  # noqa: SIM118, the enum is not iterable
     assert read["newer"].dtype == "DT_99"
 
 
-def test_the_meta_graph_with_the_tags_is_read(tmp_path: Path) -> None:
+def test_reads_the_meta_graph_with_the_tags(tmp_path: Path) -> None:
     graphs = []
     for tags in (["train"], ["serve", "gpu"], ["serve"]):
         graph = MetaGraphDef(signature_def={"_".join(tags): SignatureDef()})
@@ -140,28 +152,28 @@ def test_the_meta_graph_with_the_tags_is_read(tmp_path: Path) -> None:
     version = saved_model(tmp_path, *graphs)
     assert list(read_signatures(version)) == ["serve"]
     assert list(read_signatures(version, tags=frozenset({"gpu", "serve"}))) == ["serve_gpu"]
-    with pytest.raises(SavedModelError, match=r"tagged tpu; its tags are: train · gpu, serve · serve") as caught:
+    with pytest.raises(SavedModelError, match=r"with the tags tpu; it has: train · gpu, serve · serve") as caught:
         read_signatures(version, tags=frozenset({"tpu"}))
     assert "--saved_model_tags" in str(caught.value.hint)
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_missing_model(tmp_path: Path) -> None:
     assert "There is no model at" in refusal(tmp_path / "nope").message
     (tmp_path / "file").touch()
     assert "There is no model at" in refusal(tmp_path / "file" / "1").message
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 300, "loop"])
-def test_what_is_no_path(tmp_path: Path, path: str) -> None:
+def test_invalid_path(tmp_path: Path, path: str) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "is not a usable path" in refusal(tmp_path / path).message
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.HDF5", "it's a $(touch pwned) ä.keras"])
-def test_keras_files_come_with_the_export_that_they_need(tmp_path: Path, name: str) -> None:
+def test_hint_for_keras_files_is_their_export(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.touch()
-    for place in (path, tmp_path):  # the file, or the directory that holds it
+    for place in (path, tmp_path):  # the file, or the directory that contains it
         error = refusal(place)
         assert "is a Keras file" in error.message
         python, option, program = shlex.split(str(error.hint).partition(": ")[2])
@@ -177,7 +189,7 @@ def test_other_files(tmp_path: Path, copied: Copy) -> None:
     assert "is one file of a SavedModel" in error.message
     assert shlex.split(str(error.hint).partition(": ")[2]) == [str(model / "1")]
     (tmp_path / "model.tar.xz").touch()
-    assert "does not unpack" in refusal(tmp_path / "model.tar.xz").message
+    assert "cannot unpack" in refusal(tmp_path / "model.tar.xz").message
     (tmp_path / "model.txt").touch()
     assert "is a file" in refusal(tmp_path / "model.txt").message
 
@@ -188,11 +200,11 @@ def test_directories_without_a_version(tmp_path: Path, copied: Copy) -> None:
     empty.mkdir()
     assert "is empty" in refusal(empty).message
     error = refusal(model.parent)
-    assert "holds some: 'a b'" in error.message
+    assert "contains models: 'a b'" in error.message
     assert shlex.split(str(error.hint).partition(": ")[2]) == ["tfserve", "run", str(model)]
     (model / "1").rename(model / "v 1")
     error = refusal(model)
-    assert "is named by a number; it holds 'v 1'" in error.message
+    assert "is named by a number; it contains 'v 1'" in error.message
     assert shlex.quote(str(model / "v 1")) in str(error.hint)
     (model / "v 1" / "saved_model.pb").unlink()
     error = refusal(model)
@@ -200,7 +212,7 @@ def test_directories_without_a_version(tmp_path: Path, copied: Copy) -> None:
     assert shlex.quote(str(model)) in str(error.hint)
 
 
-def test_an_unfinished_newest_version(copied: Copy) -> None:
+def test_incomplete_newest_version(copied: Copy) -> None:
     model = copied("model")
     (model / "2").mkdir()
     error = refusal(model)
@@ -209,13 +221,13 @@ def test_an_unfinished_newest_version(copied: Copy) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o500])
-def test_a_private_directory(copied: Copy, mode: int) -> None:
+def test_private_directory(copied: Copy, mode: int) -> None:
     model = copied("private")
     model.chmod(mode)
     assert read_signatures(find_model(model).newest)
 
 
-def test_a_damaged_file(copied: Copy) -> None:
+def test_damaged_file(copied: Copy) -> None:
     model = copied("model")
     file = model / "1" / "saved_model.pb"
     file.write_bytes(file.read_bytes()[:-1])
@@ -226,14 +238,14 @@ def test_a_damaged_file(copied: Copy) -> None:
         check_version(find_model(model).newest)
 
 
-def test_a_whole_file(half_plus_two: Path) -> None:
+def test_complete_file(half_plus_two: Path) -> None:
     newest = find_model(half_plus_two).newest
     check_version(newest)
-    with pytest.raises(SavedModelError, match=r"No meta graph .* is tagged tpu; its tags are: serve"):
+    with pytest.raises(SavedModelError, match=r"has no meta graph with the tags tpu; it has: serve"):
         check_version(newest, tags=frozenset({"tpu"}))
 
 
-def test_a_file_that_cannot_be_read(copied: Copy) -> None:
+def test_unreadable_file(copied: Copy) -> None:
     version = find_model(copied("model")).newest
     (version.path / "saved_model.pb").unlink()
     (version.path / "saved_model.pb").mkdir()
@@ -241,7 +253,7 @@ def test_a_file_that_cannot_be_read(copied: Copy) -> None:
         read_signatures(version)
 
 
-def test_the_text_format(tmp_path: Path) -> None:
+def test_text_format(tmp_path: Path) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     text = 'meta_graphs { meta_info_def { tags: "serve" } signature_def { key: "f" value { method_name: "g" } } }'
     (tmp_path / "m" / "1" / "saved_model.pbtxt").write_text(text)
@@ -249,11 +261,11 @@ def test_the_text_format(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_flipped_byte_is_refused_or_read(
+def test_any_byte_can_be_damaged(
     half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     content = bytearray((half_plus_two / "1" / "saved_model.pb").read_bytes())
-    # The graph itself is not looked at: signatures and tags are at the end and at the beginning.
+    # The graph itself is not parsed; the signatures and tags are at the end and at the beginning.
     position = data.draw(st.one_of(st.integers(0, 300), st.integers(len(content) - 1500, len(content) - 1)))
     content[position] = data.draw(st.integers(0, 255))
     directory = tmp_path_factory.getbasetemp()

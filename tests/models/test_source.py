@@ -49,12 +49,12 @@ def web(half_plus_two: Path) -> Iterator[FileServer]:
         yield served
 
 
-def left(cache: Path) -> list[str]:
-    """What is in the cache beside models."""
+def leftovers(cache: Path) -> list[str]:
+    """Returns the names of everything in the cache that is not a model."""
     return sorted(path.name for path in cache.iterdir() if len(path.name) != 64) if cache.exists() else []
 
 
-def bytes_of(path: Path) -> str:
+def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -85,7 +85,7 @@ def test_layouts(tmp_path: Path, half_plus_two: Path, suffix: str, prefix: str, 
     assert "serving_default" in read_signatures(found.newest)
 
 
-def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
+def test_archive_is_unpacked_once(archive: Path, cache: Path) -> None:
     progress = RecordedProgress()
     first = find_source(archive, progress=progress)
     assert progress.copies == [f"Unpacking {archive}"]
@@ -94,14 +94,14 @@ def test_it_is_unpacked_once(archive: Path, cache: Path) -> None:
     assert (second.path, second.default_name) == (first.path, "other")
     assert len(progress.copies) == 1
     (model,) = cached_models()
-    assert (model.digest, model.source) == (bytes_of(moved), str(archive))
+    assert (model.digest, model.source) == (digest_of(moved), str(archive))
     assert model.files == sum(path.is_file() for path in model.path.rglob("*"))
     assert model.size == sum(path.stat().st_size for path in model.path.rglob("*") if path.is_file())
-    assert left(cache) == []
+    assert leftovers(cache) == []
     assert sorted(path.name for path in model.path.parent.iterdir()) == ["model", "model.json"]
 
 
-def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -> None:
+def test_concurrent_calls_unpack_once(archive: Path, cache: Path) -> None:
     progress, found = RecordedProgress(), []
     threads = [
         threading.Thread(target=lambda: found.append(find_source(archive, progress=progress).path)) for _ in range(8)
@@ -113,11 +113,11 @@ def test_of_several_at_the_same_moment_one_unpacks(archive: Path, cache: Path) -
     assert len(found) == 8
     assert len(set(found)) == 1
     assert len(progress.copies) == 1
-    assert left(cache) == []
+    assert leftovers(cache) == []
 
 
-def test_what_a_dead_process_left_is_no_obstacle(archive: Path, cache: Path) -> None:
-    key = bytes_of(archive)
+def test_draft_of_a_killed_process_is_replaced(archive: Path, cache: Path) -> None:
+    key = digest_of(archive)
     program = f"""
 import os
 from tfserve.models.cache import Draft
@@ -128,13 +128,13 @@ with Draft.begin({key!r}) as draft:
 """
     died = subprocess.run([sys.executable, "-c", program], check=False)
     assert died.returncode == -9
-    assert left(cache) == [f".draft-{key}"]
+    assert leftovers(cache) == [f".draft-{key}", f".draft-{key}.lock"]
     find_source(archive)
-    assert left(cache) == []
+    assert leftovers(cache) == []
     assert not list(cache.rglob("half"))
 
 
-def test_interrupted(archive: Path, cache: Path) -> None:
+def test_interrupt_leaves_nothing_behind(archive: Path, cache: Path) -> None:
     class Interrupting(Silent):
         def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
             def interrupt(done: int) -> None:
@@ -148,20 +148,20 @@ def test_interrupted(archive: Path, cache: Path) -> None:
     find_source(archive)
 
 
-def test_a_record_that_somebody_damaged(archive: Path, cache: Path) -> None:
+def test_damaged_record_is_replaced(archive: Path, cache: Path) -> None:
     directory = find_source(archive).path
-    (cache / bytes_of(archive) / "model.json").write_text("{")
+    (cache / digest_of(archive) / "model.json").write_text("{")
     assert cached_models() == []
     assert find_source(archive).path == directory
     assert len(cached_models()) == 1
-    assert left(cache) == []
+    assert leftovers(cache) == []
 
 
-def test_the_digest(archive: Path, cache: Path) -> None:
-    digest = bytes_of(archive)
+def test_digest_is_checked(archive: Path, cache: Path) -> None:
+    digest = digest_of(archive)
     with pytest.raises(SavedModelError, match=f"its SHA-256 is {digest}, not 0000"):
         find_source(archive, sha256="0" * 64)
-    assert left(cache) == []
+    assert leftovers(cache) == []
     assert find_source(archive, sha256=digest.upper()).default_name == "my_model"
     with pytest.raises(UsageError, match="is not a SHA-256 digest"):
         find_source(archive, sha256=digest[1:])
@@ -182,12 +182,12 @@ def test_archives_without_a_model(tmp_path: Path, cache: Path, files: dict[str, 
     (tmp_path / "a.zip").write_bytes(zip_bytes(files))
     with pytest.raises(SavedModelError) as caught:
         find_source(tmp_path / "a.zip")
-    assert f"In it there is: {words}." in caught.value.message
+    assert f"serve, only: {words}." in caught.value.message
     assert str(cache) not in f"{caught.value.message}{caught.value.hint}"
     assert list(cache.iterdir()) == []
 
 
-def test_a_full_cache(tmp_path: Path, half_plus_two: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_cache(tmp_path: Path, half_plus_two: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk))
     files = {**model_files(half_plus_two, "m/"), "m/1/assets/big": os.urandom(500_000)}
     (tmp_path / "big.tar").write_bytes(tar_bytes(files, compress=False))
@@ -203,7 +203,7 @@ def test_a_full_cache(tmp_path: Path, half_plus_two: Path, small_disk: Path, mon
     assert list(cache_root().iterdir()) == []
 
 
-def test_files_that_may_not_become_large(tmp_path: Path, half_plus_two: Path, cache: Path) -> None:
+def test_file_size_limit(tmp_path: Path, half_plus_two: Path, cache: Path) -> None:
     files = {**model_files(half_plus_two, "m/"), "m/1/assets/big": os.urandom(500_000)}
     (tmp_path / "big.tar").write_bytes(tar_bytes(files, compress=False))
     program = """
@@ -223,13 +223,13 @@ except TfserveError as error:
     assert list(cache.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written(archive: Path, read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_cache(archive: Path, read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(read_only))
     with pytest.raises(TfserveError) as caught:
         find_source(archive)
     assert str(read_only) in caught.value.message
     assert "XDG_CACHE_HOME" in str(caught.value.hint)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(archive))  # not even a directory
+    monkeypatch.setenv("XDG_CACHE_HOME", str(archive))  # not a directory
     with pytest.raises(TfserveError, match="Not a directory"):
         find_source(archive)
     assert cached_models() == []
@@ -244,20 +244,20 @@ def test_download(web: FileServer, cache: Path) -> None:
     assert find_source(url, progress=progress).path == found.path
     assert [status for _, _, status in web.requests] == [200, 304]
     assert len(progress.copies) == 2
-    assert left(cache) == [".urls"]
+    assert leftovers(cache) == [".urls"]
     written = b"".join(path.read_bytes() + path.name.encode() for path in cache.rglob("*.json"))
     assert b"s3cret" not in written
     assert json.loads((found.path.parent / "model.json").read_text())["source"] == f"{web.url}/my_model.tgz"
 
 
-def test_a_file_and_its_download_are_one(web: FileServer, tmp_path: Path) -> None:
+def test_file_and_its_download_share_a_model(web: FileServer, tmp_path: Path) -> None:
     (tmp_path / "m.tgz").write_bytes(web.files["/my_model.tgz"])
     there = find_source(tmp_path / "m.tgz")
     assert find_source(Url(f"{web.url}/my_model.tgz")).path == there.path
     assert len(cached_models()) == 1
 
 
-def test_an_archive_that_is_replaced_at_its_address(web: FileServer, half_plus_two: Path) -> None:
+def test_changed_archive_is_downloaded_again(web: FileServer, half_plus_two: Path) -> None:
     url = Url(f"{web.url}/my_model.tgz")
     first = find_source(url)
     web.files["/my_model.tgz"] = tar_bytes({**model_files(half_plus_two), "new": b""})
@@ -266,85 +266,86 @@ def test_an_archive_that_is_replaced_at_its_address(web: FileServer, half_plus_t
     assert len(cached_models()) == 2
 
 
-def test_nobody_is_asked_for_what_a_digest_names(web: FileServer) -> None:
+def test_known_digest_needs_no_request(web: FileServer) -> None:
     digest = hashlib.sha256(web.files["/my_model.tgz"]).hexdigest()
     url = Url(f"{web.url}/my_model.tgz")
     find_source(url, sha256=digest)
     find_source(url, sha256=digest)
     assert len(web.requests) == 1
-    with pytest.raises(SavedModelError, match="is not the archive that was asked for"):
+    with pytest.raises(SavedModelError, match="is not the expected archive"):
         find_source(url, sha256="f" * 64)
 
 
-def test_without_a_network_the_last_one_is_taken(web: FileServer, cache: Path) -> None:
+def test_last_download_is_used_without_a_network(web: FileServer, cache: Path) -> None:
     url = Url(f"{web.url}/my_model.tgz")
     found = find_source(url)
     progress = RecordedProgress()
     web.files["/my_model.tgz"] += b" "
     web.cut = 0
     assert find_source(url, progress=progress).path == found.path
-    assert "Taking what was there on" in progress.notices[0]
-    assert left(cache) == [".urls"]
+    assert "Using the copy of" in progress.notices[0]
+    assert leftovers(cache) == [".urls"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_connection_that_breaks(web: FileServer, cache: Path, chunked: bool) -> None:
+def test_connection_lost(web: FileServer, cache: Path, chunked: bool) -> None:
     web.cut, web.chunked = 1000, chunked
     with pytest.raises(SavedModelError) as caught:
         find_source(Url(f"{web.url}/my_model.tgz"))
-    assert ("damaged" if chunked else "broke off") in caught.value.message  # without a length nobody can tell
-    assert left(cache) == []
+    # Without a length, a lost connection looks like the end of the file.
+    assert ("truncated" if chunked else "was lost") in caught.value.message
+    assert leftovers(cache) == []
     web.cut = None
     assert find_source(Url(f"{web.url}/my_model.tgz"))
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(404, "has no such file"), (401, "asks who you are"), (403, "let you"), (500, "HTTP 500")]
+    ("status", "words"), [(404, "not found"), (401, "login required"), (403, "access denied"), (500, "HTTP 500")]
 )
-def test_answers_that_are_no_archive(web: FileServer, cache: Path, status: int, words: str) -> None:
+def test_http_errors(web: FileServer, cache: Path, status: int, words: str) -> None:
     web.statuses["/my_model.tgz"] = status
     with pytest.raises(SavedModelError) as caught:
         find_source(Url(f"{web.url}/my_model.tgz?token=s3cret"))
     assert words in caught.value.message
     assert ("netrc" in str(caught.value.hint)) == (status in (401, 403))
     assert "s3cret" not in f"{caught.value.message}{caught.value.hint}"
-    assert left(cache) == []
+    assert leftovers(cache) == []
 
 
-def test_where_an_address_leads(web: FileServer) -> None:
+def test_redirects(web: FileServer) -> None:
     web.redirects = {"/a": "/my_model.tgz", "/circle": "/circle", "/out": "http://example.invalid/m.tgz?s3cret"}
     assert find_source(Url(f"{web.url}/a")).default_name == "a"
-    with pytest.raises(SavedModelError, match="round in a circle"):
+    with pytest.raises(SavedModelError, match="redirects too often"):
         find_source(Url(f"{web.url}/circle"))
     with pytest.raises(SavedModelError) as caught:
         find_source(Url(f"{web.url}/out"))
-    assert "leads on to http://example.invalid/m.tgz, where anybody" in caught.value.message
+    assert "redirects to http://example.invalid/m.tgz, which is not encrypted" in caught.value.message
 
 
-def test_http_is_for_digests_alone() -> None:
-    with pytest.raises(UsageError, match="Anybody on the way could change"):
+def test_http_needs_a_digest() -> None:
+    with pytest.raises(UsageError, match="anyone on the network could replace"):
         find_source(Url("http://example.invalid/m.tgz"))
     with pytest.raises(SavedModelError, match="cannot be reached"):
         find_source(Url("http://example.invalid/m.tgz"), sha256="0" * 64)
 
 
-def test_a_download_that_is_too_large(web: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_over_the_limit(web: FileServer, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "1e-6")
     for chunked in (False, True):
         web.chunked = chunked
-        with pytest.raises(SavedModelError, match="has more than the 1,073 bytes"):
+        with pytest.raises(SavedModelError, match="is larger than the limit of 1,073 bytes"):
             find_source(Url(f"{web.url}/my_model.tgz"))
-    assert left(cache) == []
+    assert leftovers(cache) == []
 
 
-def test_addresses_that_nobody_can_ask(cache: Path) -> None:
+def test_unusable_addresses(cache: Path) -> None:
     for address in ("https://127.0.0.1:1/m.zip", "https://a..b/m.zip", "https://\udcff/m.zip"):
         with pytest.raises(SavedModelError):
             find_source(Url(address))
-    assert left(cache) == []
+    assert leftovers(cache) == []
 
 
-def test_names(archive: Path, half_plus_two: Path) -> None:
+def test_source_name(archive: Path, half_plus_two: Path) -> None:
     assert source_name(archive) == "my_model"
     assert source_name(half_plus_two) == "half_plus_two"
     assert source_name(Url("https://host.invalid/resnet.zip")) == "resnet"
@@ -355,21 +356,21 @@ def test_names(archive: Path, half_plus_two: Path) -> None:
         source_name(Path("nope.tar.gz"))
 
 
-def test_whoever_waits_is_told(archive: Path) -> None:
+def test_notice_of_waiting(archive: Path) -> None:
     progress = RecordedProgress()
-    with Draft.begin(bytes_of(archive)):
+    with Draft.begin(digest_of(archive)):
         waiting = threading.Thread(target=find_source, args=(archive,), kwargs={"progress": progress})
         waiting.start()
         while not progress.notices:
             waiting.join(0.001)
     waiting.join(30)
-    assert progress.notices == [f"Another tfserve is unpacking {archive}; waiting for it."]
+    assert progress.notices == [f"Waiting for another tfserve that is unpacking {archive}"]
     assert len(cached_models()) == 1
 
 
-def test_a_bucket_is_for_servers() -> None:
+def test_bucket_is_only_for_servers() -> None:
     assert source_name(Url("s3://bucket/a/m")) == "m"
-    with pytest.raises(UsageError, match="s3://bucket/m is in a bucket, which only a server reads"):
+    with pytest.raises(UsageError, match="s3://bucket/m is in a bucket, which only a server can read"):
         find_source(Url("s3://bucket/m"))
     with pytest.raises(UsageError, match="has no digest"):
         ModelSpec(Url("s3://bucket/m"), "m", sha256="0" * 64)

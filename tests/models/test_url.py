@@ -15,7 +15,7 @@ def test_paths(text: str) -> None:
     assert parse_source(text) == Path(text)
 
 
-def test_an_address_shows_no_secrets() -> None:
+def test_shown_address_has_no_secrets() -> None:
     url = parse_source("https://ada:s3cret@host:8443/a/m.tgz?token=s3cret#s3cret")
     assert isinstance(url, Url)
     assert url.shown == "https://host:8443/a/m.tgz"
@@ -39,7 +39,7 @@ def test_an_address_shows_no_secrets() -> None:
         ("gs://my-bucket", "my-bucket"),
     ],
 )
-def test_the_name_of_a_model(text: str, name: str) -> None:
+def test_model_name(text: str, name: str) -> None:
     url = parse_source(text)
     assert isinstance(url, Url)
     assert url.model_name == name
@@ -51,16 +51,16 @@ def test_the_name_of_a_model(text: str, name: str) -> None:
         ("ftp://h/m.tgz", "ftp://"),
         ("hdfs://h/m", "hdfs://"),
         ("file:///m.tgz", "file://"),
-        ("s3://", "names no bucket"),
-        ("s3:///m", "names no bucket"),
-        ("s3://KEY:s3cret@bucket/m", "names no bucket"),
-        ("gs://bucket/m?s3cret", "names no bucket"),
-        ("https:///m.tgz", "names no host"),
-        ("https://h:port/m.tgz", "names no host"),
-        ("https://[::1/m.tgz", "names no host"),
+        ("s3://", "not a path in a bucket"),
+        ("s3:///m", "not a path in a bucket"),
+        ("s3://KEY:s3cret@bucket/m", "not a path in a bucket"),
+        ("gs://bucket/m?s3cret", "not a path in a bucket"),
+        ("https:///m.tgz", "has no valid host"),
+        ("https://h:port/m.tgz", "has no valid host"),
+        ("https://[::1/m.tgz", "has no valid host"),
     ],
 )
-def test_other_addresses(text: str, words: str) -> None:
+def test_refused_addresses(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_source(text)
     assert words in caught.value.message
@@ -69,7 +69,7 @@ def test_other_addresses(text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "safe"),
+    ("text", "secure"),
     [
         ("https://h/m.zip", True),
         ("http://127.0.0.1:1/m.zip", True),
@@ -81,8 +81,8 @@ def test_other_addresses(text: str, words: str) -> None:
         ("http://h/m.zip", False),
     ],
 )
-def test_who_could_change_it(text: str, safe: bool) -> None:
-    assert Url(text).is_safe is safe
+def test_secure_addresses(text: str, secure: bool) -> None:
+    assert Url(text).is_secure is secure
 
 
 @given(st.text(max_size=30))

@@ -96,8 +96,8 @@ def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
 @pytest.mark.parametrize(
     ("base_path", "more", "error", "words", "hint"),
     [
-        ("gone", "", SavedModelError, "There is no model at", "that holds the versions"),
-        ("m.zip", "", SavedModelError, "m.zip' is a file; a model is a directory.", "that holds the versions"),
+        ("gone", "", SavedModelError, "There is no model at", "that contains the versions"),
+        ("m.zip", "", SavedModelError, "m.zip' is a file, but a model is a directory.", "that contains the versions"),
         (
             *("m", "model_version_policy { specific { versions: 7 } }", UsageError),
             *("The model 'm' has no version 7; it has 1.", "Serve others"),
@@ -139,6 +139,6 @@ def test_an_archive_here(half_plus_two: Path, tmp_path: Path, monkeypatch: pytes
         with pytest.raises(TfserveError) as caught:
             check_spec(spec(archive, **more), "auto", Silent(), download=False)
         assert caught.value.about == about
-    with pytest.raises(UsageError, match="is not an archive, and has no digest") as refused:
+    with pytest.raises(UsageError, match="is not an archive, so it has no digest") as refused:
         check_spec(spec(half_plus_two, sha256="0" * 64), "auto", Silent())
     assert refused.value.about == ("models", 0, "sha256")

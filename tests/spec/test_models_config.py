@@ -69,7 +69,7 @@ def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
             "models.config', line 2: The base_path 'x/m' of the model 'm' is not",
         ),
         (entry("https://a/b.zip"), UsageError, "is not an absolute path"),
-        (entry("s3://bucket/m?c"), UsageError, "line 2: The address of the model names no bucket"),
+        (entry("s3://bucket/m?c"), UsageError, "line 2: The address of the model is not a path in a bucket"),
         (entry("/tmp", ""), UsageError, "not one of TensorFlow"),
         (entry("/tmp", 'model_platform: "caffe"'), UsageError, "not one of TensorFlow"),
         (entry("/tmp", name="a/b"), UsageError, "'a/b' is not a model name"),

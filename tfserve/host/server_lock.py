@@ -1,101 +1,79 @@
-"""One after the other: of the commands that replace one server, or bring it up, each waits until it is its turn.
+"""A lock for each server, so that only one command at a time replaces it or brings it up.
 
-A turn is a lock on a file of the server's name, below the state directory of the user. It ends with the process that
-has it, however that ends. Where no such file can be, and for other users and machines that share an engine, there are
-no turns, and the engine's refusals have to do.
+The lock is a file with the server's name in this user's state directory. It is released when the process that holds it
+ends, for whatever reason. Where such a file cannot be created, and between users and machines that share a Docker
+Engine, there is no lock; the engine then refuses what conflicts.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tfserve.host.xdg import base_directory
+from tfserve.host.directories import user_directory
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.progress import Progress
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = ["is_locked", "server_lock"]
 
 _POLL_SECONDS = 0.05
 
 
-class _Mine(threading.local):
-    """The names of the servers whose turn this thread has."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-
-_mine = _Mine()
-
-
 @contextmanager
 def server_lock(name: str, progress: Progress) -> Iterator[None]:
-    """Waits until no other command changes the server called `name`, and keeps others waiting until the block is done.
+    """Waits until no other command changes the server called `name`, and locks it for the duration of the block.
 
-    In a thread that has the turn already, it does nothing.
+    A thread that already holds the lock can take it again.
     """
-    path = _file(name)
-    if path is None or name in _mine.names:
+    path = _lock_file(name)
+    lock = None if path is None else _acquire(path, progress)
+    if path is None or lock is None:
         yield
         return
-    lock = _wait_for(path, progress)
-    _mine.names.add(name)
     try:
         yield
     finally:
-        _mine.names.discard(name)
-        if lock is not None:
-            try:
-                path.unlink(missing_ok=True)
-            finally:
-                os.close(lock)
+        try:
+            if lock.lock_counter == 1:
+                path.unlink(missing_ok=True)  # while it is locked; a process that waits for it creates a new file
+        finally:
+            lock.release()
 
 
 def is_locked(name: str) -> bool:
-    """Whether it is, or was, the turn of a command that did not come to its end; `turn` knows which."""
-    path = _file(name)
+    """Whether a command holds the lock, or was killed while it held it; only `server_lock` can tell which."""
+    path = _lock_file(name)
     return path is not None and path.exists()
 
 
-def _file(name: str) -> Path | None:
-    state = base_directory("XDG_STATE_HOME", ".local/state")
-    return None if state is None else state / "tfserve" / "turns" / name
+def _lock_file(name: str) -> Path | None:
+    state = user_directory("state")
+    return None if state is None else state / "turns" / name
 
 
-def _wait_for(path: Path, progress: Progress) -> int | None:
-    """Locks the file, and returns its descriptor; None where there are no such files."""
-    told = False
+def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:
+    """Locks the file; returns None where it cannot be created or locked."""
+    from filelock import FileLock, Timeout
+
+    # One object for the whole process, which counts how often each thread holds it.
+    lock = FileLock(path, mode=0o600, is_singleton=True)
+    waiting = False
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(lock, path):
-                return lock
-            os.close(lock)  # whoever had it removed the file in between
-        except BlockingIOError:
-            os.close(lock)
-            if not told:
+            lock.acquire(blocking=False)
+            return lock
+        except Timeout:
+            if not waiting:
                 progress.notice(f"Waiting for another tfserve that is changing {path.name}")
-            told = True
+            waiting = True
             raise_if_cancelled()
             time.sleep(_POLL_SECONDS)
-        except OSError:  # a file system without locks
-            os.close(lock)
+        except OSError:
             return None
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

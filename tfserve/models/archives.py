@@ -1,4 +1,4 @@
-"""Models in archives, on this machine or at an address: each is unpacked into the cache once."""
+"""Models in archives, local or downloaded: each archive is unpacked into the cache once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfserve.errors import Attribute, SavedModelError, UsageError, Wording
-from tfserve.models.cache import CachedModel, Draft, cache_errors, cache_root, find_cached, find_origin, note_origin
+from tfserve.models.cache import (
+    CachedModel,
+    Draft,
+    cache_errors,
+    cache_root,
+    find_cached,
+    find_validators,
+    save_validators,
+)
 from tfserve.models.download import UnreachableError, download
 from tfserve.models.extract import Limits, Unpacked, unpack
 from tfserve.models.saved_model import find_model
@@ -22,15 +30,15 @@ _NAMES_SHOWN = 5
 
 
 def unpacked_file(archive: Path, sha256: str | None, progress: Progress) -> CachedModel:
-    """Returns what is in the file `archive`, unpacking it if the cache does not have it.
+    """Returns the model in the file `archive`, unpacking it first if it is not in the cache.
 
     Args:
         archive: the archive.
-        sha256: the digest that it has to have; None for any.
-        progress: told how far it is.
+        sha256: the expected digest; None to accept any.
+        progress: receives the progress.
 
     Raises:
-        SavedModelError: it cannot be read, has another digest, or holds no model.
+        SavedModelError: the archive cannot be read, has another digest, or contains no model.
         TfserveError: the cache cannot be used.
     """
     shown = str(archive)
@@ -39,55 +47,58 @@ def unpacked_file(archive: Path, sha256: str | None, progress: Progress) -> Cach
         digest = _sha256(archive)
     except OSError as error:
         raise SavedModelError(
-            f"{shown!r} cannot be read: {error.strerror}.", hint="Read permission is needed."
+            f"{shown!r} cannot be read: {error.strerror}.", hint="Check that you have read permission."
         ) from None
     _check_digest(digest, sha256, shown)
     if found := find_cached(digest):
         return found
-    with Draft.begin(digest, on_wait=_waiting(shown, progress)) as draft, cache_errors(cache_root()):
+    with Draft.begin(digest, on_wait=_notice_of_waiting(shown, progress)) as draft, cache_errors(cache_root()):
         if found := find_cached(digest):
             return found
         unpacked = _unpack(archive, draft, shown, progress)
         if _state(archive) != before:
-            raise SavedModelError(f"{shown!r} changed while it was read.", hint="Wait until it is complete.")
+            raise SavedModelError(
+                f"{shown!r} changed while it was being read.", hint="Wait until the archive is complete."
+            )
         return draft.publish(digest, source=str(archive.resolve()), size=unpacked.size, files=unpacked.files)
 
 
 def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> CachedModel:
-    """Returns what is in the archive at `url`, downloading it if the cache does not have it, or not as it is now.
+    """Returns the model in the archive at `url`, downloading it first if it is not in the cache or has changed.
 
-    With `sha256` nobody is asked whether it has changed. Where nobody answers, the model of the last time is returned.
+    If `sha256` is in the cache, no request is made. If the server cannot be reached, the last model downloaded from
+    `url` is returned.
 
     Args:
-        url: where the archive is.
-        sha256: the digest that it has to have; None for any.
-        progress: told how far it is.
+        url: the address of the archive.
+        sha256: the expected digest; None to accept any.
+        progress: receives the progress.
 
     Raises:
-        SavedModelError: it cannot be had, has another digest, or holds no model.
-        UsageError: anybody on the way could change it.
+        SavedModelError: the archive cannot be downloaded, has another digest, or contains no model.
+        UsageError: the connection is not encrypted, and there is no digest to check the archive against.
         TfserveError: the cache cannot be used.
     """
-    if sha256 is None and not url.is_safe:
+    if sha256 is None and not url.is_secure:
         raise UsageError(
-            f"Anybody on the way could change what is read from {url.shown}.",
+            f"{url.shown} is not encrypted: anyone on the network could replace the model.",
             hint=Wording(
-                "Use https://, or say which archive it has to be: {digest}", digest=Attribute("sha256", "DIGEST")
+                "Use https://, or give the digest of the archive: {digest}", digest=Attribute("sha256", "DIGEST")
             ),
         )
     if sha256 is not None and (found := find_cached(sha256)):
         return found
     key = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
     limits = Limits.configured()
-    with Draft.begin(key, on_wait=_waiting(url.shown, progress)) as draft:
-        known = find_origin(key) if sha256 is None else None
+    with Draft.begin(key, on_wait=_notice_of_waiting(url.shown, progress)) as draft:
+        known = find_validators(key) if sha256 is None else None
         last = find_cached(known.digest) if known else None
         try:
-            origin = download(
+            downloaded = download(
                 url,
                 draft.archive,
                 known=known if last else None,
-                only_safe=sha256 is None,
+                only_secure=sha256 is None,
                 limit=limits.size,
                 progress=progress,
             )
@@ -95,24 +106,24 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
             if last is None:
                 raise
             progress.notice(
-                Wording("{problem} Taking what was there on {day:%Y-%m-%d}.", problem=error.wording, day=last.created)
+                Wording("{problem} Using the copy of {day:%Y-%m-%d}.", problem=error.wording, day=last.created)
             )
             return last
-        if origin is None and last is not None:
+        if downloaded is None and last is not None:
             return last
-        assert origin is not None  # noqa: S101 - nothing was known that could be unchanged
-        _check_digest(origin.digest, sha256, url.shown)
+        assert downloaded is not None  # noqa: S101 - without validators, the archive is always downloaded
+        _check_digest(downloaded.digest, sha256, url.shown)
         with cache_errors(cache_root()):
-            model = find_cached(origin.digest)
+            model = find_cached(downloaded.digest)
             if model is None:
                 unpacked = _unpack(draft.archive, draft, url.shown, progress)
-                model = draft.publish(origin.digest, source=url.shown, size=unpacked.size, files=unpacked.files)
-            note_origin(key, origin)
+                model = draft.publish(downloaded.digest, source=url.shown, size=unpacked.size, files=unpacked.files)
+            save_validators(key, downloaded)
         return model
 
 
 def base_path_in(content: Path) -> Path:
-    """The directory of `content` that is the model: itself, or the only one of its directories, and so on."""
+    """Returns the directory in `content` that is the model: itself, or its only sub-directory, and so on."""
     while not any((content / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         directories = [path for path in content.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
         if len(directories) != 1 or directories[0].name.isdigit():
@@ -130,8 +141,8 @@ def _unpack(archive: Path, draft: Draft, shown: str, progress: Progress) -> Unpa
         names = sorted(printable(path.name, limit=50) for path in draft.content.iterdir())
         listed = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
         raise SavedModelError(
-            f"{shown!r} holds no model that TensorFlow Serving can serve. In it there is: {listed or 'nothing'}.",
-            hint="It has to hold saved_model.pb, or versions named by numbers, at its root or in one directory.",
+            f"{shown!r} contains no model that TensorFlow Serving can serve, only: {listed or 'nothing'}.",
+            hint="An archive needs saved_model.pb, or versions named by numbers, at its root or in one directory.",
         ) from None
     return unpacked
 
@@ -152,10 +163,10 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _check_digest(digest: str, wanted: str | None, shown: str) -> None:
     if wanted is not None and digest != wanted:
         raise SavedModelError(
-            f"{shown!r} is not the archive that was asked for: its SHA-256 is {digest}, not {wanted}.",
-            hint="Check the digest with whoever published it; the archive may have been replaced.",
+            f"{shown!r} is not the expected archive: its SHA-256 is {digest}, not {wanted}.",
+            hint="Compare the digest with the one its publisher gives; the archive may have been replaced.",
         )
 
 
-def _waiting(shown: str, progress: Progress) -> Callable[[], None]:
-    return lambda: progress.notice(f"Another tfserve is unpacking {shown}; waiting for it.")
+def _notice_of_waiting(shown: str, progress: Progress) -> Callable[[], None]:
+    return lambda: progress.notice(f"Waiting for another tfserve that is unpacking {shown}")

@@ -1,6 +1,6 @@
-"""Facts about credentials: what a server needs to read models from buckets, as this user's environment has it.
+"""The credentials in the user's environment that a server needs to read models from buckets.
 
-Their values go to the server's process and nowhere else: to no label, no file, no log, and no line that is printed.
+Their values are passed to the server's process only; they never appear in labels, files, logs or output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tfserve.models.url import Url
 
 __all__ = ["SECRET_VARIABLES", "BucketCredentials", "find_bucket_credentials"]
 
-# What the S3 file system of TensorFlow and the AWS SDK below it read.
+# The variables that TensorFlow's S3 file system and the AWS SDK read.
 SECRET_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -43,11 +43,11 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class BucketCredentials:
-    """What a server in a container gets.
+    """The credentials for a server in a container.
 
     Attributes:
-        variables: variables with their values, which are secrets.
-        files: files of this machine by the variables that name them.
+        variables: environment variables with their secret values.
+        files: files on this machine, by the environment variables that name them.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -57,18 +57,18 @@ class BucketCredentials:
 def find_bucket_credentials(
     sources: Iterable[Path | Url], environment: Mapping[str, str] | None = None
 ) -> BucketCredentials:
-    """Finds what a server needs to read those of `sources` that are in buckets.
+    """Finds the credentials for those `sources` that are in buckets.
 
-    For ``s3://`` that are the variables of the environment, or else the keys and the region of the profile that
-    ``AWS_PROFILE`` names, or ``default``; for ``gs://`` the file that ``GOOGLE_APPLICATION_CREDENTIALS`` names, or else
-    the one of ``gcloud auth application-default login``. Where there are none, a bucket may still be public.
+    For ``s3://``, these are the variables in the environment, or else the keys and region of the profile in
+    ``AWS_PROFILE`` (by default ``default``); for ``gs://``, the file in ``GOOGLE_APPLICATION_CREDENTIALS``, or else the
+    file that ``gcloud auth application-default login`` creates. Without credentials, a bucket can still be public.
 
     Args:
-        sources: where its models are.
-        environment: where to look; None for this process's own.
+        sources: the locations of the models.
+        environment: the environment variables; None for those of this process.
 
     Raises:
-        UsageError: a profile or a file that is named is not there, or of no use.
+        UsageError: the profile or file that a variable names does not exist or cannot be used.
     """
     variables = os.environ if environment is None else environment
     schemes = {source.scheme for source in sources if isinstance(source, Url)}
@@ -83,7 +83,7 @@ def find_bucket_credentials(
 
 
 def _profile(variables: Mapping[str, str]) -> dict[str, str]:
-    """Reads the files of the AWS command line; https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html."""
+    """Reads the configuration files of the AWS command line; https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html."""
     name = variables.get("AWS_PROFILE") or "default"
     credentials = _read(variables.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
     config = _read(variables.get("AWS_CONFIG_FILE") or "~/.aws/config")
@@ -91,14 +91,14 @@ def _profile(variables: Mapping[str, str]) -> dict[str, str]:
     given = {**config.get(titled, {}), **credentials.get(name, {})}
     if not given and name != "default":
         raise UsageError(
-            f"AWS_PROFILE names the profile {name!r}, which is not there.",
-            hint="See which there are: aws configure list-profiles",
+            f"The profile {name!r} in AWS_PROFILE does not exist.",
+            hint="List the profiles: aws configure list-profiles",
         )
     found = {variable: given[key] for key, variable in _KEYS.items() if given.get(key)}
     if "AWS_ACCESS_KEY_ID" not in found and (name != "default" or {"sso_session", "role_arn"} & given.keys()):
         raise UsageError(
-            f"The AWS profile {name!r} holds no keys, but says how to get some, which tfserve does not do.",
-            hint="Get them first: "
+            f"The AWS profile {name!r} contains no keys; tfserve does not support other ways to log in.",
+            hint="Export temporary keys first: "
             + f'eval "$(aws configure export-credentials --format env --profile {shlex.quote(name)})"',
         )
     return found
@@ -107,13 +107,13 @@ def _profile(variables: Mapping[str, str]) -> dict[str, str]:
 def _read(path: str) -> dict[str, dict[str, str]]:
     import configparser
 
-    file = Path(os.path.expanduser(path))  # noqa: PTH111 - Path would raise where there is no home
+    file = Path(os.path.expanduser(path))  # noqa: PTH111 - Path would raise without a home directory
     parser = configparser.RawConfigParser(strict=False, default_section="")
     try:
         parser.read_string(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, configparser.Error):  # whose text may hold a secret
+    except (OSError, ValueError, configparser.Error):  # the message may contain a secret
         raise UsageError(
             f"The AWS configuration {str(file)!r} cannot be read.", hint="Check it: aws configure list"
         ) from None
@@ -124,11 +124,11 @@ def _check_endpoint(endpoint: str) -> None:
     try:
         host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname
     except ValueError:
-        raise UsageError("S3_ENDPOINT is no address.", hint="Write it as http://HOST:PORT.") from None
+        raise UsageError("S3_ENDPOINT is not a valid address.", hint="Write it as http://HOST:PORT.") from None
     if is_loopback(host or ""):
         raise UsageError(
-            f"S3_ENDPOINT is on {host}, which in a container is the container itself.",
-            hint="Name an address of this machine that containers reach, such as http://172.17.0.1:9000.",
+            f"S3_ENDPOINT is on {host}, which is the container itself when used in a container.",
+            hint="Use an address of this machine that containers can reach, such as http://172.17.0.1:9000.",
         )
 
 
@@ -136,9 +136,9 @@ def _google_file(variables: Mapping[str, str]) -> Path | None:
     named = variables.get(GOOGLE)
     gcloud = variables.get("CLOUDSDK_CONFIG") or "~/.config/gcloud"
     path = named or f"{gcloud}/application_default_credentials.json"
-    file = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path would raise where there is no home
+    file = Path(os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path would raise without a home directory
     if file.is_file() and os.access(file, os.R_OK):
         return file
     if named:
-        raise UsageError(f"{GOOGLE} names {named!r}, which is no file that can be read.", hint="Name a key file.")
+        raise UsageError(f"The file {named!r} in {GOOGLE} cannot be read.", hint="Give the path of a key file.")
     return None

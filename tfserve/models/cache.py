@@ -1,12 +1,11 @@
-"""The models that came out of archives: ``$XDG_CACHE_HOME/tfserve/models``, one directory each, named by digest.
+"""The cache of unpacked archives: ``$XDG_CACHE_HOME/tfserve/models``, one directory per model, named by digest.
 
-A directory appears there whole, by being renamed, and is never changed. Whoever makes one works in a draft beside it
-and holds a lock in there, so that two never make the same; the draft of a process that died has no holder, and goes.
+A model appears in the cache complete, by a rename, and is never changed. It is made in a draft directory beside it,
+under a lock, so that two processes never make the same model; a draft whose lock is free belongs to a dead process.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,43 +16,43 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tfserve.errors import TfserveError
-from tfserve.host.xdg import base_directory
+from tfserve.host.directories import user_directory
 from tfserve.interrupts import interrupts_deferred
 
 __all__ = [
+    "CacheValidators",
     "CachedModel",
     "Draft",
-    "Origin",
     "cache_errors",
     "cache_root",
     "cached_models",
     "find_cached",
-    "find_origin",
-    "forget_gone",
-    "note_origin",
+    "find_validators",
     "remove",
     "remove_leftovers",
+    "remove_stale_validators",
+    "save_validators",
 ]
 
 _RECORD = "model.json"
 _CONTENT = "model"
 _DRAFT = ".draft-"
 _REMOVED = ".removed-"
-_LOCK = "lock"
-_SET = "export XDG_CACHE_HOME=/another/place"
+_LOCK_SUFFIX = ".lock"
+_CHOOSE = "export XDG_CACHE_HOME=/another/place"
 
 
 @dataclass(frozen=True)
 class CachedModel:
-    """A model that came out of an archive.
+    """A model that was unpacked from an archive.
 
     Attributes:
         digest: the SHA-256 of the archive, in hexadecimal digits.
-        source: where the archive was, without secrets.
-        size: the bytes of all its files.
-        files: how many files that are.
-        created: when it was unpacked.
-        path: the directory that holds what was in the archive.
+        source: the path or address of the archive, without secrets.
+        size: the total size of its files in bytes.
+        files: the number of its files.
+        created: the time it was unpacked.
+        path: the directory with the contents of the archive.
     """
 
     digest: str
@@ -65,31 +64,34 @@ class CachedModel:
 
 
 def cache_root() -> Path:
-    """The directory of all of them.
+    """Returns the directory of the cache, which may not exist yet.
 
     Raises:
-        TfserveError: it is not said where that is, and this user has no home.
+        TfserveError: XDG_CACHE_HOME is not set, and the user has no home directory.
     """
-    cache = base_directory("XDG_CACHE_HOME", ".cache")
+    cache = user_directory("cache")
     if cache is None:
-        raise TfserveError("There is no place to unpack a model: this user has no home.", hint=f"Choose one: {_SET}")
-    return cache / "tfserve" / "models"
+        raise TfserveError(
+            "The model cannot be unpacked: this user has no home directory for the cache.",
+            hint=f"Choose another directory: {_CHOOSE}",
+        )
+    return cache / "models"
 
 
 @contextmanager
 def cache_errors(root: Path) -> Iterator[None]:
-    """Says in a user's words that the cache cannot be used: a full disk, a read-only directory."""
+    """Explains errors of the file system of the cache, such as a full disk or a read-only directory."""
     try:
         yield
     except OSError as error:
         raise TfserveError(
-            f"The cache of models at {str(root)!r} cannot be used: {error.strerror or error}.",
-            hint=f"Make room there (tfserve cache clear), or choose another place: {_SET}",
+            f"The model cache at {str(root)!r} cannot be used: {error.strerror or error}.",
+            hint=f"Free some space (tfserve cache clear), or choose another directory: {_CHOOSE}",
         ) from None
 
 
 def cached_models() -> list[CachedModel]:
-    """All models of the cache, oldest first."""
+    """Returns all models in the cache, oldest first."""
     root = cache_root()
     with cache_errors(root):
         try:
@@ -100,7 +102,7 @@ def cached_models() -> list[CachedModel]:
 
 
 def find_cached(digest: str) -> CachedModel | None:
-    """Finds the model whose archive has this digest; None as well when somebody damaged its record."""
+    """Finds the model whose archive has this digest; a model with a damaged record is not found."""
     directory = cache_root() / digest
     try:
         data = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
@@ -112,7 +114,7 @@ def find_cached(digest: str) -> CachedModel | None:
 
 
 def remove(digest: str) -> None:
-    """Removes a model, at once for whoever looks."""
+    """Removes a model, in one step for other processes."""
     root = cache_root()
     with cache_errors(root), interrupts_deferred():
         removed = root / f"{_REMOVED}{digest}"
@@ -123,15 +125,18 @@ def remove(digest: str) -> None:
 
 
 def remove_leftovers() -> None:
-    """Removes what processes left half-made that died."""
+    """Removes incomplete files of processes that were killed."""
+    from filelock import FileLock, Timeout
+
     root = cache_root()
     with cache_errors(root):
         for removed in root.glob(f"{_REMOVED}*"):
             shutil.rmtree(removed, ignore_errors=True)
-        for path in root.glob(f"{_DRAFT}*"):
-            if (lock := _lock(path, None)) is not None:
-                shutil.rmtree(path, ignore_errors=True)
-                os.close(lock)
+        for name in {path.name.removesuffix(_LOCK_SUFFIX) for path in root.glob(f"{_DRAFT}*")}:
+            lock_file = root / f"{name}{_LOCK_SUFFIX}"
+            with suppress(Timeout), FileLock(lock_file, mode=0o600, timeout=0):
+                shutil.rmtree(root / name, ignore_errors=True)
+                lock_file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -142,49 +147,55 @@ class Draft:
 
     @property
     def archive(self) -> Path:
-        """Where an archive is downloaded to."""
+        """The file for a downloaded archive."""
         return self.path / "archive"
 
     @property
     def content(self) -> Path:
-        """Where the archive is unpacked to."""
+        """The directory for the contents of the archive."""
         return self.path / _CONTENT
 
     @classmethod
     @contextmanager
     def begin(cls, key: str, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[Draft]:
-        """Makes an empty draft, which is gone at the end unless it was published.
+        """Creates an empty draft, which is removed at the end of the block unless it was published.
 
         Args:
-            key: what is being made; of two processes with the same one the second waits for the first.
-            on_wait: called when it has to wait.
+            key: identifies the model; a second process with the same key waits for the first.
+            on_wait: called before it waits for another process.
         """
+        from filelock import FileLock, Timeout
+
         root = cache_root()
-        path = root / f"{_DRAFT}{key}"
+        draft = cls(root / f"{_DRAFT}{key}")
+        lock_file = root / f"{_DRAFT}{key}{_LOCK_SUFFIX}"
+        lock = FileLock(lock_file, mode=0o600)
         with cache_errors(root):
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = _lock(path, on_wait)
-        assert lock is not None  # noqa: S101 - as it waits
-        draft = cls(path)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                on_wait()
+                lock.acquire()
         try:
-            with cache_errors(root):  # a process that died may have left something
-                draft.archive.unlink(missing_ok=True)
-                if draft.content.exists():
-                    shutil.rmtree(draft.content)
+            with cache_errors(root):
+                shutil.rmtree(draft.path, ignore_errors=True)  # of a process that was killed
+                draft.path.mkdir()
             yield draft
         finally:
             with interrupts_deferred():
-                shutil.rmtree(path, ignore_errors=True)
-                os.close(lock)
+                shutil.rmtree(draft.path, ignore_errors=True)
+                lock_file.unlink(missing_ok=True)  # while it is locked; a process that waits creates a new file
+                lock.release()
 
     def publish(self, digest: str, *, source: str, size: int, files: int) -> CachedModel:
-        """Moves what was unpacked to its place in the cache; what is there already stays.
+        """Moves the unpacked model to its place in the cache, unless the same model is already there.
 
         Args:
-            digest: of the archive.
-            source: where it was, without secrets.
-            size: the bytes of all files.
-            files: how many there are.
+            digest: the digest of the archive.
+            source: the path or address of the archive, without secrets.
+            size: the total size of the files in bytes.
+            files: the number of files.
         """
         created = datetime.now(timezone.utc)
         model = CachedModel(digest, source, size, files, created, cache_root() / digest / _CONTENT)
@@ -194,85 +205,53 @@ class Draft:
         try:
             self.path.rename(model.path.parent)
         except OSError:
-            if there := find_cached(digest):
-                return there
-            remove(digest)  # somebody damaged it
+            if existing := find_cached(digest):
+                return existing
+            remove(digest)  # its record is damaged
             self.path.rename(model.path.parent)
-        (model.path.parent / _LOCK).unlink(missing_ok=True)
         return model
 
 
-def _lock(path: Path, on_wait: Callable[[], None] | None) -> int | None:
-    """Makes the directory `path`, if need be, and locks it.
-
-    Args:
-        path: the directory.
-        on_wait: called before it waits for whoever holds the lock; None for not waiting.
-
-    Returns:
-        The descriptor that holds the lock; None when somebody else does.
-    """
-    while True:
-        path.mkdir(exist_ok=True)
-        try:
-            descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # the directory went this moment
-            continue
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if on_wait is None:
-                    os.close(descriptor)
-                    return None
-                on_wait()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat((path / _LOCK).stat(), os.fstat(descriptor)):
-                    return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # the process that held it has moved the directory away
-
-
 @dataclass(frozen=True)
-class Origin:
-    """What an address gave: the digest of its archive, and the server's names for that state of it."""
+class CacheValidators:
+    """What is known about the archive at an address: its digest, and the validators that the HTTP server sent with it.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-validator-fields
+    """
 
     digest: str
     etag: str | None
     last_modified: str | None
 
 
-def find_origin(key: str) -> Origin | None:
-    """What is known of the address with this key, a digest of it: an address may hold secrets."""
+def find_validators(key: str) -> CacheValidators | None:
+    """Finds what is known about an address; `key` is a digest of it, because an address may contain secrets."""
     try:
-        return Origin(**json.loads((_notes() / f"{key}.json").read_text(encoding="utf-8")))
+        return CacheValidators(**json.loads((_validators_root() / f"{key}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def note_origin(key: str, origin: Origin) -> None:
-    """Notes what an address gave.
+def save_validators(key: str, validators: CacheValidators) -> None:
+    """Saves what is known about the address with this `key`.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    notes = _notes()
-    notes.mkdir(exist_ok=True)
-    draft = notes / f".{key}.{os.getpid()}"
-    draft.write_text(json.dumps(asdict(origin)), encoding="utf-8")
-    draft.replace(notes / f"{key}.json")
+    root = _validators_root()
+    root.mkdir(exist_ok=True)
+    draft = root / f".{key}.{os.getpid()}"
+    draft.write_text(json.dumps(asdict(validators)), encoding="utf-8")
+    draft.replace(root / f"{key}.json")
 
 
-def forget_gone() -> None:
-    """Removes the notes on addresses whose archives are not in the cache any more."""
-    for path in _notes().glob("*.json"):
-        origin = find_origin(path.stem)
-        if origin is None or find_cached(origin.digest) is None:
+def remove_stale_validators() -> None:
+    """Removes the validators of archives that are no longer in the cache."""
+    for path in _validators_root().glob("*.json"):
+        validators = find_validators(path.stem)
+        if validators is None or find_cached(validators.digest) is None:
             path.unlink(missing_ok=True)
 
 
-def _notes() -> Path:
+def _validators_root() -> Path:
     return cache_root() / ".urls"

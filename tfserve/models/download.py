@@ -1,4 +1,4 @@
-"""Fetches an archive over HTTP: the bytes as they are published, whole or not at all."""
+"""Downloads an archive over HTTP: exactly the published bytes, completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from tfserve.errors import Attribute, SavedModelError, Wording
-from tfserve.models.cache import Origin, cache_errors
+from tfserve.models.cache import CacheValidators, cache_errors
 from tfserve.models.extract import SIZE_VARIABLE
 from tfserve.models.url import Url
 from tfserve.progress import Progress
@@ -21,56 +21,56 @@ if TYPE_CHECKING:
 __all__ = ["UnreachableError", "download"]
 
 _CHUNK_BYTES = 2**20
-_TIMEOUT_SECONDS = (10.0, 60.0)  # to connect; between two pieces
+_TIMEOUT_SECONDS = (10.0, 60.0)  # for connecting, and between two pieces
 _NOT_MODIFIED = 304
-_WHY = {
-    401: "asks who you are",
-    403: "does not let you have it",
-    404: "has no such file",
-    410: "has it no more",
-    429: "has been asked too often",
+_REASONS = {
+    401: "login required",
+    403: "access denied",
+    404: "not found",
+    410: "no longer available",
+    429: "too many requests",
 }
 _UNAUTHORISED = (401, 403)
 
 
 class UnreachableError(SavedModelError):
-    """Nobody answers at the address, or the connection broke."""
+    """The server did not respond, or the connection was lost."""
 
 
 def download(
-    url: Url, target: Path, *, known: Origin | None, only_safe: bool, limit: int, progress: Progress
-) -> Origin | None:
+    url: Url, target: Path, *, known: CacheValidators | None, only_secure: bool, limit: int, progress: Progress
+) -> CacheValidators | None:
     """Downloads `url` to the file `target`.
 
-    User and password of the address, or else those of ``~/.netrc``, go to its host; proxies and certificates are taken
-    from the environment, as ``requests`` does.
+    The user and password in the address, or else those in ``~/.netrc``, are sent to its host; proxies and certificates
+    are taken from the environment, as ``requests`` does.
 
     Args:
-        url: where the archive is.
+        url: the address of the archive.
         target: the file to write.
-        known: what it gave the last time, if that is still there; None to fetch it in any case.
-        only_safe: whether it may not lead on to where anybody on the way could change what is read.
-        limit: how many bytes it may have.
-        progress: told how far it is.
+        known: the validators of the copy in the cache; None to download the archive unconditionally.
+        only_secure: whether to refuse redirects to addresses without encryption.
+        limit: the maximum size in bytes.
+        progress: receives the progress.
 
     Returns:
-        What it gave; None when that is still what is `known`.
+        The digest and validators of the archive; None if it has not changed since `known`.
 
     Raises:
-        UnreachableError: nobody answers, or not to the end.
-        SavedModelError: the server answers with something else than a file.
+        UnreachableError: the server did not respond, or the connection was lost.
+        SavedModelError: the server did not send the file.
         TfserveError: the cache cannot be written.
     """
     import requests
 
-    headers = {"Accept-Encoding": "identity"}  # the archive itself, whose digest people publish
+    headers = {"Accept-Encoding": "identity"}  # published digests are those of the archive itself
     if known is not None and known.etag:
         headers["If-None-Match"] = known.etag
     elif known is not None and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
-    hooks = {"response": _refuse_unsafe} if only_safe else {}
+    hooks = {"response": _refuse_insecure_redirect} if only_secure else {}
     with (
-        _failures_told(url),
+        _download_errors(url),
         requests.Session() as session,
         session.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS, hooks=hooks) as response,
     ):
@@ -78,11 +78,11 @@ def download(
             return None
         _check_status(url, response)
         digest = _save(url, response, target, limit, progress)
-        return Origin(digest, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+        return CacheValidators(digest, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 
 
 def _save(url: Url, response: Response, target: Path, limit: int, progress: Progress) -> str:
-    """Writes the body, and returns its digest."""
+    """Writes the body to `target` and returns its digest."""
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdigit() else None
     if total is not None and total > limit:
@@ -104,7 +104,8 @@ def _save(url: Url, response: Response, target: Path, limit: int, progress: Prog
             file.flush()
     if total is not None and done < total:
         raise UnreachableError(
-            f"{url.shown} broke off after {done:,} of {total:,} bytes.", hint="Try again; it starts anew."
+            f"The connection to {url.shown} was lost after {done:,} of {total:,} bytes.",
+            hint="Try again; the download starts from the beginning.",
         )
     return digest.hexdigest()
 
@@ -113,24 +114,25 @@ def _check_status(url: Url, response: Response) -> None:
     if response.status_code == 200:
         return
     code = response.status_code
-    why = _WHY.get(code, "does not send it")
+    known = f": {_REASONS[code]}" if code in _REASONS else ""
     raise SavedModelError(
-        f"The model cannot be downloaded: {url.shown} {why} (HTTP {code}).",
-        hint="Log in with https://USER:PASSWORD@…, or with an entry for the host in ~/.netrc."
+        f"The model cannot be downloaded from {url.shown}{known} (HTTP {code}).",
+        hint="Log in with https://USER:PASSWORD@…, or add an entry for the host to ~/.netrc."
         if code in _UNAUTHORISED
         else "Check the address in a browser.",
     )
 
 
-def _refuse_unsafe(response: Response, **_: Any) -> None:
+def _refuse_insecure_redirect(response: Response, **_: Any) -> None:
     if not response.is_redirect:
         return
-    there = Url(urljoin(response.url, response.headers["Location"]))
-    if not there.is_safe:
+    target = Url(urljoin(response.url, response.headers["Location"]))
+    if not target.is_secure:
         raise SavedModelError(
-            f"{Url(response.url).shown} leads on to {there.shown}, where anybody on the way could change what is read.",
+            f"{Url(response.url).shown} redirects to {target.shown}, which is not encrypted: anyone on the network "
+            "could replace the model.",
             hint=Wording(
-                "Ask for an https:// address, or say which archive it has to be: {digest}",
+                "Use an address that redirects to https://, or give the digest of the archive: {digest}",
                 digest=Attribute("sha256", "DIGEST"),
             ),
         )
@@ -138,13 +140,13 @@ def _refuse_unsafe(response: Response, **_: Any) -> None:
 
 def _too_large(url: Url, limit: int) -> SavedModelError:
     return SavedModelError(
-        f"{url.shown} has more than the {limit:,} bytes that an archive may have.",
-        hint=f"If the model needs that much, allow it: export {SIZE_VARIABLE}=500",
+        f"{url.shown} is larger than the limit of {limit:,} bytes.",
+        hint=f"If the model is that large, raise the limit: export {SIZE_VARIABLE}=500",
     )
 
 
 @contextmanager
-def _failures_told(url: Url) -> Iterator[None]:
+def _download_errors(url: Url) -> Iterator[None]:
     import requests
     import urllib3
 
@@ -152,16 +154,17 @@ def _failures_told(url: Url) -> Iterator[None]:
         yield
     except requests.exceptions.SSLError:
         raise UnreachableError(
-            f"The certificate of {url.shown} is not to be trusted.",
-            hint="Behind a proxy of your own, name its certificate: export REQUESTS_CA_BUNDLE=/path/ca.pem",
+            f"The certificate of {url.shown} could not be verified.",
+            hint="Behind a proxy with its own certificate authority: export REQUESTS_CA_BUNDLE=/path/ca.pem",
         ) from None
     except requests.exceptions.TooManyRedirects:
-        raise SavedModelError(f"{url.shown} leads round in a circle.", hint="Check the address in a browser.") from None
+        raise SavedModelError(f"{url.shown} redirects too often.", hint="Check the address in a browser.") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise SavedModelError(f"{url.shown} is no address to download from.", hint="Check it in a browser.") from None
+        raise SavedModelError(f"{url.shown} is not a valid address.", hint="Check it in a browser.") from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        raise UnreachableError(f"{url.shown} does not answer in time.", hint="Try again later.") from None
+        raise UnreachableError(f"{url.shown} did not respond in time.", hint="Try again later.") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
         raise UnreachableError(
-            f"{url.shown} cannot be reached, or broke off.", hint="Check the network and the address; try again."
+            f"{url.shown} cannot be reached, or the connection was lost.",
+            hint="Check the network and the address, then try again.",
         ) from None

@@ -1,7 +1,10 @@
-"""Unpacks archives of models, and trusts none of them.
+"""Unpacks archives of models without trusting them.
 
-Only files and directories come out, below one directory, with the rights that new files have: no links, no devices, no
-owners. What an archive says of its size counts for nothing; what comes out is counted.
+Only files and directories are created, below one directory, with the permissions of new files: no links, devices or
+owners. The sizes that an archive declares are ignored; the bytes that come out are counted.
+
+tarfile's ``filter="data"`` would not replace any of these checks: it accepts links, strips the leading slash of an
+absolute path instead of refusing it, applies the archive's permissions, counts nothing, and does not exist for zips.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ __all__ = ["ENTRIES_VARIABLE", "GIB", "SIZE_VARIABLE", "Limits", "Unpacked", "un
 
 _CHUNK_BYTES = 2**20
 _MAX_DEPTH = 32
-_MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, and a table of them, in one piece
+_MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, or a table of names, at once
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _DAMAGED = (
     tarfile.TarError,
@@ -34,15 +37,15 @@ _DAMAGED = (
     gzip.BadGzipFile,
     zlib.error,
     EOFError,
-    ValueError,  # what stands where a number or a text should be
-    RuntimeError,  # headers nested without end, and what Python's zipfile does not know
+    ValueError,  # an invalid number or text
+    RuntimeError,  # endlessly nested headers, and features that zipfile does not support
 )
 _HINT = "Download or copy it again, and compare its size and digest with the original."
 
 
 @dataclass
 class Unpacked:
-    """What came out: bytes of all files, and how many files."""
+    """The total size of the unpacked files in bytes, and their number."""
 
     size: int = 0
     files: int = 0
@@ -56,25 +59,25 @@ def unpack(
     limits: Limits,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Unpacked:
-    """Unpacks a tar, a gzipped tar or a zip, whatever it is called.
+    """Unpacks a tar, a gzipped tar or a zip, whatever its name.
 
     Args:
         archive: the archive.
-        target: the directory to make; what is there after a failure is the caller's to remove.
-        shown: what to call the archive in errors.
-        limits: how much may come out.
-        on_progress: told how many bytes of the archive have been read.
+        target: the directory to create; after an error, the caller removes it.
+        shown: the name of the archive in error messages.
+        limits: how much may be unpacked.
+        on_progress: called with the number of bytes of the archive read so far.
 
     Raises:
-        SavedModelError: it is no archive, is damaged, too large, or holds what no model needs.
-        OSError: the archive cannot be read, or `target` not be written.
+        SavedModelError: the file is not an archive, is damaged or too large, or contains something no model needs.
+        OSError: the archive cannot be read, or `target` cannot be written.
     """
     target.mkdir()
     unpacking = _Unpacking(target, shown, limits.size_of(archive), limits.entries)
     with archive.open("rb") as file:
         magic = file.read(4)
         file.seek(0)
-        with _damage_told(shown):
+        with _archive_errors(shown):
             if magic.startswith(_ZIP):
                 _unpack_zip(file, unpacking, on_progress)
             elif magic.startswith(_GZIP):
@@ -86,16 +89,18 @@ def unpack(
 
 
 @contextmanager
-def _damage_told(shown: str) -> Iterator[None]:
+def _archive_errors(shown: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        what = printable(str(error), limit=200) or type(error).__name__
-        raise SavedModelError(f"{shown!r} is damaged, or no tar and no zip: {what}.", hint=_HINT) from None
+        detail = printable(str(error), limit=200) or type(error).__name__
+        raise SavedModelError(
+            f"{shown!r} is damaged or truncated, or not a tar or zip archive: {detail}.", hint=_HINT
+        ) from None
 
 
 class _Unpacking:
-    """Makes the files and directories of one archive, and keeps count."""
+    """Creates the files and directories of one archive, and counts them."""
 
     def __init__(self, target: Path, shown: str, size: int, entries: int) -> None:
         self.target = target
@@ -106,9 +111,9 @@ class _Unpacking:
         self.done = Unpacked()
 
     def refuse(
-        self, why: str, hint: str = "A model needs only files and directories: pack it again."
+        self, reason: str, hint: str = "A model needs only files and directories. Pack it again."
     ) -> SavedModelError:
-        return SavedModelError(f"{self.shown!r} is refused: {why}.", hint=hint)
+        return SavedModelError(f"{self.shown!r} was not unpacked: {reason}.", hint=hint)
 
     def directory(self, name: str) -> None:
         with self._making(name) as path:
@@ -127,38 +132,38 @@ class _Unpacking:
                     raise self.too_large()
                 writer.write(piece)
         if left:
-            raise EOFError(f"{name!r} does not have the {size} bytes that it should have")
+            raise EOFError(f"{name!r} has fewer than {size} bytes")
         self.done.files += 1
 
     def too_large(self) -> SavedModelError:
         return self.refuse(
-            f"more than {self.size / GIB:.3g} GiB come out of it",
-            f"If that is what the model needs, allow it: export {SIZE_VARIABLE}=500",
+            f"it contains more than {self.size / GIB:.3g} GiB",
+            f"If the model is that large, raise the limit: export {SIZE_VARIABLE}=500",
         )
 
     @contextmanager
     def _making(self, name: str) -> Iterator[Path]:
-        """Counts one more entry, and gives the path of the one that is called `name`."""
+        """Counts an entry, checks its `name`, and yields its path."""
         self.made += 1
         if self.made > self.entries:
             raise self.refuse(
-                f"it has more than {self.entries} files and directories",
-                f"If that is what the model needs, allow it: export {ENTRIES_VARIABLE}=1000000",
+                f"it contains more than {self.entries} files and directories",
+                f"If the model needs that many, raise the limit: export {ENTRIES_VARIABLE}=1000000",
             )
         named = printable(name, limit=200)
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
-            raise self.refuse(f"the name {named!r} in it could lead out of the model's directory")
+            raise self.refuse(f"the path {named!r} in it could leave the model's directory")
         if len(parts) > _MAX_DEPTH:
-            raise self.refuse(f"the directories in it are more than {_MAX_DEPTH} deep")
+            raise self.refuse(f"its directories are nested more than {_MAX_DEPTH} deep")
         try:
             yield self.target.joinpath(*parts)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise self.refuse(f"{named!r} is in it twice") from None
+            raise self.refuse(f"it contains {named!r} twice") from None
         except OSError as error:
             if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
                 raise
-            raise self.refuse(f"the name {named!r} in it is none that a file can have here") from None
+            raise self.refuse(f"the name {named!r} in it is not valid on this file system") from None
 
 
 def _unpack_tar(raw: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[], None]) -> None:
@@ -174,19 +179,19 @@ def _unpack_tar(raw: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[],
                 raise unpacking.refuse(f"{printable(member.name, limit=200)!r} in it is {kind}")
             on_progress()
     if plain.last != bytes(tarfile.BLOCKSIZE):
-        raise EOFError("it ends before its end")
-    while plain.read(_CHUNK_BYTES):  # up to the checksum of a gzip
+        raise EOFError("the end-of-archive marker is missing")
+    while plain.read(_CHUNK_BYTES):  # so that gzip verifies its checksum
         pass
 
 
 class _Forward:
-    """What tarfile needs of a file; it only goes forward, and gives nothing that is too large to be true."""
+    """The part of the file interface that tarfile needs; it reads forward only, and refuses implausible sizes."""
 
     def __init__(self, raw: IO[bytes], unpacking: _Unpacking) -> None:
         self._raw = raw
         self._unpacking = unpacking
         self._position = 0
-        # Beside its files, a tar has up to three headers for each entry, and long names.
+        # In addition to its files, a tar has up to three headers per entry, and long names.
         self._limit = unpacking.size + 2**14 * unpacking.entries + _MAX_HEADER_BYTES
         self.last = b""
 
@@ -204,7 +209,7 @@ class _Forward:
 
     def seek(self, position: int) -> int:
         if position < self._position:
-            raise tarfile.ReadError("it points back to what has been read")
+            raise tarfile.ReadError("an offset points backwards")
         while left := position - self._position:
             if not self.read(min(left, _CHUNK_BYTES)):
                 break
@@ -222,9 +227,9 @@ def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[i
             if member.flag_bits & 1:
                 raise unpacking.refuse("it is encrypted", "Pack it again without a password.")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise unpacking.refuse("it is not compressed with deflate, as zips are", "Pack it again: zip -r")
+                raise unpacking.refuse("its compression method is not deflate", "Pack it again: zip -r")
             if member.header_offset < 0:
-                raise zipfile.BadZipFile("an entry begins before the archive does")
+                raise zipfile.BadZipFile("an entry has a negative offset")
             if member.is_dir():
                 unpacking.directory(member.filename)
             else:
@@ -241,12 +246,12 @@ ENTRIES_VARIABLE = "TFSERVE_ARCHIVE_MAX_ENTRIES"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may come out of an archive.
+    """The limits for the contents of an archive.
 
     Attributes:
-        size: bytes of all its files.
-        entries: its files and directories.
-        ratio: how many times as large as the archive it may be, once there is more than 1 GiB; None for any.
+        size: the total size of its files in bytes.
+        entries: the number of its files and directories.
+        ratio: how many times larger than the archive its contents may be beyond 1 GiB; None for no limit.
     """
 
     size: int = 64 * GIB
@@ -255,20 +260,20 @@ class Limits:
 
     @classmethod
     def configured(cls) -> Limits:
-        """The limits that the environment sets: ``TFSERVE_ARCHIVE_MAX_GIB`` and ``TFSERVE_ARCHIVE_MAX_ENTRIES``.
+        """Returns the limits set by ``TFSERVE_ARCHIVE_MAX_GIB`` and ``TFSERVE_ARCHIVE_MAX_ENTRIES`` in the environment.
 
         Raises:
-            UsageError: one of them is not a number.
+            UsageError: a variable is not a number.
         """
         gibibytes, entries = _number(SIZE_VARIABLE), _number(ENTRIES_VARIABLE)
         return cls(
             size=cls.size if gibibytes is None else int(gibibytes * GIB),
             entries=cls.entries if entries is None else int(entries),
-            ratio=cls.ratio if gibibytes is None else None,  # whoever sets it knows what is in there
+            ratio=cls.ratio if gibibytes is None else None,  # a user who sets a limit knows the contents
         )
 
     def size_of(self, archive: Path) -> int:
-        """How many bytes may come out of `archive`."""
+        """Returns how many bytes may be unpacked from `archive`."""
         return self.size if self.ratio is None else min(self.size, max(GIB, self.ratio * archive.stat().st_size))
 
 
@@ -282,4 +287,6 @@ def _number(variable: str) -> float | None:
             return number
     except ValueError:
         pass
-    raise UsageError(f"{variable}={text!r} is not a number.", hint=f"Give one above 0, such as {variable}=100000.")
+    raise UsageError(
+        f"{variable}={text!r} is not a number.", hint=f"Set it to a number above 0, such as {variable}=100000."
+    )

@@ -1,8 +1,8 @@
-"""Facts about a model directory: its layout, versions and signatures, read without TensorFlow.
+"""Model directories: their layout, versions and signatures, read without TensorFlow.
 
-TensorFlow Serving serves a *base path*: a directory with one sub-directory a version, named by a number, each holding
-a SavedModel. People also point at a version itself, or at a SavedModel without a version; both are recognised here.
-Everything else is refused, each case with what to do about it.
+TensorFlow Serving serves a *base path*: a directory with one sub-directory per version, named by a number, each of
+which contains a SavedModel. Users also give a version itself, or a SavedModel without a version; both are accepted.
+Everything else is refused, with a hint for each case.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _ARCHIVE_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What a signature says of one tensor.
+    """The type and shape of one tensor of a signature.
 
     Attributes:
-        dtype: TensorFlow's name of the type, such as ``DT_FLOAT``.
-        shape: its dimensions, -1 for an unknown one; None when even the rank is unknown.
+        dtype: TensorFlow's name for the type, such as ``DT_FLOAT``.
+        shape: the dimensions, with -1 for unknown ones; None if the rank is unknown.
     """
 
     dtype: str
@@ -57,7 +57,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """One callable of a SavedModel: its method name and its inputs and outputs by key."""
+    """A signature of a SavedModel: its method name, and its inputs and outputs by key."""
 
     method: str
     inputs: Mapping[str, TensorSpec]
@@ -65,7 +65,7 @@ class Signature:
 
 
 class Layout(Enum):
-    """What kind of directory a model path is."""
+    """The kinds of model directories."""
 
     BASE_PATH = "a directory of versions"
     VERSION = "one version"
@@ -85,10 +85,10 @@ class ModelDirectory:
     """A directory that TensorFlow Serving can serve.
 
     Attributes:
-        path: what to mount, absolute, with symbolic links resolved.
-        layout: what kind of directory `path` is.
-        versions: at least one, oldest first; the last is what the server serves by default.
-        default_name: the name of the model when nobody gives one: that of its directory.
+        path: the directory to mount, absolute, with symbolic links resolved.
+        layout: the kind of directory at `path`.
+        versions: at least one, oldest first; by default, the server serves the last.
+        default_name: the name of the model unless it is given another: the name of its directory.
     """
 
     path: Path
@@ -116,12 +116,12 @@ class ModelDirectory:
 
 
 def find_model(path: Path) -> ModelDirectory:
-    """Recognises the model directory at `path`.
+    """Finds the model at `path`, and its versions.
 
-    Only names of files are looked at; `read_signatures` reads a version.
+    Only the names of files are read; `read_signatures` reads a version.
 
     Raises:
-        SavedModelError: `path` is not something TensorFlow Serving can serve.
+        SavedModelError: there is no model at `path` that TensorFlow Serving can serve.
     """
     try:
         resolved = path.expanduser().resolve(strict=True)
@@ -135,20 +135,20 @@ def find_model(path: Path) -> ModelDirectory:
         newest = versions[-1]
         if not _holds_saved_model(newest.path):
             raise SavedModelError(
-                f"Version {newest.number} of {str(path)!r} holds no saved_model.pb.",
-                hint="TensorFlow Serving loads the highest number. Finish the export of that version, or remove it.",
+                f"Version {newest.number} of {str(path)!r} has no saved_model.pb.",
+                hint="TensorFlow Serving loads the version with the highest number. Finish its export, or remove it.",
             )
     except (FileNotFoundError, NotADirectoryError):
         raise SavedModelError(
             f"There is no model at {str(path)!r}.",
-            hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",
+            hint="Give the directory that contains the versions, such as ./my_model with ./my_model/1/saved_model.pb.",
         ) from None
     except PermissionError as error:
         raise SavedModelError(
             f"The model at {str(path)!r} cannot be read: {error.strerror}.",
-            hint="Read permission is needed on the directory and on all that it holds.",
+            hint="Check that you have read permission on the directory and everything in it.",
         ) from None
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, or a NUL character
         raise SavedModelError(
             f"{str(path)!r} is not a usable path: {error}.", hint="Give a directory, such as ./my_model."
         ) from None
@@ -156,10 +156,10 @@ def find_model(path: Path) -> ModelDirectory:
 
 
 def check_version(version: ModelVersion, *, tags: frozenset[str] = frozenset({SERVE_TAG})) -> None:
-    """Refuses a version whose file is damaged, or has no meta graph for `tags`; much cheaper than `read_signatures`.
+    """Checks that the file of a version is valid and has a meta graph for `tags`; much faster than `read_signatures`.
 
     Raises:
-        SavedModelError: TensorFlow Serving could not load it.
+        SavedModelError: TensorFlow Serving could not load the version.
     """
     from tfserve.protos.meta_graphs import read_tags
 
@@ -172,13 +172,13 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
 
     Args:
         version: the version to read.
-        tags: which meta graph to read; TensorFlow Serving takes the one tagged ``serve`` and nothing else.
+        tags: the tags of the meta graph to read; TensorFlow Serving loads the one tagged exactly ``serve``.
 
     Returns:
         The signatures by name, in alphabetical order.
 
     Raises:
-        SavedModelError: the file cannot be read, is damaged, or holds no meta graph with these tags.
+        SavedModelError: the file cannot be read, is damaged, or has no meta graph with these tags.
     """
     from tfserve.protos.meta_graphs import read_meta_graphs
 
@@ -190,7 +190,7 @@ def read_signatures(version: ModelVersion, *, tags: frozenset[str] = frozenset({
 
 
 def public_signatures(definitions: Mapping[str, SignatureDef]) -> dict[str, Signature]:
-    """Returns the signatures that messages define, in alphabetical order, without TensorFlow's own."""
+    """Returns the signatures in these messages, in alphabetical order, without TensorFlow's internal ones."""
     from tfserve.protos.saved_model_pb2 import DataType
 
     def tensor_spec(info: TensorInfo) -> TensorSpec:
@@ -205,13 +205,13 @@ def public_signatures(definitions: Mapping[str, SignatureDef]) -> dict[str, Sign
     return {
         name: Signature(definition.method_name, tensor_specs(definition.inputs), tensor_specs(definition.outputs))
         for name, definition in sorted(definitions.items())
-        if not name.startswith("__")  # __saved_model_init_op and its like are TensorFlow's own
+        if not name.startswith("__")  # internal to TensorFlow, such as __saved_model_init_op
     }
 
 
 @contextmanager
 def _reading(version: ModelVersion) -> Iterator[Path]:
-    """Gives the file of a version to read, and says what is wrong with it in a user's words."""
+    """Yields the SavedModel file of a version, and explains errors in reading it."""
     from tfserve.protos.meta_graphs import MalformedError
 
     binary, text = (version.path / name for name in _MODEL_FILES)
@@ -221,12 +221,12 @@ def _reading(version: ModelVersion) -> Iterator[Path]:
     except MalformedError as error:
         raise SavedModelError(
             f"{str(file)!r} is damaged or is not a SavedModel: {error}.",
-            hint="Export or copy the model again, and compare the size of the file with the original.",
+            hint="Export or copy the model again, then compare the size of the file with the original.",
         ) from None
     except OSError as error:
         raise SavedModelError(
             f"{str(file)!r} cannot be read: {error.strerror}.",
-            hint="Read permission is needed on all files of a model.",
+            hint="Check that you have read permission on all files of the model.",
         ) from None
 
 
@@ -234,8 +234,8 @@ def _check_tags(file: Path, tags: frozenset[str], found: Sequence[frozenset[str]
     if tags not in found:
         listed = " · ".join(", ".join(sorted(tags_of_one)) or "none" for tags_of_one in found)
         raise SavedModelError(
-            f"No meta graph of {str(file)!r} is tagged {', '.join(sorted(tags))}; its tags are: {listed}.",
-            hint="Name the tags to load, by the server flag --saved_model_tags=TAG,TAG",
+            f"{str(file)!r} has no meta graph with the tags {', '.join(sorted(tags))}; it has: {listed}.",
+            hint="Choose the tags to load with the server flag --saved_model_tags=TAG,TAG",
         )
 
 
@@ -244,7 +244,7 @@ def _holds_saved_model(directory: Path) -> bool:
 
 
 def version_numbers(names: Iterable[str]) -> tuple[int, ...]:
-    """Returns the versions, in rising order, that the server takes directories of these `names` for."""
+    """Returns the version numbers, in ascending order, that the server recognizes in these `names` of directories."""
     return tuple(sorted({number for name in names if (number := _version_number(name)) is not None}))
 
 
@@ -274,7 +274,7 @@ def _not_a_directory(path: Path) -> SavedModelError:
         exported = str(path.with_suffix("") / "1")
         program = f"import keras; keras.models.load_model({json.dumps(name)}).export({json.dumps(exported)})"
         return SavedModelError(
-            f"{name!r} is a Keras file, which TensorFlow Serving cannot load; it loads SavedModels.",
+            f"{name!r} is a Keras file; TensorFlow Serving can only load SavedModels.",
             hint=f"Export it first: python -c {shlex.quote(program)}",
         )
     if path.name in _MODEL_FILES:
@@ -284,11 +284,11 @@ def _not_a_directory(path: Path) -> SavedModelError:
         )
     if suffix in _ARCHIVE_SUFFIXES:
         return SavedModelError(
-            f"{name!r} is packed in a way that tfserve does not unpack.", hint="Pack it as .tar.gz, .tar or .zip."
+            f"{name!r} is an archive of a kind that tfserve cannot unpack.", hint="Pack it as .tar.gz, .tar or .zip."
         )
     return SavedModelError(
-        f"{name!r} is a file; a model is a directory.",
-        hint="Give the directory that holds the versions, for example ./my_model with ./my_model/1/saved_model.pb.",
+        f"{name!r} is a file, but a model is a directory.",
+        hint="Give the directory that contains the versions, such as ./my_model with ./my_model/1/saved_model.pb.",
     )
 
 
@@ -296,7 +296,9 @@ def _no_versions(path: Path, directory: Path) -> SavedModelError:
     entries = sorted(directory.iterdir())
     quoted = shlex.quote(str(path))
     if not entries:
-        return SavedModelError(f"The directory {str(path)!r} is empty.", hint="Export a SavedModel into it, as 1/.")
+        return SavedModelError(
+            f"The directory {str(path)!r} is empty.", hint="Export a SavedModel to the sub-directory 1."
+        )
     keras = [entry for entry in entries if entry.suffix.lower() in _KERAS_SUFFIXES]
     if keras:
         return _not_a_directory(path / keras[0].name)
@@ -305,15 +307,15 @@ def _no_versions(path: Path, directory: Path) -> SavedModelError:
         names = ", ".join(repr(entry.name) for entry in models)
         first = shlex.quote(str(path / models[0].name))
         return SavedModelError(
-            f"No version of {str(path)!r} is named by a number; it holds {names}.",
-            hint=f"Rename each version to a number (mv {first} {shlex.quote(str(path / '1'))}), or serve one: "
+            f"No version in {str(path)!r} is named by a number; it contains {names}.",
+            hint=f"Rename each version to a number (mv {first} {shlex.quote(str(path / '1'))}), or serve one of them: "
             f"tfserve run {first}",
         )
     deeper = [entry for entry in entries if entry.is_dir() and _versions_in(entry)]
     if deeper:
         return SavedModelError(
-            f"{str(path)!r} is not a model, but holds some: {', '.join(repr(entry.name) for entry in deeper)}.",
-            hint=f"Name one: tfserve run {shlex.quote(str(path / deeper[0].name))}",
+            f"{str(path)!r} is not a model, but it contains models: {', '.join(repr(entry.name) for entry in deeper)}.",
+            hint=f"Give one of them: tfserve run {shlex.quote(str(path / deeper[0].name))}",
         )
     return SavedModelError(
         f"The directory {str(path)!r} has no version: no sub-directory named by a number, and no saved_model.pb.",

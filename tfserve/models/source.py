@@ -1,6 +1,6 @@
-"""Finds the model that somebody asks for, wherever it is: in a directory, in an archive, or at an address of one.
+"""Finds a model wherever it is: in a directory, in an archive, or in an archive at an address.
 
-What comes out of an archive is kept in the cache, and is a directory like any other from then on.
+An archive is unpacked into the cache; from then on, its model is a directory like any other.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ __all__ = ["find_source", "source_name"]
 
 
 def source_name(source: Path | Url) -> str:
-    """The name of a model when nobody gives one: that of its directory or archive. Nothing is downloaded for it.
+    """Returns the default name of a model: the name of its directory or archive. Nothing is downloaded.
 
     Raises:
-        SavedModelError: `source` is no model.
+        SavedModelError: `source` is not a model.
     """
     if isinstance(source, Url):
         return source.model_name
@@ -28,18 +28,18 @@ def source_name(source: Path | Url) -> str:
 
 
 def find_source(source: Path | Url, *, sha256: str | None = None, progress: Progress | None = None) -> ModelDirectory:
-    """Finds the model directory of `source`; an archive is unpacked into the cache first, once.
+    """Finds the model directory of `source`; an archive is first unpacked into the cache, once.
 
-    An archive holds a SavedModel, or versions named by numbers, either at its root or in a directory of its own.
+    An archive contains a SavedModel, or versions named by numbers, either at its root or in one directory.
 
     Args:
-        source: a model directory, an archive, or the address of one.
-        sha256: the digest that the archive has to have, in hexadecimal digits; None for any.
-        progress: told of downloads.
+        source: a model directory, an archive, or the address of an archive.
+        sha256: the expected digest of the archive, in hexadecimal digits; None to accept any.
+        progress: receives the progress of downloads.
 
     Raises:
-        SavedModelError: there is nothing, or nothing that TensorFlow Serving can serve.
-        UsageError: `sha256` is not a digest, or `source` a directory.
+        SavedModelError: there is no model that TensorFlow Serving can serve.
+        UsageError: `sha256` is not a digest, or is given for a directory.
         TfserveError: the cache cannot be used.
     """
     if sha256 is not None:
@@ -47,7 +47,7 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
     if not isinstance(source, Url) and not _is_archive_file(source):
         if sha256 is not None:
             raise UsageError(
-                f"{str(source)!r} is not an archive, and has no digest.",
+                f"{str(source)!r} is not an archive, so it has no digest.",
                 hint=Wording("Leave {sha256} out."),
                 about=("sha256",),
             )
@@ -56,15 +56,15 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
 
     if isinstance(source, Url) and source.in_bucket:
         raise UsageError(
-            f"{source.shown} is in a bucket, which only a server reads.",
-            hint=f"Serve it: tfserve run {source.shown}. Or copy it to this machine first.",
+            f"{source.shown} is in a bucket, which only a server can read.",
+            hint=f"Serve it with tfserve run {source.shown}, or copy it to this machine first.",
         )
     wanted = None if sha256 is None else sha256.lower()
-    told = progress or Silent()
+    listener = progress or Silent()
     if isinstance(source, Url):
-        cached = unpacked_download(source, wanted, told)
+        cached = unpacked_download(source, wanted, listener)
     else:
-        cached = unpacked_file(source.expanduser(), wanted, told)
+        cached = unpacked_file(source.expanduser(), wanted, listener)
     return dataclasses.replace(find_model(base_path_in(cached.path)), default_name=source_name(source))
 
 

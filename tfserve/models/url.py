@@ -1,4 +1,4 @@
-"""Where a model is, as somebody wrote it: a path of this machine, or an address elsewhere."""
+"""The location of a model as the user writes it: a path on this machine, or an address."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"(s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#]*)?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_ANONYMOUS = "download"  # what Kaggle calls every archive
+_ANONYMOUS = "download"  # the name of every archive on Kaggle
 
 
 class Url(str):
     """The address of an archive (``https://host/my_model.tar.gz``), or of a base path in a bucket (``s3://bucket/my_model``).
 
-    It may hold a password or a token; `shown` holds none.
+    It may contain a password or a token; `shown` does not.
     """
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class Url(str):
 
     @property
     def in_bucket(self) -> bool:
-        """Whether it is a base path that the server itself reads from a bucket, and nobody else."""
+        """Whether this is a base path in a bucket, which only the server itself reads."""
         return self.scheme in ("s3", "gs")
 
     @property
@@ -43,13 +43,13 @@ class Url(str):
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
     @property
-    def is_safe(self) -> bool:
-        """Whether nobody on the way can change what is read from there."""
+    def is_secure(self) -> bool:
+        """Whether the connection is encrypted or does not leave this machine, so that the network cannot alter it."""
         return self.scheme != "http" or is_loopback(urlsplit(self).hostname or "")
 
     @property
     def model_name(self) -> str:
-        """The last word of its path that is no version: ``my_model`` of ``https://host/my_model/3/download``."""
+        """The last part of the path that is not a version: ``my_model`` in ``https://host/my_model/3/download``."""
         parts = urlsplit(self)
         words = [word for word in (parts.netloc * self.in_bucket, *parts.path.split("/")) if word]
         while len(words) > 1 and (words[-1].isdigit() or words[-1] == _ANONYMOUS):
@@ -58,13 +58,15 @@ class Url(str):
 
 
 def parse_source(text: str) -> Path | Url:
-    """Reads where a model is.
+    """Parses the location of a model.
 
     Raises:
-        UsageError: `text` is empty, or an address of which tfserve makes nothing.
+        UsageError: `text` is empty, or an address that tfserve does not support.
     """
-    if not text:  # for which Path takes the current directory
-        raise UsageError("The path of the model is empty.", hint="Give its directory, such as ./my_model; . is here.")
+    if not text:  # Path("") would be the current directory
+        raise UsageError(
+            "The path of the model is empty.", hint="Give its directory, such as ./my_model, or . for this one."
+        )
     scheme = _SCHEME.match(text)
     if scheme is None:
         return Path(text)
@@ -72,12 +74,12 @@ def parse_source(text: str) -> Path | Url:
         if _BUCKET.fullmatch(text):
             return Url(text.rstrip("/"))
         raise UsageError(
-            "The address of the model names no bucket, or holds more than a path in one.",
-            hint=f"Write it as {scheme[1]}://bucket/my_model. Credentials are taken from the environment.",
+            "The address of the model is not a path in a bucket.",
+            hint=f"Write it as {scheme[1]}://bucket/my_model. Credentials are read from the environment.",
         )
     if scheme[1] not in ("http", "https"):
         raise UsageError(
-            f"{scheme[1]}:// is no address that tfserve reads a model from.",
+            f"tfserve cannot read models from {scheme[1]}:// addresses.",
             hint="Give a directory, an archive (.tar.gz, .tgz, .tar, .zip), an https:// address of one, or a base path "
             "in a bucket (s3://, gs://).",
         )
@@ -85,32 +87,32 @@ def parse_source(text: str) -> Path | Url:
         parts = urlsplit(text)
         if parts.hostname and (parts.port is None or parts.port):
             return Url(text)
-    except ValueError:  # a port that is no number, a bracket that is not closed
+    except ValueError:  # an invalid port, or a bracket that is not closed
         pass
-    raise UsageError("The address of the model names no host.", hint="Write it as https://host/my_model.tar.gz")
+    raise UsageError("The address of the model has no valid host.", hint="Write it as https://host/my_model.tar.gz")
 
 
 def check_digest(text: str) -> None:
-    """Refuses what is not the SHA-256 of an archive.
+    """Checks that `text` is a SHA-256 digest.
 
     Raises:
-        UsageError: it has not 64 hexadecimal digits.
+        UsageError: it does not consist of 64 hexadecimal digits.
     """
     if not _SHA256.fullmatch(text):
         raise UsageError(
             f"{text[:80]!r} is not a SHA-256 digest.",
-            hint="It has 64 hexadecimal digits: sha256sum FILE",
+            hint="A digest has 64 hexadecimal digits; print it with: sha256sum FILE",
             about=("sha256",),
         )
 
 
 def is_archive(path: Path) -> bool:
-    """Whether `path` is called like an archive that tfserve unpacks."""
+    """Whether `path` has the suffix of an archive that tfserve can unpack."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def stem(name: str) -> str:
-    """The name of an archive without the suffixes that make it one."""
+    """Returns the name of an archive without its suffix."""
     for suffix in ARCHIVE_SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]

@@ -1,4 +1,4 @@
-"""Clears the cache of models, except for what servers still need."""
+"""Removes models from the cache, except for those that servers still use."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pathlib import Path
 
 from tfserve.errors import UsageError
 from tfserve.models import cache as model_cache
-from tfserve.models.cache import CachedModel, cache_errors, cached_models, forget_gone
+from tfserve.models.cache import CachedModel, cache_errors, cached_models, remove_stale_validators
 from tfserve.servers.lookup import list_servers
 
-__all__ = ["Cleared", "clear"]
+__all__ = ["Pruned", "prune"]
 
 
 @dataclass(frozen=True)
-class Cleared:
-    """What was removed from the cache, and what was kept, with the names of the servers that have it."""
+class Pruned:
+    """The models that were removed from the cache, and those that were kept, with the servers that use them."""
 
     removed: tuple[CachedModel, ...]
     kept: tuple[tuple[CachedModel, tuple[str, ...]], ...]
 
 
-def clear(digests: Sequence[str]) -> Cleared:
-    """Removes models from the cache, and what processes that died have left there.
+def prune(digests: Sequence[str]) -> Pruned:
+    """Removes models from the cache, and the incomplete files of processes that were killed.
 
-    What a server has, running or stopped, is kept: without its files a running server would end to serve the model.
+    The models of servers are kept, whether the servers are running or stopped.
 
     Args:
-        digests: which ones, by the first digits of their digests; none for all.
+        digests: the first digits of the digests of the models to remove; none for all models.
 
     Raises:
-        UsageError: there is no such model, or several, or a server has one that was named.
+        UsageError: a digest matches no model, several models, or the model of a server.
         TfserveError: the cache cannot be changed.
     """
     models = cached_models()
@@ -46,7 +46,7 @@ def clear(digests: Sequence[str]) -> Cleared:
     for model in chosen:
         if digests and (names := users[model.digest]):
             raise UsageError(
-                f"{model.source} in the cache is needed by {_listed(names)}.",
+                f"{model.source} is in use by {_listed(names)}.",
                 hint=f"Remove the server first: tfserve rm {names[0]}",
             )
     free = [model for model in chosen if not users[model.digest]]
@@ -55,8 +55,8 @@ def clear(digests: Sequence[str]) -> Cleared:
     if not digests:
         model_cache.remove_leftovers()
     with cache_errors(model_cache.cache_root()):
-        forget_gone()
-    return Cleared(tuple(free), tuple((model, users[model.digest]) for model in chosen if users[model.digest]))
+        remove_stale_validators()
+    return Pruned(tuple(free), tuple((model, users[model.digest]) for model in chosen if users[model.digest]))
 
 
 def _find(digest: str, models: Sequence[CachedModel]) -> CachedModel:
@@ -64,8 +64,10 @@ def _find(digest: str, models: Sequence[CachedModel]) -> CachedModel:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"Several models in the cache begin with {digest!r}.", hint="Give more digits: tfserve cache")
-    raise UsageError(f"There is no model {digest!r} in the cache.", hint="See what there is: tfserve cache")
+        raise UsageError(
+            f"The digests of several cached models begin with {digest!r}.", hint="Give more digits: tfserve cache"
+        )
+    raise UsageError(f"No model in the cache has the digest {digest!r}.", hint="List them: tfserve cache")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -64,9 +64,9 @@ def _list(output: Output) -> None:
 
 
 def _clear(digests: list[str], output: Output) -> None:
-    from tfserve.servers.prune_cache import clear
+    from tfserve.servers.prune_cache import prune
 
-    cleared = clear(digests)
+    cleared = prune(digests)
     for model, servers in cleared.kept:
         output.notice(f"Kept {model.digest[:_DIGITS]}, which {', '.join(servers)} has: {model.source}")
     freed = sum(model.size for model in cleared.removed)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.base import name_taken
 from tfserve.errors import EngineUnavailableError
-from tfserve.host.xdg import base_directory
+from tfserve.host.directories import user_directory
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan
@@ -51,10 +51,10 @@ def servers_root() -> Path:
     Raises:
         EngineUnavailableError: it is not said where that is, and this user has no home.
     """
-    state = base_directory("XDG_STATE_HOME", ".local/state")
+    state = user_directory("state")
     if state is None:
         raise EngineUnavailableError("The local engine has no place for its state: this user has no home.", hint=_SET)
-    return state / "tfserve" / "servers"
+    return state / "servers"
 
 
 def directory_of(name: str) -> ServerDirectory:
