@@ -125,7 +125,10 @@ def test_answers_that_are_none(results: str) -> None:
     metadata = '{"signature_def": {"signature_def": {"serving_default": {}}}}'
     with answering_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as strange:
         for method in "classify", "regress":
-            with Client(strange.url, model="m") as client, pytest.raises(RequestError, match=f"not a valid {method} response"):
+            with (
+                Client(strange.url, model="m") as client,
+                pytest.raises(RequestError, match=f"not a valid {method} response"),
+            ):
                 client.metadata()
                 client.close()  # as the server does
                 getattr(client, method)([{}])

@@ -179,14 +179,13 @@ def _help_names(ctx: typer.Context) -> Iterator[str]:
 
 
 def _tags(ctx: typer.Context) -> Iterator[str]:
-    from tfserve.engines.docker import is_configured
-    from tfserve.engines.docker.client import connect
+    from tfserve.images.engine import configured_engine
     from tfserve.images.list import list_images
     from tfserve.spec.image import ImageReference
 
     yield "latest"
-    if is_configured():
-        images = list_images(connect(), ImageReference.parse(ctx.params.get("image")))
+    if (engine := configured_engine()) is not None:
+        images = list_images(engine, ImageReference.parse(ctx.params.get("image")))
         yield from (image.reference.tag for image in images if image.reference.tag is not None)
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR, SHUT_WR
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker.client import docker_errors, explanation, remote_host
+from tfserve.engines.docker.client import docker_errors, explanation
+from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.errors import SHARE_HINT, is_unseen_mount, launch_errors
 from tfserve.engines.docker.translate import container_arguments
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
@@ -85,13 +86,13 @@ def _bare(socket: Any) -> Any:
 
 
 @contextmanager
-def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool = False) -> Iterator[Attached]:
+def attached(engine: DockerEngine, plan: LaunchPlan, *, terminal: bool, piped: bool = False) -> Iterator[Attached]:
     """Starts the container of `plan`, and removes it at the end of the block, whether it has ended or not.
 
     It runs the command of the plan itself, whatever the image's entrypoint would make of it.
 
     Args:
-        client: the engine.
+        engine: the engine.
         plan: what to start.
         terminal: whether it gets a terminal, and with it input.
         piped: whether it gets input without one, which can end before it does.
@@ -104,9 +105,9 @@ def attached(client: APIClient, plan: LaunchPlan, *, terminal: bool, piped: bool
         GpuError: the engine cannot give it the GPU it asks for.
         UsageError: the engine does not see a directory of the plan.
     """
-    container = connection = None
+    client, container, connection = engine.client, None, None
     try:
-        with docker_errors(), launch_errors(plan, remote_host(client)), _start_errors(plan):
+        with docker_errors(), launch_errors(plan, engine.host), _start_errors(plan):
             with interrupts_deferred():
                 arguments = container_arguments(client, plan)
                 # Nobody will read its log.

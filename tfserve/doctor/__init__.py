@@ -15,7 +15,7 @@ __all__ = ["Check", "Examination", "examine"]
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, which engines could serve, and what it takes to serve without Docker."""
+    """What was found, the ways in which this machine can serve, and what it takes to serve without Docker."""
 
     checks: tuple[Check, ...]
     serving: tuple[str, ...]
@@ -30,5 +30,5 @@ def examine(seconds: float) -> Examination:
     """
     facts = gather(seconds)
     checks = (*docker_checks(facts), *gpu_checks(facts), *machine_checks(facts))
-    serving = {"docker": docker_serves(facts), "local": local_serves(facts)}
-    return Examination(checks, tuple(engine for engine, serves in serving.items() if serves), way_to_serve(facts))
+    ways = {"on Docker": docker_serves(facts), "as local processes": local_serves(facts)}
+    return Examination(checks, tuple(way for way, works in ways.items() if works), way_to_serve(facts))

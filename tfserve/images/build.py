@@ -5,17 +5,14 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.config import offer_credentials
+from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 __all__ = ["Built", "build"]
 
@@ -30,7 +27,7 @@ class Built:
     steps: tuple[BuildStep, BuildStep]
 
 
-def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
+def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> Built:
     """Builds what `spec` asks for. A development image stays when the serving image fails: it took hours.
 
     Raises:
@@ -38,7 +35,7 @@ def build(client: APIClient, spec: BuildSpec, progress: Progress) -> Built:
         NameTakenError: there is an image of that name, and it is not to be replaced.
         ImageError: a build failed.
     """
-    source = spec.source.expanduser().resolve()
+    client, source = engine.client, spec.source.expanduser().resolve()
     first, second = (_read(source, name) for name in dockerfiles(gpu=spec.gpu))
     commit = _commit(source)
     steps = build_steps(spec, (first, second), commit)

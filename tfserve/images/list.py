@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.client import docker_errors
+from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, find_image
 from tfserve.engines.docker.packaged import PackagedModel, models_said
 from tfserve.images.kinds import Kind, kind_of
@@ -30,9 +31,9 @@ class ListedImage:
     models: tuple[PackagedModel, ...]
 
 
-def list_images(client: APIClient, repository: ImageReference | None = None) -> list[ListedImage]:
+def list_images(engine: DockerEngine, repository: ImageReference | None = None) -> list[ListedImage]:
     """Lists the serving images of an engine by name, those of one `repository` or all; an image may have many names."""
-    return sorted(_listed(client, repository), key=lambda found: str(found.reference))
+    return sorted(_listed(engine.client, repository), key=lambda found: str(found.reference))
 
 
 def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[ListedImage]:

@@ -40,9 +40,9 @@ def build(
     """Build a serving image from source. It takes the guide's two steps: a development image, and one to serve."""
     from time import monotonic
 
-    from tfserve.engines.docker.client import connect
     from tfserve.images.build import build as make
     from tfserve.images.build_spec import BuildSpec
+    from tfserve.images.engine import docker_engine
     from tfserve.spec.image import ImageReference
 
     output = Output(json_wanted=json)
@@ -50,7 +50,7 @@ def build(
         source, ImageReference.parse(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force
     )
     begin = monotonic()
-    made = make(connect(), spec, output)
+    made = make(docker_engine(), spec, output)
     data = {
         "image": str(spec.image),
         "id": made.image.id,

@@ -47,9 +47,8 @@ def devel(
     """
     from tfserve.devel.attach import attached
     from tfserve.devel.container import DevelSpec, prepare
-    from tfserve.engines.docker.client import connect
-    from tfserve.engines.docker.engine import DockerEngine
     from tfserve.errors import UsageError
+    from tfserve.images.engine import docker_engine
     from tfserve.spec.image import ImageReference
     from tfserve.spec.serve import PortRequest
     from tfserve.spec.values import parse_host
@@ -72,10 +71,10 @@ def devel(
         gpu=gpu,
         terminal=terminal,
     )
-    engine = DockerEngine(connect())
+    engine = docker_engine()
     plan = prepare(engine, spec, pull, output)
     piped = sys.stdin is not None and not sys.stdin.isatty()
-    with attached(engine.client, plan, terminal=terminal, piped=piped) as container:
+    with attached(engine, plan, terminal=terminal, piped=piped) as container:
         if terminal:
             from tfserve.cli.terminal import interact
 

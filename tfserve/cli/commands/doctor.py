@@ -41,9 +41,8 @@ def doctor(
         width = max(len(check.name) for check in checks)
         for check in checks:
             output.finding(check.status, _COLOURS[check.status], check.name.ljust(width), check.detail, check.hint)
-        names = {"docker": "on Docker", "local": "as local processes"}
         if serving:
-            output.text(f"\nThis machine can serve: {' and '.join(names[engine] for engine in serving)}.")
+            output.text(f"\nThis machine can serve: {' and '.join(serving)}.")
     if not serving:
         raise EngineUnavailableError(
             "Nothing on this machine can serve yet.",

@@ -37,11 +37,11 @@ def images(
         return
     from datetime import datetime, timezone
 
-    from tfserve.engines.docker.client import connect
+    from tfserve.images.engine import docker_engine
     from tfserve.images.list import list_images
     from tfserve.text import rfc3339
 
-    found = [listed for listed in list_images(connect(), reference) if tag in (None, listed.reference.tag)]
+    found = [listed for listed in list_images(docker_engine(), reference) if tag in (None, listed.reference.tag)]
     if json:
         data = [
             {
@@ -81,7 +81,7 @@ def images(
 def _show_remote(output: Output, repository: ImageReference, tag: str | None) -> None:
     from dataclasses import replace
 
-    from tfserve.engines.docker.client import mirrors
+    from tfserve.images.engine import mirrors
     from tfserve.images.kinds import kind_of, newest_first
     from tfserve.images.registry import remote_tags
     from tfserve.spec.image import HUB

@@ -40,9 +40,8 @@ def package(
     json: JsonOption = False,
 ) -> None:
     """Make a serving image with models inside. Plain docker run serves them, and so does tfserve run --image."""
-    from tfserve.engines.docker.client import connect
-    from tfserve.engines.docker.engine import DockerEngine
     from tfserve.errors import UsageError
+    from tfserve.images.engine import docker_engine
     from tfserve.images.package import package as make
     from tfserve.images.package_spec import PackageSpec, parse_labels
     from tfserve.models.source import source_name
@@ -71,7 +70,7 @@ def package(
     )
     if gpu and not spec.base.is_official:
         output.notice(f"--gpu chooses among the official tags alone: {spec.base} is taken as it is named.")
-    made = make(DockerEngine(connect()), spec, output, push=push)
+    made = make(docker_engine(), spec, output, push=push)
     reference = str(spec.image)
     data = {
         "image": reference,

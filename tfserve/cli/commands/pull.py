@@ -34,9 +34,8 @@ def pull(
     """Pull the official serving image. On a terminal each layer has a progress bar."""
     from time import monotonic
 
-    from tfserve.engines.docker.client import connect
-    from tfserve.engines.docker.engine import DockerEngine
-    from tfserve.engines.docker.pull import check_published, pull_image
+    from tfserve.images.engine import docker_engine
+    from tfserve.images.engine import pull as pull_image
     from tfserve.spec.image import ImageReference
     from tfserve.spec.values import check_platform
 
@@ -44,12 +43,10 @@ def pull(
     check_platform(platform)
     reference = ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=devel)
     begin = monotonic()
-    engine = DockerEngine(connect())
-    check_published(reference, platform or engine.facts.platform)
+    engine = docker_engine()
     if (gpu or devel) and not reference.is_official:
         output.notice(f"--gpu and --devel choose among the official tags alone: {reference} is pulled as it is named.")
-    with output.pulling(str(reference)) as on_progress:
-        pulled = pull_image(engine.client, reference, platform, on_progress=on_progress, on_notice=output.notice)
+    pulled = pull_image(engine, reference, platform, output)
     data = {
         "image": pulled.name,
         "id": pulled.id,

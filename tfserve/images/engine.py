@@ -1,0 +1,44 @@
+"""The Docker Engine that images are pulled, made and listed on, for the commands that hand it to what does so."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from tfserve.engines.docker import is_configured
+from tfserve.engines.docker.client import connect, mirrors
+from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.images import Image
+from tfserve.engines.docker.pull import check_published, pull_image
+from tfserve.errors import TfserveError
+from tfserve.progress import Progress
+from tfserve.spec.image import ImageReference
+
+__all__ = ["configured_engine", "docker_engine", "mirrors", "pull"]
+
+
+def docker_engine() -> DockerEngine:
+    """Connects to the Docker Engine that the ``docker`` command would use.
+
+    Raises:
+        EngineUnavailableError: it does not answer, or this user may not use it.
+    """
+    return DockerEngine(connect())
+
+
+def configured_engine() -> DockerEngine | None:
+    """The Docker Engine, if anything points to one and it answers."""
+    if is_configured():
+        with suppress(TfserveError):
+            return docker_engine()
+    return None
+
+
+def pull(engine: DockerEngine, reference: ImageReference, platform: str | None, progress: Progress) -> Image:
+    """Pulls an image, for a platform or the engine's own.
+
+    Raises:
+        ImageError: the image cannot be pulled.
+    """
+    check_published(reference, platform or engine.facts.platform)
+    with progress.pulling(str(reference)) as on_progress:
+        return pull_image(engine.client, reference, platform, on_progress=on_progress, on_notice=progress.notice)
