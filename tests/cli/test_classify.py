@@ -72,7 +72,7 @@ def test_curl(served: Served) -> None:
     ("arguments", "code", "words"),
     [
         (("classify",), 2, "No examples were given"),
-        (("classify", "1.0"), 2, "a feature needs its name"),
+        (("classify", "1.0"), 2, "a feature requires a name"),
         (("classify", "half_plus_tow", "x=1.0"), 10, "Did you mean half_plus_two?"),
         (("classify", "x=1"), 8, "1.0"),
         (("classify", "X=1.0", "--api", "grpc"), 8, "Is 'X' meant to be that feature?"),

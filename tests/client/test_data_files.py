@@ -30,10 +30,10 @@ def test_csv(tmp_path: Path) -> None:
     [
         ("a.jsonl", b"{}\n{", "Line 2 of .* is not JSON"),
         ("a.jsonl", b"[" * 100_000, "Line 1 of .* is not JSON"),
-        ("a.jsonl", b"\n", "nothing to ask"),
+        ("a.jsonl", b"\n", "has no records"),
         ("a.jsonl", b"\xff", "not UTF-8"),
-        ("a.csv", b"", "nothing to ask"),
-        ("a.csv", b"x\n", "nothing to ask"),
+        ("a.csv", b"", "has no records"),
+        ("a.csv", b"x\n", "has no records"),
         ("a.csv", b"x,x\n1,2\n", "names a column twice"),
         ("a.csv", b"x,y\n1\n", "Line 2 of .* has 1 cells, the first line 2"),
         ("a.csv", b'x\n"1\n', "is not CSV"),

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfserve.client.example_protos import input_of
+from tfserve.client.example_protos import build_input
 from tfserve.client.example_requests import (
     build_examples,
     choose_example_signature,
     examples_request,
-    looks_typed,
+    looks_like_example,
     read_context,
     read_words,
 )
@@ -47,7 +47,7 @@ def test_words(words: list[str], examples: list[dict[str, object]]) -> None:
     ("words", "message"),
     [
         ([], "No examples were given"),
-        (["1"], "'1' is not KEY=VALUE; a feature needs its name"),
+        (["1"], "'1' is not KEY=VALUE; a feature requires a name"),
         (["=1"], "is not KEY=VALUE"),
         (["x=1", '{"x": 1}'], "is not KEY=VALUE"),
         (["{x=1}"], "is not a JSON object"),
@@ -120,12 +120,12 @@ def test_choice_of_the_signature() -> None:
         choose_example_signature(known, "regress", None)
     with pytest.raises(UsageError, match="no signature 'aa'") as caught:
         choose_example_signature(known, "classify", "aa")
-    assert caught.value.hint == "Did you mean --signature a?"
+    assert caught.value.hint == "Did you mean signature='a'?"
 
 
 @pytest.mark.parametrize(("word", "typed"), [("x=1", True), ('{"a": 1}', True), ("1", True), ("my_model-1.0", False)])
 def test_names_and_examples(word: str, typed: bool) -> None:
-    assert looks_typed(word) is typed
+    assert looks_like_example(word) is typed
 
 
 TEXT = st.text(st.sampled_from('a{["\ud800\udcff\x1bü'), max_size=3)
@@ -147,7 +147,7 @@ def test_anything_may_be_typed(words: list[str]) -> None:
 @given(JSON, JSON)
 def test_any_document_may_be_sent_over_grpc(examples: object, context: object) -> None:
     with suppress(UsageError):
-        input_of({"examples": [examples], "context": context}).SerializeToString()
+        build_input({"examples": [examples], "context": context}).SerializeToString()
 
 
 def test_too_deep() -> None:

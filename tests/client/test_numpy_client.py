@@ -77,7 +77,7 @@ def test_which_model_and_version(client: Client) -> None:
         client.status(model="other")
     with pytest.raises(UsageError, match="no signature 'srving_default'") as caught:
         client.predict([1], signature="srving_default")
-    assert caught.value.hint == "Did you mean --signature serving_default?"
+    assert caught.value.hint == "Did you mean signature='serving_default'?"
 
 
 def test_without_numpy(server_url: str) -> None:

@@ -102,11 +102,11 @@ def test_key_with_equals_sign() -> None:
         ({}, "No values were given", "tfserve predict NAME --input"),
         ({"values": ["1"]}, "has 2 inputs", "--input"),
         ({"values": ["1"], "inputs": ["a=1"]}, "cannot be combined", "inputs="),
-        ({"inputs": ["a=1"]}, "Nothing was given for bias", "--input"),
+        ({"inputs": ["a=1"]}, "No values were given for bias", "--input"),
         ({"inputs": ["a=1", "Biass=2"]}, "no input 'Biass'", "Did you mean bias?"),
         ({"inputs": ["a"]}, "'a' is not KEY=VALUE", "--input"),
         ({"inputs": ["a=1", "bias=x"]}, "bias: 'x' is not a number", "--input"),
-        ({"inputs": ["a=1", "bias=1"], "format": "row"}, "bias has no instances", "--format column"),
+        ({"inputs": ["a=1", "bias=1"], "format": "row"}, "bias has no instances", "format='column'"),
     ],
 )
 def test_mistakes_with_several_inputs(arguments: dict[str, Any], words: str, hint: str) -> None:
@@ -169,7 +169,7 @@ def test_unknown_signature() -> None:
     signatures = {"predict_images": signature(x=BATCH), "other": signature(x=BATCH)}
     with pytest.raises(UsageError, match="its signatures are: predict_images, other") as caught:
         choose_signature(signatures, "predict_image")
-    assert caught.value.hint == "Did you mean --signature predict_images?"
+    assert caught.value.hint == "Did you mean signature='predict_images'?"
     with pytest.raises(UsageError, match="no signature 'serving_default'"):
         choose_signature(signatures)
     with pytest.raises(UsageError, match="its signatures are: none"):
@@ -180,7 +180,7 @@ def test_signature_that_is_not_for_predict() -> None:
     classify = signature("tensorflow/serving/classify", inputs=("DT_STRING", BATCH))
     with pytest.raises(UsageError, match=r"is for classify: its input is a serialized tf\.Example") as caught:
         build_request({"c": classify, "p": signature(x=BATCH)}, values=["1"], signature_name="c")
-    assert caught.value.hint == "Ask a predict signature: --signature p"
+    assert caught.value.hint == "Use a predict signature: signature='p'"
     with pytest.raises(UsageError, match="is for regress"):
         build_request({"r": signature("tensorflow/serving/regress", inputs=("DT_STRING", BATCH))}, values=["1"])
 
@@ -191,7 +191,7 @@ def test_signature_without_inputs() -> None:
 
 
 def test_type_that_rest_does_not_carry() -> None:
-    with pytest.raises(UsageError, match="takes no DT_HALF over REST") as caught:
+    with pytest.raises(UsageError, match="does not accept DT_HALF over REST") as caught:
         build_request(default(x=("DT_HALF", BATCH)), values=["1"])
     assert "gRPC" in (caught.value.hint or "")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.client.shapes import fit, shape_of
+from tfserve.client.shapes import reshape, shape_of
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
 
@@ -43,14 +43,14 @@ IMAGE = [[[0.5] * 3] * 4] * 4
     ],
 )
 def test_fits(values: list[Value], shape: tuple[int, ...] | None, tensor: Value) -> None:
-    assert fit(values, shape) == tensor
+    assert reshape(values, shape) == tensor
 
 
 @pytest.mark.parametrize(
     ("values", "shape", "words"),
     [
         ([1, 2], (), "2 single values do not fill ()"),
-        ([[1]], (), "has shape (1,), which has no place in ()"),
+        ([[1]], (), "has shape (1,), which does not match ()"),
         ([1, 2], (-1, 3), "2 single values do not fill (-1, 3)"),
         ([1, 2, 3, 4], (-1, 3), "do not fill"),
         ([1], (2,), "1 single value does not fill (2,)"),
@@ -58,21 +58,21 @@ def test_fits(values: list[Value], shape: tuple[int, ...] | None, tensor: Value)
         ([1], (-1, 0), "1 single value does not fill (-1, 0)"),
         ([1, 2], (-1, -1), "fill (-1, -1) in more than one way"),
         ([[1, 2]], (-1, 3), "The value has shape (2,), but an instance of the input has (3,)"),
-        ([[[1, 2]]], (-1, 3), "The value has shape (1, 2), the input (-1, 3)"),
+        ([[[1, 2]]], (-1, 3), "The value has shape (1, 2), but the input has (-1, 3)"),
         ([[1, 2], [3, 4]], (-1,), "each a whole batch"),
-        ([[1, 2]] * 3, (2, 2), "3 instances were given, the input takes 2"),
-        ([[1, 2]], (-1, 4, 4, 3), "has no place in (-1, 4, 4, 3)"),
-        ([[[[1]]]], (-1,), "has no place in (-1,)"),
+        ([[1, 2]] * 3, (2, 2), "3 instances were given, but the input takes 2"),
+        ([[1, 2]], (-1, 4, 4, 3), "does not match (-1, 4, 4, 3)"),
+        ([[[[1]]]], (-1,), "does not match (-1,)"),
         ([1, [2]], (-1,), "different shapes: () and (1,)"),
         ([[1, 2], [3]], None, "different lengths"),
-        ([[1, [2]]], (-1,), "side by side"),
-        ([[[1], 2]], (-1, 1), "side by side"),
-        ([[[1, 2], [3]]], (-1, -1), "different lengths stand side by side (1 and 2)"),
+        ([[1, [2]]], (-1,), "are mixed"),
+        ([[[1], 2]], (-1, 1), "are mixed"),
+        ([[[1, 2], [3]]], (-1, -1), "different lengths (1 and 2)"),
     ],
 )
 def test_does_not_fit(values: list[Value], shape: tuple[int, ...] | None, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        fit(values, shape)
+        reshape(values, shape)
     assert words in caught.value.message
 
 

@@ -68,7 +68,7 @@ def test_not_a_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "dtype", "words"),
     [
-        ("a", "DT_FLOAT", "'a' is not a number, as DT_FLOAT needs"),
+        ("a", "DT_FLOAT", "'a' is not a number, which DT_FLOAT requires"),
         ("", "DT_FLOAT", "not a number"),
         ("1_000", "DT_FLOAT", "not a number"),
         ("\u0661", "DT_INT32", "not an integer"),
@@ -97,7 +97,7 @@ def test_not_a_number(text: str) -> None:
         ("[1, 2147483648]", "DT_INT32", "out of the range"),
         ("1", "DT_BOOL", "not DT_BOOL"),
         ("[1]", "DT_BOOL", "not DT_BOOL"),
-        ("[a", "DT_STRING", "starts like a JSON list"),
+        ("[a", "DT_STRING", "is not a valid JSON list"),
         ("[1]", "DT_STRING", "1 is not a string"),
         ('[{"b64": 1}]', "DT_STRING", "is not a string"),
         ('[{"b64": "", "a": 1}]', "DT_STRING", "is not a string"),
@@ -107,8 +107,8 @@ def test_not_a_number(text: str) -> None:
         ("@", "DT_STRING", "cannot be read"),
         ("@a\0b", "DT_STRING", "cannot be read"),
         ("@.", "DT_STRING", "cannot be read: Is a directory"),
-        ("1", "DT_HALF", "takes no DT_HALF over REST"),
-        ("1", "DT_COMPLEX64", "takes no DT_COMPLEX64 over REST"),
+        ("1", "DT_HALF", "does not accept DT_HALF over REST"),
+        ("1", "DT_COMPLEX64", "does not accept DT_COMPLEX64 over REST"),
     ],
 )  # fmt: skip
 def test_no_values(text: str, dtype: str, words: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfserve.client.examples import describe_inputs
 from tfserve.client.shapes import shape_text
-from tfserve.client.values import shown
+from tfserve.client.values import shorten
 from tfserve.errors import UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos.dtypes import Array, NoNumpyDtypeError, numpy_dtype
@@ -40,7 +40,9 @@ def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
         if isinstance(inputs, Mapping):
             for name in inputs:
                 if name not in known:
-                    raise UsageError(f"The signature has no input {shown(name)}.", hint=did_you_mean(str(name), known))
+                    raise UsageError(
+                        f"The signature has no input {shorten(name)}.", hint=did_you_mean(str(name), known)
+                    )
             return {name: _array(value, name, known[name]) for name, value in inputs.items()}
         if len(known) != 1:
             raise UsageError(f"The signature has {len(known)} inputs.", hint="Give them by name, in a dict.")
@@ -93,7 +95,7 @@ def encoded_text(value: Any, name: str) -> bytes:
         except UnicodeEncodeError:
             raise UsageError(f"{printable(name)} holds text that is not valid Unicode.") from None
     if not isinstance(value, bytes):
-        raise UsageError(f"{printable(name)} holds {shown(value)}, which is neither str nor bytes.")
+        raise UsageError(f"{printable(name)} holds {shorten(value)}, which is neither str nor bytes.")
     return value
 
 

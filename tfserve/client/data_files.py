@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tfserve.client.files import read_bounded
-from tfserve.client.values import shown
+from tfserve.client.values import shorten
 from tfserve.errors import Attribute, UsageError, Wording
 
 __all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines", "refuse_beside_data"]
@@ -17,12 +17,12 @@ _MAX_BYTES = 2**30
 
 
 def is_json_lines(source: str) -> bool:
-    """Returns whether the name of a file says that it holds JSON lines."""
+    """Returns whether a file contains JSON lines, judged by its name."""
     return PurePath(source).suffix.lower() in _JSON_LINES
 
 
 def is_csv(source: str) -> bool:
-    """Returns whether the name of a file says that it is CSV."""
+    """Returns whether a file is CSV, judged by its name."""
     return PurePath(source).suffix.lower() == ".csv"
 
 
@@ -46,10 +46,10 @@ def refuse_beside_data(content: str, hint: str, **given: object) -> None:
 
 
 def read_json_lines(source: str) -> list[Any]:
-    """Returns the JSON document of each line of a file that is not blank.
+    """Returns the JSON documents in the lines of a file; blank lines are skipped.
 
     Raises:
-        UsageError: it cannot be read, has no lines, or one of them is not JSON.
+        UsageError: the file cannot be read, has no lines, or a line is not JSON.
     """
     documents = []
     for number, line in enumerate(_text(source).split("\n"), 1):
@@ -57,18 +57,18 @@ def read_json_lines(source: str) -> list[Any]:
             try:
                 documents.append(json.loads(line))
             except (ValueError, RecursionError) as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be parsed"
                 raise UsageError(
-                    f"Line {number} of {shown(source)} is not JSON: {reason}.", hint="Each line is a JSON document."
+                    f"Line {number} of {shorten(source)} is not JSON: {reason}.", hint="Each line is a JSON document."
                 ) from None
-    return documents or _nothing(source)
+    return documents or _no_records(source)
 
 
 def read_csv(source: str) -> list[dict[str, str]]:
-    """Returns the lines of a file as text by column; an empty cell is left out.
+    """Returns the lines of a file as text by column; empty cells are omitted.
 
     Raises:
-        UsageError: it cannot be read, has no lines below the first, or one with another number of cells.
+        UsageError: the file cannot be read, has no lines below the first, or a line has a different number of cells.
     """
     import csv
     import io
@@ -79,32 +79,33 @@ def read_csv(source: str) -> list[dict[str, str]]:
         names = next(lines, [])
         if len(set(names)) < len(names):
             raise UsageError(
-                f"The first line of {shown(source)} names a column twice.", hint="Give each column a name of its own."
+                f"The first line of {shorten(source)} names a column twice.", hint="Give each column a different name."
             )
         for cells in lines:
             if not cells:
                 continue
             if len(cells) != len(names):
                 raise UsageError(
-                    f"Line {lines.line_num} of {shown(source)} has {len(cells)} cells, the first line {len(names)}.",
-                    hint="A cell that holds a comma needs quotes around it.",
+                    f"Line {lines.line_num} of {shorten(source)} has {len(cells)} cells, the first line {len(names)}.",
+                    hint="Quote cells that contain a comma.",
                 )
             rows.append({name: cell for name, cell in zip(names, cells, strict=True) if cell})
     except csv.Error as error:
         raise UsageError(
-            f"{shown(source)} is not CSV: {error}.", hint="Separate cells by commas, and quote with double quotes."
+            f"{shorten(source)} is not CSV: {error}.",
+            hint="Separate cells with commas, and quote them with double quotes.",
         ) from None
-    return rows or _nothing(source)
+    return rows or _no_records(source)
 
 
 def _text(source: str) -> str:
-    what = f"The file {shown(source)}"
-    content = read_bounded(source, _MAX_BYTES, what=what, hint="Is the name right?")
+    what = f"The file {shorten(source)}"
+    content = read_bounded(source, _MAX_BYTES, what=what, hint="Check the name of the file.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{what} is not UTF-8.", hint="Save it as UTF-8.") from None
 
 
-def _nothing(source: str) -> list[Any]:
-    raise UsageError(f"There is nothing to ask in {shown(source)}.", hint="Put one record on each line of it.")
+def _no_records(source: str) -> list[Any]:
+    raise UsageError(f"The file {shorten(source)} has no records.", hint="Put one record on each line.")

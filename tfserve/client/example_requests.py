@@ -17,7 +17,7 @@ from tfserve.client.messages import InferenceRequest
 from tfserve.client.predict_request import read_request
 from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.signature_choice import EXAMPLE_METHODS, choose_signature
-from tfserve.client.values import Value, encode_bytes, guess_value, looks_like_value, shown
+from tfserve.client.values import Value, encode_bytes, guess_value, looks_like_value, shorten
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.text import printable
@@ -32,7 +32,7 @@ __all__ = [
     "build_examples",
     "choose_example_signature",
     "examples_request",
-    "looks_typed",
+    "looks_like_example",
     "plain_example",
     "read_context",
     "read_words",
@@ -119,18 +119,18 @@ def build_examples(
     return InferenceRequest(method, text.encode("utf-8", "surrogatepass"), signature_name)
 
 
-def looks_typed(word: str) -> bool:
-    """Returns whether `word` looks like a feature, an example or a value, which names of servers and models do not."""
+def looks_like_example(word: str) -> bool:
+    """Returns whether `word` looks like a feature, an example or a value, unlike the name of a server or model."""
     return "=" in word or word.lstrip().startswith("{") or looks_like_value(word)
 
 
 def read_words(words: Sequence[str]) -> list[Example]:
-    """Reads examples as they are typed: JSON objects, one an example, or ``KEY=VALUE``.
+    """Reads typed examples: JSON objects, one for each example, or features as ``KEY=VALUE``.
 
-    A key that comes more than once begins as many examples; then every key comes as often.
+    If a key is repeated, each occurrence belongs to another example; all keys then occur equally often.
 
     Raises:
-        UsageError: a word is neither, both kinds are mixed, or the keys do not come equally often.
+        UsageError: a word is neither, the two forms are mixed, or the keys do not occur equally often.
     """
     if not words:
         raise UsageError("No examples were given.", hint=_FORM)
@@ -140,7 +140,9 @@ def read_words(words: Sequence[str]) -> list[Example]:
     counts = {name: len(values) for name, values in features.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{printable(name)} has {count}" for name, count in counts.items())
-        raise UsageError(f"Every example needs the same features; {listed}.", hint=f"{_FORM}, one object an example.")
+        raise UsageError(
+            f"Every example requires the same features; {listed}.", hint=f"{_FORM}, one object for each example."
+        )
     return [dict(zip(features, values, strict=True)) for values in zip(*features.values(), strict=True)]
 
 
@@ -148,30 +150,32 @@ def read_context(words: Sequence[str]) -> Example:
     """Reads the features that all examples share: ``KEY=VALUE`` each, or one JSON object.
 
     Raises:
-        UsageError: they are neither, or a key comes twice.
+        UsageError: a word is neither, or a key is repeated.
     """
     if len(words) == 1 and words[0].lstrip().startswith("{"):
         return _object(words[0])
     features = _pairs(words)
     for name, values in features.items():
         if len(values) > 1:
-            raise UsageError(f"The context has {printable(name)} twice.", hint=f"Several values: {name}='[1.0, 2.0]'")
+            raise UsageError(
+                f"The context has {printable(name)} twice.", hint=f"Give several values as a list: {name}='[1.0, 2.0]'"
+            )
     return {name: values[0] for name, values in features.items()}
 
 
 def plain_example(example: Mapping[str, Any]) -> Example:
-    """Returns an example of a program, which may hold NumPy's numbers and arrays and bytes, as JSON carries it.
+    """Converts an example, which may contain bytes and NumPy's numbers and arrays, to values that JSON can carry.
 
     Raises:
-        UsageError: it holds something else.
+        UsageError: a feature has a value of another type.
     """
     if not isinstance(example, Mapping):
-        raise UsageError(f"{shown(example)} is not an example: a dict of features by name.")
+        raise UsageError(f"{shorten(example)} is not an example.", hint="Give a dict of features by name.")
     return {str(name): _plain(value, str(name)) for name, value in example.items()}
 
 
 def _plain(value: Any, name: str) -> Value:
-    if hasattr(value, "tolist"):  # NumPy's
+    if hasattr(value, "tolist"):  # a NumPy array or number
         value = value.ravel().tolist() if value.ndim else value.tolist()
     if isinstance(value, (list, tuple)):
         return [_plain(item, name) for item in value]
@@ -179,7 +183,7 @@ def _plain(value: Any, name: str) -> Value:
         return encode_bytes(value)
     if not isinstance(value, (int, float, str)):
         raise UsageError(
-            f"The feature {printable(name)} holds {shown(value)}.", hint="It takes int, float, bool, str and bytes."
+            f"The feature {printable(name)} is {shorten(value)}.", hint="Give int, float, bool, str or bytes."
         )
     return value
 
@@ -218,7 +222,7 @@ def _read_lines(source: str) -> list[Example] | None:
     examples = read_json_lines(source)
     for number, example in enumerate(examples, 1):
         if not isinstance(example, dict):
-            raise UsageError(f"Example {number} of {shown(source)} is not a JSON object.", hint=_FORM)
+            raise UsageError(f"Example {number} of {shorten(source)} is not a JSON object.", hint=_FORM)
     return examples
 
 
@@ -227,7 +231,7 @@ def _pairs(words: Sequence[str]) -> dict[str, list[Value]]:
     for word in words:
         name, separator, text = word.partition("=")
         if not separator or not name or name.lstrip().startswith("{"):
-            raise UsageError(f"{shown(word)} is not KEY=VALUE; a feature needs its name.", hint=_FORM)
+            raise UsageError(f"{shorten(word)} is not KEY=VALUE; a feature requires a name.", hint=_FORM)
         features.setdefault(name, []).append(guess_value(text))
     return features
 
@@ -236,12 +240,12 @@ def _object(word: str) -> Example:
     try:
         example = json.loads(word)
     except (ValueError, RecursionError):
-        raise UsageError(f"{shown(word)} is not a JSON object.", hint=_FORM) from None
+        raise UsageError(f"{shorten(word)} is not a JSON object.", hint=_FORM) from None
     return dict(example)
 
 
 def _cell(text: str) -> Value:
-    """Returns the value of a cell; data names no files, and what only looks like a list is text."""
+    """Returns the value of a cell, which never names a file; text that only starts like a list is text."""
     if text.startswith("@"):
         return text
     try:

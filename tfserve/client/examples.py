@@ -1,4 +1,4 @@
-"""Shows a signature, and what could be typed for it: what stands beside every error about a request."""
+"""Describes the inputs of a signature, with an example command; errors about requests include both."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _UNKNOWN_SIZE = 2
 
 
 def describe_inputs(signature: Signature) -> str:
-    """Returns the inputs of `signature`, one a line: ``x  DT_FLOAT  (-1, 3)``."""
+    """Returns the inputs of `signature`, one per line: ``x  DT_FLOAT  (-1, 3)``."""
     rows = [(printable(key), printable(spec.dtype), shape_text(spec.shape)) for key, spec in signature.inputs.items()]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return "\n".join(f"{key:<{widths[0]}}  {dtype:<{widths[1]}}  {shape}" for key, dtype, shape in rows)
 
 
 def example_arguments(signature: Signature) -> list[str] | None:
-    """Returns arguments of ``tfserve predict`` that fit `signature`, or None where they would be unreadably long."""
+    """Returns arguments of ``tfserve predict`` that match `signature`, or None if they would be too long to read."""
     if len(signature.inputs) == 1:
         return _values(next(iter(signature.inputs.values())))
     arguments: list[str] = []
@@ -40,31 +40,31 @@ def example_arguments(signature: Signature) -> list[str] | None:
 
 
 def example_hint(signature: Signature, name: str) -> str:
-    """Returns a hint with a command that works for `signature`, whose name is `name`."""
+    """Returns a hint with a working command for the signature `name`."""
     arguments = example_arguments(signature)
     if arguments is None:
-        return "A request this large is best kept in a file: tfserve predict NAME --data request.json"
+        return "Put a request of this size into a file: tfserve predict NAME --data request.json"
     if name != DEFAULT_SIGNATURE:
         arguments = ["--signature", name, *arguments]
     return printable(f"For example: tfserve predict NAME {' '.join(shlex.quote(argument) for argument in arguments)}")
 
 
 def _values(spec: TensorSpec) -> list[str] | None:
-    """Returns what could be typed for one tensor: a few instances if they are scalars, else one."""
+    """Returns example values for one tensor: several instances if they are scalars, else one."""
     shape = spec.shape
     if not is_sendable(spec.dtype) or (shape is not None and 0 in shape):
         return None
     numbers = _numbers(spec.dtype)
     if shape is None or shape == (-1,):
         return [_typed(next(numbers)) for _ in range(3)]
-    wanted = [_UNKNOWN_SIZE if size == -1 else size for size in (shape[1:] if is_batched(shape) else shape)]
-    if math.prod(wanted) > _MAX_VALUES or len(wanted) > _MAX_VALUES:
+    sizes = [_UNKNOWN_SIZE if size == -1 else size for size in (shape[1:] if is_batched(shape) else shape)]
+    if math.prod(sizes) > _MAX_VALUES or len(sizes) > _MAX_VALUES:
         return None
 
-    def nested(sizes: list[int]) -> Value:
-        return [nested(sizes[1:]) for _ in range(sizes[0])] if sizes else next(numbers)
+    def nested(remaining: list[int]) -> Value:
+        return [nested(remaining[1:]) for _ in range(remaining[0])] if remaining else next(numbers)
 
-    return [_typed(nested(wanted))]
+    return [_typed(nested(sizes))]
 
 
 def _typed(value: Value) -> str:

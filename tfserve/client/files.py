@@ -1,4 +1,4 @@
-"""Reads what a user names, up to a size."""
+"""Reads a file that the user named, up to a maximum size."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def read_bounded(source: str | BinaryIO, limit: int, *, what: str, hint: str) ->
     """Returns the bytes of a file.
 
     Args:
-        source: its name, in which ``~`` is somebody's home; or the file, open.
-        limit: how many bytes it may have at most.
-        what: what to call it in an error.
-        hint: what to do if it cannot be read.
+        source: the name of the file, in which ``~`` is expanded; or the open file.
+        limit: the maximum size, in bytes.
+        what: the subject of error messages.
+        hint: the hint if it cannot be read.
 
     Raises:
-        UsageError: it cannot be read, or is larger.
+        UsageError: the file cannot be read, or is larger than `limit`.
     """
     try:
         if isinstance(source, str):
@@ -33,6 +33,6 @@ def read_bounded(source: str | BinaryIO, limit: int, *, what: str, hint: str) ->
         raise UsageError(f"{what} cannot be read: {reason}.", hint=hint) from None
     if len(content) > limit:
         raise UsageError(
-            f"{what} is larger than {limit // 2**20} MiB.", hint="No request can hold more: give less at once."
+            f"{what} is larger than {limit // 2**20} MiB.", hint="A request cannot hold more: send it in parts."
         )
     return content

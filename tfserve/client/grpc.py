@@ -163,9 +163,9 @@ class GrpcClient:
         return tell_outputs(outputs, format_)
 
     def _infer_examples(self, method: Method, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
-        from tfserve.client.example_protos import class_results, input_of, value_results
+        from tfserve.client.example_protos import build_input, class_results, value_results
 
-        examples = input_of(document)
+        examples = build_input(document)
         if method == "classify":
             classify = apis.ClassificationRequest(model_spec=spec, input=examples)
             return class_results(self._call(_PREDICTION, "Classify", classify, apis.ClassificationResponse))

@@ -24,9 +24,9 @@ from tfserve.client.row_column import (
     encode_tensors,
     natural_format,
 )
-from tfserve.client.shapes import fit
+from tfserve.client.shapes import reshape
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
-from tfserve.client.values import Value, parse_value, shown
+from tfserve.client.values import Value, parse_value, shorten
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
@@ -156,15 +156,15 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
         try:
             content = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
         except RecursionError:
-            raise UsageError(f"{shown(source)} is nested too deeply.") from None
+            raise UsageError(f"{shorten(source)} is nested too deeply.") from None
         name = signature_name or DEFAULT_SIGNATURE
         return InferenceRequest("predict", encode_request(name, "row", content), name)
     inline = source.lstrip().startswith(("{", "["))
-    what = "The request" if inline else "The standard input" if source == "-" else f"The file {shown(source)}"
-    body = source.encode("utf-8", "surrogatepass") if inline else _read(source, what, stdin)  # refused below
-    body = body.removeprefix(b"\xef\xbb\xbf")  # the mark that editors on Windows write is not part of JSON
+    what = "The request" if inline else "The standard input" if source == "-" else f"The file {shorten(source)}"
+    body = source.encode("utf-8", "surrogatepass") if inline else _read(source, what, stdin)  # rejected below
+    body = body.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, written by editors on Windows, is not part of JSON
     try:
-        document = json.loads(body.decode("utf-8"), parse_int=float)  # an int may have too many digits for Python
+        document = json.loads(body.decode("utf-8"), parse_int=float)  # an integer may have too many digits for Python
     except UnicodeDecodeError:
         raise UsageError(f"{what} is not JSON: it is not UTF-8.", hint="Save it as UTF-8.") from None
     except RecursionError:
@@ -176,14 +176,14 @@ def read_request(source: str, stdin: BinaryIO | None = None, *, signature_name: 
         ) from None
     if not isinstance(document, dict):
         raise UsageError(
-            f"{what} is JSON, but not an object.", hint='Put the values into one: {"instances": [1.0, 2.0, 5.0]}'
+            f"{what} is JSON, but not an object.", hint='Put the values into an object: {"instances": [1.0, 2.0, 5.0]}'
         )
     named = document.get("signature_name")
     return InferenceRequest("predict", body, named if isinstance(named, str) and named else DEFAULT_SIGNATURE)
 
 
 def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signature) -> dict[str, list[str]]:
-    """Returns what was typed for each input, in the order of the signature."""
+    """Returns the typed values of each input, in the order of the signature."""
     known = signature.inputs
     if values and inputs:
         raise UsageError(
@@ -192,22 +192,22 @@ def _texts_by_key(values: Sequence[str], inputs: Sequence[str], signature: Signa
         )
     if values:
         if len(known) > 1:
-            raise UsageError(f"The signature has {len(known)} inputs, so each value needs the name of its input.")
+            raise UsageError(f"The signature has {len(known)} inputs, so each value requires the name of its input.")
         return {next(iter(known)): list(values)}
     if not inputs:
         raise UsageError("No values were given.")
     texts: dict[str, list[str]] = {key: [] for key in known}
     for argument in inputs:
-        fitting = [key for key in known if argument.startswith(f"{key}=")]  # a key may hold "=" itself
+        fitting = [key for key in known if argument.startswith(f"{key}=")]  # a key may contain "="
         key = max(fitting, key=len) if fitting else argument.partition("=")[0]
         if "=" not in argument:
-            raise UsageError(f"{shown(argument)} is not KEY=VALUE.")
+            raise UsageError(f"{shorten(argument)} is not KEY=VALUE.")
         if key not in texts:
-            raise UsageError(f"The signature has no input {shown(key)}.", hint=did_you_mean(key, known))
+            raise UsageError(f"The signature has no input {shorten(key)}.", hint=did_you_mean(key, known))
         texts[key].append(argument[len(key) + 1 :])
     missing = [printable(key) for key, given in texts.items() if not given]
     if missing:
-        raise UsageError(f"Nothing was given for {', '.join(missing)}.")
+        raise UsageError(f"No values were given for {', '.join(missing)}.")
     return texts
 
 
@@ -217,19 +217,19 @@ def _columns(rows: Sequence[Mapping[str, str]], signature: Signature) -> dict[st
     for number, row in enumerate(rows, 1):
         for key in row:
             if key not in known:
-                raise UsageError(f"The signature has no input {shown(key)}.", hint=did_you_mean(key, known))
+                raise UsageError(f"The signature has no input {shorten(key)}.", hint=did_you_mean(key, known))
         if missing := [printable(key) for key in known if key not in row]:
-            raise UsageError(f"Row {number} has nothing for {', '.join(missing)}.")
+            raise UsageError(f"Row {number} has no value for {', '.join(missing)}.")
     return {key: [row[key] for row in rows] for key in known}
 
 
 def _tensor(key: str, texts: Sequence[str], signature: Signature, *, data: bool = False) -> Value:
-    """Returns the tensor of an input; in `data`, text is nothing but text, and never the name of a file."""
+    """Returns the tensor of an input; text from a file (`data`) never names another file."""
     spec = signature.inputs[key]
     try:
         if data and spec.dtype == "DT_STRING":
-            return fit(texts, spec.shape)
-        return fit([parse_value(text, spec.dtype) for text in texts], spec.shape)
+            return reshape(texts, spec.shape)
+        return reshape([parse_value(text, spec.dtype) for text in texts], spec.shape)
     except UsageError as error:
         if len(signature.inputs) == 1:
             raise
@@ -243,5 +243,5 @@ def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
         (stdin or sys.stdin.buffer) if source == "-" else source,
         _MAX_DATA_BYTES,
         what=what,
-        hint="Give a file, or a JSON object.",
+        hint="Name a file, or write a JSON object.",
     )

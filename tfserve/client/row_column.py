@@ -11,7 +11,7 @@ from typing import Literal
 
 from tfserve.client.shapes import is_batched
 from tfserve.client.values import Value
-from tfserve.errors import UsageError
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.text import printable
 
@@ -29,16 +29,16 @@ __all__ = [
 Format = Literal["row", "column"]
 
 DEFAULT_SIGNATURE = "serving_default"
-REQUEST_HINT = 'A request looks like this: {"instances": [1.0, 2.0, 5.0]}'
+REQUEST_HINT = 'Write a request like this: {"instances": [1.0, 2.0, 5.0]}'
 
 
 def batch_size(tensor: Value) -> int | None:
-    """Returns how many instances `tensor` holds if its first dimension counts them; None for a single value."""
+    """Returns the size of the first dimension of `tensor`, or None for a single value."""
     return len(tensor) if isinstance(tensor, list) else None
 
 
 def natural_format(tensors: Mapping[str, Value], signature: Signature) -> Format:
-    """Returns "row" where every tensor, of the answer too, is a batch; else "column", which is always possible."""
+    """Returns "row" if all inputs and outputs are batches; else "column", which is always possible."""
     specs = (*signature.inputs.values(), *signature.outputs.values())
     sizes = {batch_size(tensor) for tensor in tensors.values()}
     return "row" if all(is_batched(spec.shape) for spec in specs) and len(sizes) == 1 and sizes != {0} else "column"
@@ -48,27 +48,27 @@ def check_row(tensors: Mapping[str, Value]) -> None:
     """Checks that `tensors` can be sent as rows.
 
     Raises:
-        UsageError: they have no instances, or not the same number of them.
+        UsageError: they have no instances, or different numbers of them.
     """
     sizes = {key: batch_size(tensor) for key, tensor in tensors.items()}
-    hint = "Use --format column."
+    hint = Wording("Use {format}.", format=Attribute("format", "column"))
     scalars = [printable(key) for key, size in sizes.items() if size is None]
     if scalars:
-        raise UsageError(f"{', '.join(scalars)} has no instances, which the row format needs.", hint=hint)
+        raise UsageError(f"{', '.join(scalars)} has no instances, which the row format requires.", hint=hint)
     if 0 in sizes.values():
-        raise UsageError("The row format needs at least one instance.", hint=hint)
+        raise UsageError("The row format requires at least one instance.", hint=hint)
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{printable(key)} has {size}" for key, size in sizes.items())
-        raise UsageError(f"The row format needs the same number of instances for every input; {listed}.", hint=hint)
+        raise UsageError(f"The row format requires the same number of instances for every input; {listed}.", hint=hint)
 
 
 def encode_tensors(tensors: Mapping[str, Value], request_format: Format) -> str:
-    """Returns the JSON of "instances" or of "inputs" for tensors by name; the name of an only input is left out."""
+    """Returns the JSON of "instances" or "inputs" for tensors by name; the name of a single input is omitted."""
     return json.dumps(_content(tensors, request_format), ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_request(signature_name: str, request_format: Format, content: str) -> bytes:
-    """Returns a request body in UTF-8 around `content`, the JSON of "instances" or of "inputs"."""
+    """Returns a request body in UTF-8 with `content`, the JSON of "instances" or "inputs"."""
     signature = "" if signature_name == DEFAULT_SIGNATURE else f'"signature_name":{json.dumps(signature_name)},'
     key = "instances" if request_format == "row" else "inputs"
     return f'{{{signature}"{key}":{content}}}'.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Fits what was typed into the shape of an input, where only one way of doing so makes sense."""
+"""Shapes of tensors, and reshaping of typed values to the shape of an input where it is unambiguous."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfserve.client.values import Value
 from tfserve.errors import UsageError
 
-__all__ = ["MAX_RANK", "fit", "is_batched", "shape_of", "shape_text"]
+__all__ = ["MAX_RANK", "is_batched", "reshape", "shape_of", "shape_text"]
 
 MAX_RANK = 254  # TensorShape::MaxDimensions() in tensorflow/core/framework/tensor_shape.h
 
@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 def is_batched(shape: Shape | None) -> bool:
-    """Returns whether the first dimension can be the number of instances: it is unknown, or all of the shape is."""
+    """Returns whether the first dimension can be the number of instances: it, or the whole shape, is unknown."""
     return shape is None or shape[:1] == (-1,)
 
 
@@ -29,7 +29,7 @@ def shape_of(value: Value) -> Shape:
     """Returns the shape of nested lists; () for anything else.
 
     Raises:
-        UsageError: lists of one level differ in length, or stand beside values, or there are too many levels.
+        UsageError: the lists of one level differ in length or are mixed with values, or the nesting is too deep.
     """
     shape: list[int] = []
     level = [value]
@@ -38,29 +38,29 @@ def shape_of(value: Value) -> Shape:
             raise UsageError(f"A tensor has at most {MAX_RANK} dimensions.")
         lengths = {len(item) if isinstance(item, list) else -1 for item in level}
         if -1 in lengths:
-            raise UsageError("Lists and single values stand side by side; a tensor has the same shape everywhere.")
+            raise UsageError("Lists and single values are mixed; all elements of a tensor have the same shape.")
         if len(lengths) > 1:
             found = " and ".join(str(length) for length in sorted(lengths)[:3])
-            raise UsageError(f"Lists of different lengths stand side by side ({found}); a tensor is rectangular.")
+            raise UsageError(f"Lists have different lengths ({found}); a tensor is rectangular.")
         shape.append(lengths.pop())
         level = [inner for item in level for inner in item]
     if any(isinstance(item, list) for item in level):
-        raise UsageError("Lists and single values stand side by side; a tensor has the same shape everywhere.")
+        raise UsageError("Lists and single values are mixed; all elements of a tensor have the same shape.")
     return tuple(shape)
 
 
-def fit(values: Sequence[Value], shape: Shape | None) -> Value:
-    """Returns the tensor of `shape` that `values` are, as nested lists or a single value.
+def reshape(values: Sequence[Value], shape: Shape | None) -> Value:
+    """Returns `values` as a tensor of `shape`: nested lists, or a single value.
 
-    Single values fill the shape in order, where that leaves one choice of its unknown dimensions; one list of the full
-    rank is the whole tensor; lists of one rank less are its instances.
+    Single values fill the shape in order, if that determines its unknown dimensions; a single list of the full rank is
+    the whole tensor; lists with one dimension less are its instances.
 
     Args:
-        values: at least one, as typed, each a single value or nested lists.
-        shape: the shape that is wanted, -1 for an unknown dimension; None for any.
+        values: one or more typed values, each a single value or nested lists.
+        shape: the required shape, with -1 for an unknown dimension; None for any.
 
     Raises:
-        UsageError: they do not fit, or fit in more than one way.
+        UsageError: the values do not match the shape, or match it in more than one way.
     """
     if shape is None:
         tensor = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
@@ -71,17 +71,19 @@ def fit(values: Sequence[Value], shape: Shape | None) -> Value:
     if not given:
         return _fill(list(values), shape)
     if len(given) == rank and len(values) == 1:
-        _compare(given, shape, f"The value has shape {given}, the input {shape_text(shape)}.")
+        _check_shape(given, shape, f"The value has shape {given}, but the input has {shape_text(shape)}.")
         return values[0]
     if len(given) == rank - 1:
-        _compare(given, shape[1:], f"{_each(values)} has shape {given}, but an instance of the input has {shape[1:]}.")
-        _compare((len(values),), shape[:1], f"{len(values)} instances were given, the input takes {shape[0]}.")
+        _check_shape(
+            given, shape[1:], f"{_each(values)} has shape {given}, but an instance of the input has {shape[1:]}."
+        )
+        _check_shape((len(values),), shape[:1], f"{len(values)} instances were given, but the input takes {shape[0]}.")
         return list(values)
     if len(given) == rank:
         raise UsageError(
             f"{len(values)} values of shape {given} were given, each a whole batch of {shape_text(shape)}."
         )
-    raise UsageError(f"{_each(values)} has shape {given}, which has no place in {shape_text(shape)}.")
+    raise UsageError(f"{_each(values)} has shape {given}, which does not match {shape_text(shape)}.")
 
 
 def _each(values: Sequence[Value]) -> str:
@@ -96,13 +98,13 @@ def _common_shape(values: Sequence[Value]) -> Shape:
     return first
 
 
-def _compare(given: Shape, wanted: Shape, message: str) -> None:
+def _check_shape(given: Shape, wanted: Shape, message: str) -> None:
     if any(size not in (-1, actual) for actual, size in zip(given, wanted, strict=True)):
         raise UsageError(message)
 
 
 def _fill(flat: list[Value], shape: Shape) -> Value:
-    """Returns the single values `flat`, in order, as a tensor of `shape`."""
+    """Returns the single values in `flat`, in order, as a tensor of `shape`."""
     count = len(flat)
     unknown = shape.count(-1)
     known = math.prod(size for size in shape if size != -1)

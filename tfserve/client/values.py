@@ -1,6 +1,6 @@
-"""From one typed text to a value of a dtype, as JSON can carry it.
+"""Converts text to values that JSON can carry, of a given dtype or of the one that the text suggests.
 
-Which types REST carries, and that whole numbers have to be written without a point, is TensorFlow Serving's doing:
+TensorFlow Serving defines which types REST carries, and that integers are written without a decimal point:
 ``AddValueToTensor`` in ``tensorflow_serving/util/json_tensor.cc``.
 """
 
@@ -25,7 +25,7 @@ __all__ = [
     "is_sendable",
     "looks_like_value",
     "parse_value",
-    "shown",
+    "shorten",
 ]
 
 Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
@@ -39,10 +39,10 @@ INTEGER_RANGES = {
     "DT_INT64": (-(2**63), 2**63 - 1),
     "DT_UINT64": (0, 2**64 - 1),
 }
-# Above these, rounding to the nearest gives infinity.
+# Larger numbers round to infinity.
 _FLOAT_LIMITS = {"DT_FLOAT": 2.0**128 - 2.0**103, "DT_DOUBLE": float.fromhex("0x1.fffffffffffffp+1023")}
 _MAX_FILE_BYTES = 256 * 2**20
-_MAX_DIGITS = 400  # more than any type can hold, less than Python refuses to read
+_MAX_DIGITS = 400  # more than any type holds, fewer than Python refuses to parse
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -56,9 +56,9 @@ def is_sendable(dtype: str) -> bool:
 
 
 def looks_like_value(text: str) -> bool:
-    """Returns whether `text` is, as `parse_value` reads it, a number or truth value, or the start of a list or file.
+    """Returns whether `parse_value` reads `text` as a number, a truth value, a list or a file.
 
-    That is every value but a plain string, which nothing tells from a name.
+    Only a plain string does not look like a value, since it cannot be distinguished from a name.
     """
     stripped = text.strip()
     patterns = (_NUMBER, _NOT_FINITE, _TRUTH)
@@ -73,29 +73,29 @@ def parse_value(text: str, dtype: str) -> Value:
     are sent as ``{"b64": …}``.
 
     Raises:
-        UsageError: it is no such value, is out of the range of `dtype`, or REST cannot carry `dtype`.
+        UsageError: `text` is not a value of `dtype`, is out of its range, or REST does not carry `dtype`.
     """
     if not is_sendable(dtype):
         raise UsageError(
-            f"TensorFlow Serving takes no {dtype} over REST.", hint="It takes tensors of that type by gRPC."
+            f"TensorFlow Serving does not accept {dtype} over REST.", hint="Send tensors of this type over gRPC."
         )
     if dtype == "DT_STRING":
-        return _strings(text)
+        return _parse_strings(text)
     stripped = text.strip()
     check = _checker(dtype)
     if not stripped.startswith("["):
-        return check(_scalar(stripped, text, dtype), text)
-    return _each(_list(stripped, text, dtype), lambda leaf: check(leaf, text))
+        return check(_parse_scalar(stripped, text, dtype), text)
+    return _map_values(_parse_list(stripped, text, dtype), lambda leaf: check(leaf, text))
 
 
 def guess_value(text: str) -> Value:
-    """Reads `text` as what it looks like, where no dtype is known.
+    """Reads `text` as a value of the type that it looks like.
 
-    That is an integer, a number, ``true`` or ``false``, a JSON list of values, a string in quotes, or the name of a
-    file behind ``@``; and a string if it is none of these.
+    It can be an integer, a number, ``true`` or ``false``, a JSON list of values, a quoted string, or ``@`` and the name
+    of a file; any other text is a string.
 
     Raises:
-        UsageError: it starts like one of them, but is none, or is out of range.
+        UsageError: `text` starts like one of these but is not valid, or is out of range.
     """
     stripped = text.strip()
     if _INTEGER.fullmatch(stripped):
@@ -105,58 +105,58 @@ def guess_value(text: str) -> Value:
     if _TRUTH.fullmatch(stripped):
         return stripped.lower() == "true"
     if not stripped.startswith(("[", '"')):
-        return _strings(text)
+        return _parse_strings(text)
     try:
         return json.loads(stripped)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(text)} is not JSON: {_reason(error)}.") from None
+        raise UsageError(f"{shorten(text)} is not JSON: {_reason(error)}.") from None
 
 
-def shown(value: object) -> str:
-    """Returns `value` for an error message, shortened."""
+def shorten(value: object) -> str:
+    """Returns the representation of `value` for an error message, shortened to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _scalar(stripped: str, text: str, dtype: str) -> Value:
+def _parse_scalar(stripped: str, text: str, dtype: str) -> Value:
     if dtype == "DT_BOOL":
         if stripped.lower() in ("true", "false"):
             return stripped.lower() == "true"
-        raise UsageError(f"{shown(text)} is not {dtype}.", hint="Give true or false.")
+        raise UsageError(f"{shorten(text)} is not {dtype}.", hint="Give true or false.")
     if _INTEGER.fullmatch(stripped) and len(stripped) <= _MAX_DIGITS:
-        return _whole(stripped) if dtype in _FLOAT_LIMITS else int(stripped)
+        return _parse_integer(stripped) if dtype in _FLOAT_LIMITS else int(stripped)
     if dtype in _FLOAT_LIMITS:
         if _NOT_FINITE.fullmatch(stripped):
             return float(stripped)
         if _NUMBER.fullmatch(stripped):
-            return _finite(stripped)
+            return _parse_finite(stripped)
     if "," in stripped:
         raise UsageError(
-            f"{shown(text)} is not {dtype}.",
-            hint="Several values are separated by spaces (1 2 5), or stand in a JSON list ('[1, 2, 5]').",
+            f"{shorten(text)} is not {dtype}.",
+            hint="Separate values with spaces (1 2 5), or write them as a JSON list ('[1, 2, 5]').",
         )
     kind = "an integer" if dtype in INTEGER_RANGES else "a number"
-    raise UsageError(f"{shown(text)} is not {kind}, as {dtype} needs.")
+    raise UsageError(f"{shorten(text)} is not {kind}, which {dtype} requires.")
 
 
-def _list(stripped: str, text: str, dtype: str) -> Value:
+def _parse_list(stripped: str, text: str, dtype: str) -> Value:
     if dtype in _FLOAT_LIMITS:
-        stripped = _NOT_FINITE.sub(_token, stripped)
+        stripped = _NOT_FINITE.sub(_json_token, stripped)
     elif dtype == "DT_BOOL":
         stripped = _TRUTH.sub(lambda match: match[0].lower(), stripped)
     try:
-        return json.loads(stripped, parse_int=_whole, parse_float=_finite)
+        return json.loads(stripped, parse_int=_parse_integer, parse_float=_parse_finite)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(text)} is not a JSON list: {_reason(error)}.") from None
+        raise UsageError(f"{shorten(text)} is not a JSON list: {_reason(error)}.") from None
 
 
 def _checker(dtype: str) -> Callable[[Value, str], Value]:
-    """Returns what checks one value of a list; it returns the value or raises UsageError."""
+    """Returns a function that checks one value of a list: it returns the value, or raises UsageError."""
     if dtype == "DT_BOOL":
 
         def check(leaf: Value, text: str) -> Value:
             if not isinstance(leaf, bool):
-                raise UsageError(f"{shown(leaf)} in {shown(text)} is not DT_BOOL.", hint="Give true or false.")
+                raise UsageError(f"{shorten(leaf)} in {shorten(text)} is not DT_BOOL.", hint="Give true or false.")
             return leaf
 
     elif dtype in INTEGER_RANGES:
@@ -164,9 +164,9 @@ def _checker(dtype: str) -> Callable[[Value, str], Value]:
 
         def check(leaf: Value, text: str) -> Value:
             if not isinstance(leaf, int) or isinstance(leaf, bool):
-                raise UsageError(f"{shown(leaf)} in {shown(text)} is not an integer, as {dtype} needs.")
+                raise UsageError(f"{shorten(leaf)} in {shorten(text)} is not an integer, which {dtype} requires.")
             if not lowest <= leaf <= highest:
-                raise UsageError(f"{shown(leaf)} is out of the range of {dtype}: {lowest} to {highest}.")
+                raise UsageError(f"{shorten(leaf)} is out of the range of {dtype}: {lowest} to {highest}.")
             return leaf
 
     else:
@@ -174,87 +174,89 @@ def _checker(dtype: str) -> Callable[[Value, str], Value]:
 
         def check(leaf: Value, text: str) -> Value:
             if not isinstance(leaf, (int, float)) or isinstance(leaf, bool):
-                raise UsageError(f"{shown(leaf)} in {shown(text)} is not a number, as {dtype} needs.")
+                raise UsageError(f"{shorten(leaf)} in {shorten(text)} is not a number, which {dtype} requires.")
             if limit < abs(leaf) != float("inf"):
-                raise UsageError(f"{shown(leaf)} is out of the range of {dtype}.", hint="For infinity give inf.")
+                raise UsageError(f"{shorten(leaf)} is out of the range of {dtype}.", hint="Write infinity as inf.")
             return leaf
 
     return check
 
 
-def _strings(text: str) -> Value:
+def _parse_strings(text: str) -> Value:
     if text.startswith("@"):
-        hint = f"@ stands before a file; for the text itself put it into a list: {_as_list(text)}"
-        content = read_bounded(text[1:], _MAX_FILE_BYTES, what=f"The file {shown(text[1:])}", hint=hint)
+        hint = f"@ reads a file. To send the text itself, put it into a list: {_as_list(text)}"
+        content = read_bounded(text[1:], _MAX_FILE_BYTES, what=f"The file {shorten(text[1:])}", hint=hint)
         return encode_bytes(content)
     if not text.startswith("["):
-        return _string(text)
+        return _encode_string(text)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{shown(text)} starts like a JSON list, but is none: {_reason(error)}.",
-            hint=f"If it is the string itself, put it into a list: {_as_list(text)}",
+            f"{shorten(text)} is not a valid JSON list: {_reason(error)}.",
+            hint=f"To send the text itself, put it into a list: {_as_list(text)}",
         ) from None
-    return _each(value, _list_string)
+    return _map_values(value, _list_string)
 
 
 def _list_string(leaf: Value) -> Value:
     if isinstance(leaf, str):
-        return _string(leaf)
+        return _encode_string(leaf)
     if is_encoded_bytes(leaf) and isinstance(leaf["b64"], str) and leaf["b64"].isascii():
         return leaf
-    raise UsageError(f"{shown(leaf)} is not a string, as DT_STRING needs.", hint='Write it with quotes: \'["1", "2"]\'')
+    raise UsageError(f"{shorten(leaf)} is not a string, which DT_STRING requires.", hint='Quote it: \'["1", "2"]\'')
 
 
-def _string(text: str) -> Value:
+def _encode_string(text: str) -> Value:
     try:
         text.encode()
     except UnicodeEncodeError:
         try:
-            original = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
+            original = text.encode("utf-8", "surrogateescape")  # Python's encoding of arguments that are not UTF-8
         except UnicodeEncodeError:
-            raise UsageError(f"{shown(text)} is not valid Unicode.", hint="Give bytes as a file: @FILE") from None
+            raise UsageError(
+                f"{shorten(text)} is not valid Unicode.", hint="Put the bytes into a file: @FILE"
+            ) from None
         return encode_bytes(original)
     return text
 
 
-def _each(value: Value, change: Callable[[Value], Value]) -> Value:
-    """Returns nested lists with every value in them changed. Without recursion: the nesting is the user's."""
+def _map_values(value: Value, change: Callable[[Value], Value]) -> Value:
+    """Applies `change` to every value in nested lists, without recursion, as the user chooses the depth."""
     root = [value]
-    waiting = [root]
-    while waiting:
-        items = waiting.pop()
+    pending = [root]
+    while pending:
+        items = pending.pop()
         for position, item in enumerate(items):
             if isinstance(item, list):
-                waiting.append(item)
+                pending.append(item)
             else:
                 items[position] = change(item)
     return root[0]
 
 
-def _token(match: re.Match[str]) -> str:
-    """Returns how Python's and TensorFlow Serving's JSON write a number that is not finite."""
+def _json_token(match: re.Match[str]) -> str:
+    """Returns a number that is not finite as the JSON of Python and of TensorFlow Serving writes it."""
     if match[2].lower() == "nan":
         return "NaN"
     return "-Infinity" if match[1] == "-" else "Infinity"
 
 
-def _whole(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     if len(digits) > _MAX_DIGITS:
         raise UsageError(f"A number of {len(digits)} digits is out of the range of every type.")
     return int(digits) or (-0.0 if digits.startswith("-") else 0)
 
 
-def _finite(number: str) -> float:
+def _parse_finite(number: str) -> float:
     value = float(number)
     if value in (float("inf"), float("-inf")):
-        raise UsageError(f"{shown(number)} is out of the range of every type.", hint="For infinity give inf.")
+        raise UsageError(f"{shorten(number)} is out of the range of every type.", hint="Write infinity as inf.")
     return value
 
 
 def _as_list(text: str) -> str:
-    """Returns what to type for the string `text` itself, for a short one."""
+    """Returns a JSON list of the string `text`, quoted for a shell; abbreviated if it is long."""
     return shlex.quote(json.dumps([text])) if len(text) <= 40 else "'[\"…\"]'"
 
 
@@ -265,10 +267,10 @@ def _reason(error: Exception) -> str:
 
 
 def encode_bytes(content: bytes) -> dict[str, str]:
-    """Returns the JSON object that stands for `content`."""
+    """Returns the JSON object that represents `content`."""
     return {"b64": base64.b64encode(content).decode("ascii")}
 
 
 def is_encoded_bytes(value: Any) -> bool:
-    """Returns whether a value read from JSON has the form of bytes; what is in it may still be no base64."""
+    """Returns whether a value from JSON has the form of bytes; its content is not necessarily valid base64."""
     return isinstance(value, dict) and list(value) == ["b64"]

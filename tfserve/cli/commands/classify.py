@@ -79,12 +79,12 @@ def _command(method: ExampleMethod, summary: str) -> Callable[..., None]:
         json: JsonOption = False,
     ) -> None:
         from tfserve.client.connection import connect
-        from tfserve.client.example_requests import examples_request, looks_typed
+        from tfserve.client.example_requests import examples_request, looks_like_example
         from tfserve.servers.target import split_words
 
         output = Output(json_wanted=json)
         refuse_unknown_options(words or [], ctx)
-        target, typed = split_words(words or [], url=url, api=api, engine=engine, is_value=looks_typed)
+        target, typed = split_words(words or [], url=url, api=api, engine=engine, is_value=looks_like_example)
         model = replace(target.model, version=version, label=label)
         with connect(target.address, api=api, timeout=timeout) as connection:
             request = examples_request(
