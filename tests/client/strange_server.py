@@ -52,7 +52,7 @@ class StrangeServer:
                 self._script(connection, self._over)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
-        connection.settimeout(5)
+        connection.settimeout(60)
         return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
 
@@ -72,7 +72,7 @@ def stalling(start: bytes = b"") -> StrangeServer:
 
     def stall(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(start)
-        over.wait(20)
+        over.wait()
 
     return StrangeServer(stall)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.client.arrays import dtype_of, input_arrays
-from tfserve.client.json_arrays import StaleSignatureError, encode_arrays, read_inputs, read_outputs, tell_outputs
+from tfserve.client.json_arrays import StaleSignatureError, encode_arrays, encode_outputs, read_inputs, read_outputs
 from tfserve.client.json_document import read_json
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
@@ -61,20 +61,20 @@ def test_an_array_that_fits_is_not_copied() -> None:
 @pytest.mark.parametrize(
     ("value", "dtype", "shape", "words"),
     [
-        ([1.5], "DT_INT32", None, "x holds float64, which is not int32"),
-        ([1], "DT_BOOL", None, "which is not bool"),
-        ([True], "DT_FLOAT", None, "which is not float32"),
-        (["1"], "DT_FLOAT", None, "which is not float32"),
-        ([None], "DT_FLOAT", None, "which is not float32"),
+        ([1.5], "DT_INT32", None, "x contains float64, but the input takes int32"),
+        ([1], "DT_BOOL", None, "but the input takes bool"),
+        ([True], "DT_FLOAT", None, "but the input takes float32"),
+        (["1"], "DT_FLOAT", None, "but the input takes float32"),
+        ([None], "DT_FLOAT", None, "but the input takes float32"),
         ([2**31], "DT_INT32", None, "out of the range of int32"),
         ([-1], "DT_UINT64", None, "out of the range of uint64"),
         ([1e39], "DT_FLOAT", None, "out of the range of float32"),
         ([[1], [2, 3]], "DT_FLOAT", None, "not rectangular"),
         ([["a"], ["b", "c"]], "DT_STRING", None, "neither str nor bytes"),
-        ([1], "DT_STRING", None, "x holds 1, which is neither"),
+        ([1], "DT_STRING", None, "x contains 1, which is neither"),
         (["\ud800"], "DT_STRING", None, "not valid Unicode"),
-        ([1], "DT_RESOURCE", None, "NumPy has no arrays of DT_RESOURCE"),
-        ([1], "DT_99", None, "NumPy has no arrays of DT_99"),
+        ([1], "DT_RESOURCE", None, "NumPy has no dtype for DT_RESOURCE"),
+        ([1], "DT_99", None, "NumPy has no dtype for DT_99"),
         ([1, 2], "DT_FLOAT", (-1, 2), r"x has the shape \(2,\), but the input takes \(-1, 2\)"),
         ([[1, 2, 3]], "DT_FLOAT", (-1, 2), r"\(1, 3\)"),
     ],
@@ -118,7 +118,7 @@ def test_bytes_survive_json(texts: list[list[bytes]]) -> None:
     document = read_json(encode_arrays(input_arrays(texts, asks("DT_STRING")), "s"))
     assert document["signature_name"] == "s"
     assert read_inputs(document, asks("DT_STRING"))[0]["x"].tolist() == texts
-    told = tell_outputs({"y": input_arrays(texts, asks("DT_STRING"))["x"]}, "column")
+    told = encode_outputs({"y": input_arrays(texts, asks("DT_STRING"))["x"]}, "column")
     assert read_outputs("http://h", told, asks("DT_STRING"))["y"].tolist() == texts
 
 
@@ -128,11 +128,11 @@ def test_rows() -> None:
     inputs, layout = read_inputs(rows, signature)
     assert layout == "row"
     assert {name: value.tolist() for name, value in inputs.items()} == {"a": [1, 2], "b": [b"x", b"\xff"]}
-    assert tell_outputs(inputs, "row") == {"predictions": [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]}
-    assert tell_outputs({"a": inputs["a"]}, "row") == {"predictions": [1, 2]}
-    assert tell_outputs({"a": np.array([0.5], np.float16)}, "row") == {"predictions": [0.5]}
-    with pytest.raises(RequestError, match="no rows"):
-        tell_outputs({"a": np.zeros(2), "b": np.zeros(3)}, "row")
+    assert encode_outputs(inputs, "row") == {"predictions": [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]}
+    assert encode_outputs({"a": inputs["a"]}, "row") == {"predictions": [1, 2]}
+    assert encode_outputs({"a": np.array([0.5], np.float16)}, "row") == {"predictions": [0.5]}
+    with pytest.raises(RequestError, match="cannot be shown as rows"):
+        encode_outputs({"a": np.zeros(2), "b": np.zeros(3)}, "row")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_metadata_that_is_none(document: bytes) -> None:
     with (
         answering_json(document) as server,
         RestClient(server.url) as client,
-        pytest.raises(RequestError, match="did not respond as TensorFlow Serving does: in its metadata, "),
+        pytest.raises(RequestError, match="did not respond as TensorFlow Serving does: in the metadata, "),
     ):
         client.metadata(ModelRef("m"))
 
@@ -70,5 +70,5 @@ def test_metadata_with_what_is_left_out() -> None:
     ],
 )
 def test_status_that_is_none(document: bytes) -> None:
-    with answering_json(document) as server, pytest.raises(RequestError, match="in its status, "):
+    with answering_json(document) as server, pytest.raises(RequestError, match="in the status, "):
         poll_status(server.url, "m")

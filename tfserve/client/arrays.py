@@ -1,6 +1,6 @@
-"""From what a program has, lists, numbers, text or NumPy arrays, to the arrays that a signature's inputs are.
+"""Converts Python values (lists, numbers, text or NumPy arrays) to arrays for the inputs of a signature.
 
-Strings are arrays of dtype object that hold bytes, as TensorFlow has them.
+As in TensorFlow, string arrays have dtype object and contain bytes.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["bytes_array", "dtype_of", "encoded_text", "input_arrays"]
 
 
 def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
-    """Returns the inputs of a request by name, each with the dtype that `signature` says.
+    """Returns the inputs of a request by name, with the dtypes in `signature`.
 
-    An input that is missing is the server's to judge, as it may have a default.
+    A missing input is not an error, as the model may have a default for it.
 
     Args:
-        inputs: a mapping from names to arrays, or to what `numpy.asarray` makes one of; or the only input itself.
-        signature: what is asked.
+        inputs: a mapping from names to arrays, or to values that `numpy.asarray` accepts; or the only input itself.
+        signature: the signature of the request.
 
     Raises:
-        UsageError: they do not fit `signature`, whose inputs are in the details.
+        UsageError: the inputs do not match `signature`, whose inputs are in the details.
     """
     try:
         known = signature.inputs
@@ -45,7 +45,7 @@ def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
                     )
             return {name: _array(value, name, known[name]) for name, value in inputs.items()}
         if len(known) != 1:
-            raise UsageError(f"The signature has {len(known)} inputs.", hint="Give them by name, in a dict.")
+            raise UsageError(f"The signature has {len(known)} inputs.", hint="Pass the inputs by name, in a dict.")
         ((name, spec),) = known.items()
         return {name: _array(inputs, name, spec)}
     except UsageError as error:
@@ -55,28 +55,28 @@ def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
 
 @functools.cache
 def dtype_of(name: str) -> np.dtype[Any]:
-    """Returns the NumPy dtype of a type by its name, such as ``DT_FLOAT``; object for strings.
+    """Returns the NumPy dtype for the name of a type, such as ``DT_FLOAT``; object for strings.
 
     Raises:
-        UsageError: NumPy has none.
+        UsageError: NumPy has no such dtype.
     """
     try:
         return numpy_dtype(DataType.Value(name))
     except (NoNumpyDtypeError, ValueError):
-        raise UsageError(f"NumPy has no arrays of {printable(name)}.") from None
+        raise UsageError(f"NumPy has no dtype for {printable(name)}.") from None
 
 
 def bytes_array(value: Any, name: str) -> Array:
-    """Returns text and bytes, nested as one likes, as an array of bytes.
+    """Returns text and bytes as an array of bytes.
 
     Args:
         value: str, bytes, nested lists of them, or an array.
-        name: of what, for the error.
+        name: the name of the input, for errors.
 
     Raises:
-        UsageError: something else is in it, or it is not rectangular.
+        UsageError: `value` contains something else, or is not rectangular.
     """
-    array = np.asarray(value, np.object_)  # never without the dtype: NumPy's own takes trailing zeros off
+    array = np.asarray(value, np.object_)  # with NumPy's own dtype for bytes, trailing zeros would be lost
     encoded: Array = np.empty(array.size, np.object_)
     for position, item in enumerate(array.ravel().tolist()):
         encoded[position] = encoded_text(item, name)
@@ -84,18 +84,22 @@ def bytes_array(value: Any, name: str) -> Array:
 
 
 def encoded_text(value: Any, name: str) -> bytes:
-    """Returns str or bytes as bytes, where bytes that are no UTF-8 may be kept as "surrogateescape" keeps them.
+    """Returns str or bytes as bytes; str may contain bytes that are not UTF-8, escaped by "surrogateescape".
+
+    Args:
+        value: the str or bytes.
+        name: the name of the input or feature, for errors.
 
     Raises:
-        UsageError: it is neither, or not Unicode; `name` says of what.
+        UsageError: `value` is neither, or is not valid Unicode.
     """
     if isinstance(value, str):
         try:
             return value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            raise UsageError(f"{printable(name)} holds text that is not valid Unicode.") from None
+            raise UsageError(f"{printable(name)} contains text that is not valid Unicode.") from None
     if not isinstance(value, bytes):
-        raise UsageError(f"{printable(name)} holds {shorten(value)}, which is neither str nor bytes.")
+        raise UsageError(f"{printable(name)} contains {shorten(value)}, which is neither str nor bytes.")
     return value
 
 
@@ -110,16 +114,16 @@ def _array(value: Any, name: str, spec: TensorSpec) -> Array:
 
 
 def _numbers(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
-    """Returns `value` as an array of `dtype`, if no number changes but by rounding."""
+    """Returns `value` as an array of `dtype`, if that changes numbers only by rounding."""
     try:
         array = np.asarray(value)
         if dtype.kind in "iu" and array.dtype.kind in "fO" and not isinstance(value, np.ndarray):
             array = _integers(value, array)
     except (ValueError, TypeError, OverflowError):
-        raise UsageError(f"{printable(name)} is not rectangular: lists of one level differ in length.") from None
+        raise UsageError(f"{printable(name)} is not rectangular: its lists have different lengths.") from None
     if not _fits_kind(array, dtype):
-        held = {"U": "text", "S": "bytes", "O": "objects"}.get(array.dtype.kind, array.dtype)
-        raise UsageError(f"{printable(name)} holds {held}, which is not {dtype}.")
+        found = {"U": "text", "S": "bytes", "O": "objects"}.get(array.dtype.kind, array.dtype)
+        raise UsageError(f"{printable(name)} contains {found}, but the input takes {dtype}.")
     with np.errstate(all="ignore"):
         converted = array.astype(dtype)
         if dtype.kind in "iu":
@@ -127,12 +131,12 @@ def _numbers(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
         else:
             changed = dtype.kind == "f" and not np.array_equal(np.isinf(converted), np.isinf(array))
     if changed:
-        raise UsageError(f"{printable(name)} holds numbers out of the range of {dtype}.")
+        raise UsageError(f"{printable(name)} contains numbers out of the range of {dtype}.")
     return converted
 
 
 def _integers(value: Any, array: Array) -> Array:
-    """Returns `array`, made of `value`, exactly: NumPy makes floats or objects of integers from 2^63 on."""
+    """Returns `array`, made from `value`, with exact integers: NumPy converts those from 2^63 on to floats or objects."""
     exact: Array = np.asarray(value, np.object_)
     if not all(type(item) is int and -(2**63) <= item < 2**64 for item in exact.ravel()):
         return array
@@ -140,7 +144,7 @@ def _integers(value: Any, array: Array) -> Array:
 
 
 def _fits_kind(array: Array, dtype: np.dtype[Any]) -> bool:
-    """Returns whether the numbers of `array` are of a kind that `dtype` takes; an empty one can be of any."""
+    """Returns whether `dtype` accepts the kind of numbers in `array`; an empty array may have any kind."""
     if dtype.kind == "b":
         return array.dtype.kind == "b" or array.size == 0
     if dtype.kind in "iu":

@@ -1,7 +1,8 @@
 """Reads the status and metadata documents of the REST API.
 
-They are protobuf messages printed as JSON, so 64-bit integers come as strings. They come from a server, so nothing in
-them is taken for granted. Source: ``tensorflow_serving/apis/get_model_status.proto`` and ``get_model_metadata.proto``.
+They are protobuf messages printed as JSON, so 64-bit integers are strings. Their structure is checked completely, as
+any program may listen at the address. Sources: ``tensorflow_serving/apis/get_model_status.proto`` and
+``get_model_metadata.proto``.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ __all__ = ["ModelMetadata", "read_metadata", "read_status"]
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a server says of one version of a model.
+    """The metadata of one version of a model.
 
     Attributes:
-        name: the model's name.
-        version: the version, or None where the server does not tell.
-        signatures: by name, in alphabetical order, without TensorFlow's own.
-        document: the server's answer, parsed.
+        name: the name of the model.
+        version: the version, or None if the server does not report it.
+        signatures: the signatures by name, in alphabetical order, without TensorFlow's internal ones.
+        document: the server's response, parsed.
     """
 
     name: str
@@ -36,27 +37,27 @@ class ModelMetadata:
 
 
 class _UnexpectedError(Exception):
-    """A part of a document that is not what it should be; its text says where."""
+    """A part of a document has an unexpected form; the message says which part."""
 
 
 def read_status(url: str, document: Any) -> tuple[VersionStatus, ...]:
-    """Reads the answer to ``GET /v1/models/NAME``.
+    """Reads the response to ``GET /v1/models/NAME``.
 
     Raises:
-        RequestError: it is not a GetModelStatusResponse.
+        RequestError: `document` is not a GetModelStatusResponse.
     """
     try:
         versions = _list(_object(document, "the status"), "model_version_status")
         return tuple(_version_status(entry) for entry in versions)
     except _UnexpectedError as error:
-        raise malformed(url, f"in its status, {error}") from None
+        raise malformed(url, f"in the status, {error}") from None
 
 
 def read_metadata(url: str, model: str, document: Any) -> ModelMetadata:
-    """Reads the answer to ``GET /v1/models/NAME/metadata``; `model` is the name that was asked for.
+    """Reads the response to ``GET /v1/models/NAME/metadata``; `model` is the name in the request.
 
     Raises:
-        RequestError: it is not a GetModelMetadataResponse.
+        RequestError: `document` is not a GetModelMetadataResponse.
     """
     try:
         whole = _object(document, "the metadata")
@@ -71,7 +72,7 @@ def read_metadata(url: str, model: str, document: Any) -> ModelMetadata:
             document=whole,
         )
     except _UnexpectedError as error:
-        raise malformed(url, f"in its metadata, {error}") from None
+        raise malformed(url, f"in the metadata, {error}") from None
 
 
 def _version_status(entry: Any) -> VersionStatus:
@@ -102,7 +103,7 @@ def _tensor_specs(entry: Any, where: str) -> dict[str, TensorSpec]:
 def _tensor_spec(entry: Any) -> TensorSpec:
     info = _object(entry, "a tensor")
     dtype = info.get("dtype", "DT_INVALID")
-    if isinstance(dtype, int) and not isinstance(dtype, bool):  # a type that the server itself has no name for
+    if isinstance(dtype, int) and not isinstance(dtype, bool):  # a type that is unknown to the server itself
         dtype = f"DT_{dtype}"
     if not isinstance(dtype, str):
         raise _UnexpectedError("dtype is not a string")
@@ -139,7 +140,7 @@ def _text(parent: Mapping[str, Any], key: str, default: str) -> str:
 
 
 def _integer(value: Any, where: str) -> int:
-    """Returns an int64, which proto3 JSON writes as a string of digits."""
+    """Returns an int64, which the JSON format of proto3 represents as a string of digits."""
     if isinstance(value, str) and len(value) <= 20 and value.isascii() and value.lstrip("-").isdigit():
         try:
             value = int(value)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfserve.client.arrays import encoded_text
-from tfserve.client.json_arrays import decoded
+from tfserve.client.json_arrays import decode
 from tfserve.client.values import shorten
 from tfserve.errors import UsageError
 from tfserve.protos import apis_pb2 as apis
@@ -54,7 +54,7 @@ def _example(features: Any) -> apis.Example:
         raise UsageError(f"{shorten(features)} is not an example, an object of features by name.", hint=_FORM)
     example = apis.Example()
     for name, content in features.items():
-        values = decoded(content if isinstance(content, list) else [content])
+        values = decode(content if isinstance(content, list) else [content])
         if values:
             try:
                 feature = example.features.feature[name]

@@ -154,13 +154,13 @@ class GrpcClient:
         self.close()
 
     def _predict_json(self, model: ModelRef, document: Mapping[str, Any], name: str) -> dict[str, Any]:
-        from tfserve.client.json_arrays import read_inputs, tell_outputs
+        from tfserve.client.json_arrays import encode_outputs, read_inputs
 
         signatures = self.metadata(model).signatures
         name, signature = choose_signature(signatures, name or DEFAULT_SIGNATURE)
         arrays, format_ = read_inputs(document, signature)
         outputs = self.predict_arrays(model, arrays, signature, name)
-        return tell_outputs(outputs, format_)
+        return encode_outputs(outputs, format_)
 
     def _infer_examples(self, method: Method, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
         from tfserve.client.example_protos import build_input, class_results, value_results

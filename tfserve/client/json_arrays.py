@@ -1,4 +1,4 @@
-"""Arrays to the JSON of a predict request or answer, and back.
+"""Converts arrays to the JSON of predict requests and responses, and back.
 
 Source of the two formats: ``tensorflow_serving/g3doc/api_rest.md``.
 """
@@ -17,57 +17,56 @@ from tfserve.client.arrays import bytes_array, dtype_of, input_arrays
 from tfserve.client.failures import malformed
 from tfserve.client.row_column import DEFAULT_SIGNATURE, REQUEST_HINT, Format
 from tfserve.client.values import Value, encode_bytes, is_encoded_bytes, is_sendable
-from tfserve.errors import RequestError, UsageError
+from tfserve.errors import Attribute, RequestError, UsageError, Wording
 from tfserve.models.saved_model import Signature
 from tfserve.protos.dtypes import Array, data_type
 from tfserve.protos.saved_model_pb2 import DataType
 
-__all__ = ["StaleSignatureError", "decoded", "encode_arrays", "read_inputs", "read_outputs", "tell_outputs"]
+__all__ = ["StaleSignatureError", "decode", "encode_arrays", "encode_outputs", "read_inputs", "read_outputs"]
 
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {"f": float, "i": int, "u": int, "b": bool, "O": (str, dict)}
 
 
 class StaleSignatureError(RequestError):
-    """The answer does not have the types or outputs of the signature that was thought to be asked.
+    """The response has other types or outputs than the signature that was read before the request.
 
     Args:
-        what: what it has instead.
+        what: the difference.
     """
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"The server answers with {what} than its signature has.",
-            hint="The model was replaced: ask again.",
+            f"The response has {what} than the signature.", hint="The model was replaced: send the request again."
         )
 
 
 def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
-    """Returns the body of a predict request for inputs by name.
+    """Returns the body of a predict request with inputs by name.
 
     Raises:
-        UsageError: one has a type that REST does not carry.
+        UsageError: an input has a type that REST does not carry.
     """
     document: dict[str, Any] = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
-    document["inputs"] = {name: _told(array, encode_bytes) for name, array in arrays.items()}
+    document["inputs"] = {name: _encode(array, encode_bytes) for name, array in arrays.items()}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
-    """Returns the outputs in an answer to a predict request in the column format.
+    """Returns the outputs in the response to a predict request in column format.
 
     Args:
-        url: who gave it.
-        document: the answer, parsed.
-        signature: what was asked.
+        url: the address of the server, for errors.
+        document: the response, parsed.
+        signature: the signature of the request.
 
     Raises:
         StaleSignatureError: the model has another signature by now.
-        RequestError: it is not such an answer.
+        RequestError: `document` is not such a response.
     """
     outputs = document.get("outputs")
     known = signature.outputs
     if outputs is None:
-        raise malformed(url, "its answer has no outputs")
+        raise malformed(url, "the response has no outputs")
     if len(known) == 1 and not (isinstance(outputs, dict) and outputs.keys() == known.keys()):
         outputs = {next(iter(known)): outputs}
     if not isinstance(outputs, dict) or outputs.keys() != known.keys():
@@ -75,65 +74,67 @@ def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) ->
     try:
         return {name: _read(name, outputs[name], known[name].dtype) for name in known}
     except (UsageError, ValueError, TypeError, OverflowError):
-        raise malformed(url, "its outputs are no tensors of the types that its signature has") from None
+        raise malformed(url, "the outputs are not tensors of the types in the signature") from None
 
 
 def read_inputs(document: Mapping[str, Any], signature: Signature) -> tuple[dict[str, Array], Format]:
     """Returns the inputs of a predict request in JSON, and its format.
 
     Raises:
-        UsageError: it has none, or they do not fit `signature`.
+        UsageError: the request has no inputs, or they do not match `signature`.
     """
     if ("instances" in document) == ("inputs" in document):
-        raise UsageError('The request needs "instances" for rows, or "inputs" for columns.', hint=REQUEST_HINT)
+        raise UsageError('The request requires either "instances" for rows or "inputs" for columns.', hint=REQUEST_HINT)
     if "inputs" in document:
         given, format_ = document["inputs"], "column"
     else:
         given, format_ = _columns(document["instances"]), "row"
     named = isinstance(given, dict) and not is_encoded_bytes(given)
-    tensors = {name: decoded(value) for name, value in given.items()} if named else decoded(given)
+    tensors = {name: decode(value) for name, value in given.items()} if named else decode(given)
     return input_arrays(tensors, signature), "row" if format_ == "row" else "column"
 
 
-def tell_outputs(arrays: Mapping[str, Array], format_: Format) -> dict[str, Any]:
-    """Returns outputs by name as the REST API tells them.
+def encode_outputs(arrays: Mapping[str, Array], format_: Format) -> dict[str, Any]:
+    """Returns outputs by name in the form of the REST API.
 
     Raises:
-        RequestError: in the row format, they have no common number of instances.
+        RequestError: the format is row, and the outputs have different numbers of instances.
     """
-    told = {name: _told(_widened(array), _text) for name, array in arrays.items()}
-    only = next(iter(told.values())) if len(told) == 1 else None
+    encoded = {name: _encode(_widen(array), _encode_text) for name, array in arrays.items()}
+    only = next(iter(encoded.values())) if len(encoded) == 1 else None
     if format_ == "column":
-        return {"outputs": told if only is None else only}
+        return {"outputs": encoded if only is None else only}
     if len({array.shape[:1] for array in arrays.values()}) != 1 or () in (array.shape for array in arrays.values()):
         raise RequestError(
-            "The outputs have no common number of instances, so they are no rows.", hint="Ask with --format column."
+            "The outputs have different numbers of instances, so they cannot be shown as rows.",
+            hint=Wording("Use {format}.", format=Attribute("format", "column")),
         )
     if only is not None:
         return {"predictions": only}
-    return {"predictions": [dict(zip(told, items, strict=True)) for items in zip(*told.values(), strict=True)]}
+    return {"predictions": [dict(zip(encoded, items, strict=True)) for items in zip(*encoded.values(), strict=True)]}
 
 
-def _told(array: Array, text: Callable[[bytes], Value]) -> Value:
-    """Returns nested lists of the values of `array`, its bytes as `text` tells them."""
+def _encode(array: Array, encode_text: Callable[[bytes], Value]) -> Value:
+    """Returns the values of `array` as nested lists, with bytes encoded by `encode_text`."""
     if array.dtype.kind != "O":
         if not is_sendable(DataType.Name(data_type(array.dtype))):
             raise UsageError(
-                f"TensorFlow Serving takes no arrays of {array.dtype} over REST.", hint="Ask over gRPC: api='grpc'."
+                f"TensorFlow Serving does not accept arrays of {array.dtype} over REST.",
+                hint=Wording("Use gRPC: {api}", api=Attribute("api", "grpc")),
             )
         return array.tolist()
     flat = np.empty(array.size, np.object_)
     for position, item in enumerate(array.ravel().tolist()):
-        flat[position] = text(item)
+        flat[position] = encode_text(item)
     return flat.reshape(array.shape).tolist()
 
 
-def _widened(array: Array) -> Array:
-    """Returns an array of half precision, which REST does not carry, as float32."""
+def _widen(array: Array) -> Array:
+    """Converts an array of half precision, which REST does not carry, to float32."""
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def _text(content: bytes) -> Value:
+def _encode_text(content: bytes) -> Value:
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -147,7 +148,7 @@ def _read(name: str, value: Value, dtype_name: str) -> Array:
         first = first[0]
     if not isinstance(first, list) and not _is_of_kind(first, dtype.kind):
         raise StaleSignatureError("another type")
-    return bytes_array(decoded(value), name) if dtype.kind == "O" else np.array(value, dtype)
+    return bytes_array(decode(value), name) if dtype.kind == "O" else np.array(value, dtype)
 
 
 def _is_of_kind(value: Value, kind: str) -> bool:
@@ -156,27 +157,25 @@ def _is_of_kind(value: Value, kind: str) -> bool:
     return isinstance(value, _JSON_TYPES.get(kind, object))
 
 
-def decoded(value: Value) -> Value:
-    """Returns nested lists with the bytes that are told in base64."""
+def decode(value: Value) -> Value:
+    """Returns nested lists with the bytes that are encoded in base64."""
     if isinstance(value, list):
-        return [decoded(item) for item in value]
+        return [decode(item) for item in value]
     if not is_encoded_bytes(value):
         return value
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, TypeError, ValueError):
-        raise UsageError(
-            '"b64" is followed by something that is not base64.', hint='Encode the bytes: {"b64": "AAEC"}'
-        ) from None
+        raise UsageError('The value of "b64" is not valid base64.', hint='Encode the bytes: {"b64": "AAEC"}') from None
 
 
 def _columns(instances: Any) -> Any:
-    """Returns what the rows of a request are by column."""
+    """Returns the rows of a request as columns."""
     if not isinstance(instances, list) or not instances:
-        raise UsageError('"instances" is not a list with something in it.', hint=REQUEST_HINT)
+        raise UsageError('"instances" is not a list, or is empty.', hint=REQUEST_HINT)
     if not isinstance(instances[0], dict) or is_encoded_bytes(instances[0]):
         return instances
     names = instances[0].keys()
     if any(not isinstance(instance, dict) or instance.keys() != names for instance in instances):
-        raise UsageError("The instances do not all have the same inputs.", hint="Give each the same names.")
+        raise UsageError("The instances do not all have the same inputs.", hint="Give all instances the same names.")
     return {name: [instance[name] for instance in instances] for name in names}

@@ -1,4 +1,4 @@
-"""A client for programs: NumPy in, NumPy out, over either API."""
+"""The client for Python programs: NumPy arrays in and out, over either API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _C = TypeVar("_C", bound="Client")
 
 
 class Client:
-    """Asks a server that runs already. Not for use by several threads at once: a client of its own costs nothing.
+    """A client of a running server. It is not thread-safe; create one per thread instead.
 
     >>> client = tfserve.Client(url, model="half_plus_two")
     >>> client.predict([1, 2, 5])
@@ -38,40 +38,40 @@ class Client:
     >>> client.status()
     (VersionStatus(version=1, state='AVAILABLE', error_code='OK', error_message=''),)
 
-    Every method raises `tfserve.errors.RequestError` if the server refuses or fails the request, is not there, or
-    takes longer than `timeout`; the classes in `tfserve.client.failures` tell these apart. It raises
-    `tfserve.errors.UsageError` for what cannot be asked, before anything is sent.
+    Every method raises `tfserve.errors.RequestError` if the server refuses or fails the request, cannot be reached, or
+    does not respond within `timeout`; the classes in `tfserve.client.failures` distinguish these. It raises
+    `tfserve.errors.UsageError` for arguments that are not valid, before anything is sent.
 
     Args:
-        url: where the server is: ``http://HOST:PORT``, or ``HOST:PORT``; with https it is asked over TLS.
-        model: the model that is meant where a method is not told another.
-        api: which API is there; gRPC needs the extra ``tfserve[local]``.
-        timeout: how long a request may take at most, in seconds; it may be set at any time.
+        url: the address of the server: ``http://HOST:PORT`` or ``HOST:PORT``; with https, TLS is used.
+        model: the default for the argument `model` of all methods.
+        api: the API at this address; gRPC requires the extra ``tfserve[local]``.
+        timeout: the maximum duration of a request, in seconds; it can be changed at any time.
 
     Raises:
-        UsageError: `url` or `timeout` cannot be used, or NumPy or gRPC is not installed.
+        UsageError: `url` or `timeout` is not valid, or NumPy or gRPC is not installed.
     """
 
     def __init__(self, url: str, *, model: str | None = None, api: Api = "rest", timeout: float = 60.0) -> None:
         if find_spec("numpy") is None:
-            raise UsageError("NumPy is not installed here.", hint="Install it: pip install numpy")
+            raise UsageError("NumPy is not installed.", hint="Install it: pip install numpy")
         self.model = model
         self._connection: Connection = connect(url, api=api, timeout=timeout)
         self._known: dict[ModelRef, ModelMetadata] = {}
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The address of the server."""
         return self._connection.url
 
     @property
     def api(self) -> Api:
-        """Which API is asked."""
+        """The API that the client uses."""
         return self._connection.api
 
     @property
     def timeout(self) -> float:
-        """How long a request may take at most, in seconds."""
+        """The maximum duration of a request, in seconds."""
         return self._connection.timeout
 
     @timeout.setter
@@ -110,27 +110,27 @@ class Client:
         version: int | None = None,
         label: str | None = None,
     ) -> dict[str, NDArray[Any]] | NDArray[Any]:
-        """Asks a model to predict: from an array an array, from arrays by name arrays by name.
+        """Sends inputs to a model, and returns its outputs: an array for an array, arrays by name for arrays by name.
 
         >>> client.predict({"x": [1.0, 2.0]}, version=1)
         {'y': array([2.5, 3. ], dtype=float32)}
 
         Args:
-            inputs: the only input, or a dict of all by name: arrays, or what NumPy makes one of. Each is converted to
-                the dtype of the signature, unless that would change a number other than by rounding; text is given
-                as str or bytes. Its shape has to be that of the signature, batch and all.
-            signature: its name; None for ``serving_default``, or the only one.
-            model: None for the client's own.
-            version: None for the newest.
-            label: instead of a version.
+            inputs: the only input, or a dict of all inputs by name, each an array or a value that NumPy can convert.
+                They are converted to the dtypes of the signature, unless that would change a number other than by
+                rounding; text is str or bytes. The shapes have to match the signature, including the batch dimension.
+            signature: the name of the signature; None for ``serving_default``, or the only one.
+            model: the name of the model; None for the client's model.
+            version: the version; None for the newest.
+            label: the label of the version, instead of `version`.
 
         Returns:
-            The only output, or a dict of all by name, with the dtypes of the signature; text is bytes, in arrays of
-            dtype object. Over gRPC the arrays are read-only.
+            The only output, or a dict of all outputs by name, with the dtypes of the signature; text is bytes, in
+            arrays of dtype object. Over gRPC, the arrays are read-only.
 
         Raises:
-            UsageError: the inputs do not fit the signature; or it has several outputs, and the input came without its
-                name.
+            UsageError: the inputs do not match the signature; or it has several outputs, and the input was passed
+                without its name.
         """
         ref = self._ref(model, version, label)
         before = self._known.get(ref)
@@ -156,21 +156,21 @@ class Client:
         version: int | None = None,
         label: str | None = None,
     ) -> list[list[Class]]:
-        """Asks a model to classify examples.
+        """Sends examples to a model, and returns the classes of each.
 
         >>> client.classify([{"x": 1.0}, {"x": 2.0}])
         [[Class(label='', score=2.5)], [Class(label='', score=3.0)]]
 
         Args:
-            examples: each a dict of features by name: an int, float, bool, str or bytes, or several of one kind.
-            context: features that all examples have besides their own.
-            signature: its name; None for ``serving_default`` if that classifies, or the only one that does.
-            model: None for the client's own.
-            version: None for the newest.
-            label: instead of a version.
+            examples: dicts of features by name; a feature is an int, float, bool, str or bytes, or a list of one type.
+            context: features that all examples share.
+            signature: the name of the signature; None for ``serving_default`` if it classifies, or the only one.
+            model: the name of the model; None for the client's model.
+            version: the version; None for the newest.
+            label: the label of the version, instead of `version`.
 
         Returns:
-            The classes of each example, in the model's order.
+            The classes of each example, in the order of the model.
         """
         ref = self._ref(model, version, label)
         return read_classes(self._infer_examples("classify", ref, examples, context, signature))
@@ -185,7 +185,7 @@ class Client:
         version: int | None = None,
         label: str | None = None,
     ) -> NDArray[Any]:
-        """Asks a model for a value for each example; the arguments are those of `classify`.
+        """Sends examples to a model, and returns a value for each; the arguments are those of `classify`.
 
         >>> client.regress([{"x": 1.0}, {"x": 2.0}], signature="regress_x_to_y")
         array([2.5, 3. ], dtype=float32)
@@ -199,7 +199,7 @@ class Client:
     def metadata(
         self, *, model: str | None = None, version: int | None = None, label: str | None = None
     ) -> ModelMetadata:
-        """Asks for the signatures of a model.
+        """Returns the metadata of a model, with its signatures.
 
         >>> client.metadata().signatures["serving_default"].inputs
         {'x': TensorSpec(dtype='DT_FLOAT', shape=(-1,))}
@@ -209,11 +209,11 @@ class Client:
         return found
 
     def status(self, *, model: str | None = None) -> tuple[VersionStatus, ...]:
-        """Asks for the state of every version of a model."""
+        """Returns the status of every version of a model."""
         return self._connection.status(self._ref(model, None, None).name)
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection; the next request opens a new one."""
         self._connection.close()
 
     def __enter__(self: _C) -> _C:
@@ -275,7 +275,7 @@ class Client:
 
 
 def _may_be_stale(error: TfserveError) -> bool:
-    """Returns whether the signatures that are known may have led to `error`."""
+    """Returns whether `error` may be caused by outdated signatures."""
     from tfserve.client.json_arrays import StaleSignatureError
 
     refused = isinstance(error, RefusedError) and error.status == 400

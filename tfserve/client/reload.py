@@ -1,4 +1,4 @@
-"""The gRPC ModelService of TensorFlow Serving, from the client's side: puts another configuration in force.
+"""A client of TensorFlow Serving's gRPC ModelService: applies a new configuration to a running server.
 
 Source: ``tensorflow_serving/apis/model_service.proto``.
 """
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 __all__ = ["reload_config"]
 
 _METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
-_LOOK_SECONDS = 0.2
+_WATCH_SECONDS = 0.2
 
 
 def reload_config(
     address: str, config: ModelServerConfig, *, timeout: float, watch: Callable[[], None] = lambda: None
 ) -> None:
-    """Has the server at `address` serve what `config` says, and returns when new models can be asked.
+    """Makes the server at `address` serve the models in `config`, and returns when new models are AVAILABLE.
 
     Args:
-        address: where its gRPC API is: ``host:port``; behind ``https://`` it is asked over TLS.
-        config: every model to serve from now on.
-        timeout: how long that may take, in seconds.
-        watch: called now and then while it takes; what it raises ends the waiting.
+        address: the address of its gRPC API: ``host:port``; with ``https://`` in front, TLS is used.
+        config: all models to serve from now on.
+        timeout: the maximum duration, in seconds.
+        watch: called several times per second while waiting; an exception that it raises ends the wait.
 
     Raises:
-        RequestError: the server refused it, or a new model cannot be loaded, or takes longer.
+        RequestError: the server refused the configuration, or a new model cannot be loaded in time.
         UsageError: gRPC is not installed.
     """
     try:
         import grpc
     except ImportError:
         raise UsageError(
-            "A running server is told of other models by gRPC, which is not installed.",
+            "The models of a running server are changed over gRPC, which is not installed.",
             hint="Install it: pip install grpcio",
         ) from None
     from tfserve.client.grpc_channel import call_failure, open_channel
@@ -52,10 +52,10 @@ def reload_config(
             request_serializer=ReloadConfigRequest.SerializeToString,
             response_deserializer=ReloadConfigResponse.FromString,
         )
-        answer = call.future(ReloadConfigRequest(config=config), timeout=timeout)
+        response = call.future(ReloadConfigRequest(config=config), timeout=timeout)
         while True:
             try:
-                status = answer.result(timeout=_LOOK_SECONDS).status
+                status = response.result(timeout=_WATCH_SECONDS).status
                 break
             except grpc.FutureTimeoutError:
                 watch()
@@ -69,6 +69,6 @@ def reload_config(
 
 def _refused(code: str, message: str) -> RequestError:
     return RequestError(
-        f"The server did not take the models over ({code}): {message.rstrip('.')}.",
-        hint="What it served before it still serves.",
+        f"The server did not apply the new configuration ({code}): {message.rstrip('.')}.",
+        hint="The models it served before are unaffected.",
     )

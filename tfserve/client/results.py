@@ -1,4 +1,4 @@
-"""From the server's answer to classify or regress to the rows of a small table."""
+"""Reads responses to classify and regress, as values for Python and as a table."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ __all__ = ["Class", "read_classes", "read_values", "tabulate_results"]
 
 
 def tabulate_results(method: Method, document: Mapping[str, Any], *, request: bytes) -> Table:
-    """Returns the answer to a classify or regress request as a table, one row an example.
+    """Returns the response to a classify or regress request as a table with one row per example.
 
     Args:
         method: the method of the request.
-        document: the answer, parsed, with "results".
-        request: the body of the request, whose examples are shown beside the answer to each.
+        document: the response, parsed, with "results".
+        request: the body of the request, whose features are shown beside the results.
 
     Raises:
-        RequestError: `document` is not an answer to such a request.
+        RequestError: `document` is not a response to such a request.
     """
     results = document.get("results")
     try:
-        answers = [_classes(result) if method == "classify" else {"value": _number(result)} for result in results or ()]
+        rows = [_classes(result) if method == "classify" else {"value": _number(result)} for result in results or ()]
     except (TypeError, ValueError):
-        answers = []
-    if not answers:
+        rows = []
+    if not rows:
         raise malformed_document(method)
-    return tabulate({"predictions": answers}, request=_instances(request))
+    return tabulate({"predictions": rows}, request=_instances(request))
 
 
 def _classes(result: Any) -> dict[str, Any]:
-    """Returns what to show of the classes of an example; a model need not give both labels and scores."""
+    """Returns the cells for the classes of an example; models may omit labels or scores."""
     classes = [(str(label), _number(score)) for label, score in result]
     if not any(label for label, _ in classes):
         return {"scores": [score for _, score in classes]}
@@ -53,7 +53,7 @@ def _number(value: Any) -> float:
 
 
 def _instances(request: bytes) -> bytes | None:
-    """Returns the examples of a request as the instances of another, if that is what it has."""
+    """Returns the examples of a request as the instances of a predict request, or None if it has none."""
     import json
 
     try:
@@ -64,17 +64,17 @@ def _instances(request: bytes) -> bytes | None:
 
 
 class Class(NamedTuple):
-    """One class of an example; the label is empty, or the score 0, where the model gives none."""
+    """One class of an example; the label is empty, or the score 0, if the model does not return it."""
 
     label: str
     score: float
 
 
 def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
-    """Returns the classes of each example in an answer to classify.
+    """Returns the classes of each example in a response to classify.
 
     Raises:
-        RequestError: it is no such answer.
+        RequestError: `document` is not such a response.
     """
     try:
         return [[Class(str(label), float(score)) for label, score in row] for row in document["results"]]
@@ -83,10 +83,10 @@ def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
 
 
 def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
-    """Returns the values in an answer to regress for `count` examples, float32 of shape ``(count,)``.
+    """Returns the values in a response to regress for `count` examples, float32 of shape ``(count,)``.
 
     Raises:
-        RequestError: it is no such answer.
+        RequestError: `document` is not such a response.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The smallest request that a model can be asked, for the smoke test after a start."""
+"""The smallest request that is valid for a model, used as the smoke test of a new server."""
 
 from __future__ import annotations
 
@@ -11,52 +11,53 @@ from tfserve.client.row_column import DEFAULT_SIGNATURE, encode_request
 from tfserve.client.shapes import shape_text
 from tfserve.client.signature_choice import is_example_signature
 from tfserve.client.values import INTEGER_RANGES, is_sendable
-from tfserve.errors import RequestError
+from tfserve.errors import Attribute, RequestError, Wording
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
 __all__ = ["NoSmokeRequestError", "smallest_request", "smoke_signature"]
 
 MAX_BODY_BYTES = 32 * 2**20
-_HINT = "Send a request of your own with --smoke-test FILE, or do without: --no-smoke-test"
+_HINT = Wording(
+    "Send your own request with {smoke_request}, or skip the smoke test with {skip}.",
+    skip=Attribute("smoke_test", False),
+)
 
 
 class NoSmokeRequestError(RequestError):
-    """No request can be made up for this model. Nothing is wrong with it: the smoke test is to be left out."""
+    """No request can be generated for this model. The model itself may be valid, so the smoke test is skipped."""
 
 
 def smoke_signature(signatures: Mapping[str, Signature]) -> tuple[str, Signature]:
-    """Returns name and signature to try: ``serving_default`` if predict can ask it, else the first one that it can.
+    """Returns the signature for the smoke test: ``serving_default``, or else the first for predict; with its name.
 
     Raises:
-        NoSmokeRequestError: there is none.
+        NoSmokeRequestError: the model has no signature for predict.
     """
     names = sorted(signatures, key=lambda name: name != DEFAULT_SIGNATURE)
     for name in names:
         if signatures[name].inputs and not is_example_signature(signatures[name]):
             return name, signatures[name]
     listed = ", ".join(printable(name) for name in names) or "none"
-    raise NoSmokeRequestError(
-        f"No signature of the model can be asked to predict; its signatures are: {listed}.", hint=_HINT
-    )
+    raise NoSmokeRequestError(f"The model has no signature for predict; its signatures are: {listed}.", hint=_HINT)
 
 
 def smallest_request(signature: Signature, name: str) -> InferenceRequest:
     """Returns the smallest request that is valid for `signature`: zeros, empty strings, false.
 
-    Unknown dimensions are 1, and a tensor of unknown rank is a batch of one single value. It is in column format,
-    which any inputs and any outputs can have.
+    Unknown dimensions are 1, and a tensor of unknown rank is a batch of one value. The request has the column format,
+    which is possible for all inputs and outputs.
 
     Args:
-        signature: what to ask.
+        signature: the signature.
         name: its name.
 
     Raises:
-        NoSmokeRequestError: it has no inputs, or a serialized ``tf.Example`` or a type that REST does not carry, or an
-            empty tensor whose shape JSON cannot tell, as one, or even the smallest request has more than 32 MiB.
+        NoSmokeRequestError: the signature has no inputs, is not for predict, or has an input of a type that REST does
+            not carry or of a shape that JSON cannot represent; or the request would have more than 32 MiB.
     """
     if not signature.inputs or is_example_signature(signature):
-        raise NoSmokeRequestError(f"The signature {name!r} cannot be asked to predict.", hint=_HINT)
+        raise NoSmokeRequestError(f"The signature {name!r} is not for predict.", hint=_HINT)
     content: dict[str, str] = {}
     left = MAX_BODY_BYTES
     for key, spec in signature.inputs.items():
@@ -72,14 +73,14 @@ def smallest_request(signature: Signature, name: str) -> InferenceRequest:
 
 
 def _problem(name: str, spec: TensorSpec, left: int) -> str | None:
-    """Returns why a request cannot have the input `name`, beside which `left` bytes are left for others."""
+    """Returns why the input `name` is not possible, if `left` bytes remain after it; None if it is."""
     if not is_sendable(spec.dtype):
-        return f"TensorFlow Serving takes no {printable(spec.dtype)} over REST."
+        return f"TensorFlow Serving does not accept {printable(spec.dtype)} over REST."
     if spec.shape is not None and 0 in spec.shape[:-1]:
-        return f"JSON cannot tell the shape of an empty tensor such as {name}: {shape_text(spec.shape)}."
+        return f"JSON cannot represent the shape of the empty tensor {name}: {shape_text(spec.shape)}."
     if left < 0:
         return (
-            f"Even the smallest request has more than {MAX_BODY_BYTES // 2**20} MiB: {name} has the shape "
+            f"The smallest request would have more than {MAX_BODY_BYTES // 2**20} MiB: {name} has the shape "
             f"{shape_text(spec.shape)}."
         )
     return None
@@ -100,7 +101,7 @@ def _zero(dtype: str) -> str:
 
 
 def _size(spec: TensorSpec) -> int:
-    """Returns how many characters `_zeros` would write."""
+    """Returns the length of the text that `_zeros` returns, without building it."""
     size = len(_zero(spec.dtype))
     for count in _sizes(spec):
         size = 2 + count * size + max(count - 1, 0)

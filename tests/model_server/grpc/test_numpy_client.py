@@ -74,7 +74,7 @@ def test_types_and_shapes(client: Client, dtype: str, values: Any) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
 def test_what_grpc_alone_carries(client: Client, dtype: str) -> None:
     if client.api == "rest":
-        with pytest.raises(UsageError, match=f"takes no arrays of {dtype} over REST"):
+        with pytest.raises(UsageError, match=f"does not accept arrays of {dtype} over REST"):
             client.predict([1.5], signature=f"echo_{dtype}")
         return
     answer = client.predict([1.5], signature=f"echo_{dtype}")
