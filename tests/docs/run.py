@@ -1,0 +1,71 @@
+"""Runs the blocks of a page and says where it shows something else than what happens; or writes what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from tests.docs.compare import ANYTHING, matches, refreshed
+from tests.docs.pages import Block, blocks, steps
+from tests.docs.session import Session
+
+__all__ = ["differences", "rewritten"]
+
+_NOT_RUN = ("bash tests/run", "python3 -m venv")
+"""How the commands begin that set up tfserve itself, or run all tests: every other test needs them to have worked."""
+
+
+def differences(page: str, session: Session, needs: Collection[str] = ("",)) -> list[str]:
+    """Runs the blocks of a page, and describes each difference between what it shows and what happens.
+
+    Args:
+        page: the text of the page.
+        session: where to run it.
+        needs: which blocks to run, by `Block.needs`.
+    """
+    return [difference for block in blocks(page) if block.needs in needs for difference in _differences(block, session)]
+
+
+def _differences(block: Block, session: Session) -> Iterator[str]:
+    if block.language == "yaml":
+        session.write(block)
+    elif block.language == "python":
+        for comment, value in session.python(block):
+            if comment != value:
+                yield f"the page shows {comment}, the value is {value}"
+    elif block.language in ("console", "sh"):
+        for step in steps(block):
+            if any(words in step.command for words in _NOT_RUN):
+                continue
+            code, output = session.run(step)
+            failed = any(line.startswith("Error: ") for line in step.output or ())
+            if (code != 0) != failed:
+                yield "\n".join([f"exit code {code}", f"$ {step.command}", *output])
+            elif step.output is not None and not matches(step.output, output):
+                yield "\n".join([f"$ {step.command}", "shown:", *step.output, "real:", *output])
+
+
+def rewritten(page: str, session: Session, needs: Collection[str] = ("",)) -> str:
+    """Runs the ``console`` blocks of a page, and returns the page with the real output in them.
+
+    Output of which a page shows only a part, with ``...``, is left unchanged: a test says if it is out of date.
+    """
+    written, end = "", 0
+    for block in blocks(page):
+        if block.needs not in needs:
+            continue
+        if block.language == "console":
+            written += page[end : block.start] + "".join(_with_output(block, session)).rstrip("\n") + "\n"
+            end = block.start + len(block.text)
+        else:
+            for _ in _differences(block, session):
+                pass
+    return written + page[end:]
+
+
+def _with_output(block: Block, session: Session) -> Iterator[str]:
+    for step in steps(block):
+        output = list(step.output or ())
+        _, real = session.run(step)
+        if ANYTHING not in output:
+            output = refreshed(output, real)
+        yield "\n".join([f"$ {step.command}", *output, *([""] if output else []), ""])
