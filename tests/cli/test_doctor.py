@@ -15,17 +15,17 @@ NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
 NAMES += ["ports", "local-engine", "state-directory"]
 
 
-def test_without_docker_the_local_engine_serves(tfserve: Program) -> None:
+def test_local_engine_serves_without_docker(tfserve: Program) -> None:
     done = tfserve("doctor", "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["ok"] is True
-    assert [check["name"] for check in said["checks"]] == NAMES
-    checks = {check["name"]: check for check in said["checks"]}
+    answer = json.loads(done.stdout)
+    assert answer["ok"] is True
+    assert [check["name"] for check in answer["checks"]] == NAMES
+    checks = {check["name"]: check for check in answer["checks"]}
     assert checks["docker-engine"]["status"] == "fail"
     assert checks["docker-engine"]["detail"].startswith("No Docker Engine answers at unix://")
     assert "docs.docker.com" in checks["docker-engine"]["hint"]
-    assert "tfserve doctor" not in checks["docker-engine"]["hint"]  # this is it
+    assert "tfserve doctor" not in checks["docker-engine"]["hint"]  # this is tfserve doctor
     assert checks["local-engine"] == {
         "name": "local-engine",
         "status": "ok",
@@ -35,7 +35,7 @@ def test_without_docker_the_local_engine_serves(tfserve: Program) -> None:
     assert checks["state-directory"]["detail"].startswith(str(tfserve.servers))
 
 
-def test_for_people(tfserve: Program) -> None:
+def test_text_output(tfserve: Program) -> None:
     done = tfserve("doctor")
     lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines if line[:4].strip() in ("ok", "warn", "fail", "skip")] == NAMES
@@ -49,15 +49,15 @@ def test_nothing_can_serve(tfserve: Program) -> None:
     assert done.returncode == 4
     assert "cannot be written" in done.stdout
     assert "fail  state-directory" in done.stdout
-    assert "Error: Nothing on this machine can serve yet.\nHint: One of the two ways" in done.stderr
-    assert "Docker, or export XDG_STATE_HOME=DIRECTORY" in done.stderr
+    assert "Error: This machine cannot serve models yet.\nHint: Install one of the two:" in done.stderr
+    assert "Docker, or without Docker: export XDG_STATE_HOME=DIRECTORY" in done.stderr
     assert "pip install" not in done.stderr  # the local engine is installed
     assert "To look at" not in done.stderr
     assert json.loads(tfserve("doctor", "--json", XDG_STATE_HOME=str(tfserve.home / "file")).stdout)["ok"] is False
 
 
-def test_a_state_directory_that_may_not_be_looked_at(tfserve: Program) -> None:
-    """Root may look everywhere, unless it gives that right up."""
+def test_state_directory_without_permission(tfserve: Program) -> None:
+    """Root can access every directory unless it drops its capabilities."""
     locked = tfserve.home / "locked"
     locked.mkdir(mode=0)
     command = tfserve.command(("doctor",))
@@ -70,27 +70,27 @@ def test_a_state_directory_that_may_not_be_looked_at(tfserve: Program) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stderr
     assert "ok    local-engine" in done.stdout
-    assert f"{locked}/state/tfserve/servers cannot be looked at (Permission denied)." in done.stdout
+    assert f"{locked}/state/tfserve/servers cannot be accessed (Permission denied)." in done.stdout
     assert "Unexpected" not in done.stderr
 
 
 @pytest.mark.parametrize("seconds", ["0", "nan", "inf", "-1"])
-def test_a_time_that_is_none(seconds: str, tfserve: Program) -> None:
+def test_invalid_timeout(seconds: str, tfserve: Program) -> None:
     assert_error(tfserve("doctor", f"--timeout={seconds}"), 2, "is not a number of seconds", "--timeout 5")
 
 
-def test_why_docker_does_not_answer_is_told(tfserve: Program) -> None:
-    here = tfserve("doctor").stdout
-    assert "No such file or directory" in here
-    assert "Start Docker:" in here
-    elsewhere = tfserve("doctor", DOCKER_HOST="tcp://127.0.0.1:9").stdout
-    assert "Connection refused" in elsewhere
-    assert "See whether that machine and its Docker Engine are up" in elsewhere
-    assert "Start Docker:" not in elsewhere
+def test_reason_why_docker_does_not_respond(tfserve: Program) -> None:
+    local = tfserve("doctor").stdout
+    assert "No such file or directory" in local
+    assert "Start Docker:" in local
+    remote = tfserve("doctor", DOCKER_HOST="tcp://127.0.0.1:9").stdout
+    assert "Connection refused" in remote
+    assert "See whether that machine and its Docker Engine are up" in remote
+    assert "Start Docker:" not in remote
 
 
-@pytest.mark.skipif(real_gpu(), reason="the stand-in would be hidden by the real driver")
-def test_a_driver_that_hangs(tfserve: Program, nvml: object) -> None:
+@pytest.mark.skipif(real_gpu(), reason="the real driver would hide the stub library")
+def test_driver_that_hangs(tfserve: Program, nvml: object) -> None:
     done = tfserve("doctor", "--timeout", "1.5", **environment(nvml, hang="1"))  # type: ignore[arg-type]
     assert done.returncode == 0
     assert "The NVIDIA driver hangs: NVML did not answer within 1.5 s." in done.stdout

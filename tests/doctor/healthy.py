@@ -1,4 +1,4 @@
-"""The facts of a machine on which all is well, to be changed in one place at a time."""
+"""The facts of a healthy machine; each test changes one of them."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ HEALTHY = Facts(
 
 
 def with_engine(**changes: Any) -> Facts:
-    """The same machine with another engine."""
+    """Returns the facts of the same machine with another engine."""
     return replace(HEALTHY, engine=replace(ENGINE, **changes))

@@ -22,7 +22,7 @@ def check(facts: Facts, name: str) -> Check:
     return found
 
 
-def test_all_is_well() -> None:
+def test_healthy_machine() -> None:
     names = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
     assert [(check.name, check.status, check.hint) for check in docker_checks(HEALTHY)] == [
         (name, "ok", None) for name in names
@@ -33,39 +33,39 @@ def test_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("facts", "name", "status", "detail", "hint", "serves"),
     [
-        (replace(HEALTHY, docker_command=None), "docker", "ok", "No docker command", None, True),
+        (replace(HEALTHY, docker_command=None), "docker", "ok", "docker command was not found, but", None, True),
         (
             replace(HEALTHY, docker_command=None, engine=NOT_RUNNING),
             "docker",
             "warn",
-            "no docker command",
+            "docker command was not found.",
             "https://docs.docker.com/engine/install/debian/",
             False,
         ),
         (
-            replace(HEALTHY, config="/x", doubts=("/x is no JSON.",)),
+            replace(HEALTHY, config="/x", doubts=("/x is not JSON.",)),
             "docker-config",
             "warn",
-            "/x is no JSON.",
+            "/x is not JSON.",
             "DOCKER_CONFIG",
             True,
         ),
         (replace(HEALTHY, engine=NOT_RUNNING), "docker-engine", "fail", "No Docker Engine answers", "Start it.", False),
-        (replace(HEALTHY, engine=NOT_RUNNING), "disk", "skip", "does not answer", None, False),
+        (replace(HEALTHY, engine=NOT_RUNNING), "disk", "skip", "does not respond", None, False),
         (with_engine(facts=EngineFacts(rootless=True)), "docker-engine", "ok", ", rootless", None, True),
         (with_engine(facts=REMOTE), "docker-engine", "ok", "28.2.2 on box", None, True),
-        (with_engine(free=GIB // 2), "disk", "fail", "0.5 GiB are free", "docker system prune", False),
+        (with_engine(free=GIB // 2), "disk", "fail", "0.5 GiB free", "docker system prune", False),
         (
             with_engine(free=GIB // 2, images=("tensorflow/serving:latest",)),
             "disk",
             "warn",
-            "it has tensorflow/serving:latest",
+            "already pulled: tensorflow/serving:latest",
             "docker system prune",
             True,
         ),
         (with_engine(free=3 * GIB), "disk", "warn", "image with CUDA needs about 8", "docker system prune", True),
-        (with_engine(free=None), "disk", "skip", "cannot be seen", None, True),
-        (replace(HEALTHY, avx=False), "platform", "warn", "no AVX", "--engine local", True),
+        (with_engine(free=None), "disk", "skip", "is not on this machine", None, True),
+        (replace(HEALTHY, avx=False), "platform", "warn", "does not support AVX", "--engine local", True),
         (with_engine(facts=ARM64), "platform", "warn", "linux/arm64, for which", "--install amd64", False),
         (
             replace(with_engine(facts=ARM64), emulates=True),
@@ -75,7 +75,14 @@ def test_all_is_well() -> None:
             "--platform linux/amd64",
             True,
         ),
-        (replace(HEALTHY, proxies=PROXY), "proxy", "warn", "Proxy proxy:3128, also for this machine", "NO_PROXY", True),
+        (
+            replace(HEALTHY, proxies=PROXY),
+            "proxy",
+            "warn",
+            "Proxy proxy:3128 also applies to this machine",
+            "NO_PROXY",
+            True,
+        ),
         (replace(HEALTHY, proxies=EXEMPT), "proxy", "warn", "not for the Docker Engine", "daemon/proxy", True),
         (replace(with_engine(proxy="proxy:3128"), proxies=EXEMPT), "proxy", "ok", "Proxy proxy:3128", None, True),
         (with_engine(proxy="proxy:3128"), "proxy", "ok", "The engine uses", None, True),
@@ -88,10 +95,17 @@ def test_all_is_well() -> None:
             "docker load",
             True,
         ),
-        (replace(with_engine(facts=REMOTE), registry=None), "registry", "skip", "box pulls by itself", None, True),
+        (
+            replace(with_engine(facts=REMOTE), registry=None),
+            "registry",
+            "skip",
+            "box pulls images over its own network",
+            None,
+            True,
+        ),
     ],
 )
-def test_what_is_not(facts: Facts, name: str, status: str, detail: str, hint: str | None, serves: bool) -> None:
+def test_problems(facts: Facts, name: str, status: str, detail: str, hint: str | None, serves: bool) -> None:
     found = check(facts, name)
     assert found.status == status
     assert detail in found.detail
@@ -100,5 +114,5 @@ def test_what_is_not(facts: Facts, name: str, status: str, detail: str, hint: st
     assert docker_serves(facts) is serves
 
 
-def test_a_password_is_not_shown() -> None:
+def test_passwords_are_not_shown() -> None:
     assert all("secret" not in check.detail for check in docker_checks(replace(HEALTHY, proxies=PROXY)))

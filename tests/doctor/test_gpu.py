@@ -24,14 +24,14 @@ def without_gpu(facts: Facts) -> Facts:
     return replace(facts, gpus=GpuFacts(failure="no library"))
 
 
-def test_all_is_well() -> None:
+def test_healthy_machine() -> None:
     checks = gpu_checks(HEALTHY)
     assert [(check.name, check.status, check.hint) for check in checks] == [(name, "ok", None) for name in NAMES]
     assert checks[0].detail == "Driver 550.54.15, for CUDA up to 12.4; the newest image has CUDA 12.5"
     assert checks[1].detail == "GPU 0: NVIDIA L4, 23.0 of 24.0 GiB free, GPU-0"
 
 
-def test_a_machine_without_a_gpu_is_none_the_worse() -> None:
+def test_machine_without_a_gpu() -> None:
     checks = gpu_checks(without_gpu(with_engine(facts=EngineFacts())))
     assert [(check.name, check.status, check.hint) for check in checks] == [(name, "skip", None) for name in NAMES]
 
@@ -47,13 +47,13 @@ def test_a_machine_without_a_gpu_is_none_the_worse() -> None:
             "version mismatch",
             "sudo rmmod",
         ),
-        (seen(gpus=()), "ok warn ok ok", 1, "shows no GPU", "lspci"),
+        (seen(gpus=()), "ok warn ok ok", 1, "lists no GPU", "lspci"),
         (seen(gpus=(replace(GPU, failure="GPU is lost"),)), "ok warn ok ok", 1, "GPU is lost", "dmesg"),
         (
             seen(gpus=(GPU, replace(GPU, index=1, failure="GPU is lost"))),
             "ok ok ok ok",
             1,
-            "GPU 1 does not answer: GPU is lost",
+            "GPU 1 does not respond: GPU is lost",
             None,
         ),
         (seen(gpus=(replace(GPU, free=0),)), "ok warn ok ok", 1, "is full", "nvidia-smi"),
@@ -62,23 +62,23 @@ def test_a_machine_without_a_gpu_is_none_the_worse() -> None:
             seen(programs=frozenset()),
             "ok ok warn ok",
             2,
-            "not installed",
+            "Not installed",
             "apt-get install -y nvidia-cont",
         ),
-        (with_engine(facts=EngineFacts()), "ok ok ok ok", 3, "takes device requests", None),
+        (with_engine(facts=EngineFacts()), "ok ok ok ok", 3, "supports device requests", None),
         (
             replace(with_engine(facts=EngineFacts()), gpus=replace(HEALTHY.gpus, programs=frozenset({"nvidia-ctk"}))),
             "ok ok ok warn",
             3,
-            "does not list the runtime",
+            "does not have the runtime",
             "nvidia-ctk runtime configure",
         ),
         (with_engine(facts=EngineFacts(host="box")), "ok ok skip warn", 3, "The engine on box", "On that machine"),
         (without_gpu(HEALTHY), "warn skip warn ok", 0, "has no NVIDIA GPU", "DOCKER_HOST"),
-        (NO_ENGINE, "ok ok ok skip", 3, "does not answer", None),
+        (NO_ENGINE, "ok ok ok skip", 3, "does not respond", None),
     ],
 )
-def test_what_is_not(facts: Facts, statuses: str, number: int, detail: str, hint: str | None) -> None:
+def test_problems(facts: Facts, statuses: str, number: int, detail: str, hint: str | None) -> None:
     checks = gpu_checks(facts)
     assert [check.name for check in checks] == NAMES
     assert " ".join(check.status for check in checks) == statuses

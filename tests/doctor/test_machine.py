@@ -10,14 +10,14 @@ from tfserve.doctor.machine import local_serves, machine_checks, way_to_serve
 from tfserve.errors import EngineUnavailableError
 
 
-def test_what_keeps_everything_from_serving_is_no_mere_warning() -> None:
+def test_failure_if_nothing_can_serve() -> None:
     facts = replace(HEALTHY, engine=EngineUnavailableError("It hangs."), state=StateDirectory("/x", 0, "/x is locked"))
     assert machine_checks(facts)[2].status == "fail"
     assert way_to_serve(facts).startswith("export XDG_STATE_HOME=")
     assert way_to_serve(replace(facts, local=LocalRuntime(None, "grpc"))) == "pip install 'tfserve[local]'"
 
 
-def test_all_is_well() -> None:
+def test_healthy_machine() -> None:
     assert [(check.name, check.status, check.hint) for check in machine_checks(HEALTHY)] == [
         (name, "ok", None) for name in ("ports", "local-engine", "state-directory")
     ]
@@ -32,14 +32,14 @@ def test_all_is_well() -> None:
         (
             replace(HEALTHY, local=LocalRuntime(None, "tensorflow, grpc")),
             1,
-            "it lacks tensorflow, grpc",
+            "missing: tensorflow, grpc",
             "pip install 'tfserve[local]'",
             False,
         ),
         (
-            replace(HEALTHY, local=LocalRuntime(None, broken="/x does not run here: Illegal instruction.")),
+            replace(HEALTHY, local=LocalRuntime(None, broken="/x does not run: Illegal instruction.")),
             1,
-            "/x does not run here",
+            "/x does not run",
             "take the one that does not run off PATH",
             False,
         ),
@@ -50,10 +50,10 @@ def test_all_is_well() -> None:
             "XDG_STATE_HOME",
             False,
         ),
-        (replace(HEALTHY, state=StateDirectory("/x", 2**20)), 2, "/x: 1 MiB are free", "Make room", True),
+        (replace(HEALTHY, state=StateDirectory("/x", 2**20)), 2, "1 MiB free in /x", "Free some space", True),
     ],
 )
-def test_what_is_not(facts: Facts, number: int, detail: str, hint: str, serves: bool) -> None:
+def test_problems(facts: Facts, number: int, detail: str, hint: str, serves: bool) -> None:
     found = machine_checks(facts)[number]
     assert found.status == "warn"
     assert detail in found.detail

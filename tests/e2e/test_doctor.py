@@ -31,7 +31,7 @@ def test_an_engine_that_answers(engine: Engine, tfserve: Tfserve) -> None:
     for name in ("docker", "docker-engine", "platform", "registry"):
         assert seen[name]["status"] == "ok", seen[name]
     assert engine.host in seen["docker-engine"]["detail"]
-    assert "GiB are free" in seen["disk"]["detail"]
+    assert "GiB free" in seen["disk"]["detail"]
     shown = tfserve("doctor").stdout
     assert f"ok    docker-engine             {seen['docker-engine']['detail']}" in shown.splitlines()
     assert "This machine can serve: on Docker" in shown
@@ -60,7 +60,7 @@ def test_a_registry_that_hangs_is_not_waited_for(start_engine: StartEngine, tfse
         mirror = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         alone = start_engine({"registry-mirrors": [mirror]})
         looked = tfserve("doctor", "--timeout", "1.5", env={"DOCKER_HOST": alone.host})
-    assert f"{mirror} does not answer: " in looked.stdout, looked.stdout
+    assert f"{mirror} does not respond: " in looked.stdout, looked.stdout
 
 
 def test_the_registry_is_asked_the_way_the_engine_goes(engine: Engine, tfserve: Tfserve) -> None:
@@ -74,7 +74,7 @@ def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserv
     alone = start_engine({"registry-mirrors": ["http://127.0.0.1:9/"]})
     seen = checks(tfserve, DOCKER_HOST=alone.host)  # the local engine can serve
     assert seen["registry"]["status"] == "fail"
-    assert "http://127.0.0.1:9/ does not answer: Connection refused" in seen["registry"]["detail"]
+    assert "http://127.0.0.1:9/ does not respond: Connection refused" in seen["registry"]["detail"]
     assert "docker load" in seen["registry"]["hint"]
 
 

@@ -39,46 +39,74 @@ def devices(*names: str) -> GpuNeeds:
         devices("GPU-1"),
     ],
 )
-def test_a_chain_that_holds(engine: EngineFacts, needs: GpuNeeds) -> None:
+def test_no_problem(engine: EngineFacts, needs: GpuNeeds) -> None:
     assert first_problem(GOOD, engine, needs, DEBIAN) is None
 
 
-def test_a_slice_is_a_gpu() -> None:
+def test_slice_of_a_gpu() -> None:
     sliced = replace(GOOD, gpus=(SLICED,))
     for name in ("MIG-b", "0:1"):
         assert first_problem(sliced, WITH_RUNTIME, devices(name), DEBIAN) is None
 
 
-def gone(failure: Any, **changes: Any) -> GpuFacts:
+def failed(failure: Any, **changes: Any) -> GpuFacts:
     return GpuFacts(failure=failure, **{"cards": 1, "details": "NVML's words", **changes})
 
 
-BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
-    "no GPU": (gone("no library", cards=0), WITHOUT, GpuNeeds(), DEBIAN, "has no NVIDIA GPU", "--no-gpu"),
-    "no driver": (gone("no library"), WITHOUT, GpuNeeds(), DEBIAN, "no driver for it", "install -y nvidia-driver"),
-    "no driver on Fedora": (gone("no library"), WITHOUT, GpuNeeds(), FEDORA, "no driver", "dnf install -y akmod"),
-    "no driver in WSL": (gone("no library", cards=0), WITHOUT, GpuNeeds(), WSL, "WSL sees no", "on Windows"),
-    "not loaded": (gone("no driver"), WITHOUT, GpuNeeds(), DEBIAN, "not loaded. NVML says: NVML's", "modprobe nvidia"),
-    "mismatch": (gone("mismatch"), WITHOUT, GpuNeeds(), DEBIAN, "driver/library version mismatch", "sudo rmmod"),
-    "mismatch in WSL": (gone("mismatch"), WITHOUT, GpuNeeds(), WSL, "mismatch", "wsl --shutdown"),
-    "no permission": (gone("no permission"), WITHOUT, GpuNeeds(), DEBIAN, "This user may not", "usermod -aG video"),
-    "foreign": (gone("wrong architecture"), WITHOUT, GpuNeeds(), DEBIAN, "for another CPU", "nvidia-driver"),
-    "hangs": (gone("hangs"), WITHOUT, GpuNeeds(), DEBIAN, "driver hangs", "dmesg"),
-    "hangs in WSL": (gone("hangs"), WITHOUT, GpuNeeds(), WSL, "driver hangs: NVML's words.", "wsl --shutdown"),
-    "crashes": (gone("crashes"), WITHOUT, GpuNeeds(), DEBIAN, "does not work", "nvidia-smi"),
-    "fails": (gone("fails"), WITHOUT, GpuNeeds(), DEBIAN, "does not work. NVML says: NVML's words.", "nvidia-smi"),
-    "shows none": (replace(GOOD, gpus=()), WITHOUT, GpuNeeds(), DEBIAN, "shows no GPU", "lspci -d 10de:"),
+PROBLEMS: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
+    "no GPU": (failed("no library", cards=0), WITHOUT, GpuNeeds(), DEBIAN, "has no NVIDIA GPU", "--no-gpu"),
+    "no driver": (failed("no library"), WITHOUT, GpuNeeds(), DEBIAN, "no driver for it", "install -y nvidia-driver"),
+    "no driver on Fedora": (failed("no library"), WITHOUT, GpuNeeds(), FEDORA, "no driver", "dnf install -y akmod"),
+    "no driver in WSL": (failed("no library", cards=0), WITHOUT, GpuNeeds(), WSL, "WSL has no", "on Windows"),
+    "not loaded": (
+        failed("no driver"),
+        WITHOUT,
+        GpuNeeds(),
+        DEBIAN,
+        "not loaded. NVML reports: NVML's",
+        "modprobe nvidia",
+    ),
+    "mismatch": (failed("mismatch"), WITHOUT, GpuNeeds(), DEBIAN, "driver/library version mismatch", "sudo rmmod"),
+    "mismatch in WSL": (failed("mismatch"), WITHOUT, GpuNeeds(), WSL, "mismatch", "wsl --shutdown"),
+    "no permission": (
+        failed("no permission"),
+        WITHOUT,
+        GpuNeeds(),
+        DEBIAN,
+        "This user has no permission",
+        "usermod -aG video",
+    ),
+    "foreign": (
+        failed("wrong architecture"),
+        WITHOUT,
+        GpuNeeds(),
+        DEBIAN,
+        "not for this machine's CPU",
+        "nvidia-driver",
+    ),
+    "hangs": (failed("hangs"), WITHOUT, GpuNeeds(), DEBIAN, "driver hangs", "dmesg"),
+    "hangs in WSL": (failed("hangs"), WITHOUT, GpuNeeds(), WSL, "driver hangs: NVML's words.", "wsl --shutdown"),
+    "crashes": (failed("crashes"), WITHOUT, GpuNeeds(), DEBIAN, "does not work", "nvidia-smi"),
+    "fails": (failed("fails"), WITHOUT, GpuNeeds(), DEBIAN, "does not work. NVML reports: NVML's words.", "nvidia-smi"),
+    "lists none": (replace(GOOD, gpus=()), WITHOUT, GpuNeeds(), DEBIAN, "lists no GPU", "lspci -d 10de:"),
     "lost": (
         replace(GOOD, gpus=(replace(FIRST, failure="GPU is lost"),)),
         WITH_RUNTIME,
         GpuNeeds(),
         DEBIAN,
-        "GPU 0 does not answer: GPU is lost",
+        "GPU 0 does not respond: GPU is lost",
         "dmesg",
     ),
-    "index": (GOOD, WITH_RUNTIME, devices("0", "7"), DEBIAN, "There is no GPU 7 here", "1 (NVIDIA L4, GPU-1)"),
-    "UUID": (GOOD, WITH_RUNTIME, devices("GPU-7"), DEBIAN, "There is no GPU GPU-7", "0 (NVIDIA A100, GPU-0)"),
-    "number": (GOOD, WITH_RUNTIME, GpuNeeds(GpuRequest(count=3)), DEBIAN, "not 3 GPUs here but 2", "There are:"),
+    "index": (GOOD, WITH_RUNTIME, devices("0", "7"), DEBIAN, "This machine has no GPU 7.", "1 (NVIDIA L4, GPU-1)"),
+    "UUID": (GOOD, WITH_RUNTIME, devices("GPU-7"), DEBIAN, "This machine has no GPU GPU-7", "0 (NVIDIA A100, GPU-0)"),
+    "number": (
+        GOOD,
+        WITH_RUNTIME,
+        GpuNeeds(GpuRequest(count=3)),
+        DEBIAN,
+        "3 GPUs were requested, but this machine has 2",
+        "Available:",
+    ),
     "old driver": (
         replace(GOOD, driver="470.256.02"),
         WITH_RUNTIME,
@@ -92,7 +120,7 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
         WITH_RUNTIME,
         devices("0"),
         DEBIAN,
-        "is partitioned (MIG): a server gets one of its 2 instances",
+        "is partitioned (MIG): a server can use one of its 2 instances",
         "--gpus MIG-a or --gpus MIG-b or --gpus device=1",
     ),
     "MIG without instances": (
@@ -100,7 +128,7 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
         WITH_RUNTIME,
         GpuNeeds(),
         DEBIAN,
-        "in MIG mode and has no instances",
+        "in MIG mode but has no instances",
         "nvidia-smi mig -i 0 -cgi 0 -C",
     ),
     "full": (
@@ -108,15 +136,15 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
         WITH_RUNTIME,
         devices("0"),
         DEBIAN,
-        "GPU 0 (NVIDIA A100) is full: 79.8 of 80.0 GiB are taken",
-        "Room is on: --gpus device=1",
+        "GPU 0 (NVIDIA A100) is full: 79.8 of 80.0 GiB are in use",
+        "Another GPU has free memory: --gpus device=1",
     ),
-    "less than the share": (
+    "less than the fraction": (
         replace(GOOD, gpus=(replace(FIRST, free=30 * GIB),)),
         WITH_RUNTIME,
         GpuNeeds(fraction=0.5),
         DEBIAN,
-        "--gpu-memory-fraction 0.5 asks for more than is left",
+        "--gpu-memory-fraction 0.5 needs more than the rest",
         "nvidia-smi",
     ),
     "no toolkit": (
@@ -156,25 +184,23 @@ BROKEN: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = {
         EngineFacts(desktop=True),
         GpuNeeds(),
         WSL,
-        "Docker Desktop offers no GPU",
+        "Docker Desktop does not offer a GPU",
         "https://docs.docker.com/desktop/features/gpu/",
     ),
-    "macOS": (gone("no library", cards=0), EngineFacts(), GpuNeeds(), System("macos"), "On macOS", "DOCKER_HOST"),
+    "macOS": (failed("no library", cards=0), EngineFacts(), GpuNeeds(), System("macos"), "On macOS", "DOCKER_HOST"),
 }
 
 
-@pytest.mark.parametrize(("gpus", "engine", "needs", "system", "cause", "mend"), BROKEN.values(), ids=BROKEN)
-def test_each_broken_link_has_its_own_words(
-    gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System, cause: str, mend: str
-) -> None:
-    broken = first_problem(gpus, engine, needs, system)
-    assert broken is not None
-    assert cause in broken.cause
-    assert mend in broken.fix
+@pytest.mark.parametrize(("gpus", "engine", "needs", "system", "cause", "fix"), PROBLEMS.values(), ids=PROBLEMS)
+def test_problems(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System, cause: str, fix: str) -> None:
+    problem = first_problem(gpus, engine, needs, system)
+    assert problem is not None
+    assert cause in problem.cause
+    assert fix in problem.fix
 
 
 @pytest.mark.parametrize("system", [DEBIAN, UBUNTU, FEDORA, WSL])
-def test_each_link_is_mended_with_commands_of_its_system(system: System) -> None:
+def test_fixes_use_the_commands_of_the_system(system: System) -> None:
     no_toolkit = replace(GOOD, programs=frozenset())
     unregistered = replace(GOOD, programs=frozenset({"nvidia-ctk"}))
     restart = "service docker restart" if system == WSL else "systemctl restart docker"
@@ -183,27 +209,27 @@ def test_each_link_is_mended_with_commands_of_its_system(system: System) -> None
         DEBIAN: "apt-get install -y nvidia-driver",
         UBUNTU: "ubuntu-drivers install",
         FEDORA: "dnf install -y akmod-nvidia",
-        WSL: "on Windows, none in WSL",
+        WSL: "on Windows, not in WSL",
     }[system]
     for gpus, words in (
-        (gone("no library"), (driver,)),
-        (gone("wrong architecture"), (driver,)),
+        (failed("no library"), (driver,)),
+        (failed("wrong architecture"), (driver,)),
         (replace(GOOD, driver="470.256.02"), (driver,)),
-        (gone("hangs"), ("wsl --shutdown" if system == WSL else "sudo reboot",)),
+        (failed("hangs"), ("wsl --shutdown" if system == WSL else "sudo reboot",)),
         (no_toolkit, (toolkit, "nvidia-ctk runtime configure", restart)),
         (unregistered, ("nvidia-ctk runtime configure", restart)),
     ):
-        broken = first_problem(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
-        assert broken is not None
-        assert all(word in broken.fix for word in words), broken
+        problem = first_problem(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
+        assert problem is not None
+        assert all(word in problem.fix for word in words), problem
 
 
-def test_one_full_gpu_among_others_is_no_obstacle() -> None:
+def test_one_full_gpu_among_others() -> None:
     one_full = replace(GOOD, gpus=(replace(FIRST, free=0), SECOND))
     assert first_problem(one_full, WITH_RUNTIME, GpuNeeds(), DEBIAN) is None
 
 
-def test_which_ones_are_meant() -> None:
+def test_chosen_gpus() -> None:
     assert chosen_gpus(GOOD, GpuRequest()) == (FIRST, SECOND)
     assert chosen_gpus(GOOD, GpuRequest(count=1)) == (FIRST,)
     assert chosen_gpus(GOOD, GpuRequest(devices=("GPU-1",))) == (SECOND,)

@@ -44,7 +44,7 @@ def test_by_itself_it_says_in_one_line_what_it_does() -> None:
     assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). --no-gpu serves on the CPU.")
     uses, line = decide(None, WITH, BROKEN)
     assert not uses
-    assert line.startswith("Serving on the CPU. The NVIDIA driver in the kernel is not the one")
+    assert line.startswith("Serving on the CPU. The NVIDIA driver in the kernel is older")
     assert line.endswith("tfserve doctor")
     assert "\n" not in line
     assert decide(None, WITH, NONE) == (False, "")  # nothing to be said of a GPU where there is none

@@ -21,13 +21,13 @@ from tfserve.spec.image import ImageReference
         ("1.12.0", "CUDA 9.0", "384.81"),
     ],
 )
-def test_the_cuda_of_a_release(tag: str | None, name: str, driver: str) -> None:
+def test_cuda_of_a_release(tag: str | None, name: str, driver: str) -> None:
     cuda = cuda_of(ImageReference.parse(tag=tag).official_variant(gpu=True))
     assert cuda is not None
     assert (cuda.name, cuda.driver_name) == (name, driver)
 
 
-def test_what_is_not_known() -> None:
+def test_unknown_cuda() -> None:
     assert cuda_of(ImageReference.parse("my/serving").official_variant(gpu=True)) is None
     assert cuda_of(ImageReference.parse("tensorflow/serving@sha256:" + "0" * 64).official_variant(gpu=True)) is None
     assert cuda_of(ImageReference.parse(tag="1.8.0").official_variant(gpu=True)) is None

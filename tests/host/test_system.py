@@ -11,7 +11,7 @@ FEDORA, MACOS, OTHER = System("fedora", "fedora"), System("macos"), System("othe
 WSL = System("debian", "ubuntu", wsl=True, systemd=False)
 
 
-def test_this_one() -> None:
+def test_this_system() -> None:
     system = this_system()
     assert system.machine == platform.machine()
     assert system.docker_page.startswith("https://docs.docker.com/")
@@ -29,7 +29,7 @@ def test_this_one() -> None:
         (WSL, "desktop/features/wsl/"),
     ],
 )
-def test_the_page_that_tells_how_to_install_docker(system: System, page: str) -> None:
+def test_docker_page(system: System, page: str) -> None:
     assert system.docker_page == f"https://docs.docker.com/{page}"
 
 
@@ -39,11 +39,11 @@ def test_the_page_that_tells_how_to_install_docker(system: System, page: str) ->
         (DEBIAN, "apt-get install -y nvidia-driver"),
         (UBUNTU, "ubuntu-drivers install"),
         (FEDORA, "dnf install -y akmod-nvidia"),
-        (WSL, "none in WSL"),
+        (WSL, "not in WSL"),
         (OTHER, "https://docs.nvidia.com/"),
     ],
 )
-def test_the_driver(system: System, words: str) -> None:
+def test_install_driver(system: System, words: str) -> None:
     assert words in system.install_driver
 
 
@@ -56,22 +56,22 @@ def test_the_driver(system: System, words: str) -> None:
         (OTHER, "https://docs.nvidia.com/"),
     ],
 )
-def test_the_toolkit(system: System, words: str) -> None:
+def test_install_toolkit(system: System, words: str) -> None:
     assert words in system.install_toolkit
 
 
-def test_the_runtime() -> None:
+def test_register_runtime() -> None:
     assert DEBIAN.register_runtime().endswith("--runtime=docker && sudo systemctl restart docker")
     assert WSL.register_runtime().endswith("&& sudo service docker restart")
     assert "systemctl --user restart docker" in DEBIAN.register_runtime(rootless=True)
 
 
-def test_the_machine() -> None:
+def test_restart_machine() -> None:
     assert DEBIAN.restart_machine == FEDORA.restart_machine == "sudo reboot"
     assert WSL.restart_machine == "On Windows: wsl --shutdown"
 
 
-def test_the_engine() -> None:
+def test_start_docker() -> None:
     assert DEBIAN.start_docker == "sudo systemctl start docker"
     assert WSL.start_docker == "sudo service docker start"
     assert MACOS.start_docker == "open -a Docker"

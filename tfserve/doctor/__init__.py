@@ -1,4 +1,4 @@
-"""``tfserve doctor``: what of this machine is ready to serve. First the facts, side by side; then what they mean."""
+"""``tfserve doctor``: gathers facts about this machine in parallel, then checks whether it can serve models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Check", "Examination", "examine"]
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, the ways in which this machine can serve, and what it takes to serve without Docker."""
+    """The checks, the ways in which this machine can serve, and how to serve without Docker."""
 
     checks: tuple[Check, ...]
     serving: tuple[str, ...]
@@ -23,10 +23,10 @@ class Examination:
 
 
 def examine(seconds: float) -> Examination:
-    """Looks at this machine and its Docker Engine.
+    """Examines this machine and its Docker Engine.
 
     Args:
-        seconds: how long each look may take; they go on side by side.
+        seconds: the timeout for each probe; all probes run in parallel.
     """
     facts = gather(seconds)
     checks = (*docker_checks(facts), *gpu_checks(facts), *machine_checks(facts))

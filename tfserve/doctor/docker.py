@@ -1,4 +1,4 @@
-"""What the facts say of Docker: whether it can serve, and what to do where it cannot."""
+"""Checks of Docker: whether it can serve, and what to do if it cannot."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from tfserve.spec.image import OFFICIAL_PLATFORM
 
 __all__ = ["docker_checks", "docker_serves"]
 
-_IMAGE_BYTES = 1 * 2**30  # an official serving image, unpacked, rounded up; that with CUDA below
+_IMAGE_BYTES = 1 * 2**30  # the size of an unpacked official serving image, rounded up; below with CUDA
 _GPU_IMAGE_BYTES = 8 * 2**30
+_NO_ENGINE = "The Docker Engine does not respond."
 _EMULATE = "docker run --privileged --rm tonistiigi/binfmt --install amd64"
 
 
 def docker_serves(facts: Facts) -> bool:
-    """Whether a server can be started on the Docker Engine: it answers, and has or can get an image that it can run."""
+    """Whether the Docker Engine responds, and has or can pull an image that it can run."""
     engine = facts.engine
     if not isinstance(engine, EngineAnswer):
         return False
@@ -23,30 +24,32 @@ def docker_serves(facts: Facts) -> bool:
 
 
 def docker_checks(facts: Facts) -> tuple[Check, ...]:
-    """All checks about Docker. Those that the engine would have to answer are skipped when it does not."""
+    """Returns all checks of Docker. Checks that depend on the engine are skipped if it does not respond."""
     if isinstance(facts.engine, EngineAnswer):
         engine = facts.engine
-        seen = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
-        return (_docker(facts), _config(facts), *seen, _proxy(facts, engine), _registry(facts, engine))
-    why = f" It says: {facts.engine.details}" if facts.engine.details else ""
-    failed = Check("docker-engine", "fail", f"{facts.engine.message}{why}", facts.engine.hint)
-    unknown = (Check(name, "skip", "The Docker Engine does not answer.") for name in ("disk", "platform"))
-    registry = Check("registry", "skip", "Nobody would ask it.")
-    return (_docker(facts), _config(facts), failed, *unknown, _proxy(facts, None), registry)
+        checks = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
+        return (_docker(facts), _config(facts), *checks, _proxy(facts, engine), _registry(facts, engine))
+    details = f" Details: {facts.engine.details}" if facts.engine.details else ""
+    failed = Check("docker-engine", "fail", f"{facts.engine.message}{details}", facts.engine.hint)
+    skipped = (Check(name, "skip", _NO_ENGINE) for name in ("disk", "platform"))
+    registry = Check("registry", "skip", "Without a Docker Engine, no image is pulled.")
+    return (_docker(facts), _config(facts), failed, *skipped, _proxy(facts, None), registry)
 
 
 def _docker(facts: Facts) -> Check:
     if facts.docker_command:
         return Check("docker", "ok", f"{facts.docker_command}, {facts.context}")
     if isinstance(facts.engine, EngineAnswer):
-        return Check("docker", "ok", f"No docker command, which tfserve does without; {facts.context}")
-    return Check("docker", "warn", "There is no docker command.", f"Install Docker: {facts.system.docker_page}")
+        return Check("docker", "ok", f"The docker command was not found, but tfserve does not need it; {facts.context}")
+    return Check("docker", "warn", "The docker command was not found.", f"Install Docker: {facts.system.docker_page}")
 
 
 def _config(facts: Facts) -> Check:
     if facts.doubts:
         return Check("docker-config", "warn", " ".join(facts.doubts), MEND)
-    return Check("docker-config", "ok", facts.config or "The docker command has no configuration, and needs none.")
+    return Check(
+        "docker-config", "ok", facts.config or "The docker command has no configuration file, and does not need one."
+    )
 
 
 def _engine(facts: Facts, engine: EngineAnswer) -> Check:
@@ -61,14 +64,14 @@ def _engine(facts: Facts, engine: EngineAnswer) -> Check:
 
 def _disk(facts: Facts, engine: EngineAnswer) -> Check:
     if engine.free is None:
-        return Check("disk", "skip", "The engine's disk cannot be seen from here.")
-    free = f"{engine.free / 2**30:.1f} GiB are free where the engine keeps its images"
+        return Check("disk", "skip", "The engine's disk is not on this machine.")
+    free = f"{engine.free / 2**30:.1f} GiB free on the engine's disk"
     prune = "docker system df   then: docker system prune"
     if not _has_room(engine):
-        have = f"; it has {', '.join(engine.images)}" if engine.images else ""
-        return Check("disk", "warn" if engine.images else "fail", f"{free}; an image needs about 1{have}.", prune)
+        have = f"; already pulled: {', '.join(engine.images)}" if engine.images else ""
+        return Check("disk", "warn" if engine.images else "fail", f"{free}; an image needs about 1 GiB{have}.", prune)
     if engine.free < _GPU_IMAGE_BYTES and facts.gpus.gpus and not _has_gpu_image(engine):
-        return Check("disk", "warn", f"{free}; the image with CUDA needs about 8.", prune)
+        return Check("disk", "warn", f"{free}; the image with CUDA needs about 8 GiB.", prune)
     return Check("disk", "ok", f"{free}.")
 
 
@@ -79,17 +82,17 @@ def _platform(facts: Facts, engine: EngineAnswer) -> Check:
             return Check(
                 "platform",
                 "warn",
-                f"{own}, but its CPU has no AVX, which the official images need.",
+                f"{own}, but the CPU does not support AVX, which the official images need.",
                 "Build an image for this CPU, or serve with --engine local.",
             )
         return Check("platform", "ok", f"{own}, for which TensorFlow publishes images")
-    cause = f"{own}, for which TensorFlow publishes no image"
+    cause = f"{own}, for which TensorFlow does not publish images"
     if _runs_amd64(facts, engine):
         return Check(
             "platform",
             "warn",
             f"{cause}; {OFFICIAL_PLATFORM} is emulated, which is slow.",
-            "Serve with --engine local, or emulate: --platform linux/amd64",
+            "Serve with --engine local, or use emulation: --platform linux/amd64",
         )
     return Check("platform", "warn", f"{cause}.", f"Serve with --engine local, or install an emulator: {_EMULATE}")
 
@@ -98,20 +101,20 @@ def _proxy(facts: Facts, engine: EngineAnswer | None) -> Check:
     proxy = facts.proxies.get("https_proxy") or facts.proxies.get("http_proxy")
     theirs = engine.proxy if engine else ""
     if not proxy:
-        return Check("proxy", "ok", f"The engine uses {_shown(theirs)}" if theirs else "No proxy is set.")
+        return Check("proxy", "ok", f"The engine uses {_shown(theirs)}" if theirs else "No proxy is configured.")
     exempt = {name.strip() for name in facts.proxies.get("no_proxy", "").split(",")}
     if not exempt & {"127.0.0.1", "localhost", "127.0.0.0/8", "*"}:
         return Check(
             "proxy",
             "warn",
-            f"{_shown(proxy)}, also for this machine itself: curl would not reach a server here.",
+            f"{_shown(proxy)} also applies to this machine itself: curl could not reach a local server.",
             "export NO_PROXY=localhost,127.0.0.1",
         )
     if engine is not None and not theirs and engine.facts.host is None:
         return Check(
             "proxy",
             "warn",
-            f"{_shown(proxy)} is set here, but not for the Docker Engine, which pulls.",
+            f"{_shown(proxy)} is configured here, but not for the Docker Engine, which pulls the images.",
             "https://docs.docker.com/engine/daemon/proxy/",
         )
     return Check("proxy", "ok", _shown(proxy))
@@ -119,13 +122,13 @@ def _proxy(facts: Facts, engine: EngineAnswer | None) -> Check:
 
 def _registry(facts: Facts, engine: EngineAnswer) -> Check:
     if facts.registry is None:
-        return Check("registry", "skip", f"{engine.facts.host} pulls by itself; it cannot be seen from here.")
+        return Check("registry", "skip", f"The engine on {engine.facts.host} pulls images over its own network.")
     if not facts.registry.failure:
-        return Check("registry", "ok", f"{facts.registry.url} answers")
+        return Check("registry", "ok", f"{facts.registry.url} responds")
     return Check(
         "registry",
         "warn" if engine.images else "fail",
-        f"{facts.registry.url} does not answer: {facts.registry.failure}.",
+        f"{facts.registry.url} does not respond: {facts.registry.failure}.",
         "Check the network and the proxy: docker pull tensorflow/serving\nWithout a network: docker load -i IMAGE.tar",
     )
 
@@ -139,11 +142,11 @@ def _has_gpu_image(engine: EngineAnswer) -> bool:
 
 
 def _runs_amd64(facts: Facts, engine: EngineAnswer) -> bool:
-    """Whether the engine runs the official images, if need be through an emulator; Docker Desktop has one."""
-    here = engine.facts.host is None
-    return engine.facts.platform == OFFICIAL_PLATFORM or engine.facts.desktop or (here and facts.emulates)
+    """Whether the engine can run the official images, natively or emulated; Docker Desktop has an emulator."""
+    local = engine.facts.host is None
+    return engine.facts.platform == OFFICIAL_PLATFORM or engine.facts.desktop or (local and facts.emulates)
 
 
 def _shown(proxy: str) -> str:
-    """A proxy's address without the name and the password that may be in it."""
+    """Returns a proxy's address without the user name and password it may contain."""
     return f"Proxy {proxy.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""The facts that ``tfserve doctor`` judges, as data."""
+"""The facts that ``tfserve doctor`` gathers, and the checks it makes of them, as data."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Check", "EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateD
 
 @dataclass(frozen=True)
 class EngineAnswer:
-    """What a Docker Engine says of itself.
+    """What a Docker Engine reports about itself.
 
     Attributes:
-        endpoint: its address.
-        version: its version.
-        api: the version of its API that is spoken with it.
-        facts: what a plan has to know of it.
-        mirrors: the registries that it asks before Docker Hub.
-        proxy: its own proxy; empty for none.
-        no_proxy: the hosts that it goes to without one.
-        images: the names of the serving images that it has.
-        free: bytes that are free on its disk; None where that cannot be seen from here.
+        endpoint: the address of the engine.
+        version: the version of the engine.
+        api: the version of its API that tfserve uses.
+        facts: the facts that a launch plan depends on.
+        mirrors: the registry mirrors that it uses before Docker Hub.
+        proxy: the engine's own proxy; empty for none.
+        no_proxy: the hosts that the engine reaches without a proxy.
+        images: the names of the official serving images it has.
+        free: the free space on its disk in bytes; None if the disk is not on this machine.
     """
 
     endpoint: str
@@ -45,7 +45,7 @@ class EngineAnswer:
 
 @dataclass(frozen=True)
 class Registry:
-    """How a registry answered: its address, and why it did not; None when it did."""
+    """The address of a registry, and why it did not respond; None if it did."""
 
     url: str
     failure: str | None = None
@@ -53,22 +53,22 @@ class Registry:
 
 @dataclass(frozen=True)
 class LocalRuntime:
-    """What serves without a container.
+    """The model server that runs without a container.
 
     Attributes:
-        found: the program or library, and its version; None when it cannot serve.
-        lacks: what is not installed that it needs.
-        broken: what is wrong with what is installed, as a sentence.
+        found: the program or library, and its version; None if it cannot serve.
+        missing: the required packages that are not installed.
+        broken: why the installed program does not work, as a sentence.
     """
 
     found: str | None
-    lacks: str = ""
+    missing: str = ""
     broken: str = ""
 
 
 @dataclass(frozen=True)
 class StateDirectory:
-    """Where local servers are kept: the path, bytes that are free there, and why it cannot be written, if so."""
+    """The directory for local servers: its path, the free space in bytes, and why it cannot be written, if so."""
 
     path: str
     free: int = 0
@@ -77,23 +77,23 @@ class StateDirectory:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that was seen.
+    """All facts about this machine.
 
     Attributes:
         system: the operating system.
-        docker_command: the path of the ``docker`` command; None without one.
-        context: which docker context is the current one, or that DOCKER_HOST takes its place.
-        engine: what the Docker Engine says of itself, or why it says nothing.
-        registry: whether the registry answers; None when nobody was to ask it.
+        docker_command: the path of the ``docker`` command; None if it is not installed.
+        context: the current docker context, or DOCKER_HOST if that is set.
+        engine: the answer of the Docker Engine, or the error of connecting to it.
+        registry: the answer of the registry; None if it was not contacted.
         gpus: the GPUs of this machine.
-        proxies: the proxy settings of this environment, by their names in lower case.
-        taken: those of the default ports that other programs listen on.
-        local: what serves without a container.
-        state: where its servers are kept.
-        config: the configuration file of the docker command; None where there is none.
-        doubts: what is wrong with that, in sentences.
-        avx: whether this machine's CPU has AVX; None where that is not known.
-        emulates: whether this machine's kernel runs programs for amd64 through an emulator.
+        proxies: the proxy variables in the environment, by their names in lower case.
+        taken: the default ports that other programs listen on.
+        local: the model server that runs without a container.
+        state: the directory for local servers.
+        config: the configuration file of the docker command; None if there is none.
+        doubts: the problems with that file, in sentences.
+        avx: whether the CPU supports AVX; None if that is not known.
+        emulates: whether the kernel runs programs for amd64 through an emulator.
     """
 
     system: System
@@ -117,13 +117,13 @@ Status = Literal["ok", "warn", "fail", "skip"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what it is, in one word with hyphens.
-        status: whether it is ready; ``warn`` where serving goes on without it.
-        detail: what was seen.
-        hint: the next command, or the page to read; None where nothing needs to be done.
+        name: the subject of the check, in lower case with hyphens.
+        status: the result; ``warn`` for problems that do not prevent serving.
+        detail: what was found.
+        hint: the next command to run, or the page to read; None if there is nothing to do.
     """
 
     name: str

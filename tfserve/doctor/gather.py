@@ -1,17 +1,20 @@
-"""Gathers the facts for ``tfserve doctor``, side by side, each within its time."""
+"""Gathers the facts for ``tfserve doctor`` in parallel, each with a timeout."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-in one from Python 3.11 on
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
-from tfserve.doctor.bounded import Bounded
+from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
-from tfserve.doctor.local_probe import LocalLook
+from tfserve.doctor.local_probe import LocalProbe
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu.probe import GpuProbe
 from tfserve.host.ports import is_free
@@ -24,20 +27,21 @@ T = TypeVar("T")
 
 _HUB_URL = f"https://{HUB_HOST}"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-_NO_PROXY = {"http": "", "https": "", "all": ""}  # not those of the environment, either
+_NO_PROXY = {"http": "", "https": "", "all": ""}  # also overrides the proxies in the environment
 _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 
 def gather(seconds: float) -> Facts:
-    """Looks at everything, at each thing for so many `seconds` at most; at the registry once the engine is known."""
+    """Gathers all facts; each probe may take this many `seconds`. The registry is probed once the engine is known."""
     from tfserve.engines.docker.config import config_file, doubts
 
-    look, local = GpuProbe(seconds), LocalLook(seconds)
-    asking, state = Bounded(_ask_engine, seconds), Bounded(_state_directory, seconds)
+    gpus, local = GpuProbe(seconds), LocalProbe(seconds)
+    asking, state, deadline = in_background(_ask_engine), in_background(_state_directory), time.monotonic() + seconds
     engine = _engine(asking, seconds)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
     config = config_file()
-    registry = Bounded(partial(_ask_registry, url, _proxies(engine), seconds), seconds) if url else None
+    registry = in_background(partial(_ask_registry, url, _proxies(engine), seconds)) if url else None
+    registry_deadline = time.monotonic() + seconds
     return Facts(
         system=this_system(),
         docker_command=shutil.which("docker"),
@@ -46,21 +50,21 @@ def gather(seconds: float) -> Facts:
         proxies={name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.upper()))},
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
         local=local.runtime(),
-        state=_within(state, StateDirectory("", failure="its file system does not answer")),
+        state=_result(state, deadline, StateDirectory("", failure="its file system does not respond")),
         config=None if config is None else str(config),
         doubts=tuple(doubts()),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
-        gpus=look.facts(),
-        registry=_within(registry, Registry(url, "no answer in time")) if registry and url else None,
+        gpus=gpus.facts(),
+        registry=_result(registry, registry_deadline, Registry(url, "timeout")) if registry and url else None,
     )
 
 
 def _ask_engine() -> EngineAnswer:
-    """Asks the Docker Engine for what it is.
+    """Requests information from the Docker Engine.
 
     Raises:
-        TfserveError: it does not answer, or not to this user.
+        TfserveError: the engine does not respond, or refuses this user.
     """
     from tfserve.engines.docker.client import connect, docker_errors, endpoint, mirrors_in
     from tfserve.engines.docker.engine import DockerEngine
@@ -86,22 +90,23 @@ def _ask_engine() -> EngineAnswer:
     )
 
 
-def _engine(asking: Bounded[EngineAnswer], seconds: float) -> EngineAnswer | TfserveError:
+def _engine(asking: Future[EngineAnswer], seconds: float) -> EngineAnswer | TfserveError:
     try:
-        return asking.result()
+        return asking.result(seconds)
     except TfserveError as error:
         return error
-    except TimeoutError:
+    except FutureTimeoutError:
         from tfserve.engines.docker.client import endpoint, hangs
 
         return hangs(endpoint(), seconds)
 
 
-def _within(work: Bounded[T], otherwise: T) -> T:
+def _result(probe: Future[T], deadline: float, default: T) -> T:
+    """Waits for the result of a probe until the deadline; returns `default` if it takes longer."""
     try:
-        return work.result()
-    except TimeoutError:
-        return otherwise
+        return probe.result(max(0.0, deadline - time.monotonic()))
+    except FutureTimeoutError:
+        return default
 
 
 def _context() -> str:
@@ -113,21 +118,23 @@ def _context() -> str:
 
 
 def _registry_of(engine: EngineAnswer) -> str:
-    """The registry that an engine asks first."""
+    """Returns the registry that the engine contacts first."""
     return next(iter(engine.mirrors), _HUB_URL)
 
 
 def _proxies(engine: EngineAnswer | TfserveError) -> dict[str, str]:
-    """What the engine goes to a registry by: its own proxy or none, whatever is set here."""
+    """Returns the engine's own proxy settings for a registry; those of this environment do not apply to it."""
     if not isinstance(engine, EngineAnswer) or not engine.proxy:
         return dict(_NO_PROXY)
     proxy = engine.proxy if "://" in engine.proxy else f"http://{engine.proxy}"
-    exempt = ",".join(filter(None, (engine.no_proxy, "localhost,127.0.0.1,::1")))  # the last three always are, in Go
+    exempt = ",".join(
+        filter(None, (engine.no_proxy, "localhost,127.0.0.1,::1"))
+    )  # Go never uses a proxy for the last three
     return {"http": proxy, "https": proxy, "no_proxy": exempt}
 
 
 def _ask_registry(url: str, proxies: dict[str, str], seconds: float) -> Registry:
-    """Asks a registry as the engine would whether it is there; it need not let anybody in."""
+    """Sends a request to a registry in the same way as the engine; a registry that requires a login also responds."""
     import requests
 
     try:
@@ -135,10 +142,10 @@ def _ask_registry(url: str, proxies: dict[str, str], seconds: float) -> Registry
             proxies = dict(_NO_PROXY)
         answer = requests.get(f"{url.rstrip('/')}/v2/", proxies=proxies, timeout=seconds)
     except requests.Timeout:
-        return Registry(url, f"no answer within {seconds:g} s")
+        return Registry(url, f"timeout after {seconds:g} s")
     except requests.RequestException as error:
         return Registry(url, reason(error))
-    return Registry(url, None if answer.status_code in (200, 401) else f"it answers {answer.status_code}")
+    return Registry(url, None if answer.status_code in (200, 401) else f"HTTP {answer.status_code}")
 
 
 def _state_directory() -> StateDirectory:
@@ -149,13 +156,13 @@ def _state_directory() -> StateDirectory:
     except EngineUnavailableError as error:
         return StateDirectory("", failure=error.message.rstrip("."))
     try:
-        there = next(path for path in (root, *root.parents) if path.exists())
-    except OSError as error:  # a directory above it may not be entered
-        return StateDirectory(str(root), failure=f"{root} cannot be looked at ({error.strerror})")
-    free = _free(there)
-    failure = None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"
+        existing = next(path for path in (root, *root.parents) if path.exists())
+    except OSError as error:  # no permission for a parent directory
+        return StateDirectory(str(root), failure=f"{root} cannot be accessed ({error.strerror})")
+    free = _free(existing)
+    failure = None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else f"{existing} cannot be written"
     if failure is None and not free:
-        failure = f"no room is left at {there}"
+        failure = f"no space is left in {existing}"
     return StateDirectory(str(root), free or 0, failure)
 
 

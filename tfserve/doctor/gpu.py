@@ -1,4 +1,4 @@
-"""What the facts say of the chain from an NVIDIA GPU to a container."""
+"""Checks of everything that a container needs to use an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -25,79 +25,85 @@ _NAMES = ("nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime")
 
 
 def gpu_checks(facts: Facts) -> tuple[Check, ...]:
-    """All checks about GPUs; skipped where there is none, as one can serve without."""
+    """Returns all checks of GPUs; they are skipped if there is no GPU, because a server does not need one."""
     gpus = facts.gpus
     if not gpus.present and not (isinstance(facts.engine, EngineAnswer) and facts.engine.facts.offers_gpus):
-        return tuple(Check(name, "skip", "There is no sign of an NVIDIA GPU.") for name in _NAMES)
+        return tuple(Check(name, "skip", "No NVIDIA GPU was found.") for name in _NAMES)
     driver = driver_problem(gpus, facts.system)
     if driver is not None:
-        loaded = gpus.failure is None  # and shows no GPU, or one that is lost
-        version = Check("nvidia-driver", "ok", f"Driver {gpus.driver}") if loaded else _broken("nvidia-driver", driver)
-        shown = _broken("nvml", driver) if loaded else Check("nvml", "skip", "It comes with the driver.")
-        return version, shown, _toolkit(facts), _runtime(facts)
+        loaded = gpus.failure is None  # but it lists no GPU that works
+        version = Check("nvidia-driver", "ok", f"Driver {gpus.driver}") if loaded else _warning("nvidia-driver", driver)
+        nvml = _warning("nvml", driver) if loaded else Check("nvml", "skip", "NVML is part of the driver.")
+        return version, nvml, _toolkit(facts), _runtime(facts)
     return _driver(facts), _nvml(facts), _toolkit(facts), _runtime(facts)
 
 
 def _driver(facts: Facts) -> Check:
     gpus = facts.gpus
     cuda = cuda_of(ImageReference.parse().official_variant(gpu=True))
-    if old := cuda_problem(gpus, cuda, facts.system):
-        return _broken("nvidia-driver", old)
-    runs = "" if gpus.cuda is None else ", for CUDA up to {}.{}".format(*gpus.cuda)
+    if problem := cuda_problem(gpus, cuda, facts.system):
+        return _warning("nvidia-driver", problem)
+    supported = "" if gpus.cuda is None else ", for CUDA up to {}.{}".format(*gpus.cuda)
     return Check(
-        "nvidia-driver", "ok", f"Driver {gpus.driver}{runs}; the newest image has {cuda.name if cuda else '?'}"
+        "nvidia-driver", "ok", f"Driver {gpus.driver}{supported}; the newest image has {cuda.name if cuda else '?'}"
     )
 
 
 def _nvml(facts: Facts) -> Check:
     gpus = facts.gpus
-    shown = "; ".join(map(_described, gpus.gpus))
-    broken = partition_problem(gpus, GpuRequest()) or memory_problem(gpus, GpuNeeds())
-    if broken is not None:
-        return Check("nvml", "warn", f"{shown}. {broken.cause}", broken.fix)
-    return Check("nvml", "ok", shown)
+    listed = "; ".join(map(_described, gpus.gpus))
+    problem = partition_problem(gpus, GpuRequest()) or memory_problem(gpus, GpuNeeds())
+    if problem is not None:
+        return Check("nvml", "warn", f"{listed}. {problem.cause}", problem.fix)
+    return Check("nvml", "ok", listed)
 
 
 def _described(gpu: Gpu) -> str:
     if gpu.failure:
-        return f"GPU {gpu.index} does not answer: {gpu.failure}"
+        return f"GPU {gpu.index} does not respond: {gpu.failure}"
     free = f"{gpu.free / 2**30:.1f} of {gpu.memory / 2**30:.1f} GiB free"
     return f"GPU {gpu.index}: {gpu.name}, {free}{', MIG' if gpu.partitioned else ''}, {gpu.uuid}"
 
 
 def _toolkit(facts: Facts) -> Check:
     if isinstance(facts.engine, EngineAnswer) and (facts.engine.facts.host or facts.engine.facts.desktop):
-        return Check("nvidia-container-toolkit", "skip", "It belongs to the engine, which is not on this system.")
+        return Check(
+            "nvidia-container-toolkit",
+            "skip",
+            "The toolkit is installed where the engine runs, which is not this system.",
+        )
     if facts.gpus.programs:
         return Check("nvidia-container-toolkit", "ok", f"Installed: {', '.join(sorted(facts.gpus.programs))}")
     return Check(
         "nvidia-container-toolkit",
         "warn",
-        "It is not installed: no container gets a GPU.",
+        "Not installed; without it, containers cannot use a GPU.",
         facts.system.install_toolkit,
     )
 
 
 def _runtime(facts: Facts) -> Check:
     if not isinstance(facts.engine, EngineAnswer):
-        return Check("nvidia-runtime", "skip", "The Docker Engine does not answer.")
+        return Check("nvidia-runtime", "skip", "The Docker Engine does not respond.")
     engine = facts.engine.facts
     if NVIDIA_RUNTIME in engine.runtimes:
-        return Check("nvidia-runtime", "ok", "The engine lists the runtime nvidia.")
+        return Check("nvidia-runtime", "ok", "The engine has the runtime nvidia.")
     if engine.offers_gpus or (engine.host is None and HOOK in facts.gpus.programs):
-        return Check("nvidia-runtime", "ok", "The engine does not list the runtime nvidia, but takes device requests.")
+        return Check(
+            "nvidia-runtime", "ok", "The engine does not have the runtime nvidia, but supports device requests."
+        )
     if engine.host is not None:
         return Check(
             "nvidia-runtime",
             "warn",
-            f"The engine on {engine.host} lists no runtime nvidia.",
-            "On that machine: sudo nvidia-ctk runtime configure --runtime=docker, then restart its engine",
+            f"The engine on {engine.host} does not have the runtime nvidia.",
+            "On that machine, run sudo nvidia-ctk runtime configure --runtime=docker, then restart its engine.",
         )
-    broken = engine_problem(facts.gpus, engine, facts.system)
-    mend = facts.system.register_runtime(rootless=engine.rootless)
-    return Check("nvidia-runtime", "warn", "The engine does not list the runtime nvidia.", mend if broken else None)
+    problem = engine_problem(facts.gpus, engine, facts.system)
+    fix = facts.system.register_runtime(rootless=engine.rootless)
+    return Check("nvidia-runtime", "warn", "The engine does not have the runtime nvidia.", fix if problem else None)
 
 
-def _broken(name: str, link: GpuProblem) -> Check:
-    """A broken link is a warning: the CPU is still there."""
-    return Check(name, "warn", link.cause, link.fix)
+def _warning(name: str, problem: GpuProblem) -> Check:
+    """Returns a warning, not a failure, because a server can still use the CPU."""
+    return Check(name, "warn", problem.cause, problem.fix)

@@ -1,4 +1,4 @@
-"""What serves without a container, and its version; the program is asked for it, and ended when it does not answer."""
+"""Finds the model server that runs without a container, and its version; a program that hangs is killed."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-in one from Python 3.11 on
 from contextlib import suppress
 
-from tfserve.doctor.bounded import Bounded
+from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import LocalRuntime
 from tfserve.engines.local.runtime import OFFICIAL, missing
 
-__all__ = ["LocalLook"]
+__all__ = ["LocalProbe"]
 
 _VERSION = re.compile(rb"^TensorFlow ModelServer: (.*\S)", re.MULTILINE)  # main.cc of tensorflow/serving
 
 
-class LocalLook:
-    """A look at what serves without a container, which goes on while others do something else.
+class LocalProbe:
+    """A probe of the model server that runs without a container; it runs in the background.
 
     Args:
         seconds: how long it may take, from now on.
     """
 
     def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._official = shutil.which(OFFICIAL)
-        self._own = None if self._official else Bounded(_own_runtime, seconds)
+        self._own = None if self._official else in_background(_own_runtime)
         self._process: subprocess.Popen[bytes] | None = None
         self._error = ""
         if self._official:
@@ -39,27 +41,30 @@ class LocalLook:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                 )
-            except OSError as error:  # such as one for another CPU
+            except OSError as error:  # such as a program for another CPU
                 self._error = str(error.strerror)
 
     def runtime(self) -> LocalRuntime:
-        """Returns what was found; waits for it, but no longer than it may take."""
+        """Waits for the result, at most until the timeout, and returns it."""
         if self._own is not None:
             try:
-                return self._own.result()
-            except TimeoutError as error:
-                return LocalRuntime(None, broken=f"Python's packages cannot be read: {error}.")
-        return self._said_by(self._process) if self._process else self._broken(self._error)
+                return self._own.result(self._seconds_left())
+            except FutureTimeoutError:
+                return LocalRuntime(None, broken=f"Python's packages could not be read within {self._seconds:g} s.")
+        return self._version_of(self._process) if self._process else self._broken(self._error)
 
-    def _said_by(self, process: subprocess.Popen[bytes]) -> LocalRuntime:
+    def _seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _version_of(self, process: subprocess.Popen[bytes]) -> LocalRuntime:
         try:
-            output, _ = process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
+            output, _ = process.communicate(timeout=self._seconds_left())
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            if process.stdout is not None:  # which what it started may hold open
+            if process.stdout is not None:  # a child process may keep it open
                 process.stdout.close()
-            return self._broken("it does not say its version")
+            return self._broken("--version does not end")
         if version := _VERSION.search(output):
             return LocalRuntime(f"TensorFlow ModelServer {version[1].decode(errors='replace')}, {self._official}")
         if process.returncode < 0:
@@ -69,15 +74,15 @@ class LocalLook:
             return self._broken(next((line for line in reversed(lines) if line.strip()), f"code {process.returncode}"))
         return LocalRuntime(self._official)
 
-    def _broken(self, why: str) -> LocalRuntime:
-        return LocalRuntime(None, broken=f"{self._official} does not run here: {why.strip().rstrip('.')}.")
+    def _broken(self, reason: str) -> LocalRuntime:
+        return LocalRuntime(None, broken=f"{self._official} does not run: {reason.strip().rstrip('.')}.")
 
 
 def _own_runtime() -> LocalRuntime:
     from importlib.metadata import PackageNotFoundError, version
 
-    if lacks := missing():
-        return LocalRuntime(None, ", ".join(lacks))
+    if packages := missing():
+        return LocalRuntime(None, ", ".join(packages))
     for package in ("tensorflow-cpu", "tensorflow"):
         with suppress(PackageNotFoundError):
             return LocalRuntime(f"TensorFlow {version(package)}")

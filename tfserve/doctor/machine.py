@@ -1,4 +1,4 @@
-"""What the facts say of this machine itself: its ports, and serving without a container."""
+"""Checks of this machine itself: its ports, and serving without a container."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tfserve.engines.local.runtime import INSTALL
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]
 
-_ELSEWHERE = "export XDG_STATE_HOME=DIRECTORY   (one that can be written)"
-_LITTLE_BYTES = 100 * 2**20  # logs are kept there
+_ELSEWHERE = "export XDG_STATE_HOME=DIRECTORY   (a directory with write permission)"
+_LITTLE_BYTES = 100 * 2**20  # it also contains the logs
 
 
 def local_serves(facts: Facts) -> bool:
@@ -20,14 +20,14 @@ def local_serves(facts: Facts) -> bool:
 
 
 def way_to_serve(facts: Facts) -> str:
-    """What to do to serve without Docker, where that cannot be done yet."""
+    """What to do in order to serve without Docker, if that is not possible yet."""
     if facts.local.found is not None:
         return _ELSEWHERE
     return OTHER_PROGRAM if facts.local.broken else INSTALL
 
 
 def machine_checks(facts: Facts) -> tuple[Check, ...]:
-    """All checks that need no Docker."""
+    """Returns all checks that do not depend on Docker."""
     return _ports(facts), _local_engine(facts), _state(facts)
 
 
@@ -39,8 +39,8 @@ def _ports(facts: Facts) -> Check:
     return Check(
         "ports",
         "warn",
-        f"{taken} {verb} taken; a server moves to another port.",
-        f"See by whom: tfserve ps, or sudo ss -ltnp 'sport = :{facts.taken[0]}'",
+        f"{taken} {verb} taken; servers will use other ports.",
+        f"See which program uses it: tfserve ps, or sudo ss -ltnp 'sport = :{facts.taken[0]}'",
     )
 
 
@@ -49,7 +49,7 @@ def _local_engine(facts: Facts) -> Check:
         return Check("local-engine", "ok", facts.local.found)
     if facts.local.broken:
         return Check("local-engine", "warn", facts.local.broken, OTHER_PROGRAM)
-    return Check("local-engine", "warn", f"It is not installed; it lacks {facts.local.lacks}.", INSTALL)
+    return Check("local-engine", "warn", f"Not installed; missing: {facts.local.missing}.", INSTALL)
 
 
 def _state(facts: Facts) -> Check:
@@ -58,11 +58,14 @@ def _state(facts: Facts) -> Check:
         return Check(
             "state-directory",
             "warn" if docker_serves(facts) else "fail",
-            f"Local servers cannot be kept: {state.failure}.",
+            f"The directory for local servers cannot be used: {state.failure}.",
             _ELSEWHERE,
         )
     if state.free < _LITTLE_BYTES:
         return Check(
-            "state-directory", "warn", f"{state.path}: {state.free / 2**20:.0f} MiB are free.", "Make room there."
+            "state-directory",
+            "warn",
+            f"Only {state.free / 2**20:.0f} MiB free in {state.path}",
+            "Free some space there.",
         )
     return Check("state-directory", "ok", f"{state.path}, {state.free / 2**30:.1f} GiB free")

@@ -1,4 +1,4 @@
-"""Facts about CUDA: which one a serving image is built on, and how new a driver that one needs."""
+"""The CUDA release in each official serving image, and the oldest driver that it runs on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tfserve.spec.image import ImageReference
 
 __all__ = ["Cuda", "cuda_of"]
 
-# The base image of Dockerfile.gpu, tag by tag, in https://github.com/tensorflow/serving at
-# tensorflow_serving/tools/docker: from that release of TensorFlow Serving on, this CUDA.
+# The CUDA release from each release of TensorFlow Serving on. Source: the base image in
+# tensorflow_serving/tools/docker/Dockerfile.gpu at each tag of https://github.com/tensorflow/serving.
 _CUDA_SINCE = (
     ((2, 20), (12, 5)),
     ((2, 15), (12, 2)),
@@ -22,40 +22,40 @@ _CUDA_SINCE = (
     ((1, 9), (9, 0)),
 )
 
-# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html from CUDA 11 on: one minimum for a
-# whole major release. Before, for each release: table "CUDA Toolkit and Corresponding Driver Versions" of
-# https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/index.html. Drivers for Linux.
+# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html from CUDA 11 on,
+# with one minimum for each major release. For earlier releases, the table "CUDA Toolkit and Corresponding Driver
+# Versions" of https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/index.html. Drivers for Linux.
 _DRIVER_FOR_MAJOR = {13: (580,), 12: (525, 60, 13), 11: (450, 80, 2)}
 _DRIVER_FOR = {(10, 1): (418, 39), (10, 0): (410, 48), (9, 0): (384, 81)}
 
 
 @dataclass(frozen=True)
 class Cuda:
-    """A release of CUDA, as (12, 5), and the oldest driver it runs on, as (525, 60, 13)."""
+    """A CUDA release, such as (12, 5), and the oldest driver that it runs on, such as (525, 60, 13)."""
 
     version: tuple[int, int]
     driver: tuple[int, ...]
 
     @property
     def name(self) -> str:
-        """How people call it: ``CUDA 12.5``."""
+        """The usual name: ``CUDA 12.5``."""
         return "CUDA {}.{}".format(*self.version)
 
     @property
     def driver_name(self) -> str:
-        """The oldest driver as NVIDIA writes it: ``525.60.13``."""
+        """The oldest driver in NVIDIA's notation: ``525.60.13``."""
         return ".".join(f"{number:02d}" for number in self.driver)
 
     def runs_on(self, driver: str) -> bool:
-        """Whether a driver of this version, such as ``550.54.15``, is new enough; one that cannot be read is."""
+        """Whether a driver with this version, such as ``550.54.15``, is new enough; true if it is not a number."""
         numbers = tuple(map(int, re.findall(r"\d+", driver)))
         return not numbers or numbers >= self.driver
 
 
 def cuda_of(image: ImageReference) -> Cuda | None:
-    """The CUDA of an official serving image; None for somebody else's, and for one without a CUDA that is known.
+    """Returns the CUDA release of an official serving image; None if the image is not official or not known.
 
-    A tag that names no release, such as ``latest-gpu``, is taken for the newest.
+    A tag without a release number, such as ``latest-gpu``, is assumed to be the newest release.
     """
     if not image.is_official or image.tag is None:
         return None

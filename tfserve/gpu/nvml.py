@@ -1,7 +1,7 @@
-"""A program of its own that queries NVML, NVIDIA's management library, and prints the result as JSON.
+"""A separate program that queries NVML, NVIDIA's management library, and prints the result as JSON.
 
-It runs in a process of its own, as the library of a failing driver may crash, or hang in a way that no signal ends; see
-`tfserve.gpu.probe`.
+It runs in its own process because the library of a faulty driver can crash, or hang so that no signal interrupts it;
+see `tfserve.gpu.probe`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Writes one JSON object: what there is, or `error`, NVML's code, and `text`, what that means."""
+    """Prints one JSON object: the driver and its GPUs, or `error`, NVML's error code, and `text`, its meaning."""
     import pynvml
 
     try:
@@ -26,7 +26,7 @@ def main() -> None:
         }
     except pynvml.NVMLError as error:
         found = {"error": error.value, "text": str(error)}
-    print(json.dumps(found), flush=True)  # noqa: T201 - to the process that started this one
+    print(json.dumps(found), flush=True)  # noqa: T201 - the output is for the parent process
 
 
 def _gpu(index: int) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def _gpu(index: int) -> dict[str, Any]:
             "partitioned": slices is not None,
             "slices": slices or [],
         }
-    except pynvml.NVMLError as error:  # such as a GPU that has fallen off its bus
+    except pynvml.NVMLError as error:  # such as a GPU that has fallen off the bus
         return {"index": index, "name": "GPU", "uuid": "", "memory": 0, "free": 0, "failure": str(error)}
 
 
 def _slices(handle: Any) -> list[str] | None:
-    """The UUIDs of a GPU's MIG devices; None when it is not partitioned, or its driver knows no MIG."""
+    """Returns the UUIDs of a GPU's MIG devices; None if it is not partitioned, or its driver does not support MIG."""
     import pynvml
 
     try:
@@ -60,6 +60,6 @@ def _slices(handle: Any) -> list[str] | None:
         return None
     found = []
     for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-        with suppress(pynvml.NVMLError):  # there are fewer than there could be
+        with suppress(pynvml.NVMLError):  # fewer devices exist than the maximum
             found.append(str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number))))
     return found

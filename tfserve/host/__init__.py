@@ -1,1 +1,1 @@
-"""Facts about this machine: its system, its ports and directories, and the locks that processes share."""
+"""The local machine: its operating system, ports and directories, and the locks that its processes share."""

@@ -1,4 +1,4 @@
-"""Facts about ports: whether one is free on this machine, and one that is."""
+"""Ports of this machine: which are free, and which this process has claimed for its servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["any_free_port", "claim", "is_free", "is_local", "release"]
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on ``host:port`` now; an address that is not this machine's is not free."""
+    """Whether a server could listen on ``host:port`` now; false if `host` is not an address of this machine."""
     try:
         _bind(host, port)
     except OSError:
@@ -23,7 +23,7 @@ _claiming = threading.Lock()
 
 
 def claim(port: int) -> bool:
-    """Claims a port for a server that is yet to listen on it; False when another one of this process has it."""
+    """Claims a port for a server that does not listen on it yet; False if this process already claimed the port."""
     with _claiming:
         if port in _claimed:
             return False
@@ -32,7 +32,7 @@ def claim(port: int) -> bool:
 
 
 def release(ports: Iterable[int | None]) -> None:
-    """Gives up claims: the servers listen by now, or never will."""
+    """Releases claims, once the servers listen on their ports or have failed to start."""
     with _claiming:
         _claimed.difference_update(port for port in ports if port is not None)
 
@@ -43,7 +43,7 @@ def is_local(host: str) -> bool:
 
 
 def any_free_port(host: str) -> int:
-    """A port that was free a moment ago; 0, which lets the engine choose, where none can be found from here."""
+    """Returns a port that is free at this moment; 0, which lets the engine choose, if `host` is not on this machine."""
     try:
         return _bind(host, 0)
     except OSError:
@@ -53,6 +53,6 @@ def any_free_port(host: str) -> int:
 def _bind(host: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past do not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore closed connections in TIME_WAIT
         probe.bind((host, port))
         return int(probe.getsockname()[1])

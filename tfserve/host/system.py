@@ -1,4 +1,4 @@
-"""Facts about this machine's operating system, and how one installs on it what serving needs."""
+"""The operating system, and the commands that install on it what serving needs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class System:
     """An operating system.
 
     Attributes:
-        family: which package manager it has: that of Debian and Ubuntu, that of Fedora and RHEL, or another.
-        distribution: ``ID`` of ``/etc/os-release``, such as ``ubuntu``; empty where there is none.
-        wsl: whether it runs in the Windows Subsystem for Linux, where the GPU's driver is that of Windows.
-        machine: its CPU, as the kernel names it: ``x86_64``, ``aarch64``.
-        systemd: whether systemd runs its services.
+        family: the kind of package manager: of Debian and Ubuntu, of Fedora and RHEL, or another.
+        distribution: ``ID`` in ``/etc/os-release``, such as ``ubuntu``; empty if there is none.
+        wsl: whether this is the Windows Subsystem for Linux, which uses the GPU driver of Windows.
+        machine: the kernel's name for the CPU: ``x86_64``, ``aarch64``.
+        systemd: whether systemd manages the services.
     """
 
     family: Family = "other"
@@ -45,7 +45,7 @@ class System:
 
     @property
     def docker_page(self) -> str:
-        """Docker's install page for this system. Source: https://docs.docker.com/get-started/get-docker/."""
+        """Docker's installation page for this system. Source: https://docs.docker.com/get-started/get-docker/."""
         if self.wsl:
             return "https://docs.docker.com/desktop/features/wsl/"
         if self.family == "macos":
@@ -55,27 +55,27 @@ class System:
 
     @property
     def install_driver(self) -> str:
-        """How to install NVIDIA's driver, or a newer one.
+        """The commands that install NVIDIA's driver, or a newer one.
 
         Sources: https://docs.nvidia.com/cuda/wsl-user-guide, https://documentation.ubuntu.com/server/how-to/graphics/,
         https://wiki.debian.org/NvidiaGraphicsDrivers, https://rpmfusion.org/Howto/NVIDIA.
         """
         if self.wsl:
             return (
-                "Install NVIDIA's newest driver on Windows, none in WSL: https://www.nvidia.com/drivers\n"
+                "Install NVIDIA's newest driver on Windows, not in WSL: https://www.nvidia.com/drivers\n"
                 "Then, on Windows: wsl --shutdown"
             )
         if self.distribution == "ubuntu":
             return "sudo ubuntu-drivers install && sudo reboot"
         if self.family == "debian":
-            return "sudo apt-get install -y nvidia-driver && sudo reboot   (component non-free of Debian)"
+            return "sudo apt-get install -y nvidia-driver && sudo reboot   (in Debian's component non-free)"
         if self.family == "fedora":
             return "sudo dnf install -y akmod-nvidia xorg-x11-drv-nvidia-cuda && sudo reboot   (https://rpmfusion.org)"
-        return "Install it: https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
+        return "Follow https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
 
     @property
     def install_toolkit(self) -> str:
-        """How to install the NVIDIA Container Toolkit.
+        """The commands that install the NVIDIA Container Toolkit.
 
         Source: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html
         """
@@ -94,10 +94,10 @@ class System:
                 "sudo tee /etc/yum.repos.d/nvidia-container-toolkit.repo\n"
                 "sudo dnf install -y nvidia-container-toolkit"
             )
-        return "Install it: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+        return "Follow https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 
     def register_runtime(self, *, rootless: bool = False) -> str:
-        """How to make an engine of this machine know the toolkit's runtime; same source."""
+        """Returns the commands that register the toolkit's runtime with an engine on this machine; same source."""
         if rootless:
             return (
                 "nvidia-ctk runtime configure --runtime=docker --config=$HOME/.config/docker/daemon.json"
@@ -108,17 +108,17 @@ class System:
 
     @property
     def restart_docker(self) -> str:
-        """How to restart the Docker Engine."""
+        """The command that restarts the Docker Engine."""
         return "sudo systemctl restart docker" if self.systemd else "sudo service docker restart"
 
     @property
     def restart_machine(self) -> str:
-        """How to start the system anew, and with it the driver."""
+        """The command that restarts the system, and with it the driver."""
         return "On Windows: wsl --shutdown" if self.wsl else "sudo reboot"
 
     @property
     def start_docker(self) -> str:
-        """How to start the Docker Engine."""
+        """The command that starts the Docker Engine."""
         if self.family == "macos":
             return "open -a Docker"
         return "sudo systemctl start docker" if self.systemd else "sudo service docker start"
@@ -126,7 +126,7 @@ class System:
 
 @cache
 def this_system() -> System:
-    """The system that this program runs on."""
+    """Returns the system that this program runs on."""
     if sys.platform == "darwin":
         return System("macos", machine=platform.machine())
     try:
@@ -144,5 +144,5 @@ def this_system() -> System:
 
 
 def invoking_user() -> tuple[int, int] | None:
-    """The uid and gid of the user who runs this program; None where there are no uids."""
+    """Returns the uid and gid of the user who runs this program; None where there are no uids."""
     return (os.getuid(), os.getgid()) if hasattr(os, "getuid") else None

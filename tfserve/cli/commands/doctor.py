@@ -1,4 +1,4 @@
-"""``tfserve doctor``: what of this machine is ready to serve."""
+"""``tfserve doctor``: checks whether this machine is ready to serve."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_blac
 def doctor(
     *,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="How long each look may take.")
+        float, typer.Option("--timeout", metavar="SECONDS", help="Timeout for each check.")
     ] = _SECONDS,
     json: JsonOption = False,
 ) -> None:
-    """Say what of this machine is ready, and what to do about the rest. Ends with 0 when something here can serve."""
+    """Check what is ready for serving on this machine, and what to do about the rest. Exits with 0 if it can serve."""
     from tfserve.doctor import examine
 
     output = Output(json_wanted=json)
-    if not 0.1 <= timeout <= _MOST_SECONDS:  # nan is not, either
+    if not 0.1 <= timeout <= _MOST_SECONDS:  # false for nan, too
         raise UsageError(
             f"{timeout:g} is not a number of seconds from 0.1 to {_MOST_SECONDS}.", hint="For example: --timeout 5"
         )
@@ -45,7 +45,7 @@ def doctor(
             output.text(f"\nThis machine can serve: {' and '.join(serving)}.")
     if not serving:
         raise EngineUnavailableError(
-            "Nothing on this machine can serve yet.",
-            hint=f"One of the two ways is enough: Docker, or {found.without_docker}",
+            "This machine cannot serve models yet.",
+            hint=f"Install one of the two: Docker, or without Docker: {found.without_docker}",
             doctor=False,
         )
