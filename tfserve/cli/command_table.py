@@ -204,7 +204,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "doctor": Command(
             "doctor",
             "doctor",
-            "Say what of this machine is ready, and what to do about the rest.",
+            "Check whether this machine is ready to serve models.",
             ("tfserve doctor", "tfserve doctor --json"),
         ),
     },

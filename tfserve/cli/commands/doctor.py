@@ -20,12 +20,13 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_blac
 
 def doctor(
     *,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="Timeout for each check.")
-    ] = _SECONDS,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Timeout for each check.")] = _SECONDS,
     json: JsonOption = False,
 ) -> None:
-    """Check what is ready for serving on this machine, and what to do about the rest. Exits with 0 if it can serve."""
+    """Check whether this machine is ready to serve models. Each problem is shown with the command that fixes it.
+
+    The exit code is 0 if this machine can serve, with Docker or without.
+    """
     from tfserve.doctor import examine
 
     output = Output(json_wanted=json)
