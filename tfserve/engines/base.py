@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from tfserve.defaults import Api, PullPolicy
 from tfserve.errors import NameTakenError, PortTakenError, Wording
@@ -83,7 +83,8 @@ class Server(ABC):
         auto_remove: whether it is removed when it stops (``run --rm``).
         mounts: the paths on its engine's machine that it can read.
         config: the path, as the server sees it, of the ``models.config`` that tfserve wrote for it; None without one.
-        spec: the fields of its spec that are not defaults, as JSON; empty if the label is damaged.
+        spec: the spec in its label, without the values of its environment; None if the label is damaged.
+        flag_files: the digests of the text files that its server flags name, as they were when it was created.
     """
 
     name: str
@@ -101,7 +102,8 @@ class Server(ABC):
     auto_remove: bool = False
     mounts: tuple[str, ...] = ()
     config: str | None = None
-    spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    spec: ServeSpec | None = field(default=None, compare=False)
+    flag_files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def running(self) -> bool:
@@ -112,7 +114,7 @@ class Server(ABC):
         """The address of one of its APIs; gRPC over TLS (``https://``) if --ssl_config_file was given."""
         if api == "rest":
             return self.rest_url
-        secured = flag_value(self.spec.get("server_flags", ()), "ssl_config_file")
+        secured = self.spec is not None and flag_value(self.spec.server_flags, "ssl_config_file")
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
     @abstractmethod

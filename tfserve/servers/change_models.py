@@ -51,7 +51,7 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
                 hint=f"Make it anew with that model too: tfserve run … --name {server.name} --replace",
             )
     directories = [find_source(spec.path, sha256=spec.sha256, progress=progress) for spec in specs]
-    tags = model_tags(server.spec.get("server_flags", ()))
+    tags = model_tags(server.spec.server_flags if server.spec else ())
     added = []
     for spec, directory in zip(specs, directories, strict=True):
         if any(model.name == spec.name for model in models):
@@ -160,13 +160,13 @@ def _changeable(server: Server) -> Models:
     """
     if not server.running:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
-    if own := server.spec.get("config"):
+    if server.spec is not None and (own := server.spec.config):
         raise UsageError(
             f"{server.name!r} serves what your own {str(own)!r} says, which tfserve never rewrites.",
             hint=f"Change that file, then: tfserve restart {server.name}",
         )
     config = server.models_config()
-    if config is None and not server.spec.get("models"):
+    if config is None and not (server.spec and server.spec.models):
         raise UsageError(
             f"{server.name!r} serves what is inside its image, and stays at that.",
             hint="Put the models of another image in its place: tfserve package MODEL_DIR --image REPO:TAG",

@@ -6,10 +6,10 @@ have changed. A server of a name in the file is the file's, whoever made it: als
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
 
 from tfserve.config.read import Configured
 from tfserve.config.source_map import FIELD_NAMES
@@ -17,19 +17,18 @@ from tfserve.defaults import AUTO, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.errors import TfserveError, UsageError
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
-from tfserve.plan.labels import spec_json
+from tfserve.plan.labels import recorded_spec
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
 from tfserve.servers.lookup import list_servers
 from tfserve.servers.served_models import served_now
 from tfserve.spec.models_config import NEWEST
-from tfserve.spec.serve import ServeSpec
+from tfserve.spec.serve import ModelSpec, ServeSpec
 from tfserve.spec.server_flags import flag_digests
 
 __all__ = ["Step", "decide", "decide_again"]
 
 Action = Literal["create", "recreate", "start", "unpause", "leave", "fail"]
-_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,13 @@ def decide_again(step: Step, progress: Progress) -> Step:
 def _step(configured: Configured, there: Sequence[Server], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
-        wanted = configured.told(lambda: _label(configured.spec, choice, progress))
+        wanted, flag_files = configured.told(lambda: _recorded(configured.spec, choice, progress))
         if not there:
             return Step(configured, "create")
         server = next((server for server in there if choice in (AUTO, server.engine.name)), there[0])
         if server.state == "created":  # whoever made it was killed before its files were in place
             return Step(configured, "recreate", server)
-        changed = _changed(configured.spec, wanted, server)
+        changed = _changed(configured.spec, wanted, flag_files, server)
         if choice not in (AUTO, server.engine.name):
             changed.add("engine")
     except TfserveError as error:
@@ -99,47 +98,46 @@ def _step(configured: Configured, there: Sequence[Server], progress: Progress) -
     return Step(configured, "leave" if server.running else "start", server)
 
 
-def _label(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> dict[str, Any]:
-    """What the label of a server of `spec` would say, if it can be served."""
-    directories = check_spec(spec, choice, progress)
-    label: dict[str, Any] = json.loads(spec_json(spec, directories, flag_digests(spec.server_flags)))
-    return label
+def _recorded(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> tuple[ServeSpec, Mapping[str, str]]:
+    """The spec and the digests of files that the label of a new server would hold.
+
+    Raises:
+        TfserveError: `spec` cannot be served.
+    """
+    return recorded_spec(spec, check_spec(spec, choice, progress)), flag_digests(spec.server_flags)
 
 
-def _changed(spec: ServeSpec, wanted: Mapping[str, Any], server: Server) -> set[str]:
-    """The attributes by which a server differs from `spec`, whose label is `wanted`."""
-    keys = {*wanted, *server.spec} - {"models"}
-    changed = {key for key in keys if wanted.get(key, _NOTHING) != server.spec.get(key, _NOTHING)}
-    if "flag_files" in changed:  # a file has other contents
-        changed = {*changed - {"flag_files"}, "server_flags"}
-    if _models_differ(spec, wanted, server):
+def _changed(spec: ServeSpec, wanted: ServeSpec, flag_files: Mapping[str, str], server: Server) -> set[str]:
+    """The attributes by which a server differs from `spec`, which would be recorded as `wanted` with `flag_files`."""
+    recorded = server.spec or ServeSpec(spec.name, (ModelSpec(Path(), spec.name),))
+    attributes = {field.name for field in fields(ServeSpec)} - {"name", "models"}
+    changed = {name for name in attributes if getattr(wanted, name) != getattr(recorded, name)}
+    if flag_files != server.flag_files:  # the content of a file has changed
+        changed.add("server_flags")
+    if server.spec is None or _models_differ(spec, wanted, server):
         changed.add("models")
     if spec.environment and not _has(server, spec.environment):
         changed.add("environment")
     return changed
 
 
-def _models_differ(spec: ServeSpec, wanted: Mapping[str, Any], server: Server) -> bool:
-    if spec.config is not None or not spec.models:  # a file of the user's, or an image, says what is served
-        return bool(wanted["models"] != server.spec.get("models"))
+def _models_differ(spec: ServeSpec, wanted: ServeSpec, server: Server) -> bool:
+    recorded = server.spec.models if server.spec else ()
+    if spec.config is not None or not spec.models:  # a file of the user's, or the image, determines what is served
+        return wanted.models != recorded
     if spec.fixed != (server.config is None):
         return True
-    asked = {model.name: (model.versions or NEWEST, dict(model.labels)) for model in spec.models}
+    requested = {model.name: (model.versions or NEWEST, dict(model.labels)) for model in spec.models}
     try:
         serves = {model.name: (model.versions, dict(model.labels)) for model in served_now(server)}
-    except UsageError:  # somebody else wrote its models.config
+    except UsageError:  # the user changed its models.config
         return True
-    here = _paths(server.spec)  # a model that was copied into a container is not under its path here
-    return asked != serves or any(here.get(name) != path for name, path in _paths(wanted).items())
-
-
-def _paths(label: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a label says that the models are."""
-    return {str(model.get("name")): model.get("path") for model in label.get("models", ()) if isinstance(model, dict)}
+    paths = {model.name: model.path for model in recorded}  # a model that was copied into a container is not among them
+    return requested != serves or any(paths.get(model.name) != model.path for model in wanted.models)
 
 
 def _has(server: Server, environment: Mapping[str, str]) -> bool:
-    """Whether a server has these variables; their values are in no label, so the engine is asked.
+    """Whether a server has these variables. Their values are in no label, so they are read from the engine.
 
     If the engine does not record credentials, their values are not compared.
     """

@@ -9,8 +9,7 @@ from tfserve.engines.base import Server
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.version_status import VersionStatus
 from tfserve.servers.status import version_statuses
-from tfserve.spec.models_config import ServedModel, served_models
-from tfserve.spec.versions import VersionPolicy
+from tfserve.spec.models_config import NEWEST, ServedModel, served_models
 
 __all__ = ["ModelState", "model_states", "served_now"]
 
@@ -50,11 +49,11 @@ def served_now(server: Server) -> tuple[ServedModel, ...]:
     config = server.models_config()
     if config is not None:
         return served_models(config)
-    written = {str(spec.get("name")): spec for spec in server.spec.get("models", ()) if isinstance(spec, dict)}
+    recorded = {} if server.spec is None else {model.name: model for model in server.spec.models}
     models = []
     for name in server.models:
-        spec = written.get(name, {})
-        versions = spec.get("versions") or {}
-        policy = VersionPolicy(versions.get("latest", 1), tuple(versions.get("specific", ())))
-        models.append(ServedModel(name, str(spec.get("path", "")), policy, spec.get("labels") or {}))
+        if (model := recorded.get(name)) is None:  # it is inside the image, or the label is damaged
+            models.append(ServedModel(name, "", NEWEST))
+        else:
+            models.append(ServedModel(name, str(model.path), model.versions or NEWEST, model.labels))
     return tuple(models)

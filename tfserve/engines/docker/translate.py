@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
 from tfserve.defaults import HOST
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan
 
 __all__ = ["container_arguments", "engine_facts", "server_fields"]
-
-_Kind = TypeVar("_Kind", bound=Collection[Any])
 
 
 def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
@@ -80,32 +78,34 @@ def _devices(gpus: str) -> dict[str, Any]:
 def server_fields(data: dict[str, Any]) -> dict[str, Any]:
     """Reads one entry of the engine's container list into the fields of a `Server`."""
     written = data["Labels"]
-    spec = _label(written, labels.SPEC, dict)
+    label = written.get(labels.SPEC, "")
+    spec = labels.spec_from_label(label)
     rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
     return {
         "name": written[labels.NAME],
         "state": data["State"],
-        "models": tuple(map(str, _label(written, labels.MODELS, list))),
+        "models": _names(written.get(labels.MODELS, "")),
         "created": datetime.fromtimestamp(data["Created"], timezone.utc),
         "rest_url": f"http://{rest}" if rest else None,
         "grpc_address": grpc,
         "image": data["Image"],
         "container_id": data["Id"],
         "gpu": written.get(labels.GPU) == "true",
-        "auto_remove": spec.get("remove") is True,
+        "auto_remove": spec is not None and spec.remove,
         "mounts": tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
         "config": written.get(labels.CONFIG),
         "spec": spec,
+        "flag_files": labels.flag_files_from_label(label),
     }
 
 
-def _label(written: Mapping[str, str], name: str, kind: type[_Kind]) -> _Kind:
-    """Reads the JSON of a label; empty if it is damaged."""
+def _names(label: str) -> tuple[str, ...]:
+    """Reads a list of names from a label; empty if it is damaged."""
     try:
-        value = json.loads(written.get(name, ""))
+        names = json.loads(label)
     except ValueError:
-        return kind()
-    return value if isinstance(value, kind) else kind()
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _address(data: dict[str, Any], port: int) -> str | None:

@@ -249,6 +249,7 @@ def read_server(engine: Engine, children: Children, directory: ServerDirectory) 
     if plan.remove and record.pid is not None and not alive:
         directory.remove()
         return None
+    label = plan.labels.get(labels.SPEC, "")
     return LocalServer(
         name=directory.path.name,
         engine=engine,
@@ -263,7 +264,8 @@ def read_server(engine: Engine, children: Children, directory: ServerDirectory) 
         auto_remove=plan.remove,
         mounts=tuple(mount.source for mount in plan.mounts),
         config=plan.labels.get(labels.CONFIG),
-        spec=_spec(plan),
+        spec=labels.spec_from_label(label),
+        flag_files=labels.flag_files_from_label(label),
     )
 
 
@@ -321,13 +323,7 @@ def _signal(pid: int, number: signal.Signals, name: str) -> bool:
 
 def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:
     """The plan's labels with the path of one more model; how it is served is written in the ``models.config``."""
-    spec = _spec(plan)
+    spec: dict[str, Any] = json.loads(plan.labels.get(labels.SPEC, "{}"))
     others = [model for model in spec.get("models", ()) if model.get("name") != name]
     spec["models"] = [*others, {"name": name, "path": str(path)}]
     return {**plan.labels, labels.SPEC: json.dumps(spec)}
-
-
-def _spec(plan: LaunchPlan) -> dict[str, Any]:
-    """The spec in the plan's label."""
-    spec: dict[str, Any] = json.loads(plan.labels.get(labels.SPEC, "{}"))
-    return spec
