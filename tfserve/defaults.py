@@ -1,7 +1,9 @@
-"""What holds where a user says nothing, and what may be said instead. Light, so that every command can load it."""
+"""Default values, and the choices of options. Every command loads this module, so it imports next to nothing."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 __all__ = [
@@ -14,11 +16,12 @@ __all__ = [
     "Api",
     "EngineChoice",
     "PullPolicy",
+    "engine_names",
 ]
 
 Api = Literal["rest", "grpc"]
 EngineChoice: TypeAlias = str
-"""`AUTO`, or the name of an engine; see `tfserve.engines.engine_names`."""
+"""`AUTO`, or the name of an engine; see `engine_names`."""
 PullPolicy = Literal["missing", "always", "never"]
 
 AUTO = "auto"
@@ -27,3 +30,10 @@ GRPC_PORT = 8500
 REST_PORT = 8501
 STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL, as docker stop has it
 WAIT_SECONDS = 300.0
+
+
+def engine_names() -> tuple[str, ...]:
+    """The names of all engines, which are those of the packages in ``tfserve/engines``; none of them is loaded."""
+    package = find_spec("tfserve.engines")
+    paths = package.submodule_search_locations if package else None
+    return tuple(sorted({file.parent.name for path in paths or () for file in Path(path).glob("*/__init__.py")}))

@@ -8,7 +8,7 @@ import pytest
 from tfserve.cli.model_arguments import parse_models
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.models.url import Url
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.versions import VersionPolicy
 
 

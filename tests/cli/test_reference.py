@@ -24,7 +24,8 @@ def test_markdown() -> None:
         assert f"    tfserve {name} [OPTIONS]" in section
         assert all(f"    {example}\n" in section for example in command.examples)
     assert (
-        "- `--wait SECONDS`: How long to wait until it is ready; 0: do not wait. \\[default: 300.0; x\\>=0\\]" in text
+        "- `--wait SECONDS`: Seconds to wait for the server to be ready; 0 to return immediately. \\[default: 300\\]"
+        in text
     )
     assert "- `6`: A server of that name exists already. A port asked for" in text
 

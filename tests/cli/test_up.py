@@ -125,11 +125,11 @@ def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) ->
     file = directory / "tfserve.yaml"
     file.write_text(FILE.replace("${SECRET:-a}", "${SECRET:?say it}"))
     assert tfserve("up", "one", SECRET="b").returncode == 0
-    assert_error(tfserve("up"), 2, "line 6, servers.one.env.SECRET: the variable SECRET is not set: say it")
+    assert_error(tfserve("up"), 2, "line 6, servers.one.env.SECRET: The variable SECRET is not set: say it")
     file.write_text(file.read_text().replace("models: [./m]", "modles: [./gone]"))
     assert tfserve.json("down") == ["one"]
     file.write_text("server: {one: {}}")
-    assert_error(tfserve("down"), 2, "tfserve.yaml, line 1: the field servers is missing")
+    assert_error(tfserve("down"), 2, "tfserve.yaml, line 1: The field servers is missing")
 
 
 def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
@@ -282,7 +282,7 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
         assert_error(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")
     assert tfserve("config", "-f", "-", stdin=text).stdout == text
     assert_error(
-        tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: expected"
+        tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: Expected"
     )
     assert_error(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
 

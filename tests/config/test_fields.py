@@ -1,4 +1,4 @@
-"""What ``tfserve run`` can say a file can say, and the other way round."""
+"""The table of fields, as ``tfserve run``, files and their JSON Schema show it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from typer.main import get_command
 
 from tests.program import Program
 from tfserve import cli
-from tfserve.config.fields import FIELDS
-from tfserve.config.read import MODEL_FIELDS, read_servers
+from tfserve.config.read import read_servers
 from tfserve.config.schema import json_schema
 from tfserve.config.template import first_file
 from tfserve.host.ports import any_free_port
 from tfserve.protos.server_flags import SERVER_FLAGS
-from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
+from tfserve.spec.fields import FIELDS
+from tfserve.spec.model import MODEL_FIELDS, ModelSpec
+from tfserve.spec.serve import LaunchOptions, ServeSpec
 
-ABOUT_THE_MODELS = {"--name", "--model-name", "--config", "--versions", "--label", "--sha256"}
-"""The server's key, ``models`` and ``config``; what the model's fields are is in `MODEL_FIELDS`."""
-ABOUT_THE_COMMAND = {"--foreground", "--replace", "--save", "--dry-run", "--json"}
-"""What is not about the server, but about this one run of it; ``up`` always replaces."""
+OF_THE_MODELS = {"--name", "--model-name", "--versions", "--label", "--sha256"}
+"""Options for the server's key in a file, and for the fields of a model."""
+OF_THE_COMMAND = {"--foreground", "--save", "--dry-run", "--json"}
+"""Options that concern one run of the command, and not the server."""
+IN_FILES = [field for field in FIELDS if field.key is not None]
 
 
 def options_of(name: str) -> set[str]:
@@ -33,20 +35,15 @@ def options_of(name: str) -> set[str]:
     return {next(name for name in p.opts if name.startswith("--")) for p in parameters if p.param_type_name == "option"}
 
 
-def test_every_option_of_run_is_a_field_and_the_other_way_round() -> None:
-    fields = {option for field in FIELDS for option in field.option.split()} - {"--"}  # the server's flags
-    assert fields | ABOUT_THE_MODELS | ABOUT_THE_COMMAND == options_of("run")
+def test_every_option_of_run_is_a_field() -> None:
+    fields = {name for field in FIELDS for name in (field.option_name, field.off_option)} - {"", "--", "--no-gpu"}
+    assert fields | OF_THE_MODELS | OF_THE_COMMAND == options_of("run")
 
 
-def test_every_part_of_a_spec_is_a_field() -> None:
-    written = {(field.launch, field.attribute) for field in FIELDS}
-    spec = {(False, field.name) for field in dataclasses.fields(ServeSpec)}
-    options = {(True, field.name) for field in dataclasses.fields(LaunchOptions)}
-    assert (spec | options) - written == {
-        *((False, name) for name in ("name", "models", "config")),
-        *((True, name) for name in ("replace", "smoke_request")),  # the latter is smoke_test too
-    }
-    assert written < spec | options
+def test_every_attribute_of_a_spec_is_a_field() -> None:
+    attributes = {(False, field.name) for field in dataclasses.fields(ServeSpec)} - {(False, "name"), (False, "models")}
+    attributes |= {(True, field.name) for field in dataclasses.fields(LaunchOptions)}
+    assert {(field.launch, field.attribute) for field in FIELDS} == attributes
     assert [field.name for field in dataclasses.fields(ModelSpec)] == list(MODEL_FIELDS)
 
 
@@ -92,7 +89,7 @@ def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:
     assert found.spec == ServeSpec("half_plus_two", (ModelSpec(half_plus_two, "half_plus_two"),))
     assert found.options == LaunchOptions()
     # Every example in a comment is one that works.
-    examples = {field.name: field.example for field in FIELDS}
+    examples = {field.name: field.example for field in IN_FILES if field.shared}
     assert all(examples.values())
     assert "    # config: ./models.config  " in text
     for name, example in examples.items():
@@ -105,9 +102,9 @@ def test_the_schema_has_every_field() -> None:
     schema: Any = json_schema()
     assert json.loads(json.dumps(schema)) == schema
     server = schema["properties"]["servers"]["additionalProperties"]["properties"]
-    assert list(server) == ["models", "config", *(field.name for field in FIELDS)]
-    assert list(schema["properties"]["defaults"]["properties"]) == [field.name for field in FIELDS]
+    assert list(server) == ["models", *(field.name for field in IN_FILES)]
+    assert list(schema["properties"]["defaults"]["properties"]) == [field.name for field in IN_FILES if field.shared]
     assert all(part["description"] for part in server.values())
-    flags = set(server["server_flags"]["properties"])
+    flags = set(server["server_flags"]["anyOf"][0]["properties"])
     assert flags < {flag.name for flag in SERVER_FLAGS}
     assert {"enable_batching", "model_config_file"} & flags == {"enable_batching"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.config.paths import tidy
+from tfserve.config.paths import normalized
 
 
 def test_dots_go_and_links_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -12,8 +12,8 @@ def test_dots_go_and_links_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     monkeypatch.chdir(tmp_path / "a")
-    assert tidy(Path("../a/./b")) == tmp_path / "a" / "b"
-    assert tidy(Path("../gone/../link/m")) == tmp_path / "link" / "m"
-    assert tidy(Path("../link/../m")) == tmp_path / "a" / ".." / "link" / ".." / "m"  # which is a/m, and not m
+    assert normalized(Path("../a/./b")) == tmp_path / "a" / "b"
+    assert normalized(Path("../gone/../link/m")) == tmp_path / "link" / "m"
+    assert normalized(Path("../link/../m")) == tmp_path / "a" / ".." / "link" / ".." / "m"  # which is a/m, and not m
     for path in ("\0/../m", "../loop/../m"):
-        assert tidy(Path(path)).is_absolute()
+        assert normalized(Path(path)).is_absolute()

@@ -11,24 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.config.read import Configured, choose, read_engines, read_servers
+from tfserve.config.read import ConfiguredServer, choose, read_engines, read_servers
 from tfserve.config.write import write_servers
 from tfserve.errors import SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import LaunchOptions, ServeSpec
 from tfserve.spec.server_flags import SET_BY_TFSERVE
 from tfserve.spec.versions import VersionPolicy
 
-Read = Callable[..., tuple[Configured, ...]]
+Read = Callable[..., tuple[ConfiguredServer, ...]]
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     """Reads a file with some text, or bytes, in it."""
 
-    def read(text: str | bytes, variables: Mapping[str, str] | None = None) -> tuple[Configured, ...]:
+    def read(text: str | bytes, variables: Mapping[str, str] | None = None) -> tuple[ConfiguredServer, ...]:
         file = tmp_path / "servers.yaml"
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return read_servers(file, variables or {})
@@ -37,10 +39,10 @@ def read(tmp_path: Path) -> Read:
 
 
 @pytest.fixture
-def server(read: Read) -> Callable[..., Configured]:
+def server(read: Read) -> Callable[..., ConfiguredServer]:
     """Reads one server with some fields besides its model."""
 
-    def server(fields: str, variables: Mapping[str, str] | None = None) -> Configured:
+    def server(fields: str, variables: Mapping[str, str] | None = None) -> ConfiguredServer:
         lines = "".join(f"    {line}\n" for line in fields.splitlines())
         (found,) = read(f"servers:\n  prod:\n    models: [m]\n{lines}", variables)
         return found
@@ -57,7 +59,9 @@ def complaint(ask: Callable[[], object]) -> TfserveError:
 
 def test_a_server(read: Read, tmp_path: Path) -> None:
     (found,) = read("servers:\n  prod:\n    models: [m]\n")
-    assert found == Configured(ServeSpec("prod", (ModelSpec(tmp_path / "m", "prod"),)), LaunchOptions(), found.line)
+    assert found == ConfiguredServer(
+        ServeSpec("prod", (ModelSpec(tmp_path / "m", "prod"),)), LaunchOptions(), found.line
+    )
 
 
 EVERYTHING = """
@@ -120,7 +124,7 @@ def test_everything(read: Read, tmp_path: Path) -> None:
         ),
     )
     assert found.options == LaunchOptions(
-        engine="docker", pull="never", wait_seconds=7.5, smoke_request=b'{"instances": [1]}', keep_failed=True
+        engine="docker", pull="never", wait_seconds=7.5, smoke_test=str(tmp_path / "request.json"), keep_failed=True
     )
 
 
@@ -170,7 +174,7 @@ def test_models_inside_an_image(read: Read) -> None:
         ("[GPU-a, MIG-b]", GpuRequest(devices=("GPU-a", "MIG-b"))),
     ],
 )
-def test_gpus(server: Callable[..., Configured], text: str, wanted: GpuRequest) -> None:
+def test_gpus(server: Callable[..., ConfiguredServer], text: str, wanted: GpuRequest) -> None:
     assert server(f"gpus: {text}").spec.gpus == wanted
 
 
@@ -215,14 +219,14 @@ servers:
     assert first.spec.models == second.spec.models
 
 
-def test_variables(server: Callable[..., Configured]) -> None:
+def test_variables(server: Callable[..., ConfiguredServer]) -> None:
     fields = 'rest_port: ${PORT}\ngpu: ${GPU:-false}\nenv: {PRICE: "$$5", NAME: "${NAME:-a: b}", PASSED: }\ntag: v$TAG'
     spec = server(fields, {"PORT": "9000", "PASSED": "$x", "TAG": "1"}).spec
     assert (spec.rest_port, spec.gpu, spec.tag) == (PortRequest(9000, explicit=True), False, "v1")
     assert spec.environment == {"PRICE": "$5", "NAME": "a: b", "PASSED": "$x"}
 
 
-def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
+def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> None:
     on = server("batching: true\nmonitoring: true\nsmoke_test: false")
     assert (on.spec.batching, on.spec.monitoring) == ({}, "/monitoring/prometheus/metrics")
     assert not on.options.smoke_test
@@ -233,41 +237,41 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
 @pytest.mark.parametrize(
     ("fields", "line", "path", "words"),
     [
-        ("rest_prot: 1", 4, "rest_prot", "there is no field 'rest_prot'"),
-        ("gpu: true\ngpu: false", 5, "gpu", "it stands twice; the first is in line 4"),
+        ("rest_prot: 1", 4, "rest_prot", "There is no field 'rest_prot'"),
+        ("gpu: true\ngpu: false", 5, "gpu", "The key is a duplicate of line 4"),
         ("rest_port: http", 4, "rest_port", "'http' is not a port"),
         ("rest_port: 70000", 4, "rest_port", "'70000' is not a port"),
-        ("rest_port: [1]", 4, "rest_port", "expected a port, or none, found a list"),
-        ("rest_port:", 4, "rest_port", "expected a port, or none, found nothing"),
-        ("grpc_port: {a: 1}", 4, "grpc_port", "expected a port, or none, found a mapping"),
-        ("engine: podman", 4, "engine", "expected one of auto, docker, local, found 'podman'"),
-        ("pull: 1", 4, "pull", "expected one of missing, always, never, found '1'"),
-        ("image: []", 4, "image", "expected text, found a list"),
+        ("rest_port: [1]", 4, "rest_port", "Expected a port, or none for rest_port, found a list"),
+        ("rest_port:", 4, "rest_port", "Expected a port, or none for rest_port, found nothing"),
+        ("grpc_port: {a: 1}", 4, "grpc_port", "Expected a port, or none for grpc_port, found a mapping"),
+        ("engine: podman", 4, "engine", "Expected one of auto, docker, local for engine, found 'podman'"),
+        ("pull: 1", 4, "pull", "Expected one of missing, always, never for pull, found '1'"),
+        ("image: []", 4, "image", "Expected text"),
         ("image: -1", 4, "image", "'-1' is not the name of an image"),
         ('image: ""', 4, "image", "'' is not the name of an image"),
         ("tag: a/b", 4, "tag", "'a/b' is not a tag"),
         ("image: a:1\ntag: b", 5, "tag", "'a:1' already includes a tag or digest"),
         ("platform: amd64", 4, "platform", "'amd64' is not a platform"),
         ("host: example.com", 4, "host", "is not an IP address"),
-        ("gpu: yes", 4, "gpu", "expected true or false, found 'yes'"),
-        ('gpu: "true"', 4, "gpu", "expected true or false, found 'true'"),
+        ("gpu: yes", 4, "gpu", "Expected true or false for gpu, found 'yes'"),
+        ('gpu: "true"', 4, "gpu", "Expected true or false for gpu, found 'true'"),
         ("gpus: both", 4, "gpus", "'both' does not say which GPUs"),
         ("gpus: []", 4, "gpus", "does not say which GPUs"),
-        ("gpus: {a: 1}", 4, "gpus", "expected all, a number of GPUs, or a list of them, found a mapping"),
+        ("gpus: {a: 1}", 4, "gpus", "Expected all, a number of GPUs, or a list of them for gpus, found a mapping"),
         ("gpu: false\ngpus: 1", 5, "gpus", "gpu: false and gpus contradict"),
         ("gpu_memory_fraction: 2", 4, "gpu_memory_fraction", "2 is not a share"),
-        ("env: A", 4, "env", "expected variables: a mapping, or a list of NAME=VALUE, found 'A'"),
+        ("env: A", 4, "env", "Expected variables: a mapping, or a list of NAME=VALUE for env, found 'A'"),
         ("env: {A b: 1}", 4, "env.A b", "is not the name of a variable"),
         ("env: [A]", 4, "env[0]", "A is not set in this environment"),
-        ("env:\n  A: [1]", 5, "env.A", "expected text, found a list"),
+        ("env:\n  A: [1]", 5, "env.A", "Expected text"),
         ("env: {MODEL_NAME: x}", 4, "env.MODEL_NAME", "is set by tfserve"),
         ("memory: much", 4, "memory", "is not an amount of memory"),
-        ("cpus: two", 4, "cpus", "expected a number, found 'two'"),
+        ("cpus: two", 4, "cpus", "Expected a number for cpus, found 'two'"),
         ("cpus: -1", 4, "cpus", "-1 is not a number of CPUs"),
         ("restart: sometimes", 4, "restart", "is not a restart policy"),
         ("rm: true\nrestart: always", 4, "rm", "rm and restart contradict"),
-        ("batching: 1", 4, "batching", "expected true, false, or parameters: a mapping, found '1'"),
-        ("batching: {max_bacth_size: 1}", 4, "batching.max_bacth_size", "there is no field"),
+        ("batching: 1", 4, "batching", "Expected true, false, or parameters: a mapping for batching, found '1'"),
+        ("batching: {max_bacth_size: 1}", 4, "batching.max_bacth_size", "There is no field"),
         ("batching:\n  max_batch_size: x", 5, "batching.max_batch_size", "is not a value of type integer"),
         ("batching: {max_batch_size: 9, allowed_batch_sizes: [4]}", 4, "batching.allowed_batch_sizes", "The last of"),
         (
@@ -276,29 +280,38 @@ def test_blocks_that_are_on_or_off(server: Callable[..., Configured]) -> None:
             "server_flags.enable_batching",
             "batching sets the",
         ),
-        ("monitoring: on", 4, "monitoring", "expected true, false, or path: /…, found 'on'"),
+        (
+            "monitoring: off",
+            4,
+            "monitoring",
+            "Expected true, false, or the path of a page of metrics for monitoring, found 'off'",
+        ),
         ("monitoring: {path: x}", 4, "monitoring.path", "is not the path of a page"),
-        ("monitoring: {port: 1}", 4, "monitoring.port", "there is no field"),
-        ("server_flags: [a]", 4, "server_flags", "expected server flags by name: a mapping, found a list"),
+        ("monitoring: {port: 1}", 4, "monitoring.port", "There is no field"),
+        ("server_flags: [a]", 4, "server_flags[0]", "'a' is not a server flag"),
         ("server_flags:\n  enable_bacthing: true", 5, "server_flags.enable_bacthing", "has no flag --enable_bacthing"),
         ("server_flags: {num_load_threads: x}", 4, "server_flags.num_load_threads", "of type int32"),
         ("server_flags: {port: 1}", 4, "server_flags.port", "is set by tfserve"),
-        ("wait: -1", 4, "wait", "-1 is not a number of seconds"),
-        ("wait: .nan", 4, "wait", "expected a number, found '.nan'"),
-        ("smoke_test: '{'", 4, "smoke_test", "JSON"),
-        ("smoke_test: []", 4, "smoke_test", "expected true, false, a request, or a file, found a list"),
-        ("config: x", 4, "config", "models has to go"),
+        ("wait: -1", 4, "wait", "Expected 0 or more seconds for wait, found -1"),
+        ("wait: .nan", 4, "wait", "Expected a number for wait, found '.nan'"),
+        (
+            "smoke_test: []",
+            4,
+            "smoke_test",
+            "Expected true, false, a request in JSON, or a file for smoke_test, found a list",
+        ),
+        ("config: x", 4, "config", "config and models cannot be combined"),
         ("rest_port: 1\ngrpc_port: 1", 5, "grpc_port", "cannot share port 1"),
-        ("? [a]\n: b", 4, "", "a key has to be a word"),
-        ("null: x", 4, "", "a key has to be a word"),
-        ("env: {~: x}", 4, "env", "a key has to be a word"),
-        ("tag: ${NO}", 4, "tag", "the variable NO is not set"),
-        ("tag: ${NO:?say which}", 4, "tag", "the variable NO is not set: say which"),
-        ("tag: $", 4, "tag", "'$' begins no variable"),
-        ("<<: x", 4, "<<", "expected a mapping to merge, found 'x'"),
+        ("? [a]\n: b", 4, "", "A key has to be text"),
+        ("null: x", 4, "", "A key has to be text"),
+        ("env: {~: x}", 4, "env", "A key has to be text"),
+        ("tag: ${NO}", 4, "tag", "The variable NO is not set"),
+        ("tag: ${NO:?say which}", 4, "tag", "The variable NO is not set: say which"),
+        ("tag: $", 4, "tag", "'$' does not begin a variable"),
+        ("<<: x", 4, "<<", "Expected a mapping to merge, found 'x'"),
     ],
 )
-def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int, path: str, words: str) -> None:
+def test_wrong_fields(server: Callable[..., ConfiguredServer], fields: str, line: int, path: str, words: str) -> None:
     error = complaint(lambda: server(fields))
     assert isinstance(error, UsageError)
     place = f"servers.yaml, line {line}, servers.prod{'.' if path else ''}{path}: "
@@ -315,7 +328,6 @@ def test_wrong_fields(server: Callable[..., Configured], fields: str, line: int,
         ("rest_port: 1\ngrpc_port: 1", "Give rest_port and grpc_port two numbers."),
         ("rest_port: none\ngrpc_port: none", "Give rest_port or grpc_port a number."),
         ("batching: true\nserver_flags: {batching_parameters_file: a}", "batching sets the server flag --batching_"),
-        ("smoke_test: none.json", "Name a file, or write a JSON object."),
         ("smoke_test: '{}'\nwait: 0", "Leave smoke_test out, or wait for the server"),
         ("server_flags: {bind_address: x}", "Use host instead."),
         ("env: [A]", "A is not set in this environment."),
@@ -336,37 +348,38 @@ def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words:
         }  # a flag of the server is called the same everywhere
 
 
-def test_complaints_leave_the_words_of_the_user_alone(server: Callable[..., Configured]) -> None:
+def test_complaints_leave_the_words_of_the_user_alone(server: Callable[..., ConfiguredServer]) -> None:
     assert complaint(lambda: server("server_flags: {image: x}")).message.endswith("has no flag --image.")
     assert "'--gpu --no-gpu'" in complaint(lambda: server("host: --gpu --no-gpu")).message
 
 
-def test_the_nearest_name_is_suggested(server: Callable[..., Configured]) -> None:
+def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) -> None:
     assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
     assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
-    assert "There are: " in str(complaint(lambda: server("zzz: 1")).hint)
+    assert "The fields are: " in str(complaint(lambda: server("zzz: 1")).hint)
     assert complaint(lambda: server("engine: dockr")).hint == "Did you mean docker?"
     assert complaint(lambda: server("gpu: Ture")).hint == "Did you mean true?"
-    assert "schema" in str(complaint(lambda: server("gpu: yes")).hint)
+    assert complaint(lambda: server("gpu: yes")).hint == "For example gpu: true"
+    assert "schema" in str(complaint(lambda: server("env: 1")).hint)
 
 
 @pytest.mark.parametrize(
     ("models", "place", "words"),
     [
-        ("m", "models", "expected a list of models, found 'm'"),
-        ("[]", "models", "there is no model"),
-        ("[[a]]", "models[0]", "expected a path, or a model's fields, found a list"),
-        ("[{name: a}]", "models[0]", "the field path is missing"),
-        ("[{path: a, nam: b}]", "models[0].nam", "there is no field 'nam'"),
+        ("m", "models", "Expected a list of models, found 'm'"),
+        ("[]", "models", "There is no model"),
+        ("[[a]]", "models[0]", "Expected a path, or the fields of a model, found a list"),
+        ("[{name: a}]", "models[0]", "The field path is missing"),
+        ("[{path: a, nam: b}]", "models[0].nam", "There is no field 'nam'"),
         ("[{path: a, name: b/c}]", "models[0].name", "'b/c' is not a model name"),
-        ("[{path: a, name: [b]}]", "models[0].name", "expected a model's name, found a list"),
+        ("[{path: a, name: [b]}]", "models[0].name", "Expected the name of a model, found a list"),
         ("[{path: a, name: b, versions: some}]", "models[0].versions", "does not say which versions"),
-        ("[{path: a, name: b, versions: [x]}]", "models[0].versions[0]", "expected the number of a version"),
+        ("[{path: a, name: b, versions: [x]}]", "models[0].versions[0]", "Expected the number of a version"),
         ("[{path: a, name: b, versions: []}]", "models[0].versions", "does not say which versions"),
-        ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "expected the number of a version, found 'y'"),
+        ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "Expected the number of a version, found 'y'"),
         ("[{path: a, name: b, labels: {a b: 1}}]", "models[0].labels.a b", "is not a label"),
-        ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "expected labels: a mapping, found a list"),
+        ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "Expected labels: a mapping, found a list"),
         ("[{path: a, name: b}, {path: c, name: b}]", "models[1].name", "There are two models 'b'"),
         ("[{path: a, name: b, sha256: yes}]", "models[0].sha256", "'yes' is not a SHA-256 digest"),
         ("[{path: '', name: b}]", "models[0].path", "The path of the model is empty"),
@@ -389,27 +402,27 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
     [
         (b"", "is empty"),
         (b"# nothing\n", "is empty"),
-        (b"a: \xff", "line 1: it is not UTF-8"),
+        (b"a: \xff", "line 1: not UTF-8"),
         (b"a: 1\nb: \x00", "line 2: a character that YAML does not allow"),
         (b"servers:\n\tprod: 1", "line 2, column 1: found character '\\t' that cannot start any token"),
         (b"servers: {", "line 1, column 11"),
         (b"a: 1\n---\nb: 2", "line 2, column 1: expected a single document in the stream, but found another document"),
         (b"a: *nope", "found undefined alias"),
         (b"[" * 500, "nested too deep"),
-        (b"servers: !!python/object/apply:os.system [id]", "expected servers by name: a mapping, found a list"),
-        (b"just text", "line 1: expected servers: and defaults:, found 'just text'"),
-        (b"[]", "line 1: expected servers: and defaults:, found a list"),
-        (b"defaults: {}", "line 1: the field servers is missing"),
-        (b"server: {}", "line 1, server: there is no field 'server'"),
-        (b"servers: {}", "line 1, servers: there is no server"),
-        (b"servers:", "line 1, servers: expected servers by name: a mapping, found nothing"),
-        (b"servers:\n  a:", "line 2, servers.a: expected the fields of a server, found nothing"),
-        (b"servers:\n  a: {}", "line 2, servers.a: the field models is missing"),
+        (b"servers: !!python/object/apply:os.system [id]", "Expected servers by name: a mapping, found a list"),
+        (b"just text", "line 1: Expected servers: and defaults:, found 'just text'"),
+        (b"[]", "line 1: Expected servers: and defaults:, found a list"),
+        (b"defaults: {}", "line 1: The field servers is missing"),
+        (b"server: {}", "line 1, server: There is no field 'server'"),
+        (b"servers: {}", "line 1, servers: There is no server"),
+        (b"servers:", "line 1, servers: Expected servers by name: a mapping, found nothing"),
+        (b"servers:\n  a:", "line 2, servers.a: Expected the fields of a server, found nothing"),
+        (b"servers:\n  a: {}", "line 2, servers.a: The field models is missing"),
         (b"servers:\n  a b: {models: [m]}", "line 2, servers.a b: 'a b' is not a server name"),
-        (b"servers:\n  a: {models: [m]}\n  a: {models: [m]}", "line 3, servers.a: it stands twice"),
-        (b"defaults: {models: [m]}\nservers: {a: {models: [m]}}", "line 1, defaults.models: there is no field"),
-        (b"servers: &s {a: *s}", "there is no field 'a'"),
-        (b"servers: {a: &a {<<: *a, models: [m]}}", "nested too deep, or holds itself"),
+        (b"servers:\n  a: {models: [m]}\n  a: {models: [m]}", "line 3, servers.a: The key is a duplicate"),
+        (b"defaults: {models: [m]}\nservers: {a: {models: [m]}}", "line 1, defaults.models: There is no field"),
+        (b"servers: &s {a: *s}", "There is no field 'a'"),
+        (b"servers: {a: &a {<<: *a, models: [m]}}", "Nested too deeply"),
         (b"x" * (300 << 10), "over 256 KiB"),
     ],
 )
@@ -423,13 +436,13 @@ def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("servers: *nope", "An alias (*name)"),
+        ("servers: *nope", "Define the anchor"),
         ("a: &a 1\nb: &a 2", "Give each anchor"),
-        ("a: 1\n---\nb: 2", "Leave the line --- out"),
+        ("a: 1\n---\nb: 2", "Remove the line ---"),
         ("servers:\n\ta: 1", "with spaces, not tabs"),
-        ("servers: @x", "Quote a text that begins with"),
+        ("servers: @x", "Quote text that begins with"),
         ("servers: {", "brackets and quotes are closed"),
-        ("servers:\n  a: 1\n b: 2", "indented alike"),
+        ("servers:\n  a: 1\n b: 2", "Check the indentation"),
         ("servers: {a b: {models: [m]}}", "Choose another one, for example a_b"),
         ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another one, for example name: a_b"),
     ],
@@ -441,7 +454,7 @@ def test_hints_fit(read: Read, text: str, hint: str) -> None:
 def test_a_billion_laughs(read: Read) -> None:
     lines = ["a0: &a0 {cpus: 1}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
     text = "".join(f"x-{line}\n" for line in lines) + "servers: {a: {<<: *a11, models: [m]}}"
-    assert "there is too much of it" in complaint(lambda: read(text)).message
+    assert "too large once its aliases" in complaint(lambda: read(text)).message
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
@@ -455,7 +468,7 @@ def test_a_port_that_is_used_twice(read: Read) -> None:
         return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
 
     error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
-    assert "line 3, servers.b.grpc_port: port 9000 is that of 'a' too, in line 2" in error.message
+    assert "line 3, servers.b.grpc_port: Port 9000 is also the port of 'a', in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
 
@@ -481,7 +494,7 @@ def test_servers_by_name(read: Read) -> None:
         choose(servers, ["b", "c"])
 
 
-def test_it_reads_as_it_is_written(server: Callable[..., Configured], tmp_path: Path) -> None:
+def test_it_reads_as_it_is_written(server: Callable[..., ConfiguredServer], tmp_path: Path) -> None:
     for fields in (
         "",
         "rest_port: 0\ngrpc_port: none\nmemory: 1g\ncpus: 0.5\nrestart: no\nhost: '::1'\ntag: '2.10'\ngpu: true",
@@ -524,9 +537,9 @@ VALUES: Any = st.recursive(
 def test_no_value_of_any_field_brings_it_down(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     import yaml
 
-    from tfserve.config.fields import FIELDS
+    from tfserve.spec.fields import FIELDS
 
-    name = data.draw(st.sampled_from(["models", "config", *(field.name for field in FIELDS)]))
+    name = data.draw(st.sampled_from(["models", *(field.name for field in FIELDS)]))
     file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     file.write_text(yaml.safe_dump({"servers": {"a": {"models": ["m"], name: data.draw(VALUES)}}}))
     try:

@@ -16,12 +16,12 @@ from jsonschema import Draft202012Validator
 
 from tests.config.test_read import EVERYTHING
 from tests.conftest import EXAMPLES
-from tfserve.config.fields import FIELDS
 from tfserve.config.read import read_servers
 from tfserve.config.schema import json_schema
 from tfserve.config.template import first_file
 from tfserve.errors import TfserveError
 from tfserve.protos.server_flags import SERVER_FLAGS
+from tfserve.spec.fields import FIELDS
 from tfserve.spec.server_configs import BATCHING
 
 CONFIGS = sorted((EXAMPLES.parent / "configs").glob("*.yaml"))

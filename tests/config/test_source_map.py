@@ -1,4 +1,4 @@
-"""Which field of a file says what a complaint is about, and in which words."""
+"""The field of a file that an error is about, and how each front end writes attributes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.config.test_fields import options_of
 from tests.source import FILES
 from tfserve.config.document import read_document
-from tfserve.config.source_map import ServerPlace, file_names
+from tfserve.config.source_map import ServerSource, file_names
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.spec.fields import option_names
 
@@ -47,8 +47,8 @@ server:
 def test_the_field_of_an_attribute(about: tuple[str | int, ...], path: str, line: int, tmp_path: Path) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(TEXT)
-    parts = read_document(file, {}).fields("parts")
-    found = ServerPlace(parts["server"], parts["defaults"].fields("defaults")).at(about)
+    nodes = read_document(file, {}).fields("a mapping")
+    found = ServerSource(nodes["server"], nodes["defaults"].fields("defaults")).at(about)
     assert (found.path, found.line) == (path, line)
 
 
@@ -101,7 +101,8 @@ def test_each_front_end_names_attributes_in_its_own_way(tmp_path: Path) -> None:
         "--no-gpu, --gpus and --host ::1, not '{gpus} --gpu'.",
         "Leave --model-name, --env out.",
     )
-    placed = read_document(tmp_path / "file.yaml", {}, file_names).placed(error())
+    placed = error()
+    read_document(tmp_path / "file.yaml", {}, file_names).locate(placed)
     assert placed.message.endswith(": gpu: false, gpus and host: ::1, not '{gpus} --gpu'.")
     assert (str(placed), placed.hint) == (placed.message, "Leave name, env out.")
     placed.reword(option_names)

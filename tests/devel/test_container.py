@@ -8,7 +8,7 @@ from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
 from tfserve.spec.image import ImageReference
-from tfserve.spec.serve import PortRequest
+from tfserve.spec.port_request import PortRequest
 
 IMAGE = ImageReference.parse().official_variant(devel=True)
 

@@ -15,7 +15,8 @@ from tests.recorded_progress import RecordedProgress
 from tfserve.engines.choice import choose_engine
 from tfserve.errors import EngineUnavailableError
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import ServeSpec
 
 
 @pytest.fixture
@@ -112,7 +113,8 @@ from tfserve.errors import EngineUnavailableError
 from tfserve.plan.launch_plan import HostPorts
 from tfserve.spec.gpus import GpuRequest
 from tfserve.progress import Silent
-from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import ServeSpec
 assert not is_installed()
 spec = ServeSpec("m", (ModelSpec(Path("/m"), "m"),))
 engine, _ = choose_engine(spec, "local", "missing", Silent())

@@ -15,7 +15,7 @@ from tfserve.plan.labels import PACKAGED
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text
 from tfserve.spec.image import ImageReference
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.model import ModelSpec
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 DIGEST = f"sha256:{'0' * 64}"

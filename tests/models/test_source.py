@@ -22,7 +22,7 @@ from tfserve.models.saved_model import Layout, read_signatures
 from tfserve.models.source import find_source, source_name
 from tfserve.models.url import Url
 from tfserve.progress import Silent
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.model import ModelSpec
 
 
 @pytest.fixture(autouse=True)

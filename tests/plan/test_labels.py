@@ -10,7 +10,9 @@ from tfserve.models.saved_model import find_model
 from tfserve.models.url import Url
 from tfserve.plan.labels import flag_files_from_label, recorded_spec, spec_from_label, spec_json
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.versions import VersionPolicy
 
 DIGESTS = {"ssl_config_file": "0" * 64}

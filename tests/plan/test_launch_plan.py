@@ -22,7 +22,9 @@ from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, PublishedPor
 from tfserve.plan.mounts import Mount
 from tfserve.plan.process import process_plan
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.versions import VersionPolicy
 
 OWN = Binary(("python", "-m", "tfserve.model_server"), official=False)

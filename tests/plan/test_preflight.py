@@ -15,7 +15,8 @@ from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
 from tfserve.plan.preflight import check_spec
 from tfserve.progress import Silent
-from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import ServeSpec
 
 
 def spec(path: Path | Url, **more: Any) -> ServeSpec:
@@ -75,11 +76,12 @@ def test_what_cannot_is_said_with_its_place(
     file = tmp_path / "tfserve.yaml"
     file.write_text(FILE.format(**GOOD))
     (server,) = read_servers(file, {})
-    server.told(lambda: check_spec(server.spec, server.options.engine, Silent()))
+    with server.located():
+        check_spec(server.spec, server.options.engine, Silent())
     file.write_text(FILE.format(**{**GOOD, **wrong}))
     (server,) = read_servers(file, {})
-    with pytest.raises(error) as caught:
-        server.told(lambda: check_spec(server.spec, server.options.engine, Silent()))
+    with pytest.raises(error) as caught, server.located():
+        check_spec(server.spec, server.options.engine, Silent())
     where = "defaults.server_flags.batching_parameters_file" if place == "defaults" else f"servers.prod.{place}"
     assert caught.value.message.startswith(f"{file}, line {line}, {where}: "), caught.value.message
     assert words in caught.value.message
@@ -119,8 +121,8 @@ def test_models_of_a_users_own_configuration(
     file = tmp_path / "tfserve.yaml"
     file.write_text("servers:\n  prod:\n    config: models.config\n")
     (server,) = read_servers(file, {})
-    with pytest.raises(error) as caught:
-        server.told(lambda: check_spec(server.spec, "auto", Silent()))
+    with pytest.raises(error) as caught, server.located():
+        check_spec(server.spec, "auto", Silent())
     place = f"{file}, line 3, servers.prod.config: {str(config)!r}, line 2: "
     assert caught.value.message.startswith(place)
     assert words in caught.value.message

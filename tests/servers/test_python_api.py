@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import doctest
 import inspect
 import json
@@ -18,12 +17,14 @@ import pytest
 
 import tfserve
 from tests.program import Program
+from tests.servers import serve_options
 from tfserve.client import numpy_client
 from tfserve.client.failures import NotListeningError
 from tfserve.errors import NameTakenError, SavedModelError, TfserveError, UsageError
 from tfserve.servers import python_api as serving
 from tfserve.servers.python_api import RunningServer
-from tfserve.spec.serve import LaunchOptions, ModelSpec, ServeSpec
+from tfserve.spec.fields import FIELDS
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.versions import VersionPolicy
 
 ROOT = Path(__file__).parents[2]
@@ -79,18 +80,14 @@ def test_several_models(state: Path, half_plus_two: Path) -> None:
         assert server.predict([1.0]).tolist() == server.predict([1.0], model="b").tolist() == [2.5]
 
 
-def test_what_is_said_of_models(tmp_path: Path, half_plus_two: Path) -> None:
+def test_the_models_of_a_call(half_plus_two: Path) -> None:
     path = str(half_plus_two)
-    assert serving._models([path, path], None, None, {}, None) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
-    assert serving._models(path, "m", "latest=2", {"stable": 1}, "0" * 64) == (
+    assert serving._models([path, path], None, {}) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
+    fields = {"name": "m", "versions": "latest=2", "labels": {"stable": 1}, "sha256": "0" * 64}
+    assert serving._models(path, None, fields) == (
         ModelSpec(half_plus_two, "m", VersionPolicy(2), {"stable": 1}, "0" * 64),
     )
-    assert serving._models(None, None, None, {}, None) == ()
-    assert serving._batching({"max_batch_size": 2, "pad_variable_length_inputs": True}) == {
-        "max_batch_size": 2,
-        "pad_variable_length_inputs": True,
-    }
-    assert (serving._batching(True), serving._batching(False)) == ({}, None)
+    assert serving._models(None, None, {"name": None}) == ()
 
 
 def test_a_name_that_is_taken(server: RunningServer, half_plus_two: Path) -> None:
@@ -138,8 +135,8 @@ time.sleep({0 if ending == "by itself" else 60})
     ("options", "error", "words"),
     [
         ({"rest_port": 70000}, UsageError, "'70000' is not a port"),
-        ({"rest_port": None, "grpc_port": None}, UsageError, "does not publish rest"),
-        ({"grpc_port": None, "api": "grpc"}, UsageError, "does not publish grpc"),
+        ({"rest_port": None, "grpc_port": None}, UsageError, "rest_port=, which is not published"),
+        ({"grpc_port": None, "api": "grpc"}, UsageError, "grpc_port=, which is not published"),
         ({"memory": "lots"}, UsageError, "lots"),
         ({"memory": "1g", "engine": "local"}, TfserveError, "memory"),
         ({"environment": {"MODEL_NAME": "x"}}, UsageError, "MODEL_NAME is set by tfserve"),
@@ -151,12 +148,16 @@ time.sleep({0 if ending == "by itself" else 60})
         ({"wait_seconds": -1}, UsageError, "-1"),
         ({"model": "/nowhere"}, SavedModelError, "There is no model"),
         ({"model": None}, UsageError, "There is no model to serve"),
-        ({"model": {}, "versions": "all"}, UsageError, "are for one model"),
-        ({"config": "models.config"}, UsageError, "excludes model"),
+        ({"model": {}, "versions": "all"}, UsageError, "can only be used with one model"),
+        ({"config": "models.config"}, UsageError, "model= and config= cannot be combined"),
         ({"versions": "some"}, UsageError, "does not say which versions"),
         ({"labels": {"a b": 1}}, UsageError, "is not a label"),
-        ({"batching": {"max_bacth_size": 1}}, UsageError, "is not a batching parameter"),
-        ({"monitoring": "metrics"}, UsageError, "is not the path of a page"),
+        ({"batching": {"max_bacth_size": 1}}, UsageError, "There is no field 'max_bacth_size'"),
+        (
+            {"monitoring": "metrics"},
+            UsageError,
+            "Expected true, false, or the path of a page of metrics for monitoring=",
+        ),
     ],
 )
 def test_bad_options(
@@ -168,10 +169,16 @@ def test_bad_options(
 
 
 def test_every_option_of_a_server_can_be_given() -> None:
-    fields = {field.name for kind in (ServeSpec, LaunchOptions) for field in dataclasses.fields(kind)}
-    given = set(inspect.signature(tfserve.serve).parameters)
-    # It is removed in any case, and its models are given by one argument.
-    assert fields - given == {"models", "remove", "keep_failed", "smoke_request"}
+    parameters = set(inspect.signature(tfserve.serve).parameters)
+    fields = {field.attribute for field in FIELDS if field.python}
+    assert fields < parameters
+    assert all(f"        {name}: " in str(tfserve.serve.__doc__) for name in parameters)
+    with pytest.raises(TypeError, match=r"no parameter 'rest_prot'\. Did you mean rest_port\?"):
+        tfserve.serve("m", rest_prot=1)  # type: ignore[call-arg]  # the mistake that is tested
+
+
+def test_the_types_of_the_arguments_are_those_of_the_table() -> None:
+    assert serve_options.FILE.read_text(encoding="utf-8") == serve_options.source()
 
 
 def test_importing_costs_nothing() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.program import Copy
 from tfserve.errors import TfserveError, UsageError
 from tfserve.models.url import Url
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import ServedModel, read_models_config, served_models, to_text
-from tfserve.spec.serve import ModelSpec
 from tfserve.spec.versions import VersionPolicy
 
 POLICIES = st.sampled_from([VersionPolicy(), VersionPolicy(2), VersionPolicy(None), VersionPolicy(1, (1, 5))])

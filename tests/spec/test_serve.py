@@ -11,7 +11,9 @@ from tfserve.errors import UsageError
 from tfserve.spec import values
 from tfserve.spec.fields import option_names
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
 
 NASTY = [
     "",

@@ -36,7 +36,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "run": Command(
             "run",
             "run",
-            "Serve SavedModels: start, wait until ready, try.",
+            "Start a server for SavedModels, and test it.",
             (
                 "tfserve run ./my_model",
                 "tfserve run ./a ./b=other --versions a:latest=2 --label a:canary=2 -- --enable_batching=true",

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfserve.errors import UsageError
 from tfserve.models.source import source_name
 from tfserve.models.url import is_archive, parse_source
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.versions import VersionPolicy, parse_label
 
 __all__ = ["parse_models"]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tfserve.cli.completion import complete_configured, complete_server, complete_server_flag, complete_signature
-from tfserve.defaults import AUTO, Api, EngineChoice
-from tfserve.engines import engine_names
+from tfserve.defaults import AUTO, Api, EngineChoice, engine_names
 
 __all__ = [
     "ApiOption",
@@ -62,14 +61,20 @@ GpuOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 LabelsOption = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="[MODEL:]LABEL=VERSION", help="A name for a version; repeatable."),
+    typer.Option(
+        "--label",
+        metavar="[MODEL:]LABEL=VERSION",
+        help="Label of a version; repeatable.",
+        rich_help_panel="Versions",
+    ),
 ]
 VersionsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--versions",
         metavar="[MODEL:]VERSIONS",
-        help="Which versions: latest, latest=2, all, or 1,3; repeatable.  [default: latest]",
+        help="Versions to serve: latest, latest=2, all, or 1,3; repeatable.  [default: latest]",
+        rich_help_panel="Versions",
     ),
 ]
 _MODEL_HELP = (
@@ -103,7 +108,12 @@ Sha256Option = Annotated[
 ]
 Sha256sOption = Annotated[
     list[str] | None,
-    typer.Option("--sha256", metavar="[MODEL:]DIGEST", help="The SHA-256 that an archive has to have; repeatable."),
+    typer.Option(
+        "--sha256",
+        metavar="[MODEL:]DIGEST",
+        help="Expected SHA-256 digest of an archive; repeatable.",
+        rich_help_panel="Model",
+    ),
 ]
 TimeOption = Annotated[
     float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")

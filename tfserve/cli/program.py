@@ -15,6 +15,7 @@ from tfserve.text import did_you_mean, printable
 __all__ = ["OneCommand", "Program", "option_names"]
 
 
+_ARGUMENTS, _OPTIONS = "Arguments", "Options"
 _NOT_ONE_OF = re.compile(r"'(.*?)' is not one of")  # how the error for a choice begins, which holds no value
 
 
@@ -28,6 +29,23 @@ class OneCommand(TyperCommand):
         _refuse_contradictions(ctx, args)
         with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the arguments, and the options in their groups; those without a group come last."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in sorted(self.get_params(ctx), key=lambda parameter: _group_of(parameter) == _OPTIONS):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(_group_of(parameter), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
+def _group_of(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return _ARGUMENTS
+    return getattr(parameter, "rich_help_panel", None) or _OPTIONS  # the option --help is click's own
 
 
 class Program(TyperGroup):

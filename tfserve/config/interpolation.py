@@ -18,7 +18,7 @@ _WRITE = "Write ${NAME}, or $$ for a dollar sign."
 
 
 class InterpolationError(ValueError):
-    """A variable that is not set, or a dollar sign that begins nothing; and what to do about it."""
+    """A variable that is not set, or a stray dollar sign; with a hint."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -28,42 +28,42 @@ class InterpolationError(ValueError):
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
     """Returns `text` with the values of its variables; ``$$`` is a dollar sign.
 
-    ``:-``, ``:?`` and ``:+`` take an empty value for one that is not set; ``-``, ``?`` and ``+`` do not. What follows
-    them may hold variables again: ``${A:-${B:-none}}``. It is looked at only where it is needed.
+    ``:-``, ``:?`` and ``:+`` treat an empty value as unset; ``-``, ``?`` and ``+`` do not. The text after them may
+    contain variables, too: ``${A:-${B:-none}}``. It is resolved only if it is used.
 
     Raises:
-        InterpolationError: a variable is not set, or a ``$`` begins none of these.
+        InterpolationError: a variable is not set, or a ``$`` does not begin one of these.
     """
-    made = []
+    resolved = []
     position = 0
     while dollar := _DOLLAR.search(text, position):
-        made.append(text[position : dollar.start()])
+        resolved.append(text[position : dollar.start()])
         position = dollar.end()
         if dollar["escaped"]:
-            made.append("$")
+            resolved.append("$")
         elif dollar["bare"]:
-            made.append(_value(dollar["bare"], "", "", variables))
+            resolved.append(_value(dollar["bare"], "", "", variables))
         elif dollar["brace"]:
             end = _end_of(text, position)
             inside = _VARIABLE.fullmatch(text, position, end)
             if inside is None:
-                raise InterpolationError("'$' begins no variable", _WRITE)
-            made.append(_value(inside["name"], inside["operator"] or "", inside["word"] or "", variables))
+                raise InterpolationError("'$' does not begin a variable", _WRITE)
+            resolved.append(_value(inside["name"], inside["operator"] or "", inside["word"] or "", variables))
             position = end + 1
         else:
-            raise InterpolationError("'$' begins no variable", _WRITE)
-    return "".join((*made, text[position:]))
+            raise InterpolationError("'$' does not begin a variable", _WRITE)
+    return "".join((*resolved, text[position:]))
 
 
 def _end_of(text: str, start: int) -> int:
-    """Where the brace closes inside which `start` is."""
+    """The position of the brace that closes the one before `start`."""
     depth = 1
     for mark in _BRACE.finditer(text, start):
         depth += {"${": 1, "}": -1}.get(mark[0], 0)
         if depth == 0:
             return mark.start()
         if depth > _MAX_DEPTH:
-            raise InterpolationError(f"there are more than {_MAX_DEPTH} variables inside each other", "Use fewer.")
+            raise InterpolationError(f"more than {_MAX_DEPTH} variables are nested", "Nest fewer.")
     raise InterpolationError("'${' has no '}'", _WRITE)
 
 
@@ -77,5 +77,5 @@ def _value(name: str, operator: str, word: str, variables: Mapping[str, str]) ->
     if operator.endswith("-"):
         return interpolate(word, variables)
     why = interpolate(word, variables)
-    problem = f"the variable {name} is not set{f': {why}' if why else ''}"
+    problem = f"The variable {name} is not set{f': {why}' if why else ''}"
     raise InterpolationError(problem, "Set it, or give a default: ${NAME:-default}")

@@ -1,18 +1,18 @@
-"""Paths as people would write them: absolute, and without a ``..`` where that leads to the same place."""
+"""Paths as a person would write them: absolute, and without ``..`` where that names the same file."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-__all__ = ["tidy"]
+__all__ = ["normalized"]
 
 
-def tidy(path: Path) -> Path:
-    """Returns `path` absolute and without ``..``, links in it as they are; behind a link a ``..`` has to stay."""
+def normalized(path: Path) -> Path:
+    """Returns `path` absolute and without ``..``; links stay, and so does a ``..`` behind a link."""
     absolute = path.absolute()
-    tidied = Path(os.path.normpath(absolute))
+    shorter = Path(os.path.normpath(absolute))
     try:
-        return tidied if tidied.resolve() == absolute.resolve() else absolute
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL
+        return shorter if shorter.resolve() == absolute.resolve() else absolute
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL character
         return absolute

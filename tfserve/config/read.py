@@ -1,31 +1,30 @@
-"""A YAML file -> the servers that it describes."""
+"""Reads the servers that a YAML file describes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from tfserve.config.document import Part, read_document
-from tfserve.config.field_readers import Context, Place, integer, told
-from tfserve.config.fields import FIELDS, Field
-from tfserve.config.paths import tidy
-from tfserve.config.source_map import ServerPlace, file_names
+from tfserve.config.document import YamlNode, read_document
+from tfserve.config.paths import normalized
+from tfserve.config.source_map import ServerSource, file_names
 from tfserve.errors import TfserveError, UsageError, about
-from tfserve.models.source import source_name
-from tfserve.models.url import Url, parse_source
+from tfserve.models.url import Url
+from tfserve.spec.field_parsers import Context
+from tfserve.spec.fields import FIELDS
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import read_models_config
-from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import LaunchOptions, ServeSpec
 from tfserve.spec.values import check_name
-from tfserve.spec.versions import VersionPolicy, parse_label
 from tfserve.text import did_you_mean
 
 __all__ = [
     "DEFAULT_FILE",
-    "MODEL_FIELDS",
-    "Configured",
+    "ConfiguredServer",
     "choose",
     "choose_names",
     "read_engines",
@@ -33,221 +32,168 @@ __all__ = [
 ]
 
 DEFAULT_FILE = Path("tfserve.yaml")
-MODEL_FIELDS = ("path", "name", "versions", "labels", "sha256")
-T = TypeVar("T")
 
 _DOCUMENT = "servers: and defaults:"
-_ENGINE = next(field for field in FIELDS if field.name == "engine")
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - addresses that take the ports of every other one
+_FIELDS = {field.name: field for field in FIELDS if field.key is not None}
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a port on these is taken on every other address
 
 
 @dataclass(frozen=True)
-class Configured:
-    """One server of a file: what it is, how it is started, and where that is described."""
+class ConfiguredServer:
+    """One server of a file: what it is, how it is started, and where the file describes it."""
 
     spec: ServeSpec
     options: LaunchOptions
     line: int = 0
-    place: Place | None = field(default=None, compare=False, repr=False)
+    source: ServerSource | None = field(default=None, compare=False, repr=False)
 
-    def told(self, do: Callable[[], T]) -> T:
-        """Returns what `do` returns; its complaint is given file, line and path, if it is about a part of the spec."""
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Adds file, line and path to the errors in the block that are about a field of the server."""
         try:
-            return do()
+            yield
         except TfserveError as error:
-            raise self.placed(error) from None
-
-    def placed(self, error: TfserveError) -> TfserveError:
-        """Returns `error`, with its place if it is about a part of the spec."""
-        return self.place.placed(error) if self.place is not None and error.about else error
+            if self.source is not None and error.about:
+                self.source.locate(error)
+            raise
 
 
-def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[Configured, ...]:
+def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredServer, ...]:
     """Reads the servers of a file, in its order.
 
-    A model without a name has that of its server where it is the only one, as with ``tfserve run --name``, else that of
-    its directory.
+    A model without a name is named after its server where it is the only model, as with ``tfserve run --name``, else
+    after its directory.
 
     Args:
-        file: in YAML; paths in it start where it is.
+        file: the YAML file; relative paths in it begin in its directory.
         variables: the environment, for ``${NAME}`` and for ``env`` without values.
 
     Raises:
-        UsageError: the file, or something in it, is not what it should be; with file, line and path.
+        UsageError: the file, or something in it, is not valid; with file, line and path.
         SavedModelError: a path without a name is not a model.
     """
     document = read_document(file, variables, file_names)
     context = Context(file.parent.absolute(), variables)
     known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
     described = _servers_in(document)
-    names = [field.name for field in FIELDS]
-    defaults = known["defaults"].fields("the defaults of all servers", names) if "defaults" in known else {}
+    shared_names = [name for name, field in _FIELDS.items() if field.shared]
+    defaults = known["defaults"].fields("the defaults of all servers", shared_names) if "defaults" in known else {}
     servers = []
-    for name, part in described.items():
-        own = part.fields("the fields of a server", ["models", "config", *names])
-        place = ServerPlace(part, defaults)
-        servers.append(told(place, lambda: _server(name, place, own, context)))  # noqa: B023
+    for name, node in described.items():
+        source = ServerSource(node, defaults)
+        with source.located():
+            servers.append(_read_server(name, source, context))
     _check_ports(servers)
     return tuple(servers)
 
 
 def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Reads the names of the servers of a file, and on which engine each is looked for: ``auto`` where it is not said.
+    """Reads the names of the servers of a file, and the engine of each: ``auto`` where the file does not name one.
 
-    Nothing that is said of a server, or of all, has to be right for it, so that what was started can be ended: a
-    variable may be missing by now. An engine that cannot be read counts as not said.
+    Other fields are not read, so that servers can be removed when their description is no longer valid, for example
+    because a variable is not set. An engine that is not valid counts as ``auto``.
 
     Raises:
         UsageError: the file cannot be read, or describes no servers.
     """
     document = read_document(file, variables, file_names)
     context = Context(file.parent.absolute(), variables)
+    engine = _FIELDS["engine"]
     engines = {}
-    for name, part in _servers_in(document).items():
+    for name, node in _servers_in(document).items():
         engines[name] = "auto"
-        for shared_or_own, keys in ((document, ["defaults", _ENGINE.name]), (part, [_ENGINE.name])):
+        for start, keys in ((document, ["defaults", engine.name]), (node, [engine.name])):
             with suppress(UsageError):
-                if (said := shared_or_own.find(keys)) is not None:
-                    engines[name] = _ENGINE.read(said, context)
+                if (found := start.find(keys)) is not None:
+                    engines[name] = engine.type.parse(found.plain(), context)
     return engines
 
 
-def choose(servers: Sequence[Configured], names: Sequence[str]) -> tuple[Configured, ...]:
-    """Returns the servers of these names, or all of them.
+def choose(servers: Sequence[ConfiguredServer], names: Sequence[str]) -> tuple[ConfiguredServer, ...]:
+    """Returns the servers of these names, or all of them if there are no names.
 
     Raises:
-        UsageError: one is not there.
+        UsageError: the file describes no server of one of the names.
     """
     chosen = choose_names([server.spec.name for server in servers], names)
     return tuple(server for server in servers if server.spec.name in chosen)
 
 
 def choose_names(known: Sequence[str], names: Sequence[str]) -> Sequence[str]:
-    """Returns `names`, or all of those of a file where there are none.
+    """Returns `names`, or all names that a file has if there are none.
 
     Raises:
-        UsageError: one is not known.
+        UsageError: the file describes no server of one of the names.
     """
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f"There are: {', '.join(known)}."
+            hint = did_you_mean(name, known) or f"The servers are: {', '.join(known)}."
             raise UsageError(f"The file describes no server {name!r}.", hint=hint)
     return names or known
 
 
-def _servers_in(document: Part) -> dict[str, Part]:
-    part = document.fields(_DOCUMENT).get("servers")
-    if part is None:
-        document.fail("the field servers is missing.", "Begin with: tfserve init MODEL_DIR")
-    servers = part.fields("servers by name: a mapping")
+def _servers_in(document: YamlNode) -> dict[str, YamlNode]:
+    node = document.fields(_DOCUMENT).get("servers")
+    if node is None:
+        document.fail("The field servers is missing.", "Create a file with tfserve init MODEL_DIR")
+    servers = node.fields("servers by name: a mapping")
     if not servers:
-        part.fail("there is no server.", "Name one: servers: {NAME: {models: [MODEL_DIR]}}")
+        node.fail("There is no server.", "Add one: servers: {NAME: {models: [MODEL_DIR]}}")
     return servers
 
 
-def _server(name: str, place: ServerPlace, own: Mapping[str, Part], context: Context) -> Configured:
-    part, defaults = place.part, place.defaults
-    told(part, lambda: check_name(name, kind="server"))
-    spec: dict[str, Any] = {}
-    launch: dict[str, Any] = {}
-    for known in FIELDS:
-        given = [each[known.name] for each in (defaults, own) if known.name in each]
-        for each in given:
-            value = known.read(each, context)
-            values = launch if known.launch else spec
-            values[known.attribute] = _over(values.get(known.attribute), value, known)
+def _read_server(name: str, source: ServerSource, context: Context) -> ConfiguredServer:
+    own = source.node.fields("the fields of a server", ["models", *_FIELDS])
+    with source.node.located():
+        check_name(name, kind="server")
+    given, shared = _plain(own), _plain(source.defaults)
+    options = LaunchOptions.parse(given, context, shared)
+    models = _read_models(name, source, own, context)
+    spec = ServeSpec.parse({**given, "name": name, "models": models}, context, shared)
+    if spec.config is not None:
+        spec = replace(spec, config=normalized(spec.config))
+    return ConfiguredServer(spec, options, source.node.line, source)
+
+
+def _plain(nodes: Mapping[str, YamlNode]) -> dict[str, Any]:
+    """The fields of a server by their attributes, as plain data."""
+    return {_FIELDS[name].attribute: node.plain() for name, node in nodes.items() if name in _FIELDS}
+
+
+def _read_models(
+    server: str, source: ServerSource, own: Mapping[str, YamlNode], context: Context
+) -> tuple[ModelSpec, ...]:
     if "config" in own and "models" in own:
-        own["config"].fail("config names the models, so models has to go.", "Leave one of them out.")
+        own["config"].fail("config and models cannot be combined: config names the models.", "Remove one of them.")
     if "config" in own:
-        spec["config"] = tidy(context.directory / own["config"].text("the path of a models.config"))
-        models = told(own["config"], lambda: read_models_config(spec["config"]))
-    elif "models" in own:
-        models = _models(name, own["models"], context)
-    elif "image" in own:
-        models = ()  # they are inside
-    else:
-        part.fail(
-            "the field models is missing.", "Name them: models: [MODEL_DIR], or an image with models inside: image: …"
+        with about("config"):
+            path = _FIELDS["config"].type.parse(own["config"].plain(), context)
+            return read_models_config(normalized(path))
+    if "models" in own:
+        return tuple(_read_entries(server, own["models"].items("a list of models"), own["models"], context))
+    if "image" not in own:
+        source.node.fail(
+            "The field models is missing.", "Add it: models: [MODEL_DIR], or an image with models inside: image: …"
         )
-    smoke_test = launch.pop("smoke_test", True)
-    if isinstance(smoke_test, str):
-        from tfserve.client.predict_request import read_request
-
-        with about("smoke_test"):
-            launch["smoke_request"] = read_request(smoke_test).body
-    return Configured(
-        ServeSpec(name=name, models=models, **spec),
-        LaunchOptions(**launch, smoke_test=smoke_test is not False),
-        part.line,
-        place,
-    )
+    return ()
 
 
-def _over(default: Any, own: Any, field: Field) -> Any:
-    """What a server's own field makes of the shared default: mappings are joined, everything else is replaced."""
-    if isinstance(default, dict) and isinstance(own, dict):
-        return {**default, **own}
-    if field.attribute == "server_flags" and default:
-        names = {flag.partition("=")[0] for flag in own}
-        return (*(flag for flag in default if flag.partition("=")[0] not in names), *own)
-    return own
-
-
-def _models(server: str, part: Part, context: Context) -> tuple[ModelSpec, ...]:
-    entries = part.items("a list of models")
+def _read_entries(server: str, entries: Sequence[YamlNode], models: YamlNode, context: Context) -> Iterator[ModelSpec]:
     if not entries:
-        part.fail("there is no model.", "Name one: models: [MODEL_DIR]")
-    return tuple(_model(entry, server if len(entries) == 1 else None, context) for entry in entries)
+        models.fail("There is no model.", "Add one: models: [MODEL_DIR]")
+    for index, entry in enumerate(entries):
+        with about("models", index):
+            model = ModelSpec.parse(entry.plain(), context, server if len(entries) == 1 else None)
+        yield model if isinstance(model.path, Url) else replace(model, path=normalized(model.path))
 
 
-def _model(entry: Part, name: str | None, context: Context) -> ModelSpec:
-    if entry.kind != "mapping":
-        source = _source(entry, "a path, or a model's fields", context)
-        return told(entry, lambda: ModelSpec(source, _name_of(entry, source) if name is None else name))
-    fields_ = entry.fields("a model's fields", MODEL_FIELDS)
-    if "path" not in fields_:
-        entry.fail("the field path is missing.", "Give the directory of the model: path: ./my_model")
-    source = _source(fields_["path"], "a path", context)
-    if "name" in fields_:
-        name = fields_["name"].text("a model's name")
-    versions = _versions(fields_["versions"]) if "versions" in fields_ else None
-    labels = {}
-    for label, version in fields_["labels"].fields("labels: a mapping").items() if "labels" in fields_ else ():
-        number = integer(version, "the number of a version")
-        told(version, lambda: parse_label(f"{label}={number}"))  # noqa: B023
-        labels[label] = number
-    sha256 = fields_["sha256"].text("a SHA-256 digest") if "sha256" in fields_ else None
-    if name is None:
-        name = _name_of(fields_["path"], source)
-    return told(entry, lambda: ModelSpec(source, name, versions, labels, sha256))
-
-
-def _source(part: Part, what: str, context: Context) -> Path | Url:
-    text = part.text(what)
-    source = told(part, lambda: parse_source(text))
-    return source if isinstance(source, Url) else tidy(context.directory / source.expanduser())
-
-
-def _versions(part: Part) -> VersionPolicy:
-    what = "latest, latest=2, all, or a list of numbers"
-    if part.kind == "sequence":
-        text = ",".join(str(integer(item, "the number of a version")) for item in part.items(what))
-    else:
-        text = part.text(what)
-    return told(part, lambda: VersionPolicy.parse(text))
-
-
-def _name_of(part: Part, source: Path | Url) -> str:
-    return told(part, lambda: source_name(source))
-
-
-def _check_ports(servers: Sequence[Configured]) -> None:
-    """Refuses a port that is asked for by number twice.
+def _check_ports(servers: Sequence[ConfiguredServer]) -> None:
+    """Refuses a port that two servers ask for by number.
 
     Raises:
         UsageError: there is one.
     """
-    taken: dict[int, list[tuple[str, Configured]]] = {}
+    taken: dict[int, list[tuple[str, ConfiguredServer]]] = {}
     for server in servers:
         for attribute in ("rest_port", "grpc_port"):
             request: PortRequest = getattr(server.spec, attribute)
@@ -255,12 +201,11 @@ def _check_ports(servers: Sequence[Configured]) -> None:
                 continue
             host = server.spec.host
             for other_host, other in taken.setdefault(request.number, []):
-                if host == other_host or host in _EVERYWHERE or other_host in _EVERYWHERE:
-                    raise server.placed(
-                        UsageError(
-                            f"port {request.number} is that of {other.spec.name!r} too, in line {other.line}.",
+                if host == other_host or host in _EVERY_ADDRESS or other_host in _EVERY_ADDRESS:
+                    with server.located():
+                        raise UsageError(
+                            f"Port {request.number} is also the port of {other.spec.name!r}, in line {other.line}.",
                             hint="Give each server ports of its own; 0 takes any free one.",
                             about=(attribute,),
                         )
-                    )
             taken[request.number].append((host, server))

@@ -1,10 +1,11 @@
-"""The JSON Schema of a YAML file of servers, by which editors complete and check it."""
+"""The JSON Schema of a YAML file of servers, with which editors complete and validate it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tfserve.config.fields import CONFIG_HELP, FIELDS, TEXT
+from tfserve.spec.field_types import TEXT_SCHEMA
+from tfserve.spec.fields import FIELDS
 from tfserve.spec.values import NAME_PATTERN
 
 __all__ = ["json_schema"]
@@ -12,21 +13,21 @@ __all__ = ["json_schema"]
 _VERSION = {"type": ["integer", "string"]}
 _MODEL = {
     "anyOf": [
-        {**TEXT, "description": "The directory of a model, or another place of one."},
+        {**TEXT_SCHEMA, "description": "The path or address of a model."},
         {
             "type": "object",
             "additionalProperties": False,
             "required": ["path"],
             "properties": {
                 "path": {
-                    **TEXT,
+                    **TEXT_SCHEMA,
                     "description": "A directory of versions, one version, or a SavedModel; an archive of one, or its "
                     "https:// address; or a base path in a bucket (s3://, gs://).",
                 },
                 "name": {
-                    **TEXT,
-                    "description": "What requests call it; left out: the name of the server where it is its only "
-                    "model, else that of its directory.",
+                    **TEXT_SCHEMA,
+                    "description": "Name of the model in requests. Default: the name of the server if this is its only "
+                    "model, else the name of its directory.",
                 },
                 "versions": {
                     "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
@@ -35,9 +36,9 @@ _MODEL = {
                 "labels": {
                     "type": "object",
                     "additionalProperties": _VERSION,
-                    "description": "Names for versions: {stable: 1}.",
+                    "description": "Labels of versions: {stable: 1}.",
                 },
-                "sha256": {"type": ["string", "integer"], "description": "The SHA-256 that the archive has to have."},
+                "sha256": {"type": ["string", "integer"], "description": "Expected SHA-256 digest of the archive."},
             },
         },
     ]
@@ -46,7 +47,8 @@ _MODEL = {
 
 def json_schema() -> dict[str, Any]:
     """Returns the schema, of draft 2020-12."""
-    fields = {field.name: {"description": field.help, **field.schema} for field in FIELDS}
+    fields = {field.name: {"description": field.help, **field.type.schema} for field in FIELDS if field.key is not None}
+    shared = {field.name: fields[field.name] for field in FIELDS if field.key is not None and field.shared}
     server = {
         "type": "object",
         "additionalProperties": False,
@@ -57,9 +59,8 @@ def json_schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "items": _MODEL,
-                "description": "What it serves; left out for an image with models inside.",
+                "description": "Models to serve; not needed for an image with models inside.",
             },
-            "config": {**TEXT, "description": CONFIG_HELP},
             **fields,
         },
     }
@@ -75,8 +76,8 @@ def json_schema() -> dict[str, Any]:
             "defaults": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": fields,
-                "description": "What holds for every server that does not say otherwise.",
+                "properties": shared,
+                "description": "Defaults for all servers.",
             },
             "servers": {
                 "type": "object",

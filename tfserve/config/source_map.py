@@ -1,57 +1,65 @@
-"""Where a file says what a server is, for what is found wrong with it only once all of it is known.
+"""Finds the place in a file that an error is about, after the file has been read.
 
-A complaint about a spec knows which attribute it is about; here that becomes the field of the file, with its line.
+An error about a spec names an attribute of the spec; here the attribute becomes the field of the file, with its line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tfserve.config.document import Part
-from tfserve.config.fields import FIELDS
+from tfserve.config.document import YamlNode
 from tfserve.errors import TfserveError
+from tfserve.spec.fields import FIELDS
 
-__all__ = ["FIELD_NAMES", "ServerPlace", "file_names"]
+__all__ = ["FIELD_NAMES", "ServerSource", "file_names"]
 
-FIELD_NAMES: Mapping[str, str] = {**{field.attribute: field.name for field in FIELDS}, "smoke_request": "smoke_test"}
-"""Attributes of specs -> the fields of a file that say them."""
-
-_OF_MODELS = {"model_name": "name"}
+FIELD_NAMES: Mapping[str, str] = {field.attribute: field.name for field in FIELDS}
+"""Attributes of a spec -> the fields of a file."""
 
 
 def file_names(attribute: str, value: Any = None) -> str:
     """Writes attributes as a file does: ``rest_port``, ``rest_port: 0``, ``gpu: false``."""
-    name = FIELD_NAMES.get(attribute) or _OF_MODELS.get(attribute, attribute)
+    name = FIELD_NAMES.get(attribute) or attribute.removeprefix("model_")  # a model's name, in the fields of the model
     if isinstance(value, bool):
         value = str(value).lower()
     return name if value is None else f"{name}: {value}"
 
 
 @dataclass(frozen=True)
-class ServerPlace:
-    """Where one server is described.
+class ServerSource:
+    """Where a file describes one server.
 
     Attributes:
-        part: its fields.
-        defaults: the fields that all servers share, by name.
+        node: the fields of the server.
+        defaults: the fields that all servers of the file share, by name.
     """
 
-    part: Part
-    defaults: Mapping[str, Part]
+    node: YamlNode
+    defaults: Mapping[str, YamlNode]
 
-    def placed(self, error: TfserveError) -> TfserveError:
-        """See `Place.placed`."""
-        return self.at(error.about).placed(error)
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Adds file, line and path to the errors in the block."""
+        try:
+            yield
+        except TfserveError as error:
+            self.locate(error)
+            raise
 
-    def at(self, about: Sequence[str | int]) -> Part:
-        """The part of the file that says an attribute of the spec, or what is below one."""
-        if not about:
-            return self.part
-        name, *below = (FIELD_NAMES.get(str(about[0]), about[0]), *about[1:])
-        own = self.part.find([name])
+    def locate(self, error: TfserveError) -> None:
+        """Adds file, line and path to an error, unless it has them."""
+        self.at(error.about).locate(error)
+
+    def at(self, keys: Sequence[str | int]) -> YamlNode:
+        """The node that describes an attribute of the spec, or what is below one."""
+        if not keys:
+            return self.node
+        name, *below = (FIELD_NAMES.get(str(keys[0]), keys[0]), *keys[1:])
+        own = self.node.find([name])
         shared = self.defaults.get(str(name))
-        candidates = [part for part in (own, shared) if part is not None]
-        whole = (found for part in candidates if (found := part.find(below)) is not None)
-        return next(whole, None) or next((part.at(below) for part in candidates), self.part)
+        candidates = [node for node in (own, shared) if node is not None]
+        whole = (found for node in candidates if (found := node.find(below)) is not None)
+        return next(whole, None) or next((node.at(below) for node in candidates), self.node)

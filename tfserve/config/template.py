@@ -1,19 +1,19 @@
-"""A first file: one server that works, and a comment for everything else that can be said of it."""
+"""The file that ``tfserve init`` creates: one server, and a comment for every other field."""
 
 from __future__ import annotations
 
-from tfserve.config.fields import CONFIG_HELP, FIELDS
+from tfserve.spec.fields import FIELDS
 
 __all__ = ["first_file"]
 
 _HEAD = """\
-# Servers for TensorFlow SavedModels. Paths start at this file; ${NAME}, ${NAME:-default} and ${NAME:?message} are
-# variables of the environment, and $$ is a dollar sign.
+# Servers for TensorFlow SavedModels. Paths are relative to this file; ${NAME}, ${NAME:-default} and ${NAME:?message}
+# are environment variables, and $$ is a dollar sign.
 #
-#   tfserve up       start what is described here, change what has changed, leave the rest
-#   tfserve down     stop and remove it
-#   tfserve config   show what this file comes to
-#   tfserve schema   print a JSON Schema, for editors
+#   tfserve up       start these servers; recreate those that changed
+#   tfserve down     stop and remove them
+#   tfserve config   show this file with defaults and variables resolved
+#   tfserve schema   print a JSON Schema for editors
 
 """
 _MODEL_COMMENTS = """\
@@ -23,24 +23,23 @@ _MODEL_COMMENTS = """\
 
 
 def first_file(name: str, path: str, version: int = 1) -> str:
-    """Returns a file with a server of one model.
+    """Returns a file with one server of one model.
 
     Args:
         name: the model's and the server's name.
-        path: where the model is, as the file says it.
-        version: one of its versions, for an example.
+        path: where the model is, relative to the file.
+        version: one of its versions, for the example.
     """
     name = _scalar(name)
     lines = [
         *("servers:", f"  {name}:", "    models:"),
         *(f"      - path: {_scalar(path.replace('$', '$$'))}", f"        name: {name}"),
         _MODEL_COMMENTS.replace("VERSION", str(version)).rstrip(),
-        _comment("  # - ./another_model", "Named like its directory, where no name is given."),
-        _comment("# config: ./models.config", CONFIG_HELP),
+        _comment("  # - ./another_model", "Another model, named after its directory."),
     ]
-    lines += [_comment(f"# {field.name}: {field.example}", field.help) for field in FIELDS]
+    lines += [_comment(f"# {field.name}: {field.example}", field.help) for field in FIELDS if field.key is not None]
     lines += [
-        *("", "# What holds for every server that does not say otherwise, with the same fields:"),
+        *("", "# Defaults for all servers, with the same fields:"),
         *("# defaults:", "#   memory: 2g", ""),
     ]
     return _HEAD + "\n".join(lines)
@@ -51,7 +50,7 @@ def _comment(text: str, help_: str) -> str:
 
 
 def _scalar(text: str) -> str:
-    """Writes a text as YAML, with quotes where it needs them."""
+    """Writes text as YAML, quoted where necessary."""
     import yaml
 
     written = yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=2**16)

@@ -1,4 +1,4 @@
-"""The servers that somebody asked for -> a YAML file that describes them."""
+"""Writes a YAML file that describes servers."""
 
 from __future__ import annotations
 
@@ -6,42 +6,39 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from tfserve.config.fields import FIELDS
-from tfserve.config.paths import tidy
-from tfserve.config.read import Configured
+from tfserve.config.paths import normalized
+from tfserve.config.read import ConfiguredServer
 from tfserve.models.url import Url
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.fields import FIELDS
+from tfserve.spec.model import ModelSpec
 
 __all__ = ["servers_data", "write_servers"]
 
 
-def write_servers(servers: Iterable[Configured]) -> str:
-    """Returns a file that `read_servers` reads as `servers`; what is a default is left out."""
+def write_servers(servers: Iterable[ConfiguredServer]) -> str:
+    """Returns a file that `read_servers` reads as `servers`; defaults are left out."""
     import yaml
 
     return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
 
 
-def servers_data(servers: Iterable[Configured]) -> dict[str, Any]:
-    """Returns what `write_servers` writes, as plain data."""
+def servers_data(servers: Iterable[ConfiguredServer]) -> dict[str, Any]:
+    """Returns the content of such a file as plain data."""
     return {"servers": {server.spec.name: _data(server) for server in servers}}
 
 
-def _data(server: Configured) -> dict[str, Any]:
+def _data(server: ConfiguredServer) -> dict[str, Any]:
     spec, options = server.spec, server.options
     data: dict[str, Any] = {}
     if spec.config is not None:
-        data["config"] = _escaped(str(tidy(spec.config)))
+        data["config"] = _escaped(str(normalized(spec.config)))
     elif spec.models:
         data["models"] = [_model_data(model) for model in spec.models]
     for field in FIELDS:
         source = options if field.launch else spec
         value = getattr(source, field.attribute)
-        if field.attribute == "smoke_test" and options.smoke_request is not None:
-            value = options.smoke_request.decode()
-        elif value == _default(source, field.attribute):
-            continue
-        data[field.name] = _escaped(field.write(value))
+        if field.key is not None and field.shared and value != _default(source, field.attribute):
+            data[field.name] = _escaped(field.type.write(value))
     return data
 
 
@@ -52,7 +49,7 @@ def _default(source: object, attribute: str) -> Any:
 
 
 def _model_data(model: ModelSpec) -> dict[str, Any]:
-    path = model.path if isinstance(model.path, Url) else tidy(model.path)
+    path = model.path if isinstance(model.path, Url) else normalized(model.path)
     data: dict[str, Any] = {"path": _escaped(str(path)), "name": model.name}
     if model.versions is not None:
         data["versions"] = list(model.versions.specific) or str(model.versions)
@@ -64,7 +61,7 @@ def _model_data(model: ModelSpec) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """Doubles the dollar signs of all texts, which would begin variables."""
+    """Doubles the dollar signs of all text, so that they do not begin variables."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):

@@ -19,7 +19,7 @@ from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import GRPC_PORT, SOURCE_ROOT, ImageReference
-from tfserve.spec.serve import PortRequest
+from tfserve.spec.port_request import PortRequest
 from tfserve.spec.values import check_platform
 
 __all__ = ["SHELL", "DevelSpec", "devel_plan", "prepare"]

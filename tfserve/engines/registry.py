@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 
-from tfserve.engines import engine_names
+from tfserve.defaults import engine_names
 from tfserve.engines.base import EngineKind
 
 __all__ = ["automatic_kinds", "engine_kind", "engine_kinds", "starting_together"]

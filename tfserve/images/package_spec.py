@@ -14,8 +14,8 @@ from datetime import datetime
 from tfserve.errors import UsageError
 from tfserve.plan import labels
 from tfserve.spec.image import MODEL_ROOT, ImageReference, check_new_name
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import ServedModel, to_text
-from tfserve.spec.serve import ModelSpec
 from tfserve.spec.values import check_platform
 from tfserve.text import rfc3339
 

@@ -17,7 +17,9 @@ from tfserve.models.saved_model import ModelDirectory
 from tfserve.models.url import parse_source
 from tfserve.plan.mounts import ServerView
 from tfserve.spec.gpus import GpuRequest
-from tfserve.spec.serve import ModelSpec, PortRequest, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.versions import VersionPolicy
 
 __all__ = [

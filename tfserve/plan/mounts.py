@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from tfserve.errors import SavedModelError
 from tfserve.models.saved_model import Layout, ModelDirectory
 from tfserve.spec import image as images
-from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_configs import batching_text, monitoring_text
 from tfserve.spec.server_flags import flag_files
 

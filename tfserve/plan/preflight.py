@@ -14,8 +14,9 @@ from tfserve.models.saved_model import ModelDirectory, check_version, find_model
 from tfserve.models.source import find_source
 from tfserve.models.url import Url
 from tfserve.progress import Progress
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import placed_in
-from tfserve.spec.serve import ModelSpec, ServeSpec, refuse_container_options
+from tfserve.spec.serve import ServeSpec, refuse_container_options
 from tfserve.spec.server_flags import check_flag_files, model_tags
 from tfserve.spec.versions import VersionPolicy, check_versions
 

@@ -26,7 +26,7 @@ from tfserve.spec.versions import VersionPolicy, check_labels, check_versions
 from tfserve.text import did_you_mean
 
 if TYPE_CHECKING:
-    from tfserve.spec.serve import ModelSpec
+    from tfserve.spec.model import ModelSpec
 
 __all__ = ["add", "label", "pin", "remove", "rollback"]
 

@@ -24,7 +24,7 @@ from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser, requested_ports
 from tfserve.servers.readiness import wait_until_ready
 from tfserve.servers.replace import own_ports, place_of, servers_named
-from tfserve.servers.smoke_test import SmokeTest, smoke_test
+from tfserve.servers.smoke_test import SmokeTest, read_test_request, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
 
 __all__ = ["Launched", "launch", "make_plan", "restart"]
@@ -47,6 +47,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
         TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
         KeyboardInterrupt: somebody interrupted; no server is left.
     """
+    options = read_test_request(options)
     probe = start_probe(spec, options.engine)
     directories = check_spec(spec, options.engine, progress)
     if not options.replace and servers_named(spec.name):
@@ -156,4 +157,6 @@ def _see_it_serve(server: Server, options: LaunchOptions, progress: Progress) ->
         if not options.smoke_test:
             return None
         on_wait("Asking it once")
-        return smoke_test(server, options.smoke_request, progress)
+        return smoke_test(
+            server, options.smoke_test.encode() if isinstance(options.smoke_test, str) else None, progress
+        )

@@ -11,7 +11,8 @@ from tfserve.errors import PortTakenError, UsageError
 from tfserve.host import ports
 from tfserve.plan.launch_plan import HostPorts
 from tfserve.progress import Progress
-from tfserve.spec.serve import PortRequest, ServeSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
 
 __all__ = ["PortChooser", "requested_ports"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from tfserve.config.read import Configured
+from tfserve.config.read import ConfiguredServer
 from tfserve.config.source_map import FIELD_NAMES
 from tfserve.defaults import AUTO, EngineChoice
 from tfserve.engines.base import Server
@@ -22,8 +22,10 @@ from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
 from tfserve.servers.lookup import list_servers
 from tfserve.servers.served_models import served_now
+from tfserve.servers.smoke_test import read_test_request
 from tfserve.spec.models_config import NEWEST
-from tfserve.spec.serve import ModelSpec, ServeSpec
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import flag_digests
 
 __all__ = ["Step", "decide", "decide_again"]
@@ -43,7 +45,7 @@ class Step:
         error: why nothing can be done about it, for ``fail``.
     """
 
-    configured: Configured
+    configured: ConfiguredServer
     action: Action
     existing: Server | None = None
     changed: tuple[str, ...] = ()
@@ -62,7 +64,7 @@ class Step:
         return f"{', '.join(self.changed)} changed" if self.changed else "it was never started"
 
 
-def decide(servers: Sequence[Configured], progress: Progress) -> list[Step]:
+def decide(servers: Sequence[ConfiguredServer], progress: Progress) -> list[Step]:
     """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
     there: dict[str, list[Server]] = {}
     for server in list_servers().servers:
@@ -76,10 +78,12 @@ def decide_again(step: Step, progress: Progress) -> Step:
     return again
 
 
-def _step(configured: Configured, there: Sequence[Server], progress: Progress) -> Step:
+def _step(configured: ConfiguredServer, there: Sequence[Server], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
-        wanted, flag_files = configured.told(lambda: _recorded(configured.spec, choice, progress))
+        with configured.located():
+            read_test_request(configured.options)
+            wanted, flag_files = _recorded(configured.spec, choice, progress)
         if not there:
             return Step(configured, "create")
         server = next((server for server in there if choice in (AUTO, server.engine.name)), there[0])

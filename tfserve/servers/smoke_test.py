@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfserve.defaults import Api
 from tfserve.engines.base import Server
-from tfserve.errors import NotReadyError, RequestError, Wording
+from tfserve.errors import NotReadyError, RequestError, Wording, about
 from tfserve.progress import Progress
+from tfserve.spec.serve import LaunchOptions
 
-__all__ = ["SmokeTest", "smoke_test"]
+__all__ = ["SmokeTest", "read_test_request", "smoke_test"]
 
 _TIMEOUT_SECONDS = 120.0  # the first run of a big model also compiles and allocates
 
@@ -30,6 +31,20 @@ class SmokeTest:
     def to_json(self) -> dict[str, Any]:
         """The JSON shape that ``run`` prints."""
         return {"ok": True, "latency_ms": round(self.latency_ms, 3), "response": self.response}
+
+
+def read_test_request(options: LaunchOptions) -> LaunchOptions:
+    """Returns `options` with the test request itself where they name a file of it.
+
+    Raises:
+        UsageError: the file cannot be read, or the request is not a JSON object.
+    """
+    if not isinstance(options.smoke_test, str):
+        return options
+    from tfserve.client.predict_request import read_request
+
+    with about("smoke_test"):
+        return replace(options, smoke_test=read_request(options.smoke_test).body.decode())
 
 
 def smoke_test(server: Server, request: bytes | None, progress: Progress) -> SmokeTest | None:

@@ -119,7 +119,8 @@ def _carry_out(step: Step, progress: Progress) -> Server | None:
             raise
     if step.action == "recreate":
         options = replace(options, replace=True, keep_failed=False)
-    launched = step.configured.told(lambda: launch(step.configured.spec, options, progress))
+    with step.configured.located():
+        launched = launch(step.configured.spec, options, progress)
     return launched.server
 
 

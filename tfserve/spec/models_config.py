@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError, UsageError, Wording
 from tfserve.models.url import parse_source
-from tfserve.spec.serve import ModelSpec
+from tfserve.spec.model import ModelSpec
 from tfserve.spec.server_flags import parse_config_file, read_config_file
 from tfserve.spec.versions import VersionPolicy
 

@@ -1,7 +1,7 @@
-"""What was asked for: frozen dataclasses, and the rules by which text becomes one of them.
+"""What the user asked for: one server, and how to start it.
 
-Nothing here looks at the machine. Whether the model exists or a port is free are facts, found elsewhere; `plan` brings
-the two together.
+Nothing here looks at the machine. Whether a model exists or a port is free are facts that are found elsewhere; `plan`
+brings the two together.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tfserve import defaults
 from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.errors import Attribute, GpuError, UsageError, Wording
-from tfserve.models.url import Url, check_digest
+from tfserve.spec.field_parsers import Context
+from tfserve.spec.fields import parse_fields
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import ImageReference
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
 from tfserve.spec.server_configs import BatchingValue
 from tfserve.spec.values import check_name, check_platform
-from tfserve.spec.versions import VersionPolicy
 
-__all__ = ["LaunchOptions", "ModelSpec", "PortRequest", "ServeSpec", "refuse_container_options"]
+__all__ = ["LaunchOptions", "ServeSpec", "refuse_container_options"]
 
+_REST_PORT, _GRPC_PORT = PortRequest(defaults.REST_PORT), PortRequest(defaults.GRPC_PORT)
+_NOTHING: Mapping[str, Any] = {}
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _SAID_BY = {
     "enable_batching": "batching",
@@ -30,72 +35,6 @@ _SAID_BY = {
     "monitoring_config_file": "monitoring",
     "per_process_gpu_memory_fraction": "gpu_memory_fraction",
 }
-_PORT = re.compile(r"[0-9]{1,5}")
-
-
-@dataclass(frozen=True)
-class PortRequest:
-    """A host port to publish on.
-
-    Attributes:
-        number: the port; 0 for any free one; None to publish nothing.
-        explicit: whether somebody asked for this very port. A default may move when it is taken.
-    """
-
-    number: int | None
-    explicit: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> PortRequest:
-        """Reads ``8501``, ``0`` or ``none``.
-
-        Raises:
-            UsageError: `text` is none of these.
-        """
-        if text.strip().lower() == "none":
-            return cls(None, explicit=True)
-        if _PORT.fullmatch(text) and int(text) <= 65535:
-            return cls(int(text), explicit=True)
-        raise UsageError(
-            f"{text!r} is not a port.", hint="Give a number from 1 to 65535, 0 for any free port, or none."
-        )
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model to serve.
-
-    Attributes:
-        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
-            bucket, of which nothing is known until a server has read it.
-        name: the name that clients use for it.
-        versions: which of its versions; None for the newest.
-        labels: names for versions -> their numbers.
-        sha256: the digest that the archive has to have; None for any, and for a directory.
-    """
-
-    path: Path | Url
-    name: str
-    versions: VersionPolicy | None = None
-    labels: Mapping[str, int] = field(default_factory=dict)
-    sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        """Checks the name and the digest."""
-        check_name(self.name, kind="model", attribute="model_name")
-        if self.sha256 is not None:
-            check_digest(self.sha256)
-            if self.is_remote:
-                raise UsageError(
-                    "What is in a bucket is no archive, and has no digest.",
-                    hint=Wording("Leave {sha256} out."),
-                    about=("sha256",),
-                )
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the server itself reads the model from a bucket, so that this machine never has its files."""
-        return isinstance(self.path, Url) and self.path.in_bucket
 
 
 @dataclass(frozen=True)
@@ -134,8 +73,8 @@ class ServeSpec:
     tag: str | None = None
     platform: str | None = None
     host: str = defaults.HOST
-    rest_port: PortRequest = PortRequest(defaults.REST_PORT)
-    grpc_port: PortRequest = PortRequest(defaults.GRPC_PORT)
+    rest_port: PortRequest = _REST_PORT
+    grpc_port: PortRequest = _GRPC_PORT
     environment: Mapping[str, str] = field(default_factory=dict)
     memory: int | None = None
     cpus: float | None = None
@@ -148,6 +87,20 @@ class ServeSpec:
     batching: Mapping[str, BatchingValue] | None = None
     monitoring: str | None = None
     server_flags: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], context: Context, shared: Mapping[str, Any] = _NOTHING) -> ServeSpec:
+        """Makes a spec of its ``name``, its ``models``, which are parsed already, and other fields as they were given.
+
+        Args:
+            given: attributes -> text, or plain data; fields of `LaunchOptions` are left out.
+            context: what the values may refer to.
+            shared: values for fields that are not given; see `parse_fields`.
+
+        Raises:
+            UsageError: a value is not valid, or contradicts another; about its attribute.
+        """
+        return cls(given["name"], given["models"], **parse_fields(given, context, shared, launch=False))
 
     def __post_init__(self) -> None:
         """Checks what can be checked without looking at the machine."""
@@ -277,8 +230,8 @@ class LaunchOptions:
         engine: which engine to run it on.
         pull: when to pull the image.
         wait_seconds: how long to wait until it is ready; 0 for not at all.
-        smoke_test: whether to ask it once when it is ready.
-        smoke_request: the body of that predict request; None for the smallest the signature allows.
+        smoke_test: whether to send it a predict request when it is ready; or that request, as JSON or the path of a
+            file, in place of the smallest that the signature allows.
         replace: whether to take the place of a server of the same name.
         keep_failed: whether a server that did not become ready stays, for a look at it.
     """
@@ -286,24 +239,28 @@ class LaunchOptions:
     engine: EngineChoice = "auto"
     pull: PullPolicy = "missing"
     wait_seconds: float = WAIT_SECONDS
-    smoke_test: bool = True
-    smoke_request: bytes | None = None
+    smoke_test: bool | str = True
     replace: bool = False
     keep_failed: bool = False
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], context: Context, shared: Mapping[str, Any] = _NOTHING) -> LaunchOptions:
+        """Makes options of the fields as they were given; see `ServeSpec.parse`."""
+        return cls(**parse_fields(given, context, shared, launch=True))
 
     def __post_init__(self) -> None:
         """Checks that no two servers would be left with one name."""
         if not self.wait_seconds >= 0:  # nan is neither more nor less
             raise UsageError(
-                f"{self.wait_seconds:g} is not a number of seconds.",
+                Wording("Expected 0 or more seconds for {wait_seconds}, found {given:g}.", given=self.wait_seconds),
                 hint="Give 0 or more, such as 60.",
                 about=("wait_seconds",),
             )
-        if self.smoke_request is not None and not (self.smoke_test and self.wait_seconds):
+        if isinstance(self.smoke_test, str) and not self.wait_seconds:
             raise UsageError(
-                "A server that is not waited for, or not tried, gets no request.",
-                hint=Wording("Leave {smoke_test} out, or wait for the server and try it."),
-                about=("smoke_request",),
+                Wording("{smoke_test} cannot be combined with {wait}.", wait=Attribute("wait_seconds", 0)),
+                hint=Wording("Leave {smoke_test} out, or wait for the server."),
+                about=("smoke_test",),
             )
         if self.replace and self.keep_failed:
             raise UsageError(

@@ -22,11 +22,14 @@ def config(
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers
     from tfserve.plan.preflight import check_spec
+    from tfserve.servers.smoke_test import read_test_request
 
     output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
     for server in servers:
-        server.told(lambda: check_spec(server.spec, server.options.engine, output, download=False))  # noqa: B023
+        with server.located():
+            read_test_request(server.options)
+            check_spec(server.spec, server.options.engine, output, download=False)
     if json:
         output.result(servers_data(servers), "")
     else:

@@ -26,7 +26,9 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
     from tfserve.client.rest import RestClient
     from tfserve.interrupts import interrupts_deferred
     from tfserve.servers.launch import launch
-    from tfserve.spec.serve import LaunchOptions, ModelSpec, PortRequest, ServeSpec
+    from tfserve.spec.model import ModelSpec
+    from tfserve.spec.port_request import PortRequest
+    from tfserve.spec.serve import LaunchOptions, ServeSpec
 
     output = Output(json_wanted=json)
     model = "half_plus_two_gpu" if gpu else "half_plus_two"

@@ -50,7 +50,7 @@ def devel(
     from tfserve.errors import UsageError
     from tfserve.images.engine import docker_engine
     from tfserve.spec.image import ImageReference
-    from tfserve.spec.serve import PortRequest
+    from tfserve.spec.port_request import PortRequest
     from tfserve.spec.values import parse_host
 
     output = Output()

@@ -16,7 +16,7 @@ from tfserve.errors import UsageError
 if TYPE_CHECKING:
     from tfserve.engines.base import Server
     from tfserve.servers.served_models import ModelState
-    from tfserve.spec.serve import ModelSpec
+    from tfserve.spec.model import ModelSpec
 
 __all__ = ["models"]
 

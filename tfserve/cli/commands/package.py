@@ -47,7 +47,7 @@ def package(
     from tfserve.models.source import source_name
     from tfserve.models.url import parse_source
     from tfserve.spec.image import ImageReference
-    from tfserve.spec.serve import ModelSpec
+    from tfserve.spec.model import ModelSpec
     from tfserve.spec.values import check_name
 
     output = Output(json_wanted=json)

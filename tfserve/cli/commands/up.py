@@ -111,7 +111,8 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
         if step.action in ("create", "recreate"):
             replace = step.action == "recreate"
             try:
-                made = step.configured.told(lambda: make_plan(spec, options.engine, output, replace=replace))  # noqa: B023
+                with step.configured.located():
+                    made = make_plan(spec, options.engine, output, replace=replace)
                 line = command_line(made)
             except TfserveError as caught:
                 error = caught

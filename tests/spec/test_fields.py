@@ -1,0 +1,98 @@
+"""A new option is one row in the table of fields, and one attribute of the spec."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.source import ROOT
+
+ADDED = """
+import dataclasses, sys
+from pathlib import Path
+from tfserve.spec import field_types, fields, serve
+
+@dataclasses.dataclass(frozen=True)
+class ServeSpec(serve.ServeSpec):
+    nickname: str | None = None
+
+serve.ServeSpec = ServeSpec
+fields.FIELDS += (
+    fields.Field("nickname", fields.SERVER, field_types.TEXT, "What the team calls it.", "NICK", example="Bob"),
+)
+fields._OPTION_NAMES["nickname"] = "--nickname"
+"""
+
+
+def run(program: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ADDED + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT.parent,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_command_line_has_it() -> None:
+    program = "sys.argv = ['tfserve', 'run', '--help']\nfrom tfserve.__main__ import main\nmain()"
+    lines = run(program).splitlines()
+    group = lines.index("Server:")
+    assert any("--nickname NICK" in line and "What the team calls it." in line for line in lines[group : group + 8])
+
+
+def test_completion_has_it() -> None:
+    program = "sys.argv = ['tfserve']\nfrom tfserve.__main__ import main\nmain()"
+    words = {"COMP_WORDS": "tfserve\nrun\n--nick", "COMP_CWORD": "2", "_TFSERVE_COMPLETE": "complete_bash"}
+    assert run(program, **words).split() == ["--nickname"]
+
+
+def test_a_file_and_its_schema_have_it(tmp_path: Path) -> None:
+    (tmp_path / "tfserve.yaml").write_text("servers:\n  a: {models: [{path: m, name: m}], nickname: Bob}\n")
+    program = f"""
+import json
+from tfserve.config.read import read_servers
+from tfserve.config.schema import json_schema
+from tfserve.config.template import first_file
+from tfserve.config.write import write_servers
+servers = read_servers(Path({str(tmp_path)!r}) / "tfserve.yaml", {{}})
+schema = json_schema()["properties"]["servers"]["additionalProperties"]["properties"]["nickname"]
+print(json.dumps([servers[0].spec.nickname, write_servers(servers), schema["description"], first_file("m", "./m")]))
+"""
+    nickname, written, description, first = json.loads(run(program))
+    assert (nickname, description) == ("Bob", "What the team calls it.")
+    assert "    nickname: Bob\n" in written
+    assert "    # nickname: Bob " in first
+
+
+def test_python_has_it() -> None:
+    program = """
+import inspect
+from tests.servers.serve_options import source
+from tfserve.servers import python_api
+print(inspect.signature(python_api.serve).parameters["nickname"].annotation)
+print("        nickname: what the team calls it." in python_api.serve.__doc__)
+print("    nickname: str | None" in source())
+"""
+    assert run(program).splitlines() == ["str | None", "True", "True"]
+
+
+def test_the_reference_has_it() -> None:
+    program = "from tfserve.cli import reference\nprint(reference.markdown())\nprint(reference.man_page())"
+    assert run(program).count("What the team calls it.") == 2
+
+
+def test_errors_name_it_in_each_way() -> None:
+    program = """
+from tfserve.config.source_map import file_names
+from tfserve.errors import Wording
+wording = Wording("{nickname}")
+print(wording(fields.option_names), wording(file_names), wording)
+"""
+    assert run(program).split() == ["--nickname", "nickname", "nickname="]

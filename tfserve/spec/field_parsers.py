@@ -1,0 +1,248 @@
+"""Parsers of fields: text or plain data becomes a value of a spec.
+
+The command line passes text, a file passes text and plain data, and a program passes Python values; one parser takes
+all of them, so that a value is valid everywhere or nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfserve.errors import UsageError, about
+from tfserve.spec import values
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.server_configs import BATCHING, METRICS_PATH, BatchingValue, parse_batching, parse_monitoring
+from tfserve.spec.server_flags import parse_server_flags
+from tfserve.text import did_you_mean
+
+__all__ = [
+    "Context",
+    "MismatchError",
+    "Scalar",
+    "parse_batching_field",
+    "parse_boolean",
+    "parse_environment_field",
+    "parse_file",
+    "parse_flags",
+    "parse_gpus",
+    "parse_metrics",
+    "parse_number",
+    "parse_one_of",
+    "parse_port",
+    "parse_request",
+    "parse_text",
+    "text_parser",
+    "unknown_field",
+]
+
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a value may refer to.
+
+    Attributes:
+        directory: the directory in which relative paths begin.
+        variables: the environment, for variables that are passed on by name.
+    """
+
+    directory: Path = field(default_factory=Path)
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+class Scalar(str):
+    """A scalar of a file, as text: ``2.10`` is not a number, and ``no`` not a boolean, before a type makes it one.
+
+    Attributes:
+        quoted: whether it was written in quotes, so that it can only be text.
+    """
+
+    __slots__ = ("quoted",)
+    quoted: bool
+
+    def __new__(cls, text: str, *, quoted: bool) -> Scalar:
+        """Makes a scalar of its text."""
+        made = super().__new__(cls, text)
+        made.quoted = quoted
+        return made
+
+
+class MismatchError(UsageError):
+    """A value that is not of the expected kind.
+
+    Attributes:
+        expected: what was expected, in words.
+        found: what was found, in words.
+    """
+
+    def __init__(self, expected: str, value: object, hint: str | None = None) -> None:
+        kinds: Mapping[type, str] = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+        self.expected = expected
+        self.found = kinds.get(type(value)) or repr(str(value)[:80])
+        super().__init__(f"Expected {expected}, found {self.found}.", hint=hint)
+
+
+def unknown_field(key: str, known: Sequence[str]) -> UsageError:
+    """The error for a key that is not one of those known."""
+    hint = did_you_mean(key, known) or f"The fields are: {', '.join(known)}."
+    return UsageError(f"There is no field {key[:80]!r}.", hint=hint, about=(key,))
+
+
+def parse_text(value: object, context: Context, expected: str = "text") -> str:
+    """Parses text; a number is taken as text, too."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MismatchError(expected, value)
+    return str(value)
+
+
+def text_parser(parse: Callable[[str], Any], expected: str) -> Callable[[Any, Context], Any]:
+    """Makes a parser of a function that parses text."""
+    return lambda value, context: parse(parse_text(value, context, expected))
+
+
+def parse_one_of(value: object, expected: str, allowed: Mapping[str, Any]) -> Any:
+    """Parses one of a few words; a quoted true or false is text, and not a boolean."""
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if not isinstance(value, str):
+        raise MismatchError(expected, value)
+    if value not in allowed or (value in _BOOLEANS and getattr(value, "quoted", False)):
+        raise MismatchError(expected, value, did_you_mean(value, allowed) if value not in allowed else None)
+    return allowed[value]
+
+
+def parse_boolean(value: object, context: Context) -> bool:
+    """Parses true or false."""
+    return bool(parse_one_of(value, "true or false", _BOOLEANS))
+
+
+def parse_number(value: object, context: Context) -> float:
+    """Parses a number."""
+    text = parse_text(value, context, "a number")
+    if not _NUMBER.fullmatch(text):
+        raise MismatchError("a number", value)
+    return float(text)
+
+
+def parse_file(value: object, context: Context) -> Path:
+    """Parses the path of a file."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    return (context.directory / parse_text(value, context, "the path of a file")).absolute()
+
+
+def parse_port(value: object, context: Context) -> PortRequest:
+    """Parses a port, or ``none``."""
+    return PortRequest.parse(parse_text(value, context, "a port, or none"))
+
+
+def parse_gpus(value: object, context: Context) -> GpuRequest:
+    """Parses all, a number of GPUs, or a list of indices or UUIDs."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = "device=" + ",".join(parse_text(each, context, "a GPU: its index, or its UUID") for each in value)
+    return GpuRequest.parse(parse_text(value, context, "all, a number of GPUs, or a list of them"))
+
+
+def parse_environment_field(value: object, context: Context) -> dict[str, str]:
+    """Parses variables: a mapping, or a list of ``NAME=VALUE``; without a value, a variable is passed on."""
+    expected = "variables: a mapping, or a list of NAME=VALUE"
+    assignments: list[tuple[str | int, str]]
+    if isinstance(value, Mapping):
+        assignments = [
+            (name, name if each is None else f"{name}={_below(name, each, context)}") for name, each in value.items()
+        ]
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        assignments = [(index, _below(index, each, context, "NAME=VALUE")) for index, each in enumerate(value)]
+    else:
+        raise MismatchError(expected, value)
+    environment: dict[str, str] = {}
+    for key, assignment in assignments:
+        with about(key):
+            environment |= values.parse_environment([assignment], context.variables)
+    return environment
+
+
+def _below(key: str | int, value: object, context: Context, expected: str = "text") -> str:
+    """The text below a key; booleans are written as a file writes them."""
+    with about(key):
+        return parse_text(str(value).lower() if isinstance(value, bool) else value, context, expected)
+
+
+def parse_flags(value: object, context: Context) -> tuple[str, ...]:
+    """Parses server flags: a mapping by name, or a list of ``--name=value``."""
+    if isinstance(value, Mapping):
+        given = [
+            (name, f"--{name.removeprefix('--')}={_below(name, each, context, 'a value')}")
+            for name, each in value.items()
+        ]
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        given = [(index, _below(index, each, context, "--name=value")) for index, each in enumerate(value)]
+    else:
+        raise MismatchError("server flags by name: a mapping", value)
+    flags: list[str] = []
+    for key, flag in given:
+        with about(key):
+            flags += parse_server_flags([flag], context.directory)
+    return tuple(flags)
+
+
+def parse_batching_field(value: object, context: Context) -> dict[str, BatchingValue] | None:
+    """Parses true, false, a mapping of batching parameters, or a list of ``KEY=VALUE``."""
+    if isinstance(value, Mapping):
+        for name in value:
+            if name not in BATCHING:
+                raise unknown_field(name, [*BATCHING])
+        assignments = [(name, f"{name}={_parameter(name, each, context)}") for name, each in value.items()]
+        for name, assignment in assignments:
+            if name != "allowed_batch_sizes":  # which is checked against the others
+                with about(name):
+                    parse_batching([assignment])
+        return parse_batching(assignment for _, assignment in assignments)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return parse_batching(parse_text(each, context, "on, or KEY=VALUE") for each in value)
+    expected = "true, false, or parameters: a mapping"
+    return {} if parse_one_of(value, expected, {**_BOOLEANS, "on": True}) else None
+
+
+def _parameter(name: str, value: object, context: Context) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        with about(name):
+            return ",".join(parse_text(each, context, "a number") for each in value)
+    return _below(name, value, context, f"a value of type {BATCHING[name].type}")
+
+
+def parse_metrics(value: object, context: Context) -> str | None:
+    """Parses true, false, or the path of the page of metrics."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if key != "path":
+                raise unknown_field(key, ["path"])
+        with about("path"):
+            return parse_monitoring(parse_text(value["path"], context, "a path")) if "path" in value else METRICS_PATH
+    if isinstance(value, str) and value.startswith("/"):
+        return parse_monitoring(value)
+    expected = "true, false, or the path of a page of metrics"
+    return METRICS_PATH if parse_one_of(value, expected, {**_BOOLEANS, "on": True}) else None
+
+
+def parse_request(value: object, context: Context) -> str | bool:
+    """Parses whether to send a test request, or the request: JSON, a mapping, or the path of a file."""
+    expected = "true, false, a request in JSON, or a file"
+    if isinstance(value, Mapping):
+        import json
+
+        return json.dumps(value)
+    if isinstance(value, bool):
+        return value
+    text = parse_text(value, context, expected)
+    if text in _BOOLEANS and not getattr(value, "quoted", False):
+        return _BOOLEANS[text]
+    return text if text.lstrip().startswith("{") or text == "-" else str(context.directory / text)

@@ -1,0 +1,132 @@
+"""A model to serve, as the user asked for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfserve.errors import UsageError, Wording, about
+from tfserve.models.source import source_name
+from tfserve.models.url import Url, check_digest, parse_source
+from tfserve.spec.field_parsers import Context, MismatchError, parse_text, unknown_field
+from tfserve.spec.values import check_name
+from tfserve.spec.versions import VersionPolicy, parse_label
+
+__all__ = ["MODEL_FIELDS", "ModelSpec"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to serve.
+
+    Attributes:
+        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
+            bucket, of which nothing is known until a server has read it.
+        name: the name that clients use for it.
+        versions: which of its versions; None for the newest.
+        labels: names for versions -> their numbers.
+        sha256: the digest that the archive has to have; None for any, and for a directory.
+    """
+
+    path: Path | Url
+    name: str
+    versions: VersionPolicy | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    sha256: str | None = None
+
+    @classmethod
+    def parse(cls, given: object, context: Context, default_name: str | None = None) -> ModelSpec:
+        """Parses where a model is, or a mapping of ``path``, ``name``, ``versions``, ``labels`` and ``sha256``.
+
+        Args:
+            given: the text or the mapping.
+            context: where relative paths begin.
+            default_name: the model's name where none is given; None for that of its directory or archive.
+
+        Raises:
+            UsageError: it is not valid; about the key below it.
+            SavedModelError: a path without a name is not a model.
+        """
+        if not isinstance(given, Mapping):
+            source = _source(given, "a path, or the fields of a model", context)
+            return cls(source, default_name or source_name(source))
+        for key in given:
+            if key not in MODEL_FIELDS:
+                raise unknown_field(key, MODEL_FIELDS)
+        if given.get("path") is None:
+            raise UsageError("The field path is missing.", hint="Give the directory of the model: path: ./my_model")
+        with about("path"):
+            source = _source(given["path"], "a path", context)
+            name = default_name or ("" if "name" in given else source_name(source))
+        parsed: dict[str, Any] = {}
+        for key, parse in _PARSERS.items():
+            if key in given:
+                with about(key):
+                    parsed[key] = parse(given[key], context)
+        return cls(source, **{"name": name, **parsed})
+
+    def __post_init__(self) -> None:
+        """Checks the name and the digest."""
+        check_name(self.name, kind="model", attribute="model_name")
+        if self.sha256 is not None:
+            check_digest(self.sha256)
+            if self.is_remote:
+                raise UsageError(
+                    "What is in a bucket is no archive, and has no digest.",
+                    hint=Wording("Leave {sha256} out."),
+                    about=("sha256",),
+                )
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the server itself reads it from a bucket."""
+        return isinstance(self.path, Url) and self.path.in_bucket
+
+
+def _source(given: object, expected: str, context: Context) -> Path | Url:
+    source = parse_source(os.fspath(given) if isinstance(given, os.PathLike) else parse_text(given, context, expected))
+    if isinstance(source, Url):
+        return source
+    with suppress(RuntimeError):  # a home directory that does not exist
+        source = source.expanduser()
+    return context.directory / source
+
+
+def _versions(given: object, context: Context) -> VersionPolicy:
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return VersionPolicy.parse(",".join(_number(index, number, context) for index, number in enumerate(given)))
+    return VersionPolicy.parse(parse_text(given, context, "latest, latest=2, all, or a list of numbers"))
+
+
+def _labels(given: object, context: Context) -> dict[str, int]:
+    if not isinstance(given, Mapping):
+        raise MismatchError("labels: a mapping", given)
+    labels = {}
+    for label, number in given.items():
+        text = _number(label, number, context)
+        with about(label):
+            parse_label(f"{label}={text}")
+        labels[label] = int(text)
+    return labels
+
+
+def _number(key: str | int, given: object, context: Context) -> str:
+    with about(key):
+        text = parse_text(given, context, "the number of a version")
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise MismatchError("the number of a version", given)
+        return text
+
+
+_PARSERS: Mapping[str, Callable[[object, Context], Any]] = {
+    "name": lambda given, context: parse_text(given, context, "the name of a model"),
+    "versions": _versions,
+    "labels": _labels,
+    "sha256": lambda given, context: parse_text(given, context, "a SHA-256 digest"),
+}
+MODEL_FIELDS = ("path", *_PARSERS)
+"""The fields of a model in a file."""
