@@ -136,7 +136,7 @@ def _numbers(value: Any, name: str, dtype: np.dtype[Any]) -> Array:
 
 
 def _integers(value: Any, array: Array) -> Array:
-    """Returns `array`, made from `value`, with exact integers: NumPy converts those from 2^63 on to floats or objects."""
+    """Returns `array`, made from `value`, with exact integers: NumPy converts those from 2^63 on to float or object."""
     exact: Array = np.asarray(value, np.object_)
     if not all(type(item) is int and -(2**63) <= item < 2**64 for item in exact.ravel()):
         return array

@@ -19,7 +19,7 @@ __all__ = ["NoSmokeRequestError", "smallest_request", "smoke_signature"]
 
 MAX_BODY_BYTES = 32 * 2**20
 _HINT = Wording(
-    "Send your own request with {smoke_request}, or skip the smoke test with {skip}.",
+    "Send your own request with {smoke_test}, or skip the smoke test with {skip}.",
     skip=Attribute("smoke_test", False),
 )
 
