@@ -23,8 +23,8 @@ from tfserve.progress import Progress
 from tfserve.servers.lookup import list_servers
 from tfserve.servers.served_models import served_now
 from tfserve.servers.smoke_test import read_test_request
-from tfserve.spec.models_config import NEWEST
 from tfserve.spec.model import ModelSpec
+from tfserve.spec.models_config import NEWEST
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import flag_digests
 
