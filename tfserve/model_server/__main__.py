@@ -1,4 +1,4 @@
-"""Lets ``python -m tfserve.model_server`` run the server."""
+"""Runs the server for ``python -m tfserve.model_server``."""
 
 from tfserve.model_server.main import main
 

@@ -1,12 +1,13 @@
-"""Starts several servers at the cost of one: loads once what all of them need, and forks for each.
+"""Starts several servers at the cost of one: loads what all of them need once, and forks for each server.
 
-``python -m tfserve.model_server.fork_server`` has a socket (``SOCK_SEQPACKET``) as its stdin. Each message asks for one
-server: a JSON object with its ``arguments`` and its ``directory``, and three descriptors: the log, which becomes stdout
-and stderr; a lock, to be held as long as the server lives, in whose file it writes its pid; and a pipe, which is told
-the server's pid and, at its end, its exit code, a line each. A server whose pipe nobody reads any more is not started.
+``python -m tfserve.model_server.fork_server`` has a socket (``SOCK_SEQPACKET``) as its stdin. Each message requests one
+server: a JSON object with its ``arguments`` and its ``directory``, and three file descriptors: the log, which becomes
+stdout and stderr; a lock, which the server holds until it exits and into whose file it writes its pid; and a pipe, to
+which the server's pid and later its exit code are written, each on a line. A server is not started if the reader has
+closed its pipe.
 
-When the socket is closed the program ends, and its servers live on. Linux only: it forks after loading libraries, while
-there is no thread yet, and watches its servers by pidfds.
+When the socket is closed, the program exits and its servers keep running. Linux only: the program forks after loading
+libraries but before starting threads, and watches its servers with pidfds.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from typing import NamedTuple, NoReturn
 _MAX_MESSAGE_BYTES = 1 << 20
 _DESCRIPTORS = 3
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-_MOST_DESCRIPTORS = 1 << 16  # where the system sets no limit
+_MAX_DESCRIPTOR = 1 << 16  # if the system sets no limit
 
 
 class _Server(NamedTuple):
-    """A server that was started: its process, and where its end is told."""
+    """A started server: its process, and the pipe to which its exit code is written."""
 
     pid: int
     report: int
@@ -39,7 +40,7 @@ def main() -> NoReturn:
     """Runs until stdin is closed."""
     control = socket.socket(fileno=0)
     _preload()
-    gc.freeze()  # what is there is not to be touched, so that servers share its memory
+    gc.freeze()  # the collector does not touch existing objects, so the servers share their memory
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
     while True:
@@ -47,7 +48,7 @@ def main() -> NoReturn:
             if isinstance(key.data, _Server):
                 selector.unregister(key.fd)
                 os.close(key.fd)
-                _tell_end(key.data)
+                _report_exit(key.data)
                 continue
             message, descriptors, _, _ = socket.recv_fds(control, _MAX_MESSAGE_BYTES, _DESCRIPTORS)
             if not message:
@@ -59,15 +60,15 @@ def main() -> NoReturn:
 
 
 def _preload() -> None:
-    """Loads what servers need, without the threads of BLAS, which they do not: a fork would lose them."""
-    as_it_was = os.environ.get(_BLAS_THREADS)
+    """Loads what servers need, without the threads of BLAS: servers do not need them, and a fork would lose them."""
+    before = os.environ.get(_BLAS_THREADS)
     os.environ.setdefault(_BLAS_THREADS, "1")
     from tfserve.model_server.main import preload
 
     preload()
-    if as_it_was is None:
+    if before is None:
         del os.environ[_BLAS_THREADS]
-    if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - of these a fork has only the one that forks
+    if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - a fork keeps only the thread that forks
         os._exit(1)
 
 
@@ -82,15 +83,15 @@ def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
     os.close(log)
     os.close(lock)
     server = _Server(pid, report)
-    _tell(server, pid)
+    _report(server, pid)
     return server
 
 
 def _is_abandoned(report: int) -> bool:
-    """Whether whoever asked for a server has been killed since, or starts it otherwise."""
+    """Whether the process that requested a server has closed the pipe: it was killed, or starts the server itself."""
     poll = select.poll()
     poll.register(report, 0)
-    return bool(poll.poll(0))  # an error: nobody reads it
+    return bool(poll.poll(0))  # an error: the pipe has no reader
 
 
 def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn:
@@ -98,15 +99,15 @@ def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn
 
     try:
         os.setsid()
-        if _is_abandoned(report):  # meanwhile
+        if _is_abandoned(report):  # since the check before the fork
             os._exit(255)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.ftruncate(lock, 0)
-        os.pwrite(lock, b"%d" % os.getpid(), 0)  # so that it is found even if nobody lives to write it down
+        os.pwrite(lock, b"%d" % os.getpid(), 0)  # tfserve finds the server even if it is killed before it records it
         os.closerange(3, lock)
-        os.closerange(lock + 1, max(os.sysconf("SC_OPEN_MAX"), _MOST_DESCRIPTORS))
+        os.closerange(lock + 1, max(os.sysconf("SC_OPEN_MAX"), _MAX_DESCRIPTOR))
         request = json.loads(message)
         os.chdir(request["directory"])
         sys.argv[1:] = request["arguments"]
@@ -116,14 +117,14 @@ def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn
     os._exit(255)
 
 
-def _tell_end(server: _Server) -> None:
+def _report_exit(server: _Server) -> None:
     _, status = os.waitpid(server.pid, 0)
-    _tell(server, os.waitstatus_to_exitcode(status))
+    _report(server, os.waitstatus_to_exitcode(status))
     os.close(server.report)
 
 
-def _tell(server: _Server, number: int) -> None:
-    with suppress(BrokenPipeError):  # nobody wants to know
+def _report(server: _Server, number: int) -> None:
+    with suppress(BrokenPipeError):  # the reader has closed the pipe
         os.write(server.report, b"%d\n" % number)
 
 

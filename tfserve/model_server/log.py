@@ -1,8 +1,8 @@
-"""Log lines on stderr that read like those of the official server, so that one parser serves both.
+"""Log lines on stderr in the format of the official server, so that one parser can read both.
 
 ``I0000 00:00:1795343248.307201   22632 manager.py:85] message``: severity, seconds since the epoch, thread, source.
-What a client or the name of a file brings into a message cannot look like a line of its own: the lines of a message
-after the first are indented, and what is not printable is escaped.
+Text from clients and file names cannot forge a log line: continuation lines of a message are indented, and unprintable
+characters are escaped.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from tfserve.text import printable_lines
 
 
 def info(message: str) -> None:
-    """Logs what happened as planned."""
+    """Logs an expected event."""
     _write("I", message)
 
 
 def warning(message: str) -> None:
-    """Logs what may not be as wanted."""
+    """Logs something that may not be intended."""
     _write("W", message)
 
 
 def error(message: str) -> None:
-    """Logs what failed."""
+    """Logs a failure."""
     _write("E", message)
 
 
 def _write(severity: str, message: str) -> None:
     caller = sys._getframe(2)
     source = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"  # noqa: PTH119, no Path for each line
-    line = f"{severity}0000 00:00:{time.time():.6f} {threading.get_native_id():7d} {source}] {fit(message)}\n"
-    plain(line)
+    line = f"{severity}0000 00:00:{time.time():.6f} {threading.get_native_id():7d} {source}] {escape(message)}\n"
+    write(line)
 
 
-def fit(text: str) -> str:
-    """Returns `text` with its lines after the first indented, and with what is not printable escaped."""
+def escape(text: str) -> str:
+    """Returns `text` with its continuation lines indented and its unprintable characters escaped."""
     return printable_lines(text).replace("\n", "\n    ")
 
 
-def plain(text: str, stream: int = 2) -> None:
-    """Writes `text` as it is to a file descriptor, in one call so that lines of threads do not mix."""
+def write(text: str, stream: int = 2) -> None:
+    """Writes `text` unchanged to a file descriptor, in one call so that the lines of threads do not mix."""
     data = text.encode(errors="backslashreplace")
-    with contextlib.suppress(OSError):  # nobody reads any more; serving goes on
+    with contextlib.suppress(OSError):  # the reader has closed the pipe; the server keeps serving
         while data:
             data = data[os.write(stream, data) :]

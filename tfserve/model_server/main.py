@@ -1,4 +1,4 @@
-"""The program: reads the command line, loads the models, opens the ports when all serve, and ends on a signal."""
+"""The program: parses the command line, loads the models, opens the ports once all are available, stops on a signal."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from tfserve.model_server.status import StatusError, invalid_argument
 if TYPE_CHECKING:
     from tfserve.model_server.runtime.batching import Batching
 
-_FAILED = 255  # what the official server's -1 becomes
+_FAILED = 255  # the official server returns -1
 _MAX_PORT = (1 << 16) - 1
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the server until a signal ends it; does not return.
+    """Runs the server until a signal stops it; does not return.
 
     Args:
-        arguments: the command line without the program's name; by default that of the process.
+        arguments: the command line without the name of the program; by default that of the process.
 
-    Exit codes: 0 after SIGTERM, SIGINT or ``--version``; 255 for a flag that cannot be read, or a server that cannot
-    start; 128 plus the signal's number when a second signal cuts the first one short.
+    Exit codes: 0 after SIGTERM, SIGINT or ``--version``; 255 if a flag cannot be parsed or the server cannot start; 128
+    plus the signal's number after a second signal.
     """
     _open_standard_descriptors()
     code = _run(sys.argv[1:] if arguments is None else arguments)
-    # Not sys.exit: a model that still runs in a thread, past its time, would hold the interpreter's end up.
+    # Not sys.exit, which would wait for a model that is still running in a thread.
     os._exit(code)
 
 
 def _open_standard_descriptors() -> None:
-    """Opens those that were closed at the start: what is opened next would get their numbers, and be written to."""
+    """Opens stdin, stdout and stderr if they are closed: an opened file would get such a number and be written to."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def preload() -> None:
-    """Loads what every server needs, whatever it is going to serve."""
+    """Loads what every server needs, whatever models it will serve."""
     _share_freed_memory()
     c_api.library()
     import_module("uvloop")
@@ -80,27 +80,27 @@ def _run(arguments: Sequence[str]) -> int:
             _print(f"TensorFlow ModelServer: tfserve {__version__}\nTensorFlow Library: {c_api.version()}\n")
             return 0
         if command_line.unknown:
-            _print(f"unknown argument: {log.fit(command_line.unknown[0])}\n{usage(program)}")
+            _print(f"unknown argument: {log.escape(command_line.unknown[0])}\n{usage(program)}")
         for name in command_line.ignored:
             log.warning(f"--{name} has no effect in this server")
         return _serve(options)
     except StatusError as failure:
-        _print(f"Failed to start server. Error: {log.fit(str(failure))}\n")
+        _print(f"Failed to start server. Error: {log.escape(str(failure))}\n")
     except EngineUnavailableError as failure:
         _print(f"Failed to start server. Error: UNAVAILABLE: {failure.message} {failure.hint}\n")
     return _FAILED
 
 
 def _print(text: str) -> None:
-    log.plain(text, stream=1)
+    log.write(text, stream=1)
 
 
 def _serve(options: Options) -> int:
-    """Loads and serves until told to stop; returns the exit code.
+    """Loads the models and serves until a signal; returns the exit code.
 
     Raises:
-        StatusError: the options contradict each other, a model cannot be loaded, or the port cannot be had.
-        EngineUnavailableError: there is no TensorFlow to run models in.
+        StatusError: the options contradict each other, a model cannot be loaded, or a port cannot be opened.
+        EngineUnavailableError: TensorFlow cannot be loaded.
     """
     models = _models(options)
     _check(options)
@@ -118,10 +118,10 @@ def _serve(options: Options) -> int:
 
 
 def _share_freed_memory() -> None:
-    """Makes all threads take memory from one arena, where the C library has such.
+    """Makes all threads allocate from one arena, if the C library has arenas.
 
-    By default each has its own, and what large requests leave behind in one of them is no use to the next request in
-    another: the server would grow for hours. ``MALLOC_ARENA_MAX`` in the environment says something else.
+    By default each thread has its own arena, and memory that a large request freed in one of them cannot be used by a
+    request in another: the server would grow for hours. ``MALLOC_ARENA_MAX`` in the environment takes precedence.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
@@ -152,10 +152,10 @@ def _check(options: Options) -> None:
         )
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(options, name) <= _MAX_PORT:
-            raise invalid_argument(f"--{name}={getattr(options, name)} is no port; they go from 0 to {_MAX_PORT}.")
+            raise invalid_argument(f"--{name}={getattr(options, name)} is not a port: ports are 0 to {_MAX_PORT}.")
     for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes"):
         if getattr(options, name) < 0:
-            raise invalid_argument(f"--{name}={getattr(options, name)} is no number of bytes.")
+            raise invalid_argument(f"--{name}={getattr(options, name)} is not a number of bytes.")
     if options.batching_parameters_file is not None and not options.enable_batching:
         raise invalid_argument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
@@ -198,16 +198,16 @@ def _warm_up(options: Options) -> Callable[[Servable, Path], None] | None:
     if not options.enable_model_warmup:
         return None
 
-    def warm_up_once_imported(servable: Servable, directory: Path) -> None:
+    def import_and_warm_up(servable: Servable, directory: Path) -> None:
         from tfserve.model_server.grpc.warmup import warm_up
 
         warm_up(servable, directory, max(1, options.num_request_iterations_for_warmup))
 
-    return warm_up_once_imported
+    return import_and_warm_up
 
 
 def _batching(options: Options) -> Batching | None:
-    """Starts what runs requests together, if that is wanted."""
+    """Starts the batching threads if batching is enabled."""
     if not options.enable_batching:
         return None
     from tfserve.model_server.runtime.batching import Batching
@@ -216,11 +216,11 @@ def _batching(options: Options) -> Batching | None:
 
 
 def _metrics_path(options: Options) -> str | None:
-    """Returns the path of the page of metrics, or None if there is to be none."""
+    """Returns the path of the metrics page, or None if metrics are not enabled."""
     if not options.monitoring_config_file:
         return None
     if options.rest_api_port == 0:
-        log.warning("--monitoring_config_file changes nothing without --rest_api_port, which is where metrics are")
+        log.warning("--monitoring_config_file has no effect without --rest_api_port, which serves the metrics")
         return None
     from tfserve.model_server.monitoring.config import metrics_path
 
@@ -232,21 +232,21 @@ async def _load_and_serve(options: Options, manager: Manager, metrics_path: str 
     stop = _stop_on_signals()
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)
-    told_to_stop: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-    _import_apis(options)  # while the models load in their threads
-    await asyncio.wait({ready, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    _import_apis(options)  # while threads load the models
+    await asyncio.wait({ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         await ready
-        _watch_config_file(options, manager)
+        _poll_config_file(options, manager)
         await _serve_apis(options, manager, metrics_path, stop)
     ready.cancel()
     manager.stop()
-    told_to_stop.cancel()
+    stopping.cancel()
     return 0
 
 
 def _import_apis(options: Options) -> None:
-    """Loads the modules that `_serve_apis` needs."""
+    """Imports the modules that `_serve_apis` needs."""
     import tfserve.model_server.inference.dispatcher
 
     if _serves_grpc(options):
@@ -257,10 +257,10 @@ def _import_apis(options: Options) -> None:
 
 
 async def _serve_apis(options: Options, manager: Manager, metrics_path: str | None, stop: asyncio.Event) -> None:
-    """Opens the ports, and serves until `stop` is set and what ran then is done.
+    """Opens the ports, and serves until `stop` is set and the running requests are finished.
 
     Raises:
-        StatusError: a port cannot be had.
+        StatusError: a port cannot be opened.
     """
     from tfserve.model_server.inference.dispatcher import Dispatcher
 
@@ -292,8 +292,8 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
             log.error(f"Failed to start HTTP Server at localhost:{options.rest_api_port}")
             raise
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
-        log.plain("[http_server.py] NET_LOG: Entering the event loop ...\n")
-        serving.append(functools.partial(http_server.serve, app, listener, stop))
+        log.write("[http_server.py] NET_LOG: Entering the event loop ...\n")
+        serving.append(functools.partial(http_server.HttpServer(app).serve, listener, stop))
     await asyncio.gather(*[serve() for serve in serving])
 
 
@@ -301,27 +301,27 @@ def _serves_grpc(options: Options) -> bool:
     return options.port != 0 or bool(options.grpc_socket_path)
 
 
-def _watch_config_file(options: Options, manager: Manager) -> None:
+def _poll_config_file(options: Options, manager: Manager) -> None:
     if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
-        from tfserve.model_server.models.config_file import ConfigFile
+        from tfserve.model_server.models.config_file import ConfigFilePoller
 
-        ConfigFile(Path(options.model_config_file), options.model_config_file_poll_wait_seconds, manager).start()
+        ConfigFilePoller(Path(options.model_config_file), options.model_config_file_poll_wait_seconds, manager).start()
 
 
 def _log_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Logs in one line what nobody has caught; whatever it is, the server goes on."""
+    """Logs an uncaught error on one line; the server keeps serving."""
     failure = context.get("exception")
     log.error(f"{context['message']}: {type(failure).__name__}: {failure}" if failure else context["message"])
 
 
 def _stop_on_signals() -> asyncio.Event:
-    """Returns an event that the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+    """Returns an event that the first SIGTERM or SIGINT sets; the second one ends the process immediately."""
     stop = asyncio.Event()
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
             os._exit(128 + number)
-        log.info(f"Received {number.name}: no new requests, finishing those that run")
+        log.info(f"Received {number.name}: finishing running requests, accepting no new ones")
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""The status of a request or a load: TensorFlow's canonical codes, the error that carries one, and its HTTP status.
+"""The status of a request or a load: TensorFlow's canonical codes, the error with such a code, and the HTTP status.
 
 Sources: ``absl/status/status.h`` for names and numbers, and ``ToHTTPStatusCode`` of TensorFlow Serving.
 """
@@ -52,11 +52,11 @@ HTTP_STATUS = {
 
 
 class StatusError(Exception):
-    """A failed request or load, to be told to whoever asked.
+    """A failed request or load, as it is reported to the client.
 
     Args:
-        code: any code but OK; numbers that are no canonical code become UNKNOWN.
-        message: what went wrong, as it stands in the ``error`` of a REST response.
+        code: any code but OK; a number that is not a canonical code becomes UNKNOWN.
+        message: what went wrong, as in the ``error`` of a REST response.
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -74,5 +74,5 @@ def invalid_argument(message: str) -> StatusError:
 
 
 def not_found(message: str) -> StatusError:
-    """Returns the error for a model or version that is not there."""
+    """Returns the error for a model or version that does not exist."""
     return StatusError(Code.NOT_FOUND, message)

@@ -1,4 +1,4 @@
-"""Reads the files that flags name, messages in protobuf's text format, and fails as the official server does.
+"""Reads the files that flags name, which are in protobuf's text format, with the errors of the official server.
 
 Source: ``util/proto_util.h`` of TensorFlow Serving.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MessageT = TypeVar("_MessageT", bound="Message")
 
-# Source: ``IOErrorToStatus`` of TensorFlow, for what can happen to a file that is read.
+# Source: ``IOErrorToStatus`` of TensorFlow, for the errors that reading a file can have.
 _CODES = {
     errno.ENOENT: Code.NOT_FOUND,
     errno.EACCES: Code.PERMISSION_DENIED,
@@ -29,35 +29,34 @@ _CODES = {
 
 
 def read_message(path: Path, message: _MessageT) -> _MessageT:
-    """Fills `message` with what the file at `path` says, and returns it.
+    """Parses the file at `path` into `message`, and returns it.
 
     Raises:
-        StatusError: the file cannot be read, or does not stand for such a message; see `read_text_file` and
-            `parse_text_file`.
+        StatusError: the file cannot be read, or is not such a message; see `read_text_file` and `parse_text_file`.
     """
     return parse_text_file(path, read_text_file(path), message)
 
 
 def read_text_file(path: Path) -> bytes:
-    """Returns what is in a file.
+    """Returns the content of a file.
 
     Raises:
-        StatusError: it cannot be read, or nothing is in it: INVALID_ARGUMENT.
+        StatusError: the file cannot be read, or it is empty (INVALID_ARGUMENT).
     """
     try:
         text = path.read_bytes()
     except OSError as failure:
         raise StatusError(_CODES.get(failure.errno or 0, Code.UNKNOWN), f"{path}; {failure.strerror}") from None
-    if not text:  # which the official server cannot map into memory
+    if not text:  # the official server cannot map an empty file into memory
         raise invalid_argument(f"{path}; the file is empty")
     return text
 
 
 def parse_text_file(path: Path, text: bytes, message: _MessageT) -> _MessageT:
-    """Fills `message` with what `text`, read from `path`, says, and returns it.
+    """Parses `text`, which was read from `path`, into `message`, and returns it.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it does not stand for such a message; the log says where it goes wrong.
+        StatusError: INVALID_ARGUMENT, `text` is not such a message; the position of the error is logged.
     """
     try:
         return parse_text(text, message)

@@ -30,10 +30,10 @@ _NUMPY_DTYPES: dict[int, type[np.generic]] = {
     DataType.DT_UINT64: np.uint64,
 }
 
-DT_STRING: int = DataType.DT_STRING  # a plain number; the enum looks its members up each time
+DT_STRING: int = DataType.DT_STRING  # a plain int, because the enum looks its members up each time
 
 MAX_RANK = 32
-"""Most dimensions of a tensor in a request; NumPy takes no more than 64."""
+"""Maximum number of dimensions of a tensor in a request; NumPy supports at most 64."""
 
 
 class NoNumpyDtypeError(ValueError):
@@ -42,13 +42,13 @@ class NoNumpyDtypeError(ValueError):
 
 @functools.cache
 def numpy_dtype(dtype: int) -> np.dtype[Any]:
-    """Returns the NumPy dtype for a number of TensorFlow's ``DataType``; object stands for strings.
+    """Returns the NumPy dtype for a number of TensorFlow's ``DataType``; it is object for strings.
 
     Raises:
-        NoNumpyDtypeError: it has none.
+        NoNumpyDtypeError: the type has no NumPy dtype.
     """
     if dtype == DataType.DT_BFLOAT16:
-        import ml_dtypes  # only the models that need it pay for it
+        import ml_dtypes  # imported here, as few models need it
 
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
@@ -59,7 +59,7 @@ def numpy_dtype(dtype: int) -> np.dtype[Any]:
 
 @functools.cache
 def data_type(dtype: np.dtype[Any]) -> int:
-    """Returns the number of TensorFlow's ``DataType`` for a dtype that `numpy_dtype` gave."""
+    """Returns the number of TensorFlow's ``DataType`` for a dtype that `numpy_dtype` returned."""
     for number, known in _NUMPY_DTYPES.items():
         if known is dtype.type:
             return number

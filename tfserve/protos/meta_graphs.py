@@ -1,8 +1,8 @@
-"""Reads the meta graphs of a ``saved_model.pb`` without reading its graph.
+"""Reads the meta graphs of a ``saved_model.pb`` without its graphs.
 
-Nearly every byte of a SavedModel file is graph and object data that nobody here looks at. The file is mapped, not
-read, and walked field by field; the large fields are stepped over, so a model of some hundred megabytes costs what a
-small one costs.
+Nearly all bytes of a SavedModel file are graph and object data, which tfserve does not use. The file is mapped into
+memory and walked field by field, skipping the large fields, so a model of hundreds of megabytes takes no longer than a
+small one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _TAGS = 4
 
 
 def read_tags(path: str | PathLike[str]) -> list[frozenset[str]]:
-    """Returns the tags of each meta graph of the SavedModel file at `path`, and finds out whether the file is whole.
+    """Returns the tags of each meta graph of the SavedModel file at `path`, and checks that the file is complete.
 
     Raises:
-        MalformedError: the file is empty, cut short, or not a SavedModel.
+        MalformedError: the file is empty, truncated, or not a SavedModel.
         OSError: the file cannot be read.
     """
     path = Path(path)
@@ -54,10 +54,10 @@ def read_meta_graphs(path: str | PathLike[str]) -> list[MetaGraphDef]:
     """Returns the meta graphs of the SavedModel file at `path`, each with its tags and signatures.
 
     Args:
-        path: a ``tensorflow.SavedModel``, serialized, or in text format when the name ends in ``.pbtxt``.
+        path: a serialized ``tensorflow.SavedModel``, or one in text format if the name ends in ``.pbtxt``.
 
     Raises:
-        MalformedError: the file is empty, cut short, or not a SavedModel.
+        MalformedError: the file is empty, truncated, or not a SavedModel.
         OSError: the file cannot be read.
     """
     from google.protobuf.message import DecodeError
@@ -74,7 +74,7 @@ def read_meta_graphs(path: str | PathLike[str]) -> list[MetaGraphDef]:
 
 @contextmanager
 def _meta_graphs(path: Path) -> Iterator[tuple[mmap.mmap, list[tuple[int, int]]]]:
-    """Maps the file, and gives it with the start and end of each meta graph."""
+    """Maps the file, and yields it with the start and end of each meta graph."""
     with path.open("rb") as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -94,7 +94,7 @@ def _read_meta_graph(data: mmap.mmap, start: int, end: int) -> MetaGraphDef:
     field_start = start
     for number, _, field_end in fields(data, start, end):
         if number in (_META_INFO_DEF, _SIGNATURE_DEF):
-            # One field with its tag is itself a serialized message; parsing adds it to what is there.
+            # A field with its tag is a serialized message of its own; parsing merges it into the message.
             meta_graph.MergeFromString(data[field_start:field_end])
         field_start = field_end
     return meta_graph

@@ -1,4 +1,4 @@
-"""Every flag of ``tensorflow_model_server``, as data: to accept what it accepts and to refuse what it would not know.
+"""Every flag of ``tensorflow_model_server``, as data: its name, type, default and help, and how its value is parsed.
 
 Sources: ``main.cc`` and ``server.h`` in ``tensorflow_serving/model_servers`` of tensorflow/serving at 9d981c5c; for the
 grammar of values, ``tsl/util/command_line_flags.cc``.
@@ -23,11 +23,11 @@ class ServerFlag(NamedTuple):
     """One flag of the model server.
 
     Attributes:
-        name: as typed, without the dashes.
-        type: the C++ type it is parsed as; a bool may stand without a value and is then true.
-        default: its value when it is not given; None where the server takes a number of CPUs (times four for threads).
+        name: its name without the dashes.
+        type: the C++ type it is parsed as; a bool without a value is true.
+        default: its value if it is not given; None if it depends on the number of CPUs (four times that for threads).
         help: what it does, in one line.
-        file: for a flag that names a text file, the message that is in it; None for every other flag.
+        file: the type of the message in the text file that the flag names; None for every other flag.
     """
 
     name: str
@@ -37,11 +37,11 @@ class ServerFlag(NamedTuple):
     file: str | None = None
 
     def parse(self, text: str) -> bool | int | float | str | None:
-        """Returns the value that `text` gives the flag, or None if it cannot be one.
+        """Returns the value of `text` for the flag, or None if it is not a valid value.
 
-        Taken is what every release of the server takes, and takes for the same value. Releases differ at the edges: in
-        that of TensorFlow 2.21 a bool may also be ``1`` or ``TRUE``, and space may follow a number; older ones refuse
-        both, and let an integer out of range wrap around.
+        Valid values are those that every release of the server accepts with the same meaning. Releases differ: that of
+        TensorFlow 2.21 also accepts ``1`` or ``TRUE`` as a bool, and space after a number; older releases refuse both,
+        and let integers out of range wrap around.
         """
         if self.type == "bool":
             return _BOOLS.get(text)
@@ -57,16 +57,16 @@ class ServerFlag(NamedTuple):
 SERVER_FLAGS = (
     ServerFlag("port", "int32", 8500, "TCP port of the gRPC API; 0 turns it off."),
     ServerFlag("grpc_socket_path", "string", "", "Path of a UNIX socket for the gRPC API."),
-    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, another one than --port; 0 turns it off."),
+    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, different from --port; 0 turns it off."),
     ServerFlag("rest_api_num_threads", "int32", None, "Threads for REST requests; by default four for each CPU."),
-    ServerFlag("rest_api_timeout_in_ms", "int32", 30000, "Longest time a REST request may take, in milliseconds."),
+    ServerFlag("rest_api_timeout_in_ms", "int32", 30000, "Timeout of REST requests, in milliseconds."),
     ServerFlag("rest_api_enable_cors_support", "bool", False, "Adds CORS headers to REST responses."),
-    ServerFlag("enable_batching", "bool", False, "Runs requests that wait at the same time as one batch."),
+    ServerFlag("enable_batching", "bool", False, "Runs waiting requests together as one batch."),
     ServerFlag(
         "allow_version_labels_for_unavailable_models",
         "bool",
         False,
-        "Lets a new version label point to a version that is not loaded yet.",
+        "Allows new version labels for versions that are not loaded yet.",
     ),
     ServerFlag("batching_parameters_file", "string", "", "Text file of BatchingParameters.", "BatchingParameters"),
     ServerFlag(
@@ -82,27 +82,29 @@ SERVER_FLAGS = (
         "model_config_file_poll_wait_seconds",
         "int32",
         0,
-        "Seconds between two readings of --model_config_file; 0 reads it once.",
+        "Seconds between two polls of --model_config_file; 0 reads it once.",
     ),
-    ServerFlag("model_name", "string", "default", "Name of the model, without --model_config_file."),
-    ServerFlag("model_base_path", "string", "", "Directory that holds the model's version directories."),
+    ServerFlag("model_name", "string", "default", "Name of the model, if --model_config_file is not set."),
+    ServerFlag("model_base_path", "string", "", "Directory that contains the model's version directories."),
     ServerFlag("num_load_threads", "int32", 0, "Threads that load models; 0 loads them one after the other."),
     ServerFlag("num_unload_threads", "int32", 0, "Threads that unload models; 0 unloads them one after the other."),
-    ServerFlag("max_num_load_retries", "int32", 5, "How often a failed load is tried again before giving up."),
+    ServerFlag("max_num_load_retries", "int32", 5, "How many times a failed load is retried."),
     ServerFlag(
         "load_retry_interval_micros",
         "int64",
         60_000_000,
-        "Microseconds between two tries to load a model; negative does not wait.",
+        "Microseconds before a failed load is retried; a negative number means no wait.",
     ),
     ServerFlag(
         "file_system_poll_wait_seconds",
         "int32",
         1,
-        "Seconds between two looks for new versions; 0 looks once, negative never.",
+        "Seconds between two polls for new versions; 0 polls once, a negative number never.",
     ),
-    ServerFlag("flush_filesystem_caches", "bool", True, "Drops file system caches once the models are loaded."),
-    ServerFlag("tensorflow_session_parallelism", "int64", 0, "Threads of a session, inter- and intra-op; 0 chooses."),
+    ServerFlag("flush_filesystem_caches", "bool", True, "Flushes file system caches once the models are loaded."),
+    ServerFlag(
+        "tensorflow_session_parallelism", "int64", 0, "Threads of a session, inter- and intra-op; 0 for automatic."
+    ),
     ServerFlag(
         "tensorflow_session_config_file",
         "string",
@@ -110,8 +112,8 @@ SERVER_FLAGS = (
         "Text file of TensorFlow's ConfigProto for sessions.",
         "ConfigProto",
     ),
-    ServerFlag("tensorflow_intra_op_parallelism", "int64", 0, "Threads that share one op; 0 chooses."),
-    ServerFlag("tensorflow_inter_op_parallelism", "int64", 0, "Ops that run at the same time; 0 chooses."),
+    ServerFlag("tensorflow_intra_op_parallelism", "int64", 0, "Threads for one op; 0 for automatic."),
+    ServerFlag("tensorflow_inter_op_parallelism", "int64", 0, "Ops that run at the same time; 0 for automatic."),
     ServerFlag("use_alts_credentials", "bool", False, "Secures gRPC with Google's ALTS."),
     ServerFlag("ssl_config_file", "string", "", "Text file of SSLConfig: secures gRPC with TLS.", "SSLConfig"),
     ServerFlag(
@@ -125,14 +127,16 @@ SERVER_FLAGS = (
         "per_process_gpu_memory_fraction",
         "float",
         0.0,
-        "Share of the GPU's memory the server may take, 0 to 1; 0 lets TensorFlow choose.",
+        "Fraction of the GPU's memory that the server can use, 0 to 1; 0 for automatic.",
     ),
-    ServerFlag("saved_model_tags", "string", "serve", "Tags, with commas between them, of the meta graph to load."),
-    ServerFlag("grpc_channel_arguments", "string", "", "gRPC server arguments, KEY=VALUE with commas between them."),
-    ServerFlag("grpc_max_threads", "int32", None, "Most threads for gRPC; by default four for each CPU."),
+    ServerFlag("saved_model_tags", "string", "serve", "Comma-separated tags of the meta graph to load."),
+    ServerFlag("grpc_channel_arguments", "string", "", "Comma-separated gRPC server arguments, each KEY=VALUE."),
+    ServerFlag("grpc_max_threads", "int32", None, "Maximum number of threads for gRPC; by default four for each CPU."),
     ServerFlag("enable_model_warmup", "bool", True, "Replays a model's warm-up requests when it is loaded."),
-    ServerFlag("num_request_iterations_for_warmup", "int32", 0, "How often each warm-up request is replayed, if > 0."),
-    ServerFlag("version", "bool", False, "Prints the versions of the server and of TensorFlow, and ends."),
+    ServerFlag(
+        "num_request_iterations_for_warmup", "int32", 0, "How many times each warm-up request is replayed; 0 for once."
+    ),
+    ServerFlag("version", "bool", False, "Prints the versions of the server and of TensorFlow, and exits."),
     ServerFlag(
         "monitoring_config_file", "string", "", "Text file of MonitoringConfig: Prometheus metrics.", "MonitoringConfig"
     ),
@@ -140,22 +144,20 @@ SERVER_FLAGS = (
         "remove_unused_fields_from_bundle_metagraph",
         "bool",
         True,
-        "Saves memory by forgetting parts of the meta graph that serving does not need.",
+        "Saves memory by dropping parts of the meta graph that serving does not need.",
     ),
-    ServerFlag("prefer_tflite_model", "bool", False, "Serves model.tflite of a SavedModel where there is one."),
+    ServerFlag("prefer_tflite_model", "bool", False, "Serves the model.tflite of a SavedModel if it has one."),
     ServerFlag("num_tflite_pools", "int32", None, "Pools of LiteRT interpreters; by default one for each CPU."),
     ServerFlag("num_tflite_interpreters_per_pool", "int32", 1, "LiteRT interpreters in each pool."),
     ServerFlag(
-        "enable_signature_method_name_check", "bool", False, "Requires signatures to have the API's method name."
+        "enable_signature_method_name_check", "bool", False, "Requires signatures to have the method name of the API."
     ),
-    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs."),
-    ServerFlag(
-        "xla_gpu_compilation_enabled", "bool", False, "Turns XLA's just-in-time compiler on, for CPUs and GPUs."
-    ),
+    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Enables XLA's just-in-time compiler for CPUs."),
+    ServerFlag("xla_gpu_compilation_enabled", "bool", False, "Enables XLA's just-in-time compiler for CPUs and GPUs."),
     ServerFlag("enable_profiler", "bool", True, "Serves TensorFlow's profiler over gRPC."),
     ServerFlag("thread_pool_factory_config_file", "string", "", "Text file of ThreadPoolConfig.", "ThreadPoolConfig"),
     ServerFlag("mixed_precision", "string", "", "Mixed precision mode for models, such as bfloat16."),
-    ServerFlag("skip_initialize_tpu", "bool", False, "Leaves TPUs uninitialised."),
+    ServerFlag("skip_initialize_tpu", "bool", False, "Skips the initialization of TPUs."),
     ServerFlag("enable_grpc_healthcheck_service", "bool", False, "Serves gRPC's standard health service."),
     ServerFlag(
         "enable_serialization_as_tensor_content",
@@ -164,11 +166,11 @@ SERVER_FLAGS = (
         "Writes tensors of gRPC predict responses as tensor_content.",
     ),
 )
-"""All flags, in the order of the server's own usage."""
+"""All flags, in the order of the server's usage message."""
 
 SERVER_FLAGS_BY_NAME = {flag.name: flag for flag in SERVER_FLAGS}
 
 
 def parse_tags(text: str) -> tuple[str, ...]:
-    """Reads the value of ``--saved_model_tags``; one without tags stands for the default, as none does."""
+    """Parses the value of ``--saved_model_tags``; a value without tags means the default."""
     return tuple(filter(None, text.split(","))) or (str(SERVER_FLAGS_BY_NAME["saved_model_tags"].default),)

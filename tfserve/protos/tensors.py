@@ -1,4 +1,4 @@
-"""``TensorProto`` to NumPy and back, by the rules of TensorFlow's own tensors.
+"""Converts ``TensorProto`` to NumPy and back, by the rules of TensorFlow's own tensors.
 
 Sources: ``Tensor::FromProto``, ``Tensor::AsProtoField`` and ``Tensor::AsProtoTensorContent`` of
 ``tensorflow/core/framework/tensor.cc``, ``TensorShape::IsValid`` of ``tensor_shape.cc``, and the encoding of lists of
@@ -19,7 +19,7 @@ from tfserve.protos.saved_model_pb2 import DataType, TensorProto, TensorShapePro
 from tfserve.protos.wire import length_delimited, varint
 
 MAX_REPEATED_BYTES = 64 << 20
-"""Size of the largest tensor that a message may describe without giving each of its values."""
+"""Size of the largest tensor that a message can describe without listing each of its values."""
 
 _DT_BOOL: int = DataType.DT_BOOL
 _MAX_INT64 = (1 << 63) - 1
@@ -28,7 +28,7 @@ _CONTENT_TAG = 4 << 3 | 2  # field 4 of TensorProto, length-delimited
 
 
 class MalformedTensorError(Exception):
-    """A ``TensorProto`` that is no tensor."""
+    """A ``TensorProto`` that is not a valid tensor."""
 
 
 class _Values(NamedTuple):
@@ -37,7 +37,7 @@ class _Values(NamedTuple):
     Attributes:
         field: the field's name.
         wire: the dtype of the field's values.
-        tag: the tag of the field, packed, where its bytes are those of the array; None where each value is a varint.
+        tag: the tag of the packed field, if its bytes are those of the array; None if each value is a varint.
     """
 
     field: str
@@ -71,14 +71,14 @@ _VALUES: dict[int, _Values] = {
 
 
 def to_array(proto: TensorProto) -> Array:
-    """Returns the tensor that `proto` describes, read-only; strings as objects of bytes.
+    """Returns the tensor that `proto` describes as a read-only array; strings as objects of type bytes.
 
-    Where it gives fewer values than the tensor has elements, the last one stands for the rest, and zero or the empty
-    string for all if there is none.
+    If it has fewer values than elements, the last value is repeated; without any value, all elements are zero or the
+    empty string.
 
     Raises:
-        MalformedTensorError: its shape is not whole, its content has another size than its shape, its type has no
-            NumPy counterpart, or it stands for more than MAX_REPEATED_BYTES without giving each value.
+        MalformedTensorError: its shape is incomplete, its content does not match its shape, its type has no NumPy
+            counterpart, or it describes more than MAX_REPEATED_BYTES without listing each value.
     """
     dtype: int = proto.dtype
     try:
@@ -97,7 +97,7 @@ def to_array(proto: TensorProto) -> Array:
             raise MalformedTensorError(f"{len(content)} bytes of content for {size} values of {target.itemsize} bytes")
         flat = np.frombuffer(content, target)
         if dtype == _DT_BOOL:
-            flat = flat.view(np.uint8) != 0  # any byte may stand for true
+            flat = flat.view(np.uint8) != 0  # any other byte means true
     else:
         flat = _repeated(proto, _VALUES[dtype], target, size)
     return flat.reshape(shape)
@@ -143,24 +143,24 @@ def _shape_of(proto: TensorShapeProto) -> tuple[int, ...]:
     shape = tuple([dim.size for dim in proto.dim])
     if len(shape) > MAX_RANK:
         raise MalformedTensorError(f"it has {len(shape)} dimensions, more than {MAX_RANK}")
-    # NumPy holds strides in bytes, also those of an empty array.
+    # NumPy stores strides in bytes, even for an empty array.
     if shape and (min(shape) < 0 or math.prod([size or 1 for size in shape]) > _MAX_INT64 // 16):
         raise MalformedTensorError(f"its shape is {list(shape)}")
     return shape
 
 
 def _repeated(proto: TensorProto, values: _Values, target: np.dtype[Any], size: int) -> Array:
-    """Returns `size` elements of the field that holds the values of this type."""
+    """Returns `size` elements from the field for values of this type."""
     field = getattr(proto, values.field)
     count = len(field)
-    # NumPy copies a field at once, but takes a while to find out that it can.
+    # NumPy copies a whole field quickly, but takes some time to detect that it can.
     given = np.fromiter(field, values.wire, count) if count <= _FEW_VALUES else np.array(field, values.wire)
     if target.kind == "c":
         given = given[: len(given) // 2 * 2].view(target)
     elif values is _HALF_VAL:
         given = given.astype(np.uint16).view(target)
     elif given.dtype != target:
-        given = given.astype(target)  # keeps the low bits, as a cast in C
+        given = given.astype(target)  # keeps the low bits, like a cast in C
     if len(given) == size:
         return given
     if len(given) > size:
@@ -176,7 +176,7 @@ def _repeated(proto: TensorProto, values: _Values, target: np.dtype[Any], size: 
 def _filled(given: list[bytes], size: int, default: bytes) -> list[bytes]:
     if len(given) < size:
         last = given[-1] if given else default
-        _refuse_large((size - len(given)) * (len(last) + 32))  # 24 for each string of TensorFlow, 8 for NumPy's
+        _refuse_large((size - len(given)) * (len(last) + 32))  # 24 for TensorFlow's string, 8 for NumPy's reference
         given = given + [last] * (size - len(given))
     return given
 
@@ -202,7 +202,7 @@ def _split(content: bytes, count: int) -> list[bytes]:
         length = shift = 0
         while True:
             if position >= len(content) or shift > 28:
-                raise MalformedTensorError("the lengths of its strings are cut short")
+                raise MalformedTensorError("the lengths of its strings are truncated")
             byte = content[position]
             position += 1
             length |= (byte & 0x7F) << shift
@@ -211,7 +211,7 @@ def _split(content: bytes, count: int) -> list[bytes]:
                 break
         lengths.append(length)
     if position + sum(lengths) != len(content):
-        raise MalformedTensorError("the lengths of its strings are not those of its content")
+        raise MalformedTensorError("the lengths of its strings do not match its content")
     texts = []
     for length in lengths:
         texts.append(content[position : position + length])

@@ -1,4 +1,4 @@
-"""Reads messages in protobuf's text format, and says where a text is wrong."""
+"""Parses messages in protobuf's text format, and reports the position of errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MessageT = TypeVar("_MessageT", bound="Message")
 
 
 class TextError(ValueError):
-    """A text that is not a message of the type it should be.
+    """A text that is not a message of the expected type.
 
     Args:
         problem: what is wrong, without the position.
-        line: where, counted from 1; 0 if the whole text is meant.
-        column: where in the line, counted from 1; 0 if the whole text is meant.
+        line: the line, counted from 1; 0 for the text as a whole.
+        column: the column, counted from 1; 0 for the text as a whole.
     """
 
     def __init__(self, problem: str, line: int = 0, column: int = 0) -> None:
@@ -27,14 +27,14 @@ class TextError(ValueError):
 
 
 def parse_text(text: bytes, message: _MessageT) -> _MessageT:
-    """Fills `message` with what `text` says, and returns it.
+    """Parses `text` into `message`, and returns it.
 
     Args:
         text: in protobuf's text format and UTF-8.
         message: a new message, with every field unset.
 
     Raises:
-        TextError: the text does not stand for such a message.
+        TextError: the text is not such a message.
     """
     from google.protobuf import text_format
 
@@ -48,6 +48,6 @@ def parse_text(text: bytes, message: _MessageT) -> _MessageT:
         line, column = failure.GetLine() or 0, failure.GetColumn() or 0
         problem = str(failure).removeprefix(f"{line}:{column} : ")
         raise TextError(problem.replace("tfserve.protos.", "tensorflow.serving."), line, column) from None
-    except (TypeError, ValueError, KeyError, RecursionError) as failure:  # google.protobuf.Any of a type it cannot read
+    except (TypeError, ValueError, KeyError, RecursionError) as failure:  # google.protobuf.Any of an unknown type
         raise TextError(str(failure) or type(failure).__name__) from None
     return message

@@ -1,4 +1,4 @@
-"""Walks and writes serialized protobuf messages field by field, where a whole message object would cost too much.
+"""Reads and writes serialized protobuf messages field by field, where message objects would be too slow.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -15,14 +15,14 @@ _MAX_VARINT_BYTES = 10
 
 
 class MalformedError(ValueError):
-    """The bytes are not a serialized message, or are cut short."""
+    """The bytes are not a serialized message, or are truncated."""
 
 
 def fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yields ``(field number, start, end)`` of the value of every field of the message in ``data[start:end]``.
 
     Raises:
-        MalformedError: that is not a message.
+        MalformedError: the bytes are not a message.
     """
     position = start
     while position < end:

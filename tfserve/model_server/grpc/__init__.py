@@ -1,1 +1,1 @@
-"""The gRPC APIs: PredictionService, ModelService and health, and tensors in their protobuf form."""
+"""The gRPC APIs: PredictionService, ModelService and health."""

@@ -1,4 +1,4 @@
-"""How the gRPC port is secured: not at all, by TLS, or by ALTS.
+"""The credentials of the gRPC port: none, TLS or ALTS.
 
 Sources: ``server.cc`` and ``ssl_config.proto`` of TensorFlow Serving.
 """
@@ -16,14 +16,14 @@ from tfserve.protos.server_config_pb2 import SSLConfig
 
 
 def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCredentials | None:
-    """Returns the credentials of the server; None for none.
+    """Returns the credentials of the server; None for an insecure port.
 
     Args:
         ssl_config_file: path of an ``SSLConfig`` in protobuf text format; empty for none.
-        use_alts: whether to use Google's ALTS, which works on their machines alone.
+        use_alts: whether to use Google's ALTS, which works only on Google's machines.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, both are given, or the file cannot be followed; another code, it cannot be read.
+        StatusError: INVALID_ARGUMENT, both are given, or the file lacks a field; another code, the file cannot be read.
     """
     if use_alts:
         if ssl_config_file:
@@ -37,7 +37,7 @@ def server_credentials(ssl_config_file: str, use_alts: bool) -> grpc.ServerCrede
     if not config.server_key or not config.server_cert:
         raise invalid_argument(f"{ssl_config_file} lacks server_key or server_cert, in PEM format")
     if config.client_verify and not config.custom_ca:
-        raise invalid_argument(f"{ssl_config_file} has client_verify, and no custom_ca to verify with")
+        raise invalid_argument(f"{ssl_config_file} has client_verify, but no custom_ca to verify clients with")
     log.info("Using SSL credentials")
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],

@@ -1,7 +1,7 @@
-"""gRPC's standard health service, as the official server has it behind ``--enable_grpc_healthcheck_service``.
+"""gRPC's standard health service, which ``--enable_grpc_healthcheck_service`` turns on as in the official server.
 
-It knows the server as a whole, which is the empty name, and the names ``ModelService`` and ``PredictionService``. Their
-status changes once, when the server is told to end. Source: ``server.cc`` of TensorFlow Serving, and gRPC's
+It has a status for the server as a whole, whose name is empty, and for ``ModelService`` and ``PredictionService``. The
+status changes once, when the server shuts down. Sources: ``server.cc`` of TensorFlow Serving, and gRPC's
 ``default_health_check_service.cc``.
 """
 
@@ -18,33 +18,33 @@ _NAMES = ("", "ModelService", "PredictionService")
 
 
 class HealthService(HealthServicer):  # type: ignore[misc]  # the package has no types
-    """The service; `end` lets its watchers go."""
+    """The service; `end` ends the calls of its watchers."""
 
     def __init__(self) -> None:
         self._ended = asyncio.Event()
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Makes `server`, which is not started yet, serve it."""
+        """Adds the service to `server`, which must not have been started."""
         add_HealthServicer_to_server(self, server)
 
     def end(self) -> None:
-        """Tells every watcher that nothing is served any more, and lets it go."""
+        """Sends NOT_SERVING to every watcher, and ends its call."""
         self._ended.set()
 
-    async def Check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:  # noqa: N802, its name
+    async def Check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:  # noqa: N802, gRPC calls it by this name
         """Returns the status of a service."""
         if request.service not in _NAMES:
             await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
         return self._status(request.service)
 
     async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802
-        """Streams the status of a service, until the client goes or the server ends."""
+        """Streams the status of a service until the client disconnects or the server shuts down."""
         await context.write(self._status(request.service))
         if not self._ended.is_set():
             await self._ended.wait()
             if request.service in _NAMES:
                 await context.write(self._status(request.service))
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "The server was told to end")
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is shutting down")
 
     def _status(self, name: str) -> HealthCheckResponse:
         if name not in _NAMES:

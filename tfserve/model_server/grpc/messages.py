@@ -1,4 +1,4 @@
-"""What the messages of all gRPC methods have in common: their bytes, which model they ask, which one has answered."""
+"""The parts that the messages of all gRPC methods share: parsing, and the model that they name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 def read_message(kind: type[AnyMessage], body: bytes) -> AnyMessage:
-    """Returns a serialized message.
+    """Parses a serialized message.
 
     Raises:
-        StatusError: INTERNAL, `body` is none; the code with which gRPC's own servers refuse it.
+        StatusError: INTERNAL, `body` is not such a message; gRPC's own servers use this code.
     """
     try:
         return kind.FromString(body)
@@ -31,7 +31,7 @@ def model_spec(request: Any) -> apis_pb2.ModelSpec:
     """Returns the ``model_spec`` of a request.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it has none.
+        StatusError: INVALID_ARGUMENT, the request has none.
     """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
@@ -40,10 +40,10 @@ def model_spec(request: Any) -> apis_pb2.ModelSpec:
 
 
 def requested_model(spec: apis_pb2.ModelSpec) -> ModelSpec:
-    """Returns the model that a message asks for.
+    """Returns the model that a ``ModelSpec`` message names.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it does not say which one.
+        StatusError: INVALID_ARGUMENT, the name is empty.
     """
     if not spec.name:
         raise invalid_argument("ModelSpec has no name specified.")
@@ -55,16 +55,16 @@ def requested_model(spec: apis_pb2.ModelSpec) -> ModelSpec:
     return ModelSpec(spec.name, label=spec.version_label)
 
 
-def fill_model_spec(spec: apis_pb2.ModelSpec, asked: apis_pb2.ModelSpec, servable: Servable) -> None:
-    """Makes `spec` say what answered a request that asked for `asked`."""
-    spec.name = asked.name
-    spec.signature_name = asked.signature_name or DEFAULT_SIGNATURE
+def fill_model_spec(spec: apis_pb2.ModelSpec, requested: apis_pb2.ModelSpec, servable: Servable) -> None:
+    """Fills the ``model_spec`` of a response to a request whose ``model_spec`` is `requested`."""
+    spec.name = requested.name
+    spec.signature_name = requested.signature_name or DEFAULT_SIGNATURE
     spec.version.value = servable.version
 
 
 @functools.lru_cache(maxsize=1024)
-def answered_by(name: str, version: int, signature: str) -> bytes:
-    """Returns the serialized ``ModelSpec`` of a response: which model, version and signature gave it."""
+def serialized_model_spec(name: str, version: int, signature: str) -> bytes:
+    """Returns the serialized ``ModelSpec`` of a response."""
     spec = apis_pb2.ModelSpec(name=name, signature_name=signature)
     spec.version.value = version
     serialized: bytes = spec.SerializeToString()

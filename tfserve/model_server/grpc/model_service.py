@@ -1,4 +1,4 @@
-"""What the gRPC APIs tell about models, and the reload of their configuration.
+"""The status and metadata of models over gRPC, and the reload of their configuration.
 
 Sources: ``get_model_metadata_impl.cc``, ``get_model_status_impl.cc`` and ``model_service_impl.cc`` of TensorFlow
 Serving.
@@ -27,7 +27,8 @@ def get_model_metadata(manager: Manager, body: bytes) -> bytes:
     """Answers a ``GetModelMetadataRequest``.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it asks for no model or for what is not known; NOT_FOUND, there is no such model.
+        StatusError: INVALID_ARGUMENT, the request names no model or an unknown field; NOT_FOUND, the model is not
+            available.
     """
     request = read_message(apis_pb2.GetModelMetadataRequest, body)
     spec = model_spec(request)
@@ -50,25 +51,25 @@ def get_model_metadata(manager: Manager, body: bytes) -> bytes:
 
 
 def get_model_status(manager: Manager, body: bytes) -> bytes:
-    """Answers a ``GetModelStatusRequest``: with every version, whatever label it names.
+    """Answers a ``GetModelStatusRequest``; a label in it is ignored, and all versions are returned.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it asks for no model; NOT_FOUND, there is no such model or version.
+        StatusError: INVALID_ARGUMENT, the request names no model; NOT_FOUND, the model or the version is unknown.
     """
     spec = model_spec(read_message(apis_pb2.GetModelStatusRequest, body))
     response = apis_pb2.GetModelStatusResponse()
     for status in manager.statuses(spec.name, spec.version.value if spec.HasField("version") else None):
-        told = response.model_version_status.add(version=status.version, state=State[status.state])
-        told.status.error_code = Code[status.error_code]
-        told.status.error_message = status.error_message
+        added = response.model_version_status.add(version=status.version, state=State[status.state])
+        added.status.error_code = Code[status.error_code]
+        added.status.error_message = status.error_message
     return _serialized(response)
 
 
 def reload_config(manager: Manager, body: bytes) -> bytes:
-    """Answers a ``ReloadConfigRequest``, once the manager has taken over the new configuration; may take long.
+    """Answers a ``ReloadConfigRequest`` once the manager has applied the new configuration, which may take long.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it has no list of models; or why the manager does not take it over.
+        StatusError: INVALID_ARGUMENT, the request has no list of models; or any error of `Manager.reload`.
     """
     request = read_message(apis_pb2.ReloadConfigRequest, body)
     names = tuple(dict.fromkeys(request.metric_names))
@@ -97,7 +98,7 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
 
 
 def _metric_values(names: Iterable[str]) -> list[int]:
-    """Returns a number for each metric: of a counter with labels the first, of what is no counter 0."""
+    """Returns the value of each metric: the first one of a counter with labels, and 0 for all but counters."""
     counters = {metric.name: metric for metric in METRICS if isinstance(metric, Counter)}
     return [counters[name].first_value() if name in counters else 0 for name in names]
 

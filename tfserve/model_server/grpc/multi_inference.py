@@ -30,7 +30,7 @@ class GrpcMultiInference(InferenceRequest):
         timeout_ms: longest time of each run, in milliseconds; 0 for no limit.
 
     Raises:
-        StatusError: INTERNAL, it is no such message; INVALID_ARGUMENT, it does not say which model.
+        StatusError: INTERNAL, `body` is not such a message; INVALID_ARGUMENT, it does not name a model.
     """
 
     __slots__ = ("_count", "_message", "model", "size", "timeout_ms")
@@ -46,7 +46,6 @@ class GrpcMultiInference(InferenceRequest):
         self.timeout_ms = timeout_ms
 
     def prepare(self, servable: Servable) -> Sequence[Call]:
-        """Fits the examples to the signature of each task."""
         tasks = self._message.tasks
         wanted = []
         seen: set[str] = set()
@@ -65,7 +64,6 @@ class GrpcMultiInference(InferenceRequest):
         return [examples_call(name, signature, examples, outputs) for name, signature, outputs in wanted]
 
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
-        """Returns a serialized ``MultiInferenceResponse``."""
         response = MultiInferenceResponse()
         for task, outputs in zip(self._message.tasks, results, strict=True):
             result = response.results.add()
@@ -93,7 +91,7 @@ def _signature(servable: Servable, task: InferenceTask) -> Signature:
 
 
 def _outputs(servable: Servable, task: InferenceTask) -> tuple[str, ...]:
-    """Returns the outputs that answer a task."""
+    """Returns the outputs that the response to a task needs."""
     signature = _signature(servable, task)
     outputs_of = _OUTPUTS_OF.get(task.method_name)
     if outputs_of is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tfserve.model_server.grpc.messages import answered_by, model_spec, read_message, requested_model
+from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model, serialized_model_spec
 from tfserve.model_server.inference.prediction import check_predicts
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
@@ -26,15 +26,15 @@ _KEY, _VALUE = 1 << 3 | 2, 2 << 3 | 2
 
 
 class GrpcPredict(InferenceRequest):
-    """A serialized ``PredictRequest``.
+    """A ``PredictRequest``.
 
     Args:
-        body: the message.
+        body: the serialized message.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
-        to_proto: how the tensors of the response are written.
+        to_proto: serializes the tensors of the response.
 
     Raises:
-        StatusError: INTERNAL, `body` is no such message; INVALID_ARGUMENT, it does not say which model.
+        StatusError: INTERNAL, `body` is not such a message; INVALID_ARGUMENT, it does not name a model.
     """
 
     api = "Predict"
@@ -49,7 +49,6 @@ class GrpcPredict(InferenceRequest):
         self._signature = DEFAULT_SIGNATURE
 
     def prepare(self, servable: Servable) -> Sequence[Call]:
-        """Reads the tensors, and fits them to the signature that the message names."""
         request = self._request
         self._signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = servable.signatures.get(self._signature)
@@ -62,17 +61,16 @@ class GrpcPredict(InferenceRequest):
         return (Call(self._signature, arrays, outputs),)
 
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
-        """Returns a serialized ``PredictResponse``."""
         fields = []
         for alias, array in results[0].items():
             entry = length_delimited(_KEY, alias.encode()) + length_delimited(_VALUE, self._to_proto(array))
             fields.append(length_delimited(_OUTPUTS, entry))
-        spec = answered_by(self.model.name, servable.version, self._signature)
+        spec = serialized_model_spec(self.model.name, servable.version, self._signature)
         return b"".join([*fields, length_delimited(_MODEL_SPEC, spec)])
 
 
 def _inputs(request: PredictRequest, signature: Signature) -> dict[str, Array]:
-    """Returns the arrays to run with, each from the request or from the signature's defaults."""
+    """Returns the input arrays, each from the request or from the default values of the signature."""
     given = request.inputs
     wanted = signature.inputs
     defaults = signature.definition.defaults
@@ -114,7 +112,7 @@ def _inputs(request: PredictRequest, signature: Signature) -> dict[str, Array]:
 
 
 def _filtered(aliases: Iterable[str], signature: Signature) -> tuple[str, ...]:
-    """Returns the outputs that a request asks for."""
+    """Returns the outputs that the filter of a request selects."""
     wanted: dict[str, None] = {}
     for alias in aliases:
         if alias not in signature.outputs:

@@ -1,7 +1,7 @@
-"""The gRPC server: methods, ports, limits, and an orderly end.
+"""The gRPC server: methods, ports, limits, and an orderly shutdown.
 
-It runs on the same event loop as the REST API, so ``--grpc_max_threads`` has nothing to bound: no request has a thread
-of its own but while a slow model runs. Sources: ``server.cc``, ``grpc_status_util.cc``, ``prediction_service.proto``
+It runs on the same event loop as the REST API, so ``--grpc_max_threads`` has no effect: a request has a thread of its
+own only while a slow model runs. Sources: ``server.cc``, ``grpc_status_util.cc``, ``prediction_service.proto``
 and ``model_service.proto`` of TensorFlow Serving.
 """
 
@@ -33,26 +33,26 @@ from tfserve.protos.tensors import to_proto_content, to_proto_fields
 Answer = Callable[[bytes, Any], Awaitable[bytes]]
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-_MAX_MESSAGE_BYTES = (1 << 31) - 1  # of any message in Protocol Buffers
-_MAX_MESSAGE_LENGTH = 1024  # bytes of an error's message; the official server cuts it there too
+_MAX_MESSAGE_BYTES = (1 << 31) - 1  # the limit of Protocol Buffers
+_MAX_ERROR_BYTES = 1024  # the official server truncates error messages at the same length
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
-_MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC gives whoever waits for ever hundreds of years
+_MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC reports hundreds of years for a call without a deadline
 
 
 class GrpcServer:
-    """The server; it listens from the start, and answers while `serve` runs.
+    """The server; it listens once it is created, and answers while `serve` runs.
 
     Args:
-        dispatcher: runs what is asked for.
-        options: where and how to serve; at least one of `port` and `grpc_socket_path` is set.
+        dispatcher: runs the requests.
+        options: at least one of `port` and `grpc_socket_path` is set.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, an option cannot be followed, or an address cannot be had.
+        StatusError: INVALID_ARGUMENT, an option is invalid, or an address cannot be used.
     """
 
     def __init__(self, dispatcher: Dispatcher, options: Options) -> None:
         arguments = {
-            "grpc.so_reuseport": 0,  # or a second server could share the port unnoticed
+            "grpc.so_reuseport": 0,  # otherwise a second server could silently share the port
             "grpc.max_send_message_length": -1,
             "grpc.max_receive_message_length": options.grpc_max_message_bytes,
             **channel_arguments(options.grpc_channel_arguments),
@@ -68,7 +68,7 @@ class GrpcServer:
         self._with_health = options.enable_grpc_healthcheck_service
         credentials = server_credentials(options.ssl_config_file, options.use_alts_credentials)
         self._unusable = (
-            "--use_alts_credentials needs ALTS, which only Google's own machines have"
+            "--use_alts_credentials needs ALTS, which is available only on Google's machines"
             if options.use_alts_credentials
             else "--ssl_config_file has a key or a certificate that cannot be used"
         )
@@ -81,7 +81,7 @@ class GrpcServer:
             log.info(f"Running gRPC ModelServer at UNIX socket {options.grpc_socket_path} ...")
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serves until `stop` is set, then lets running requests finish for at most DRAIN_SECONDS."""
+        """Serves until `stop` is set, then gives running requests DRAIN_SECONDS to finish."""
         health = None
         if self._with_health:
             from tfserve.model_server.grpc.health import HealthService
@@ -95,7 +95,7 @@ class GrpcServer:
         await self._server.stop(DRAIN_SECONDS)
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
-        """Opens a port, or raises StatusError INVALID_ARGUMENT."""
+        """Opens a port; raises StatusError INVALID_ARGUMENT if that fails."""
         try:
             if credentials is None:
                 self._server.add_insecure_port(address)
@@ -110,7 +110,7 @@ class GrpcServer:
 
 
 def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, Answer]]:
-    """Returns how each method of each service answers."""
+    """Returns the handler of each method of each service."""
     manager = dispatcher.manager
     to_proto = to_proto_content if options.enable_serialization_as_tensor_content else to_proto_fields
     inference: dict[str, Callable[[bytes, int], InferenceRequest]] = {
@@ -139,7 +139,7 @@ def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, A
 
 
 def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], InferenceRequest]) -> Answer:
-    """Returns the answer of a method of inference; the deadline of the client ends the run."""
+    """Returns the handler of an inference method; the deadline of the client ends the run."""
 
     def answer(body: bytes, context: Any) -> Awaitable[bytes]:
         seconds: float | None = context.time_remaining()
@@ -150,36 +150,36 @@ def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], Inferenc
 
 
 def _handler(method: str, answer: Answer) -> Answer:
-    """Returns `answer` with every failure as a status."""
+    """Returns a handler that calls `answer` and turns every error into a gRPC status."""
 
     async def handle(body: bytes, context: Any) -> bytes:
         try:
             response = await answer(body, context)
             if len(response) > _MAX_MESSAGE_BYTES:
                 raise StatusError(
-                    Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; 2 GiB is most"
+                    Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; the limit is 2 GiB"
                 )
             return response
         except StatusError as failure:
             code, message = failure.code, failure.message
-        except Exception as failure:  # whatever it is, the client gets a well-formed answer
+        except Exception as failure:  # any error: the client gets a well-formed status
             log.error(f"{method}: {type(failure).__name__}: {failure}")
             code, message = Code.INTERNAL, f"{type(failure).__name__} in the server"
-        await context.abort(_STATUS_CODES[code], _shortened(message))
+        await context.abort(_STATUS_CODES[code], _truncate(message))
         return b""
 
     return handle
 
 
-def _shortened(message: str) -> str:
+def _truncate(message: str) -> str:
     encoded = message.encode(errors="replace")
-    if len(encoded) <= _MAX_MESSAGE_LENGTH:
+    if len(encoded) <= _MAX_ERROR_BYTES:
         return encoded.decode()
-    return encoded[:_MAX_MESSAGE_LENGTH].decode(errors="ignore") + "...TRUNCATED"
+    return encoded[:_MAX_ERROR_BYTES].decode(errors="ignore") + "...TRUNCATED"
 
 
 def channel_arguments(text: str) -> dict[str, int | str]:
-    """Reads ``KEY=VALUE,KEY=VALUE``, where a value that is a 32-bit integer is one, and any other a string.
+    """Parses ``KEY=VALUE,KEY=VALUE``; a value that is a 32-bit integer becomes an integer, any other a string.
 
     Raises:
         StatusError: INVALID_ARGUMENT, a part has no ``=``.

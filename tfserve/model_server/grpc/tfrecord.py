@@ -24,7 +24,7 @@ def read_records(path: Path) -> Iterator[bytes]:
     """Yields the data of each record of an uncompressed TFRecord file.
 
     Raises:
-        StatusError: DATA_LOSS, a checksum is wrong or the file ends within a record.
+        StatusError: DATA_LOSS, a checksum is wrong or the file is truncated.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
@@ -36,7 +36,7 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 
 def _read_checked(file: IO[bytes], length: int, size: int, offset: int) -> bytes:
-    """Returns the next bytes of the file, and steps over the checksum behind them."""
+    """Returns the next bytes of the file, and reads and verifies the checksum after them."""
     if length > size - file.tell() - _CHECKSUM.size:
         raise StatusError(Code.DATA_LOSS, f"truncated record at {offset}")
     data = file.read(length)

@@ -1,4 +1,4 @@
-"""Replays a model's own sample requests when it is loaded, so that the first client does not pay for first times.
+"""Replays the warm-up requests of a model when it is loaded, so that the first client does not wait for lazy setup.
 
 Source: ``saved_model_warmup.md`` and ``saved_model_warmup_util.cc`` of TensorFlow Serving.
 """
@@ -23,7 +23,7 @@ from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictionLog
 
 REQUESTS_FILE = Path("assets.extra", "tf_serving_warmup_requests")
-"""Where the requests are in a SavedModel directory."""
+"""The path of the requests in a SavedModel directory."""
 
 _MAX_RECORDS = 1000
 
@@ -39,12 +39,12 @@ def warm_up(servable: Servable, directory: Path, iterations: int = 1) -> None:
     """Runs each request of the model's warm-up file, if it has one.
 
     Args:
-        servable: the model, loaded.
+        servable: the loaded model.
         directory: its SavedModel directory.
-        iterations: how often each request is run.
+        iterations: how many times each request is run.
 
     Raises:
-        StatusError: the file is damaged or too long, or a request fails; the model is not fit to serve then.
+        StatusError: the file is damaged or too long, or a request fails; the model must not be served then.
     """
     path = directory / REQUESTS_FILE
     if not path.exists():
@@ -70,7 +70,7 @@ def warm_up(servable: Servable, directory: Path, iterations: int = 1) -> None:
 
 
 def _replay(servable: Servable, path: Path, iterations: int) -> tuple[int, StatusError | None]:
-    """Runs the requests; returns how many there are, and what is wrong with the file after the last of them."""
+    """Runs the requests; returns how many were read, and the error at which reading stopped, if there was one."""
     records = read_records(path)
     count = 0
     while True:
@@ -91,7 +91,7 @@ def _replay(servable: Servable, path: Path, iterations: int) -> tuple[int, Statu
 
 
 def _logged_request(record: bytes, path: Path) -> InferenceRequest | None:
-    """Returns the request that a record holds, if it holds one."""
+    """Returns the request in a record, or None if the record has none."""
     try:
         prediction_log = PredictionLog.FromString(record)
     except DecodeError:

@@ -1,1 +1,1 @@
-"""What every API asks of a model, and where it runs: between the REST and gRPC APIs above and the models below."""
+"""The layer between the APIs and the models: inference requests, and the thread or batch in which each runs."""

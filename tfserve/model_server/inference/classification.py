@@ -1,4 +1,4 @@
-"""Classification: which signatures can do it, and what the outputs of one say about each example.
+"""Classification: the signatures that support it, and the classes of each example from their outputs.
 
 Source: ``classifier.cc`` of TensorFlow Serving.
 """
@@ -26,8 +26,8 @@ class Classifications(NamedTuple):
     """The classes of each example.
 
     Attributes:
-        labels: array of bytes, shape (examples, classes); empty bytes where the model gives none.
-        scores: array of float32, of the same shape; 0 where the model gives none.
+        labels: array of bytes, shape (examples, classes); empty bytes if the model returns no labels.
+        scores: array of float32, of the same shape; 0 if the model returns no scores.
     """
 
     labels: Array
@@ -35,14 +35,14 @@ class Classifications(NamedTuple):
 
 
 def classification_outputs(signature: Signature, check_method: bool) -> tuple[str, ...]:
-    """Returns the outputs that classify, of a signature that can do it.
+    """Returns the outputs of a signature that hold labels and scores.
 
     Args:
-        signature: what a request asks for.
-        check_method: whether the signature must also say that this is its method.
+        signature: the signature that a request names.
+        check_method: whether the method name of the signature must be `METHOD`.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, the signature cannot.
+        StatusError: INVALID_ARGUMENT, the signature cannot classify.
     """
     definition = signature.definition
     if check_method and definition.method_name != METHOD:
@@ -65,15 +65,15 @@ def classification_outputs(signature: Signature, check_method: bool) -> tuple[st
 
 
 def read_classifications(signature: Signature, outputs: Outputs, examples: int) -> Classifications:
-    """Returns what the outputs of a run say.
+    """Returns the classes from the outputs of a run.
 
     Args:
-        signature: what ran.
-        outputs: those that `classification_outputs` named.
+        signature: the signature that ran.
+        outputs: the outputs that `classification_outputs` returned.
         examples: how many examples it ran on.
 
     Raises:
-        StatusError: INVALID_ARGUMENT for outputs of another shape or dtype than a classifier's.
+        StatusError: INVALID_ARGUMENT, the outputs do not have the shape or dtype of a classifier's.
     """
     labels, scores = outputs.get(_CLASSES), outputs.get(_SCORES)
     for alias, dtype in ((_CLASSES, "DT_STRING"), (_SCORES, "DT_FLOAT")):

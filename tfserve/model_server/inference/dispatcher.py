@@ -11,25 +11,25 @@ from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.runtime.servable import Servable
 
 DRAIN_SECONDS = 9
-"""How long requests may still run after a signal; orchestrators kill after 10."""
+"""How long running requests get to finish after a signal; orchestrators kill a process after 10 seconds."""
 
 INLINE_BYTES = 1 << 16
-"""Size of the largest request that may run on the event loop."""
+"""Size of the largest request that can run on the event loop."""
 
 
 class Dispatcher:
-    """Answers requests for inference of all APIs.
+    """Answers the inference requests of all APIs.
 
-    Requests to models that answer fast run right where they arrived: a thread would cost more than the model. All
-    others run in threads, so that none of them holds up the rest.
+    Requests to fast models run on the event loop: a thread would cost more than the model. All other requests run in
+    threads, so that they do not delay each other.
 
-    What runs where it arrived holds up all other requests, and no time limit ends it. Two rules bound the harm: the
-    request has at most 64 KiB, and after one run of 10 ms or more the next ones go to threads again.
+    A request on the event loop delays all other requests, and no time limit ends it. Two rules limit the delay: such a
+    request has at most 64 KiB, and after one run of 10 ms or more the next requests use threads again.
 
-    Requests to models that batch wait for each other without a thread.
+    Requests to models with batching wait for their batch without occupying a thread.
 
     Args:
-        manager: where the models are.
+        manager: has the models.
         threads: how many requests to slow models run at the same time.
     """
 
@@ -41,7 +41,7 @@ class Dispatcher:
         """Returns the body of the response to `request`.
 
         Raises:
-            StatusError: what is wrong with the request, or went wrong with the model.
+            StatusError: the request is invalid, or its run failed.
         """
         with self.manager.use(request.model) as servable:
             if servable.batches:
@@ -53,7 +53,7 @@ class Dispatcher:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, request)
 
     async def _answer_in_batch(self, request: InferenceRequest, servable: Servable) -> bytes:
-        """Answers `request` together with others; a request that waits for them takes no thread."""
+        """Answers `request` as part of a batch; while it waits for the batch, it occupies no thread."""
         if request.size <= INLINE_BYTES:
             return request.finish(servable, await _run_in_batch(request.prepare(servable), servable, request))
         loop = asyncio.get_running_loop()
@@ -62,10 +62,9 @@ class Dispatcher:
         return await loop.run_in_executor(self._threads, request.finish, servable, results)
 
     def _answer_in_thread(self, request: InferenceRequest) -> bytes:
-        """Answers `request` with a servable of its own.
+        """Answers `request` with a lease of its own.
 
-        The thread goes on when the request that waits for it is cancelled, and until it is done the servable must
-        stay loaded.
+        The thread keeps running after its caller is cancelled, and the servable must stay loaded until it has finished.
         """
         with self.manager.use(request.model) as servable:
             calls = request.prepare(servable)

@@ -1,4 +1,4 @@
-"""Examples in a request for classification or regression: from the request's message to the input of a signature."""
+"""The examples of a classify or regress request, from its message to the input of a signature."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tfserve.protos.apis_pb2 import Input
 from tfserve.protos.dtypes import DT_STRING, dtype_name
 
 INPUT_ALIAS = "inputs"
-"""The one input of every signature that takes examples."""
+"""The only input of a signature that takes examples."""
 
 
 def serialized_examples(message: Input) -> list[bytes]:
     """Returns the serialized ``tf.train.Example`` messages of a request.
 
-    A context is put before each example: serialized messages that follow each other merge when they are parsed.
+    The context is prepended to each example: concatenated serialized messages are merged when they are parsed.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, there is none.
+        StatusError: INVALID_ARGUMENT, the request has no examples.
     """
     if message.HasField("example_list_with_context"):
         context = message.example_list_with_context.context
@@ -35,7 +35,7 @@ def serialized_examples(message: Input) -> list[bytes]:
 
 
 def find_signature(servable: Servable, name: str) -> Signature:
-    """Returns the signature that a request for classification or regression names; empty for the default one.
+    """Returns the signature that a classify or regress request names; an empty name means the default signature.
 
     Raises:
         StatusError: INVALID_ARGUMENT, there is no such signature.
@@ -51,12 +51,12 @@ def examples_call(name: str, signature: Signature, examples: Sequence[bytes], ou
 
     Args:
         name: the signature's name; empty for the default one.
-        signature: the same; it has the input ``inputs`` and no other.
+        signature: the signature, whose only input is ``inputs``.
         examples: serialized ``tf.train.Example`` messages.
-        outputs: the outputs wanted.
+        outputs: the outputs to return.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, the input does not take strings.
+        StatusError: INVALID_ARGUMENT, the input is not a string tensor.
     """
     dtype = signature.inputs[INPUT_ALIAS]
     if dtype != DT_STRING:

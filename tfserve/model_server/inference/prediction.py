@@ -1,4 +1,4 @@
-"""Prediction: which signatures may be asked for it.
+"""Prediction: the signatures that can be used for it.
 
 Source: ``VerifySignature`` in ``predict_util.cc`` of TensorFlow Serving.
 """
@@ -15,10 +15,10 @@ _METHODS = (METHOD, classification.METHOD, regression.METHOD)
 
 
 def check_predicts(signature: Signature) -> None:
-    """Raises unless the method that a signature names is one of those that TensorFlow Serving knows.
+    """Checks that the method name of a signature is one that TensorFlow Serving knows.
 
     Raises:
-        StatusError: INTERNAL, it is another one.
+        StatusError: INTERNAL, it is not.
     """
     method = signature.definition.method_name
     if method not in _METHODS:

@@ -1,4 +1,4 @@
-"""Regression: which signatures can do it, and the value that the output of one gives each example.
+"""Regression: the signatures that support it, and the value of each example from their output.
 
 Source: ``regressor.cc`` of TensorFlow Serving.
 """
@@ -20,14 +20,14 @@ _OUTPUT = "outputs"
 
 
 def regression_outputs(signature: Signature, check_method: bool) -> tuple[str, ...]:
-    """Returns the output that holds the values, of a signature that can do regression.
+    """Returns the output of a signature that holds the values.
 
     Args:
-        signature: what a request asks for.
-        check_method: whether the signature must also say that this is its method.
+        signature: the signature that a request names.
+        check_method: whether the method name of the signature must be `METHOD`.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, the signature cannot.
+        StatusError: INVALID_ARGUMENT, the signature is not a regression.
     """
     definition = signature.definition
     if check_method and definition.method_name != METHOD:
@@ -49,12 +49,12 @@ def read_regressions(signature: Signature, outputs: Outputs, examples: int) -> A
     """Returns the value of each example, an array of float32 of shape (examples,).
 
     Args:
-        signature: what ran.
-        outputs: the one that `regression_outputs` named.
+        signature: the signature that ran.
+        outputs: the output that `regression_outputs` returned.
         examples: how many examples it ran on.
 
     Raises:
-        StatusError: INVALID_ARGUMENT for an output of another shape or dtype than a regressor's.
+        StatusError: INVALID_ARGUMENT, the output does not have the shape or dtype of a regressor's.
     """
     array = outputs[_OUTPUT]
     if array.ndim != 1 and not (array.ndim == 2 and array.shape[1] == 1):

@@ -1,4 +1,4 @@
-"""A request for inference, whatever API it came by: which model it is for, and how it becomes runs and an answer."""
+"""An inference request of any API: the model it names, and how it becomes runs of that model and a response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Call(NamedTuple):
     Attributes:
         signature: its name; empty for ``serving_default``.
         arrays: input alias -> values.
-        outputs: the outputs wanted; None for all of them.
+        outputs: the outputs to return; None for all of them.
     """
 
     signature: str
@@ -29,17 +29,17 @@ class Call(NamedTuple):
 
 
 class InferenceRequest(ABC):
-    """A request between the API that read it and the models.
+    """A request between the API that received it and the models.
 
     `prepare` and `finish` run on the event loop for small requests to fast models and in a thread for all others, so
-    they may take as long as the request is large, and do no I/O. `prepare` may be called again, on another servable,
-    before `finish`.
+    their time may grow with the size of the request only, and they do no I/O. `prepare` may be called again, with
+    another servable, before `finish`.
 
     Attributes:
-        api: the method asked for, as metrics name it: Predict, Classify, Regress or MultiInference.
-        entrypoint: the API it came by, as metrics name it: REST or GRPC.
-        model: what is asked.
-        size: bytes of the request.
+        api: the requested method, as in the metrics: Predict, Classify, Regress or MultiInference.
+        entrypoint: the API that received the request, as in the metrics: REST or GRPC.
+        model: the model that the request names.
+        size: the size of the request in bytes.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
     """
 
@@ -54,7 +54,7 @@ class InferenceRequest(ABC):
         """Returns the runs that answer the request.
 
         Raises:
-            StatusError: it does not fit the model's signature.
+            StatusError: the request does not match the model's signature.
         """
 
     @abstractmethod
@@ -62,9 +62,9 @@ class InferenceRequest(ABC):
         """Returns the body of the response.
 
         Args:
-            servable: what ran.
+            servable: the model that ran.
             results: one for each call that `prepare` returned, in the same order.
 
         Raises:
-            StatusError: the outputs cannot be told in the response's format.
+            StatusError: the format of the response cannot represent the outputs.
         """

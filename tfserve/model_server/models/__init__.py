@@ -1,6 +1,7 @@
-"""Which models, versions and labels there are: configuration, file system, loading and unloading.
+"""Models, versions and labels: configuration, file system, loading and unloading.
 
-`manager` is what the rest of the server sees, and decides everything. Down from it: `config_file` and `config` (what is
-asked for), `version_source` (what is there), `loader` (threads that load and unload), `waiting` (who waits for models),
-`registry` and `version` (what is known of each version), `serving_map` (what requests can get).
+`manager` is the part that the rest of the server uses, and makes all decisions. Below it: `config_file` and `config`
+(the configured models), `version_source` (the versions in the file system), `loader` (threads that load and unload),
+`waiting` (callers that wait for models), `registry` and `version` (the state of each version), `serving_map` (the
+versions that requests can use).
 """

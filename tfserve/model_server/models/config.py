@@ -1,4 +1,4 @@
-"""Which models to serve: what a ``ModelServerConfig`` says, checked the way the official server checks it.
+"""The models to serve: a ``ModelServerConfig``, checked the way the official server checks it.
 
 Source: ``server_core.cc`` of TensorFlow Serving.
 """
@@ -31,18 +31,18 @@ class Latest:
 
 @dataclass(frozen=True)
 class All:
-    """Serve every version there is."""
+    """Serve every version."""
 
 
 @dataclass(frozen=True)
 class Specific:
-    """Serve these versions, as far as they are there."""
+    """Serve those of these versions that exist."""
 
     versions: tuple[int, ...]
 
 
 VersionPolicy = Latest | All | Specific
-"""Which of the versions under a base path to serve."""
+"""The versions under a base path to serve."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class ModelConfig:
     """A model to serve.
 
     Attributes:
-        name: what requests call it.
-        base_path: directory of its versions; absolute.
-        policy: which of them to serve.
-        labels: names for versions -> their numbers.
+        name: its name in requests.
+        base_path: the absolute path of the directory of its versions.
+        policy: the versions to serve.
+        labels: version label -> version number.
     """
 
     name: str
@@ -64,16 +64,17 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class ManagerOptions:
-    """How versions are looked for and loaded.
+    """How versions are found and loaded.
 
     Attributes:
-        poll_seconds: time between two looks at the file system; 0 looks once for each configuration, negative never.
-        max_retries: how often a failed load is tried again.
-        retry_seconds: time between two tries; negative does not wait.
-        load_threads: how many versions load at the same time once the server has started; 0 stands for 1. Those that
-            it starts with load four for each CPU.
-        unload_threads: how many versions unload at the same time; 0 stands for 1.
-        labels_for_unavailable: lets a label that is new point to a version that is not AVAILABLE.
+        poll_seconds: seconds between two polls of the file system; 0 polls once for each configuration, a negative
+            number never.
+        max_retries: how many times a failed load is retried.
+        retry_seconds: seconds before a retry; a negative number means no wait.
+        load_threads: how many versions load at the same time once the server has started; 0 means 1. During the start
+            it is four for each CPU.
+        unload_threads: how many versions unload at the same time; 0 means 1.
+        labels_for_unavailable: whether a new label can be assigned to a version that is not AVAILABLE.
     """
 
     poll_seconds: float = 1
@@ -85,14 +86,14 @@ class ManagerOptions:
 
 
 def base_path_of(name: str, base_path: str) -> Path:
-    """Returns the directory that a configuration means.
+    """Returns the base path of a configuration as a path.
 
     Args:
         name: the model's name.
         base_path: an absolute path or ``file://`` URI.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it is relative or empty; UNIMPLEMENTED, a URI of another kind.
+        StatusError: INVALID_ARGUMENT, it is relative or empty; UNIMPLEMENTED, it is a URI with another scheme.
     """
     uri = _URI.fullmatch(base_path)
     scheme, path = (uri[1], uri[2] or "") if uri else ("file", base_path)
@@ -104,21 +105,21 @@ def base_path_of(name: str, base_path: str) -> Path:
 
 
 def model_configs(
-    config: model_config_pb2.ModelServerConfig, in_force: Iterable[ModelConfig] = ()
+    config: model_config_pb2.ModelServerConfig, current: Iterable[ModelConfig] = ()
 ) -> tuple[ModelConfig, ...]:
     """Returns the models of a configuration.
 
     Args:
-        config: as it was read or received.
-        in_force: the models that it is to replace.
+        config: the configuration as it was read or received.
+        current: the models of the current configuration.
 
     Raises:
-        StatusError: what the official server refuses, with its code and message: INVALID_ARGUMENT, a name stands
-            twice, a base path is relative, or the platform is not TensorFlow; FAILED_PRECONDITION, it is no list of
-            models and `in_force` is one; UNIMPLEMENTED, a custom configuration.
+        StatusError: the official server refuses it, with this code and message: INVALID_ARGUMENT, a name is listed
+            twice, a base path is relative, or the platform is not TensorFlow; FAILED_PRECONDITION, it is not a list of
+            models, unlike the current one; UNIMPLEMENTED, it is a custom configuration.
     """
     kind = config.WhichOneof("config")
-    names = {model.name for model in in_force}
+    names = {model.name for model in current}
     if kind != "model_config_list":
         if names:
             problem = (
@@ -139,7 +140,7 @@ def model_configs(
     for model in config.model_config_list.config:
         _check_platform(model, served=model.name in names)
         if model.HasField("logging_config"):
-            _say_that_nothing_is_logged()
+            _warn_that_requests_are_not_logged()
     return tuple(models.values())
 
 
@@ -155,7 +156,7 @@ def _policy(model: model_config_pb2.ModelConfig) -> VersionPolicy:
 
 
 def _check_platform(model: model_config_pb2.ModelConfig, served: bool) -> None:
-    """Raises StatusError INVALID_ARGUMENT unless a model is for TensorFlow, as all those are that are served."""
+    """Raises StatusError INVALID_ARGUMENT unless the platform of a model is TensorFlow."""
     platform = model.model_platform
     if model.model_type:
         log.warning("Deprecated ModelServerConfig::model_type field used. Prefer ModelServerConfig::model_platform.")
@@ -182,6 +183,6 @@ def _check_platform(model: model_config_pb2.ModelConfig, served: bool) -> None:
 
 
 @functools.cache
-def _say_that_nothing_is_logged() -> None:
-    """Says so once, however often a configuration is read."""
-    log.warning("logging_config changes nothing in this server: requests are not logged")
+def _warn_that_requests_are_not_logged() -> None:
+    """Logs the warning once, however often a configuration is read."""
+    log.warning("logging_config has no effect in this server: requests are not logged")

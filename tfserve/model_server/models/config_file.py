@@ -1,4 +1,4 @@
-"""The file of ``--model_config_file``: read at the start, and again whenever it changes.
+"""The file of ``--model_config_file``: read at the start, then polled and applied when it changes.
 
 Source: ``PollFilesystemAndReloadConfig`` of TensorFlow Serving.
 """
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
 
 
 def read_models(path: Path) -> tuple[ModelConfig, ...]:
-    """Returns the models that a configuration file names.
+    """Returns the models that a configuration file lists.
 
     Raises:
-        StatusError: the file cannot be read or parsed, or is refused by `model_configs`.
+        StatusError: the file cannot be read or parsed, or `model_configs` refuses it.
     """
     return model_configs(_parse(path, read_text_file(path)))
 
 
-class ConfigFile:
-    """A configuration file that is read again and again, in a thread of its own.
+class ConfigFilePoller:
+    """Polls a configuration file, in a thread of its own.
 
-    What the file says comes into force whenever something else is in force: when the file changes, but also after a
-    reload by RPC, and at the next look when it was refused at the last one.
+    The configuration in the file is applied whenever it is not the current one: when the file changes, but also after
+    a reload by RPC, and at the next poll after it was refused.
 
     Args:
         path: the file, in protobuf's text format.
-        seconds: time between two looks.
-        manager: where its models are to serve.
+        seconds: seconds between two polls.
+        manager: serves the models.
     """
 
     def __init__(self, path: Path, seconds: float, manager: Manager) -> None:
         self._path = path
         self._seconds = seconds
         self._manager = manager
-        self._text = b""  # the last that made sense
-        self._models: tuple[ModelConfig, ...] = ()  # what it says
+        self._text = b""  # the last valid content of the file
+        self._models: tuple[ModelConfig, ...] = ()  # the models in it
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts polling."""
         threading.Thread(target=self._run, name="config-file", daemon=True).start()
 
     def stop(self) -> None:
-        """Ends the looking."""
+        """Stops polling."""
         self._stopping.set()
 
     def _run(self) -> None:
         while not self._stopping.wait(self._seconds):
-            self._look()
+            self._poll()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         try:
             text = read_text_file(self._path)
             config = None if text == self._text else _parse(self._path, text)
@@ -72,13 +72,13 @@ class ConfigFile:
                 self._models = model_configs(config, self._manager.models)
                 self._text = text
         except StatusError as failure:
-            _tell(failure)
+            _log_failure(failure)
             return
         if self._models != self._manager.models:
-            self._manager.replace(self._models).add_done_callback(lambda done: _tell(done.exception()))
+            self._manager.replace(self._models).add_done_callback(lambda done: _log_failure(done.exception()))
 
 
-def _tell(failure: BaseException | None) -> None:
+def _log_failure(failure: BaseException | None) -> None:
     if isinstance(failure, StatusError):
         log.error(f"PollFilesystemAndReloadConfig failed to ReloadConfig: {failure.message}")
 

@@ -1,4 +1,4 @@
-"""Every model and version that is known, as the manager changes it and requests see it."""
+"""Every known model and version, as the manager changes them and requests see them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tfserve.protos.version_status import State, VersionStatus
 
 
 class Registry:
-    """What is known of models and versions.
+    """The state of all models and versions.
 
-    `statuses` is for any thread, everything else for the manager's.
+    Any thread can call `statuses`; only the manager's thread can call the other methods.
 
     Attributes:
-        serving: what requests can get.
+        serving: the versions that requests can use.
         models: every model that is or was configured, by name.
     """
 
     def __init__(self) -> None:
         self.models: dict[str, Model] = {}
-        self._lock = threading.Lock()  # over what other threads see: models, versions, states, users
+        self._lock = threading.Lock()  # guards what other threads see: models, versions, states, users
         self.serving = ServingMap(self._lock)
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """Returns the status of each version of a model that was seen, newest first, or of a certain one.
+        """Returns the status of each known version of a model, newest first, or of one version.
 
         Raises:
-            StatusError: NOT_FOUND, there is none.
+            StatusError: NOT_FOUND, the model or the version is unknown.
         """
         with self._lock:
             model = self.models.get(name)
@@ -50,25 +50,25 @@ class Registry:
         return [version for model in self.models.values() for version in model.in_state(*states)]
 
     def configure(self, configs: Iterable[ModelConfig], labels: Labels) -> None:
-        """Takes over a configuration; models that are not in it stay known, without one."""
+        """Sets the configuration of all models; models that are not in it stay known, without one."""
         with self._lock:
             new = {config.name: config for config in configs}
             for name in new:
                 if name not in self.models:
                     self.models[name] = Model(name)
             for name, model in self.models.items():
-                if model.config is None and name in new:  # how it ended in an earlier life says nothing about this one
+                if model.config is None and name in new:  # a model that was configured before starts afresh
                     model.versions = {v.number: v for v in model.versions.values() if v.state is not State.END}
                 model.config = new.get(name)
             self.serving.update(self._versions(), labels)
 
-    def begin(self, model: Model, number: int, path: Path) -> None:
-        """Gives a version of a model a new life."""
+    def add_version(self, model: Model, number: int, path: Path) -> None:
+        """Adds a version in state START, in place of an earlier one that has ended."""
         with self._lock:
             model.versions[number] = Version(model.name, number, path)
 
-    def move(self, version: Version, state: State, error: StatusError | None = None) -> None:
-        """Puts a version into another state."""
+    def set_state(self, version: Version, state: State, error: StatusError | None = None) -> None:
+        """Sets the state of a version."""
         with self._lock:
             version.state = state
             version.error = error

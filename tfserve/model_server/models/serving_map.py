@@ -1,4 +1,4 @@
-"""From what a request asks to the servable that answers it, with nothing to work out in between."""
+"""Maps the model, version or label that a request names directly to the servable that answers it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Labels = Mapping[str, Mapping[str, int]]
 
 
 class ModelSpec(NamedTuple):
-    """What a request asks: a model's newest version, or a certain one, by number or by label."""
+    """The model that a request names: its newest version, or one version by number or by label."""
 
     name: str
     version: int | None = None
@@ -24,7 +24,7 @@ class ModelSpec(NamedTuple):
 
 
 class Lease:
-    """A servable that was taken; leaving the ``with`` block gives it back."""
+    """A borrowed servable; leaving the ``with`` block returns it."""
 
     __slots__ = ("_lock", "_servable", "_version")
 
@@ -42,10 +42,10 @@ class Lease:
 
 
 class ServingMap:
-    """The versions that requests can get, each under everything that a request may call it.
+    """The available versions, each under every `ModelSpec` that means it.
 
     Args:
-        lock: guards the states of versions and their users.
+        lock: guards the states and the users of versions.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
@@ -54,12 +54,12 @@ class ServingMap:
         self._versions: dict[ModelSpec, Version] = {}
 
     def update(self, versions: Iterable[Version], labels: Labels) -> None:
-        """Replaces what can be got; the lock must be held."""
+        """Replaces the map; the caller must hold the lock."""
         found: dict[ModelSpec, Version] = {}
         for version in sorted(versions, key=lambda version: version.number):
             if version.state is State.AVAILABLE:
                 found[ModelSpec(version.model, version.number)] = version
-                found[ModelSpec(version.model)] = version  # the newest is the last
+                found[ModelSpec(version.model)] = version  # the newest version is the last one
         for name, numbers in labels.items():
             for label, number in numbers.items():
                 labelled = found.get(ModelSpec(name, number))
@@ -68,21 +68,22 @@ class ServingMap:
         self.labels = labels
         self._versions = found
 
-    def use(self, asked: ModelSpec) -> Lease:
-        """Takes an available version of a model, which stays loaded until it is given back.
+    def use(self, spec: ModelSpec) -> Lease:
+        """Borrows an available version of a model, which stays loaded until it is returned.
 
         Raises:
-            StatusError: NOT_FOUND, it is not available; INVALID_ARGUMENT, there is no such label, or no name.
+            StatusError: NOT_FOUND, the version is not available; INVALID_ARGUMENT, the label is unknown or the name
+                is empty.
         """
         with self._lock:
-            found = self._versions.get(asked)
+            found = self._versions.get(spec)
             if found is None or found.servable is None:
-                raise self._not_there(asked)
+                raise self._unavailable(spec)
             found.users += 1
             return Lease(found, found.servable, self._lock)
 
-    def _not_there(self, asked: ModelSpec) -> StatusError:
-        name, version, label = asked
+    def _unavailable(self, spec: ModelSpec) -> StatusError:
+        name, version, label = spec
         if not name:
             return invalid_argument("ModelSpec has no name specified.")
         if label is not None:

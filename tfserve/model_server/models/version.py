@@ -1,4 +1,4 @@
-"""What is known of the versions of a model: how far each has come in its life, and which should serve."""
+"""The state of each version of a model, and which versions can be unloaded."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tfserve.protos.version_status import State, VersionStatus
 
 
 class Version:
-    """A version that was seen.
+    """A version that has been found in the file system.
 
     Args:
         model: the model's name.
-        number: the version's.
-        path: where it is.
+        number: the version's number.
+        path: its SavedModel directory.
 
     Attributes:
-        state: how far it has come.
+        state: its current state.
         error: why it is not, or will not be, AVAILABLE.
         servable: the loaded model, from AVAILABLE until it is unloaded.
-        users: requests that have it now.
-        failures: loads that failed.
+        users: how many requests are using it.
+        failures: how many loads have failed.
         retry_at: when to load it again, in the seconds of `time.monotonic`.
-        busy: whether a thread loads or unloads it now.
-        was_gone: whether it should not serve at some time since it was seen, and so may begin again once it has ended.
-        id: what the log calls it.
+        busy: whether a thread is loading or unloading it.
+        was_unaspired: whether it has not been an aspired version for some time since it was found.
+        id: its name in the log.
     """
 
     def __init__(self, model: str, number: int, path: Path) -> None:
@@ -42,32 +42,32 @@ class Version:
         self.failures = 0
         self.retry_at = 0.0
         self.busy = False
-        self.was_gone = False
+        self.was_unaspired = False
         self.id = f"{{name: {model} version: {number}}}"
 
     @property
-    def may_begin_again(self) -> bool:
-        """Whether it would be loaded if it were to serve again: it was unloaded, or mended after its load failed."""
-        return self.state is State.END and (self.error is None or self.was_gone)
+    def may_load_again(self) -> bool:
+        """Whether the version is loaded again once it is aspired: it was unloaded, or removed after a failed load."""
+        return self.state is State.END and (self.error is None or self.was_unaspired)
 
     def status(self) -> VersionStatus:
-        """Returns what the status API tells about it."""
+        """Returns its status for the APIs."""
         if self.error is None:
             return VersionStatus(self.number, self.state.name, Code.OK.name, "")
         return VersionStatus(self.number, self.state.name, self.error.code.name, self.error.message)
 
 
 class Model:
-    """A model that is, or once was, configured.
+    """A model that is or was configured.
 
     Args:
-        name: what requests call it.
+        name: its name in requests.
 
     Attributes:
-        name: the same.
-        config: what was asked for; None once the model is no longer configured.
-        versions: every version that was seen, by number.
-        aspired: the versions that should serve -> their paths.
+        name: its name in requests.
+        config: its configuration; None once the model is no longer configured.
+        versions: every version that has been found, by number.
+        aspired: the versions that should be served -> their paths.
     """
 
     def __init__(self, name: str) -> None:
@@ -85,13 +85,13 @@ class Model:
         ]
 
 
-def surplus(model: Model) -> Iterable[Version]:
-    """Returns the versions that serve, should not, and may go now without the model going with them.
+def versions_to_unload(model: Model) -> Iterable[Version]:
+    """Returns the available versions that are not aspired and can be unloaded while the model stays available.
 
-    Something always serves while there is something to serve: as long as no version that should serve does, the
-    newest of the others stays. Source: ``AvailabilityPreservingPolicy`` of TensorFlow Serving.
+    Until an aspired version is available, the newest of the other versions is kept.
+    Source: ``AvailabilityPreservingPolicy`` of TensorFlow Serving.
     """
-    serving = model.in_state(State.AVAILABLE)
-    unwanted = [version for version in serving if version.number not in model.aspired]
-    others_serve = not model.aspired or len(unwanted) < len(serving)
-    return unwanted if others_serve else unwanted[1:]
+    available = model.in_state(State.AVAILABLE)
+    unaspired = [version for version in available if version.number not in model.aspired]
+    can_unload_all = not model.aspired or len(unaspired) < len(available)
+    return unaspired if can_unload_all else unaspired[1:]

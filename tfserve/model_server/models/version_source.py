@@ -1,4 +1,4 @@
-"""Which versions of a model should serve: the numbered directories under its base path that its policy chooses.
+"""Finds the versions of a model to serve: the numbered directories under its base path that its policy selects.
 
 Source: ``FileSystemStoragePathSource`` of TensorFlow Serving.
 """
@@ -18,10 +18,10 @@ _VERSION_NAME = re.compile(r"[0-9]{1,32}")
 
 
 def find_versions(model: ModelConfig) -> dict[int, Path] | None:
-    """Returns the versions that should serve, by number; logs it if there are none, or not all that are asked for.
+    """Returns the versions that should be served; logs a warning if there are none, or if a requested one is missing.
 
     Returns:
-        Version -> path, or None if the base path cannot be read, which may be for a moment only.
+        Version -> path, or None if the base path cannot be read, which may be temporary.
     """
     if model.policy == Specific(()):
         log.warning(f"No specific versions requested for servable {model.name}.")
@@ -29,12 +29,12 @@ def find_versions(model: ModelConfig) -> dict[int, Path] | None:
     try:
         if isinstance(model.policy, Specific):
             named = {version: model.base_path / str(version) for version in model.policy.versions}
-            if all(path.exists() for path in named.values()):  # no need to list a directory that may be long
+            if all(path.exists() for path in named.values()):  # avoids listing a directory that may be large
                 return named
         children = sorted(model.base_path.iterdir())
     except (OSError, ValueError) as failure:
         problem = failure.strerror if isinstance(failure, OSError) else str(failure)
-        scheme = _SCHEME.match(str(model.base_path))  # a Path has one slash where an address has two
+        scheme = _SCHEME.match(str(model.base_path))  # Path has reduced the two slashes of a URI to one
         path = f"{scheme[1]}://{scheme[2]}" if scheme else model.base_path
         status = (
             f"UNIMPLEMENTED: File system scheme '{scheme[1]}' not implemented (file: '{path}')"
@@ -56,7 +56,7 @@ def find_versions(model: ModelConfig) -> dict[int, Path] | None:
 
 
 def _index(children: list[Path]) -> dict[int, Path]:
-    """Returns what is named like a version, by number."""
+    """Returns the children whose names are version numbers, by number."""
     versions: dict[int, Path] = {}
     for child in children:
         if not _VERSION_NAME.fullmatch(child.name) or int(child.name) > MAX_VERSION:
@@ -72,7 +72,7 @@ def _index(children: list[Path]) -> dict[int, Path]:
 
 
 def _choose(model: ModelConfig, versions: dict[int, Path]) -> dict[int, Path]:
-    """Returns those of `versions` that the policy of `model` asks for."""
+    """Returns the `versions` that the policy of `model` selects."""
     match model.policy:
         case Latest(count):
             return {version: versions[version] for version in sorted(versions)[-count:]}

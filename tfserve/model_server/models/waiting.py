@@ -1,4 +1,4 @@
-"""Waiting until the models of a configuration are available, or have failed for good."""
+"""Waiting until the models of a configuration are available, or cannot be loaded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tfserve.protos.version_status import State
 
 @dataclass(frozen=True)
 class Wait:
-    """Somebody who waits for models.
+    """A caller that waits for models to become available.
 
     Attributes:
         models: their names.
-        done: tells how it ended.
+        done: holds the outcome.
         noun: what the official server calls a model in the error.
     """
 
@@ -26,9 +26,9 @@ class Wait:
     noun: str
 
     def settle(self, records: Mapping[str, Model]) -> bool:
-        """Settles `done` if it is known how it ended, and returns whether it is.
+        """Settles `done` if the outcome is known, and returns whether it is.
 
-        A model without any version is waited for, however long that takes.
+        A model without any version is waited for without a limit.
         """
         failed: list[str] = []
         for name in self.models:

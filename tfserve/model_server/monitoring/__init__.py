@@ -1,1 +1,1 @@
-"""Metrics under the names TensorFlow Serving gives them, and the Prometheus page that shows them."""
+"""TensorFlow Serving's metrics, and the Prometheus page that shows them."""

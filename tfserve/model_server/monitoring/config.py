@@ -1,4 +1,4 @@
-"""What ``--monitoring_config_file`` says: whether there is a page of metrics, and where."""
+"""The file of ``--monitoring_config_file``: whether to serve a metrics page, and at which path."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tfserve.protos.server_config_pb2 import MonitoringConfig
 
 
 def metrics_path(file: str) -> str | None:
-    """Returns the path of the page of metrics, or None if there is to be none.
+    """Returns the path of the metrics page, or None if metrics are not enabled.
 
     Args:
-        file: a ``MonitoringConfig`` in text format.
+        file: the path of a ``MonitoringConfig`` in text format.
 
     Raises:
         StatusError: the file cannot be read.

@@ -1,7 +1,7 @@
-"""Counters and histograms with labels, as TensorFlow's ``monitoring::Counter`` and ``monitoring::Sampler`` keep them.
+"""Counters and histograms with labels, like TensorFlow's ``monitoring::Counter`` and ``monitoring::Sampler``.
 
-``prometheus_client`` would keep them too, but cannot print them under the names that dashboards for TensorFlow Serving
-ask for: it ends the name of each counter with ``_total``, and writes counts and bucket limits as ``10.0``.
+``prometheus_client`` has them too, but cannot print them under the names that dashboards for TensorFlow Serving use: it
+appends ``_total`` to the name of each counter, and writes counts and bucket limits as ``10.0``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ Labels = tuple[str, ...]
 """The values of a metric's labels, in the order of their names."""
 
 MAX_CELLS = 1000
-"""How many combinations of label values a metric keeps apart; some of these values are words of a client."""
+"""How many combinations of label values a metric keeps apart; clients choose some of these values."""
 
 MAX_LABEL_LENGTH = 4096
-"""Characters of the longest label value that is kept, which is also the longest path."""
+"""Maximum length of a label value in characters, which is also the maximum length of a path."""
 
 OTHER = "(other)"
-"""The value of every label of what is counted past these limits."""
+"""The value of all labels beyond these limits."""
 
 
 class _Metric:
-    """What all metrics have.
+    """The parts that all metrics share.
 
     Args:
         name: as TensorFlow registers it, such as ``/tensorflow/serving/request_count``.
@@ -38,14 +38,14 @@ class _Metric:
         self._lock = threading.Lock()
 
     def _key(self, labels: Labels, cells: Mapping[Labels, object]) -> Labels:
-        """Returns under which labels to count something that has `labels`."""
+        """Returns the labels to count under: `labels`, or OTHER for each of them beyond the limits."""
         if labels in cells or (len(cells) < MAX_CELLS and all(len(value) <= MAX_LABEL_LENGTH for value in labels)):
             return labels
         return (OTHER,) * len(labels)
 
 
 class Counter(_Metric):
-    """A number for each combination of label values, that only grows."""
+    """A number for each combination of label values, which only increases."""
 
     def __init__(self, name: str, *labels: str) -> None:
         super().__init__(name, *labels)
@@ -58,7 +58,7 @@ class Counter(_Metric):
             self._values[key] = self._values.get(key, 0) + amount
 
     def first_value(self) -> int:
-        """Returns the number of the combination of label values that is first when they are sorted; 0 for none."""
+        """Returns the number of the first combination of label values in sorted order; 0 if there is none."""
         return next((number for _, number in self.cells()), 0)
 
     def cells(self) -> list[tuple[Labels, int]]:
@@ -69,10 +69,10 @@ class Counter(_Metric):
 
 @dataclass
 class Distribution:
-    """What a histogram knows about one combination of label values.
+    """The values of one combination of labels in a histogram.
 
     Attributes:
-        counts: for each bucket how many values are in it; the last bucket has what is above all limits.
+        counts: how many values are in each bucket; the last bucket has the values above all limits.
         total: the sum of all values.
     """
 
@@ -86,8 +86,8 @@ class Buckets:
 
     Args:
         scale: the first limit.
-        growth: how many times the one before each other limit is.
-        count: how many limits there are; one more bucket has what is above them.
+        growth: the ratio of each limit to the one before.
+        count: the number of limits; there is one more bucket, for the values above them.
 
     Source: ``monitoring::Buckets::Exponential`` of TensorFlow.
     """
@@ -108,7 +108,7 @@ class Buckets:
 
 
 class Histogram(_Metric):
-    """How values are distributed, for each combination of label values; a value at a limit is below it."""
+    """The distribution of values for each combination of label values; a value equal to a limit is in its bucket."""
 
     def __init__(self, buckets: Buckets, name: str, *labels: str) -> None:
         super().__init__(name, *labels)

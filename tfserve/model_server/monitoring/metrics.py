@@ -1,4 +1,4 @@
-"""The metrics of TensorFlow Serving that this server can tell, with the same names, labels and buckets.
+"""The metrics of TensorFlow Serving that this server provides, with the same names, labels and buckets.
 
 Times are in microseconds. Sources: ``servables/tensorflow/util.cc``, ``saved_model_warmup_util.cc``,
 ``batching_session.cc`` and ``batching_util.h`` of TensorFlow Serving, and ``cc/saved_model/loader.cc`` of TensorFlow.
@@ -16,16 +16,16 @@ _UP_TO_1_SECOND = Buckets(100, 1.2, 52)
 _BATCHING = "/tensorflow/serving/batching_session/"
 
 BATCHING_INPUT_BATCH_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}input_batch_size")
-"""Rows of each tensor that is to be batched."""
+"""Rows of each input tensor of a request."""
 
 BATCHING_PADDING_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}padding_size", "execution_batch_size")
 """Rows added to each batch to make its size an allowed one."""
 
 BATCHING_PROCESSED_BATCH_SIZE = Histogram(_UP_TO_8_THOUSAND, f"{_BATCHING}processed_batch_size")
-"""Rows of each batch, with those that were added."""
+"""Rows of each batch, padding included."""
 
 BATCHING_QUEUING_LATENCY = Histogram(_UP_TO_1_SECOND, f"{_BATCHING}queuing_latency", "thread_pool_name")
-"""Time from when a request is handed in to when its batch is taken out; of each part, if it was split."""
+"""Time from the arrival of a request to the start of its batch; for each part, if the request was split."""
 
 BATCHING_WRAPPED_RUN_COUNT = Counter(f"{_BATCHING}wrapped_run_count")
 """Runs of batches."""
@@ -34,28 +34,28 @@ LOAD_ATTEMPT_COUNT = Counter("/tensorflow/cc/saved_model/load_attempt_count", "m
 """Loads of SavedModels; the status is ``success`` or ``fail``."""
 
 LOAD_LATENCY = Counter("/tensorflow/cc/saved_model/load_latency", "model_path")
-"""Time spent in loads, good and bad ones."""
+"""Time spent in loads, successful or not."""
 
 MODEL_WARMUP_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/model_warmup_latency", "model_path", "status")
-"""Time of a model's warm-up; the status is OK, or what is wrong with the file of requests."""
+"""Time of a model's warm-up; the status is OK, or the error in the file of requests."""
 
 MODEL_WARMUP_RECORDS_READ = Counter("/tensorflow/serving/model_warmup_records_read", "model_path", "status")
-"""Requests that warmed a model up; the status is that of `MODEL_WARMUP_LATENCY`."""
+"""Warm-up requests; the status is that of `MODEL_WARMUP_LATENCY`."""
 
 REQUEST_COUNT = Counter("/tensorflow/serving/request_count", "model_name", "status")
-"""Requests; the status is the name of a canonical code, and the name empty where a request names no model."""
+"""Requests; the status is the name of a canonical code, and the model name is empty if a request names none."""
 
 REQUEST_EXAMPLE_COUNT_TOTAL = Counter("/tensorflow/serving/request_example_count_total", "model")
-"""Examples in good MultiInference requests."""
+"""Examples in successful MultiInference requests."""
 
 REQUEST_EXAMPLE_COUNTS = Histogram(_UP_TO_16_THOUSAND, "/tensorflow/serving/request_example_counts", "model")
-"""Examples in each good MultiInference request."""
+"""Examples in each successful MultiInference request."""
 
 REQUEST_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/request_latency", "model_name", "API", "entrypoint")
-"""Time of good requests. The API is ``Predict`` by gRPC, ``predict`` by REST, and empty for status and metadata."""
+"""Time of successful requests; the API is ``Predict`` (gRPC), ``predict`` (REST), or empty for status and metadata."""
 
 RUNTIME_LATENCY = Histogram(_UP_TO_20_MINUTES, "/tensorflow/serving/runtime_latency", "model_name", "API", "runtime")
-"""Time of a model's runs for good requests; the runtime is ``TF1``, which is how the official server calls sessions."""
+"""Time of the runs of successful requests; the runtime is ``TF1``, the official server's name for sessions."""
 
 METRICS: tuple[Counter | Histogram, ...] = (
     LOAD_ATTEMPT_COUNT,
@@ -73,4 +73,4 @@ METRICS: tuple[Counter | Histogram, ...] = (
     REQUEST_LATENCY,
     RUNTIME_LATENCY,
 )
-"""All of them."""
+"""All metrics."""

@@ -1,4 +1,4 @@
-"""Counts and times the requests for inference of all APIs, where metrics are wanted."""
+"""Counts and times the inference requests of all APIs, if metrics are enabled."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import Code, StatusError
 
 _RUNTIME = "TF1"
-_MULTI_INFERENCE = "MultiInference"  # of which the official server records the number of examples, and nothing else
+_MULTI_INFERENCE = "MultiInference"  # the official server only records its number of examples
 
 
 class MonitoredDispatcher(Dispatcher):
-    """A dispatcher that records what it answers, as the official server does.
+    """A dispatcher that records its requests, as the official server does.
 
     Sources: ``http_server.cc``, ``prediction_service_impl.cc``, ``predict_util.cc`` and ``multi_inference.cc`` of
     TensorFlow Serving.
     """
 
     async def answer(self, request: InferenceRequest) -> bytes:
-        """Answers like `Dispatcher.answer`, and records the request."""
         if request.api == _MULTI_INFERENCE:
             return await super().answer(_CountedRequest(request))
         start = time.perf_counter()
@@ -41,7 +40,7 @@ class MonitoredDispatcher(Dispatcher):
         except Exception:
             REQUEST_COUNT.add(request.model.name, Code.INTERNAL.name)
             raise
-        # The official server takes the method from the path of a REST request, where it stands in small letters.
+        # The official server takes the method from the path of a REST request, where it is in lower case.
         api = request.api.lower() if request.entrypoint == "REST" else request.api
         REQUEST_LATENCY.observe(request.model.name, api, request.entrypoint, value=_micros_since(start))
         REQUEST_COUNT.add(request.model.name, Code.OK.name)
@@ -49,7 +48,7 @@ class MonitoredDispatcher(Dispatcher):
 
 
 class _Wrapped(InferenceRequest):
-    """A request that is another one, with something to be recorded on the way."""
+    """A request that forwards to another one and records values."""
 
     def __init__(self, request: InferenceRequest) -> None:
         self._request = request
@@ -61,7 +60,7 @@ class _Wrapped(InferenceRequest):
 
 
 class _TimedRequest(_Wrapped):
-    """Records how long the model runs: from when the request is prepared until it can be finished."""
+    """Records the time from `prepare` to `finish`, in which the model runs."""
 
     _start = 0.0
 
@@ -76,7 +75,7 @@ class _TimedRequest(_Wrapped):
 
 
 class _CountedRequest(_Wrapped):
-    """Records how many examples a model ran."""
+    """Records the number of examples."""
 
     _examples = 0
 

@@ -1,7 +1,7 @@
-"""Metrics as a page in Prometheus' text format, laid out as TensorFlow Serving lays it out.
+"""The metrics page in Prometheus' text format, with the layout of TensorFlow Serving's page.
 
-Source: ``util/prometheus_exporter.cc`` of TensorFlow Serving. Two things differ: a line feed in a label is escaped, as
-Prometheus demands, and sums have all their digits instead of six.
+Source: ``util/prometheus_exporter.cc`` of TensorFlow Serving. There are two differences: a line feed in a label is
+escaped, as Prometheus requires, and sums have all their digits instead of six.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The REST API: paths, bodies and statuses, as a plain ASGI application over a manager.
+"""The REST API as a plain ASGI application: paths, bodies and status codes.
 
 Sources: ``http_rest_api_handler.cc``, ``http_rest_api_util.cc``, ``http_server.cc`` and ``api_rest.md`` of TensorFlow
 Serving.
@@ -31,7 +31,7 @@ _MODEL_PATH = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE
 )
 INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
-"""What each action that runs a model reads its body as."""
+"""The request class of each action that runs a model."""
 
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _CACHED_PATH_BYTES = 256
@@ -47,7 +47,7 @@ _NOT_FOUND_PAGE = b"<html><head><title>404 Not Found</title></head><body><h1>Not
 
 @dataclass(frozen=True)
 class Route:
-    """What the path of a request says; `action` is predict, classify, regress, metadata, status or preflight."""
+    """The meaning of a path; `action` is predict, classify, regress, metadata, status or preflight."""
 
     model: ModelSpec
     action: str
@@ -65,10 +65,10 @@ class RestApp:
     """The ASGI application.
 
     Args:
-        dispatcher: runs what is asked for.
-        max_body_bytes: size of the largest body that is read.
+        dispatcher: runs the requests.
+        max_body_bytes: maximum size of a body.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
-        cors: whether scripts of web pages from anywhere may ask.
+        cors: whether scripts on web pages of any origin can send requests.
     """
 
     def __init__(self, dispatcher: Dispatcher, max_body_bytes: int, timeout_ms: int = 0, cors: bool = False) -> None:
@@ -81,7 +81,7 @@ class RestApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])  # how ASGI says that a protocol is not spoken
+            raise NotImplementedError(scope["type"])  # ASGI's way to refuse an unsupported protocol
         method: str = scope["method"]
         path: bytes = scope["raw_path"]
         headers = self._headers
@@ -98,17 +98,17 @@ class RestApp:
             await answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), *headers)
         except ConnectionError:
             return
-        except asyncio.CancelledError:  # the server ends, and this request did not in time
-            text = "The server was told to end before the request was done"
+        except asyncio.CancelledError:  # the server is shutting down, and the request did not finish in time
+            text = "The server was shut down before the request was finished"
             await answer(send, 503, _error_body(text), *headers)
-        except Exception as failure:  # whatever it is, the client gets a well-formed answer
+        except Exception as failure:  # any error: the client gets a well-formed response
             log.error(f"{method} {path!r}: {type(failure).__name__}: {failure}")
             await answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), *headers)
         else:
             await answer(send, 200, content, *headers)
 
     async def _respond(self, route: Route, headers: Headers, body: bytes) -> bytes:
-        """Returns the body of a good response, or raises StatusError."""
+        """Returns the body of a successful response, or raises StatusError."""
         if request := INFERENCE.get(route.action):
             return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
         if route.action == "preflight":
@@ -120,7 +120,7 @@ class RestApp:
             return metadata_json(servable)
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
-        """Returns the body of the request, uncompressed; raises if it is larger than allowed."""
+        """Returns the uncompressed body of the request; raises _TooLargeError if it exceeds the limit."""
         limit = self._max_body_bytes
         gzipped = False
         for name, value in headers:
@@ -140,9 +140,9 @@ class RestApp:
             return await asyncio.to_thread(_gunzip, body, limit)
         return body
 
-    async def _read_rest(self, begin: bytes, receive: Receive) -> bytes:
-        chunks = [begin]
-        size = len(begin)
+    async def _read_rest(self, start: bytes, receive: Receive) -> bytes:
+        chunks = [start]
+        size = len(start)
         more = True
         while more:
             message = await receive()
@@ -158,23 +158,23 @@ class RestApp:
 
 
 def route_of_scope(scope: Scope) -> Route:
-    """Returns what a request asks for; see `route_of`."""
+    """Returns the route of a request; see `route_of`."""
     path: bytes = scope["raw_path"]
-    if query := scope.get("query_string"):  # it is part of what the API's paths are compared with
+    if query := scope.get("query_string"):  # the API's patterns are matched against path and query
         path = path + b"?" + query
     return (route_of if len(path) <= _CACHED_PATH_BYTES else route_of.__wrapped__)(scope["method"], path)
 
 
 @functools.lru_cache(maxsize=1024)
 def route_of(method: str, raw_path: bytes) -> Route:
-    """Returns what a request asks for.
+    """Returns the route of a request.
 
     Raises:
-        NoSuchPageError: the path is not one of the API's.
-        StatusError: INVALID_ARGUMENT, it is, and asks for nothing there is.
+        NoSuchPageError: the path is outside the API.
+        StatusError: UNIMPLEMENTED, the method is not supported; INVALID_ARGUMENT, the path is malformed.
     """
     if method not in _METHODS:
-        raise StatusError(Code.UNIMPLEMENTED, f"The method {method} is not served")
+        raise StatusError(Code.UNIMPLEMENTED, f"The method {method} is not supported")
     path = raw_path.decode("latin-1")
     if not path.lower().startswith("/v1/"):
         raise NoSuchPageError
@@ -191,7 +191,7 @@ def route_of(method: str, raw_path: bytes) -> Route:
     if not name:
         raise invalid_argument("Missing model name in request.")
     model = ModelSpec(_decode(name), version, _decode(label) if label else None)
-    # A path may be in capitals, but what it asks for is compared as it is written.
+    # The patterns ignore case, but the action itself must be in lower case.
     if method == "GET":
         return Route(model, "metadata" if action == "metadata" else "status")
     if action not in INFERENCE:
@@ -204,22 +204,23 @@ def _malformed(method: str, path: str) -> StatusError:
 
 
 def _decode(text: str) -> str:
-    """Returns the text that percent escapes in a path stand for."""
+    """Returns a part of a path with its percent escapes decoded."""
     return unquote_to_bytes(text.encode("latin-1")).decode(errors="replace")
 
 
 def _check_origin(headers: Headers) -> None:
-    """Raises unless a request that asks for permission to ask says where it comes from."""
+    """Raises StatusError FAILED_PRECONDITION if a CORS preflight request has no origin."""
     origin = next((value for name, value in headers if name == b"origin"), b"")
     if b"http://" not in origin and b"https://" not in origin:
         raise StatusError(Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight")
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    """Returns what `body` is compressed from; raises as soon as that is more than `limit` bytes.
+    """Returns `body` uncompressed.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it is not gzip, or not all of it.
+        _TooLargeError: the result has more than `limit` bytes; it is not uncompressed further.
+        StatusError: INVALID_ARGUMENT, the body is not gzip, or truncated.
     """
     stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
@@ -229,7 +230,7 @@ def _gunzip(body: bytes, limit: int) -> bytes:
     if len(content) > limit:
         raise _TooLargeError
     if not stream.eof:
-        raise invalid_argument("Failed to uncompress the gzipped body: it is not complete")
+        raise invalid_argument("Failed to uncompress the gzipped body: it is truncated")
     return content
 
 

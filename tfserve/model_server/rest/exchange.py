@@ -1,4 +1,4 @@
-"""One request and its response on a connection: the ``receive`` and ``send`` that an ASGI application is given."""
+"""One request and its response on a connection: the ``receive`` and ``send`` of an ASGI application."""
 
 from __future__ import annotations
 
@@ -19,57 +19,59 @@ STATUS_LINES[499] = b"HTTP/1.1 499 Client Closed Request\r\n"
 
 
 class Channel(Protocol):
-    """What an exchange needs of the connection that it belongs to.
+    """The part of a connection that an exchange uses.
 
     Attributes:
-        lost: whether the client is gone.
+        lost: whether the connection has been closed.
     """
 
     lost: bool
 
     @property
     def closing(self) -> bool:
-        """Whether the connection ends with the request that runs."""
+        """Whether the connection ends after its current request."""
 
     @property
     def date(self) -> bytes:
-        """The header line ``Date``."""
+        """The ``Date`` header line."""
 
     def write(self, data: bytes) -> None:
-        """Sends bytes, unless the client is gone."""
+        """Sends bytes, unless the connection has been closed."""
 
     def resume_reading(self) -> None:
-        """Lets more bytes come, if they were held back."""
+        """Reads from the client again, if reading was paused."""
 
 
 class Exchange:
-    """A request as it comes in, and its response, which goes out in one piece.
+    """A request as it arrives, and its response, which is sent in one piece.
 
     Args:
-        connection: what it came by.
-        scope: what the application is told of the request.
-        keep_alive: whether another one may follow.
-        old: whether the client speaks HTTP/1.0.
-        expects: whether the client waits for a word before it sends the body.
+        connection: the connection of the client.
+        scope: the ASGI scope of the request.
+        keep_alive: whether another request can follow.
+        is_http_1_0: whether the client uses HTTP/1.0.
+        expects_continue: whether the client waits for ``100 Continue`` before it sends the body.
 
     Attributes:
-        scope: the same.
-        keep_alive: the same, until the response says otherwise.
-        buffered: bytes of the body that came and were not yet received.
-        complete: whether all of the request came.
-        broken: whether the rest of it never will.
-        answered: whether the response was sent.
+        scope: the ASGI scope.
+        keep_alive: whether another request can follow; a response can set it to False.
+        buffered: how many bytes of the body have arrived and not been received by the application.
+        complete: whether the whole request has arrived.
+        truncated: whether the rest of the request will never arrive.
+        answered: whether the response has been sent.
     """
 
     __slots__ = (
-        *("_chunks", "_expects", "_head", "_connection", "_old", "_waiter"),
-        *("answered", "broken", "buffered", "complete", "keep_alive", "scope"),
+        *("_chunks", "_expects_continue", "_head", "_connection", "_is_http_1_0", "_waiter"),
+        *("answered", "buffered", "complete", "keep_alive", "scope", "truncated"),
     )
 
-    def __init__(self, connection: Channel, scope: Scope, keep_alive: bool, old: bool, expects: bool) -> None:
+    def __init__(
+        self, connection: Channel, scope: Scope, keep_alive: bool, is_http_1_0: bool, expects_continue: bool
+    ) -> None:
         self._connection = connection
-        self._old = old
-        self._expects = expects
+        self._is_http_1_0 = is_http_1_0
+        self._expects_continue = expects_continue
         self._chunks: list[bytes] = []
         self._head: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -77,28 +79,28 @@ class Exchange:
         self.keep_alive = keep_alive
         self.buffered = 0
         self.complete = False
-        self.broken = False
+        self.truncated = False
         self.answered = False
 
     def feed(self, chunk: bytes) -> None:
-        """Takes a piece of the body; what comes after the response is dropped."""
+        """Adds a piece of the body; after the response, it is discarded."""
         if not self.answered:
             self._chunks.append(chunk)
             self.buffered += len(chunk)
             self.wake()
 
     def wake(self) -> None:
-        """Tells the application that there is more to receive."""
+        """Wakes the application if it is waiting in `receive`."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def receive(self) -> dict[str, Any]:
-        """Returns what came of the body since the last call; waits if that is nothing."""
+        """Returns the part of the body that has arrived since the last call; waits if there is none."""
         while not self._chunks and not self.complete:
-            if self._connection.lost or self.broken or self.answered:
+            if self._connection.lost or self.truncated or self.answered:
                 return {"type": "http.disconnect"}
-            if self._expects:
-                self._expects = False
+            if self._expects_continue:
+                self._expects_continue = False
                 self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._connection.resume_reading()
             self._waiter = asyncio.get_running_loop().create_future()
@@ -109,20 +111,20 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Takes the head of the response, and then its body, which sends both."""
+        """Takes the head of the response, then its body, and sends both together."""
         if message["type"] == "http.response.start":
             head = self._head = [STATUS_LINES[message["status"]], self._connection.date]
             for name, value in message["headers"]:
                 if name == b"connection":
-                    self.keep_alive = False  # the only thing that an application may say about it
+                    self.keep_alive = False  # an application only uses this header to close the connection
                 else:
                     head += (name.title(), b": ", value, b"\r\n")
             return
         head = self._head
-        if not self.keep_alive or self._connection.closing or (self._expects and not self.complete):
+        if not self.keep_alive or self._connection.closing or (self._expects_continue and not self.complete):
             self.keep_alive = False
             head.append(b"Connection: close\r\n")
-        elif self._old:
+        elif self._is_http_1_0:
             head.append(b"Connection: keep-alive\r\n")
         head.append(b"\r\n")
         if self.scope["method"] != "HEAD":
@@ -132,8 +134,8 @@ class Exchange:
 
 
 @coroutine
-def resumed(started: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """Goes on with a coroutine that was run up to where it waits for `awaited`."""
+def resume(started: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """Continues a coroutine that has run up to where it waits for `awaited`."""
     while True:
         try:
             result = yield awaited

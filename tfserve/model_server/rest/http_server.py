@@ -1,4 +1,4 @@
-"""The HTTP server under the REST API: a socket, the connections to it, and an orderly end."""
+"""The HTTP server of the REST API: a listening socket, its connections, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import time
 from email.utils import formatdate
 
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
-from tfserve.model_server.rest.connection import Connection, Shared
-from tfserve.model_server.rest.exchange import App
+from tfserve.model_server.rest.connection import Connection, ServerState
 from tfserve.model_server.status import Code, StatusError
 
-SILENCE_SECONDS = 50  # how long a client may be waited for: libevent's default, which the official server keeps
-_LAST_WORDS_SECONDS = 0.5
-_BODY_SECONDS = 1.0  # how long the rest of a request may still take at the end
+IDLE_TIMEOUT = 50  # seconds; libevent's default, which the official server keeps
+_BODY_SECONDS = 1.0  # for the rest of an incomplete request during the shutdown
+_FLUSH_SECONDS = 0.5  # for the last responses during the shutdown
 _POLL_SECONDS = 0.01
 _BACKLOG = 2048
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """Returns a socket that listens on `address` and `port`; clients that connect wait until `serve` is called.
+    """Returns a socket that listens on `address` and `port`; clients that connect wait for `HttpServer.serve`.
 
     Raises:
-        StatusError: UNAVAILABLE, the address or the port cannot be had.
+        StatusError: UNAVAILABLE, the address or the port cannot be used.
     """
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
@@ -42,24 +41,54 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-class Server(Shared):
-    """The connections of one socket, kept and ended together."""
+class HttpServer(ServerState):
+    """Serves an ASGI application, whose responses have one piece."""
 
-    async def tick(self, silence_seconds: float) -> None:
-        """Keeps the date, and ends connections whose clients have nothing to say any more; runs until cancelled."""
+    async def serve(
+        self,
+        listener: socket.socket,
+        stop: asyncio.Event,
+        idle_timeout: float = IDLE_TIMEOUT,
+        drain_seconds: float = DRAIN_SECONDS,
+        body_seconds: float = _BODY_SECONDS,
+    ) -> None:
+        """Serves until `stop` is set, then finishes the running requests.
+
+        Args:
+            listener: the socket that `listen` returned.
+            stop: starts the shutdown when it is set.
+            idle_timeout: seconds after which a connection is closed that is waiting for its client.
+            drain_seconds: how long running requests get to finish during the shutdown.
+            body_seconds: how long incomplete requests get to arrive during the shutdown.
+        """
+        ticking = asyncio.ensure_future(self._tick(idle_timeout))
+        await asyncio.sleep(0)  # sets the first date
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self), sock=listener, backlog=_BACKLOG
+        )
+        try:
+            await stop.wait()
+            server.close()
+            await self._drain(drain_seconds, body_seconds)
+        finally:
+            server.close()
+            ticking.cancel()
+
+    def abort_idle(self, since: float) -> None:
+        """Aborts the connections that are waiting for clients last active before `since`, in the time of the loop."""
+        for connection in list(self.connections):
+            connection.abort_if_idle(since)
+
+    async def _tick(self, idle_timeout: float) -> None:
+        """Updates the date and aborts idle connections, until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             self.date = b"Date: %b\r\n" % formatdate(usegmt=True).encode()
-            since = loop.time() - silence_seconds
-            for connection in list(self.connections):
-                connection.close_if_silent(since)
-            await asyncio.sleep(min(1.0, silence_seconds / 2))
+            self.abort_idle(loop.time() - idle_timeout)
+            await asyncio.sleep(min(1.0, idle_timeout / 2))
 
-    async def drain(self, seconds: float, body_seconds: float) -> None:
-        """Lets running requests finish for at most `seconds`, then cuts them short.
-
-        Those that are not yet whole get `body_seconds`.
-        """
+    async def _drain(self, seconds: float, body_seconds: float) -> None:
+        """Gives running requests `seconds` to finish, and incomplete ones `body_seconds`, then cancels them."""
         self.stopping = True
         for connection in list(self.connections):
             connection.close_if_idle()
@@ -67,45 +96,13 @@ class Server(Shared):
         if self.tasks:
             await asyncio.wait(set(self.tasks), timeout=min(seconds, body_seconds))
         for connection in list(self.connections):
-            connection.give_up_incoming()
+            connection.abandon_incoming()
         if self.tasks:
             await asyncio.wait(set(self.tasks), timeout=max(0, deadline - time.monotonic()))
         for task in self.tasks:
             task.cancel()
         if self.tasks:
-            await asyncio.wait(set(self.tasks), timeout=_LAST_WORDS_SECONDS)
-        deadline = time.monotonic() + _LAST_WORDS_SECONDS
-        while self.connections and time.monotonic() < deadline:  # what was answered is still on its way
+            await asyncio.wait(set(self.tasks), timeout=_FLUSH_SECONDS)
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        while self.connections and time.monotonic() < deadline:  # responses are still being sent
             await asyncio.sleep(_POLL_SECONDS)
-
-
-async def serve(
-    app: App,
-    listener: socket.socket,
-    stop: asyncio.Event,
-    silence_seconds: float = SILENCE_SECONDS,
-    drain_seconds: float = DRAIN_SECONDS,
-    body_seconds: float = _BODY_SECONDS,
-) -> None:
-    """Serves an ASGI application until it is told to stop, and lets what runs then finish.
-
-    Args:
-        app: answers the requests; responses of one piece only.
-        listener: from `listen`.
-        stop: ends the serving once it is set.
-        silence_seconds: how long a client may be waited for.
-        drain_seconds: how long requests may still run after `stop`.
-        body_seconds: how long the rest of a request may be waited for then.
-    """
-    state = Server(app)
-    loop = asyncio.get_running_loop()
-    ticking = asyncio.ensure_future(state.tick(silence_seconds))
-    await asyncio.sleep(0)  # for the first date
-    server = await loop.create_server(lambda: Connection(state), sock=listener, backlog=_BACKLOG)
-    try:
-        await stop.wait()
-        server.close()
-        await state.drain(drain_seconds, body_seconds)
-    finally:
-        server.close()
-        ticking.cancel()

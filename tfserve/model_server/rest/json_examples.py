@@ -1,4 +1,4 @@
-"""The body of a REST classify or regress request to serialized ``tf.train.Example`` messages.
+"""Converts the body of a REST classify or regress request to serialized ``tf.train.Example`` messages.
 
 Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 """
@@ -15,7 +15,7 @@ from tfserve.protos.apis_pb2 import Example, Feature
 
 _KIND_NAMES = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 _LARGEST_FLOAT = 3.4028235677973366e38
-"""Halfway between the largest float32 and the next number it would have; this and above is infinity."""
+"""Halfway between the largest float32 and the number that would follow it; from here on, values become infinity."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class ExamplesInput:
     """A classify or regress request.
 
     Attributes:
-        signature: the name of the signature asked for; empty for the default one.
-        examples: serialized ``tf.train.Example`` messages, each with the context of the request in it.
+        signature: the name of the requested signature; empty for the default one.
+        examples: serialized ``tf.train.Example`` messages, each of which includes the context of the request.
     """
 
     signature: str
@@ -32,10 +32,10 @@ class ExamplesInput:
 
 
 def parse_examples(body: bytes) -> ExamplesInput:
-    """Reads the body of a classify or regress request.
+    """Parses the body of a classify or regress request.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it is not JSON, has no examples, or they hold what no example can.
+        StatusError: INVALID_ARGUMENT, the body is not JSON, has no examples, or has values that an example cannot hold.
     """
     document = parse_document(body)
     root = document.root
@@ -57,27 +57,27 @@ def _example(value: Any) -> bytes:
         raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
     example = Example()
     for name, content in value.items():
-        encode_text(name)  # raises for what no message can hold
+        encode_text(name)  # raises for a name that a message cannot hold
         _fill(name, content if isinstance(content, list) else [content], example.features.feature[name])
     return example.SerializeToString()
 
 
 def _fill(name: str, values: list[Any], feature: Feature) -> None:
-    """Puts `values`, all of one kind, into a feature; without values it stays without a kind."""
+    """Adds `values`, which must be of one kind, to a feature; without values the feature has no kind."""
     kind = ""
     converted: list[Any] = []
     for value in values:
-        its_kind, element = _element(name, value, kind)
-        if kind and its_kind != kind:
+        element_kind, element = _element(name, value, kind)
+        if kind and element_kind != kind:
             raise _unexpected_kind(name, kind)
-        kind = its_kind
+        kind = element_kind
         converted.append(element)
     if kind:
         getattr(feature, kind).value.extend(converted)
 
 
 def _element(name: str, value: Any, kind: str) -> tuple[str, Any]:
-    """Returns which list of a feature a value belongs to, and what it is there; `kind` is that of those before it."""
+    """Returns the kind of list that a value belongs to, and its converted value; `kind` is that of earlier values."""
     if isinstance(value, bool):
         return "int64_list", int(value)
     if isinstance(value, int):
@@ -87,7 +87,7 @@ def _element(name: str, value: Any, kind: str) -> tuple[str, Any]:
             if kind not in ("", "int64_list"):
                 raise _unexpected_kind(name, kind)
             raise invalid_argument(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-        return "float_list", _float32(value)  # more digits than an integer can have make it a float
+        return "float_list", _float32(value)  # an integer with too many digits is a float
     if isinstance(value, float):
         return "float_list", _float32(value)
     if isinstance(value, str):
@@ -100,7 +100,7 @@ def _element(name: str, value: Any, kind: str) -> tuple[str, Any]:
 
 
 def _float32(value: float) -> float:
-    """Returns what C makes of a number that a float32 may not be able to hold."""
+    """Returns a number as C converts it to float32: infinity if it is too large."""
     if value >= _LARGEST_FLOAT:
         return float("inf")
     return float("-inf") if value <= -_LARGEST_FLOAT else float(value)

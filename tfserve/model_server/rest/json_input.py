@@ -1,4 +1,4 @@
-"""The body of a REST predict request to NumPy arrays, in TensorFlow Serving's row and column formats.
+"""Converts the body of a REST predict request, in TensorFlow Serving's row or column format, to NumPy arrays.
 
 Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 """
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tfserve.model_server.rest.json_values import convert_fast, flatten, is_named, shape_of, shown, to_array
+from tfserve.model_server.rest.json_values import convert_fast, flatten, is_named, shape_of, shorten, to_array
 from tfserve.model_server.status import StatusError, invalid_argument
 from tfserve.protos.dtypes import Array
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
-_MANY_DIGITS = 400  # more than any type holds, and fewer than Python refuses to read
+_MANY_DIGITS = 400  # more than any dtype can hold, and fewer than Python refuses to parse
 
 
 def _integer(text: str) -> int | float:
@@ -34,8 +34,8 @@ class Document(NamedTuple):
 
     Attributes:
         root: the JSON object.
-        may_have_bools: False only if ``true`` and ``false`` stand nowhere in it. NumPy takes true for 1, so only then
-            may it convert lists by itself.
+        may_have_bools: False only if the body contains neither ``true`` nor ``false``. NumPy would convert true to 1,
+            so only then can it convert whole lists.
     """
 
     root: dict[str, Any]
@@ -46,7 +46,7 @@ class PredictInput(NamedTuple):
     """A predict request.
 
     Attributes:
-        signature: the name of the signature asked for; empty for the default one.
+        signature: the name of the requested signature; empty for the default one.
         arrays: input alias -> values.
         row_format: True for ``instances``, False for ``inputs``; the response has the same format.
     """
@@ -57,7 +57,7 @@ class PredictInput(NamedTuple):
 
 
 def parse_document(body: bytes) -> Document:
-    """Reads the JSON object at the start of `body`, in which NaN, Infinity and -Infinity may stand for numbers.
+    """Parses the JSON object at the start of `body`, which may contain the numbers NaN, Infinity and -Infinity.
 
     Raises:
         StatusError: INVALID_ARGUMENT, it is not JSON or not an object.
@@ -68,13 +68,13 @@ def parse_document(body: bytes) -> Document:
         root = _parse_leniently(body)
     if not isinstance(root, dict):
         raise format_error(root, "Is not object")
-    # Looking for one letter is ten times as fast, and most large bodies do not have it.
+    # Searching for one letter is ten times as fast, and most large bodies do not contain it.
     may_have_bools = (b"r" in body and b"true" in body) or (b"f" in body and b"false" in body)
     return Document(root, may_have_bools)
 
 
 def signature_of(document: Document) -> str:
-    """Returns the name of the signature that a predict request asks for; empty for the default one.
+    """Returns the name of the signature that a request names; empty for the default one.
 
     Raises:
         StatusError: INVALID_ARGUMENT, it is not a string.
@@ -86,15 +86,15 @@ def signature_of(document: Document) -> str:
 
 
 def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, int]]) -> PredictInput:
-    """Reads a predict request.
+    """Converts a predict request.
 
     Args:
         document: the body.
         inputs_of: returns the inputs of a signature, alias -> ``DataType`` number; may raise StatusError.
 
     Raises:
-        StatusError: INVALID_ARGUMENT for values that do not fit the signature, UNIMPLEMENTED for types that have no
-            JSON form, and what `inputs_of` raises.
+        StatusError: INVALID_ARGUMENT, the values do not match the signature; UNIMPLEMENTED, a dtype has no JSON form;
+            or any error of `inputs_of`.
     """
     root, may_have_bools = document.root, document.may_have_bools
     signature = signature_of(document)
@@ -118,7 +118,7 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
 
 
 def _parse_leniently(body: bytes) -> Any:
-    """Parses with the tokens NaN, Infinity and -Infinity; like the official server, ignores what follows the value."""
+    """Parses JSON with NaN, Infinity and -Infinity; like the official server, ignores text after the value."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
     body = body.removeprefix(codecs.BOM_UTF8)
@@ -156,7 +156,7 @@ def _rows(instances: list[Any], dtypes: Mapping[str, int], may_have_bools: bool)
 
 
 def _check_keys(instances: list[Any], dtypes: Mapping[str, int]) -> None:
-    """Raises unless every row is an object with exactly the names of the inputs."""
+    """Raises StatusError unless each row is an object whose names are exactly those of the inputs."""
     for index, row in enumerate(instances):
         if not is_named(row):
             raise invalid_argument(f"Expecting object but got list at item {index} of input list")
@@ -169,13 +169,13 @@ def _check_keys(instances: list[Any], dtypes: Mapping[str, int]) -> None:
                     f"INVALID_ARGUMENT: JSON object: does not have named input: {name}"
                 )
         raise invalid_argument(
-            f"Failed to process element: {index} of 'instances' list. JSON object: {shown(row)} keys must be equal "
+            f"Failed to process element: {index} of 'instances' list. JSON object: {shorten(row)} keys must be equal "
             f"to: {','.join(sorted(dtypes))}"
         )
 
 
 def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Array:
-    """Converts one value for each row, all of one shape, by the strict rules."""
+    """Converts the values of all rows, which have the same shape, by the strict rules."""
     where = f" key: {alias}" if named else ""
     shape: tuple[int, ...] | None = None
     flat: list[Any] = []
@@ -231,5 +231,5 @@ def _columns(value: Any, dtypes: Mapping[str, int], may_have_bools: bool) -> dic
 
 
 def format_error(document: Any, problem: str) -> StatusError:
-    """Returns the error for a document whose parts are not where they should be."""
-    return invalid_argument(f"JSON Value: {shown(document)} {problem}")
+    """Returns the error for a document with the wrong structure."""
+    return invalid_argument(f"JSON Value: {shorten(document)} {problem}")

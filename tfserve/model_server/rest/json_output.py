@@ -1,6 +1,6 @@
-"""What a model answered to the body of a REST response; predictions in the row or column format of the request.
+"""Converts the outputs of a model to the body of a REST response; predictions have the request's format, row or column.
 
-Floats are printed with as few digits as read back exactly in their own precision, integers with all of theirs.
+Floats are written with as few digits as read back exactly in their own precision, integers with all digits.
 Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 """
 
@@ -26,11 +26,11 @@ def format_predictions(arrays: Mapping[str, Array], row_format: bool) -> bytes:
     Args:
         arrays: output alias -> values; strings as object arrays of bytes. Outputs whose alias ends in ``_bytes``
             are written as base64.
-        row_format: True for ``predictions``, one item for each row; False for ``outputs``.
+        row_format: True for ``predictions`` with one item for each row, False for ``outputs``.
 
     Raises:
-        StatusError: INVALID_ARGUMENT; there is no output, one has no JSON form, or, in row format, the outputs have
-            no first dimension or not the same one.
+        StatusError: INVALID_ARGUMENT, there are no outputs, one of them has no JSON form, or, in row format, they do
+            not all have the same first dimension.
     """
     if not arrays:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
@@ -59,7 +59,7 @@ def format_regressions(values: Array) -> bytes:
 
 
 def _rows(arrays: Mapping[str, Array]) -> bytes:
-    """Returns what stands between the brackets of ``predictions``."""
+    """Returns the text between the brackets of ``predictions``."""
     count = -1
     for alias, array in arrays.items():
         if array.ndim == 0:
@@ -81,7 +81,7 @@ def _split(alias: str, array: Array) -> list[bytes]:
         return [orjson.dumps(_strings(row, alias.endswith(_BYTES_SUFFIX))) for row in array.tolist()]
     if array.size == 0:
         return [_text(alias, row) for row in array]
-    # Rows of numbers are told apart by the brackets around them, so the array is printed once, not row by row.
+    # The brackets around the rows show where to split, so the array is written once and not row by row.
     depth = array.ndim - 1
     before, after = b"[" * depth, b"]" * depth
     rows = _text(alias, array)[1 + depth : -1 - depth].split(after + b", " + before)
@@ -106,7 +106,7 @@ def _text(alias: str, array: Array) -> bytes:
 
 
 def _with_tokens(text: bytes, array: Array) -> bytes:
-    """Puts NaN, Infinity and -Infinity, in order, where the JSON printer could only write null."""
+    """Replaces each null that orjson wrote by NaN, Infinity or -Infinity, in order."""
     pieces = text.split(b"null")
     odd = array[~np.isfinite(array)].tolist()
     tokens = [b"NaN" if value != value else b"Infinity" if value > 0 else b"-Infinity" for value in odd]
@@ -114,7 +114,7 @@ def _with_tokens(text: bytes, array: Array) -> bytes:
 
 
 def _strings(value: Any, as_base64: bool) -> Any:
-    """Returns nested lists of bytes as nested lists of what JSON can hold."""
+    """Returns nested lists of bytes as nested lists of strings or ``{"b64": …}`` objects."""
     if isinstance(value, list):
         return [_strings(element, as_base64) for element in value]
     if as_base64:

@@ -1,7 +1,7 @@
-"""JSON values to tensor values: which JSON stands for which dtype, and what is said about JSON that stands for none.
+"""Converts JSON values to tensor values of a dtype, with the official server's errors for values that do not fit.
 
-Whole lists of numbers are converted by NumPy at once where that cannot change a value. Everything else, and everything
-wrong, goes value by value through the strict rules, which also make the error messages.
+NumPy converts whole lists of numbers at once if that cannot change a value. All other values, and all invalid ones, are
+converted one by one by the strict rules, which also produce the error messages.
 Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 """
 
@@ -26,7 +26,7 @@ _INDENT = "    "
 
 
 def convert_fast(value: Any, dtype: int) -> Array | None:
-    """Converts nested lists of numbers with NumPy; None where only the strict rules can tell what is meant."""
+    """Converts nested lists of numbers with NumPy; returns None if the strict rules are needed."""
     if dtype in (DT_STRING, _DT_BOOL):
         return None
     try:
@@ -48,12 +48,12 @@ def convert_fast(value: Any, dtype: int) -> Array | None:
         return array.astype(target)
     if kind not in "fiu" or target.kind == "c":
         return None
-    with np.errstate(over="ignore"):  # past the largest float is infinity, as in C
+    with np.errstate(over="ignore"):  # values past the largest float become infinity, as in C
         return array.astype(target)
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
-    """Returns the shape of nested lists, taken from the first element of each."""
+    """Returns the shape of nested lists, judging by the first element of each list."""
     shape = []
     while isinstance(value, list):
         shape.append(len(value))
@@ -66,11 +66,11 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def flatten(value: Any, level: int, shape: tuple[int, ...], dtype: int, flat: list[Any]) -> None:
-    """Appends the leaves of `value` to `flat`, checked and converted; raises where the nesting does not fit `shape`."""
+    """Appends the checked and converted leaves of `value` to `flat`; raises if the nesting does not match `shape`."""
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid_argument(
-                f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"JSON Value: {shorten(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         flat.append(_leaf(value, dtype))
@@ -86,7 +86,7 @@ def flatten(value: Any, level: int, shape: tuple[int, ...], dtype: int, flat: li
 
 
 def _leaf(value: Any, dtype: int) -> Any:
-    """Returns one value as `dtype` takes it: a number, a bool, or bytes for a string."""
+    """Returns one value converted for `dtype`: a number, a bool, or bytes for a string."""
     if dtype == DT_STRING:
         if isinstance(value, str):
             return encode_text(value)
@@ -101,7 +101,9 @@ def _leaf(value: Any, dtype: int) -> Any:
         raise _type_error(value, dtype)
     target = numpy_dtype(dtype)
     if target.kind == "c":
-        raise StatusError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(value)} to type: {dtype_name(dtype)}")
+        raise StatusError(
+            Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shorten(value)} to type: {dtype_name(dtype)}"
+        )
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _type_error(value, dtype)
     if target.kind in "iu":
@@ -116,7 +118,7 @@ def _leaf(value: Any, dtype: int) -> Any:
 
 
 def to_array(flat: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
-    """Returns the leaves that `flatten` gathered as an array of `shape`."""
+    """Returns the leaves that `flatten` collected as an array of `shape`."""
     target = numpy_dtype(dtype)
     if target.kind in "OiubV" or not flat:
         array: Array = np.empty(len(flat), target)
@@ -128,17 +130,17 @@ def to_array(flat: list[Any], shape: tuple[int, ...], dtype: int) -> Array:
 
 
 def is_named(value: Any) -> bool:
-    """Tells an object of named tensors from a value; ``{"b64": …}`` is a value."""
+    """Returns whether `value` is an object of named tensors; ``{"b64": …}`` is a single value."""
     return isinstance(value, dict) and not is_base64(value)
 
 
 def is_base64(value: Any) -> bool:
-    """Tells ``{"b64": …}`` from everything else."""
+    """Returns whether `value` is ``{"b64": …}``."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def encode_text(text: str) -> bytes:
-    """Returns a JSON string in UTF-8; half a surrogate pair has no such form, and raises."""
+    """Returns a JSON string in UTF-8; raises StatusError for half a surrogate pair, which UTF-8 cannot represent."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -146,9 +148,9 @@ def encode_text(text: str) -> bytes:
 
 
 def decode_base64(value: dict[str, Any]) -> bytes:
-    """Returns what ``{"b64": …}`` stands for, or raises."""
+    """Returns the bytes of ``{"b64": …}``; raises StatusError if it is malformed."""
     if not is_base64(value):
-        raise invalid_argument(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        raise invalid_argument(f"JSON Value: {shorten(value)} not formatted correctly for base64 data")
     text = "".join(value["b64"].split()).rstrip("=.")
     try:
         return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), validate=True)
@@ -158,12 +160,12 @@ def decode_base64(value: dict[str, Any]) -> bytes:
 
 def _type_error(value: Any, dtype: int) -> StatusError:
     return invalid_argument(
-        f"JSON Value: {shown(value)} Type: {json_type(value)} is not of expected type: {dtype_name(dtype)}"
+        f"JSON Value: {shorten(value)} Type: {json_type(value)} is not of expected type: {dtype_name(dtype)}"
     )
 
 
 def json_type(value: Any) -> str:
-    """Returns what messages call the type of a JSON value."""
+    """Returns the name of the type of a JSON value in error messages."""
     if value is None:
         return "Null"
     if isinstance(value, bool | dict | list):
@@ -171,8 +173,8 @@ def json_type(value: Any) -> str:
     return "String" if isinstance(value, str) else "Number"
 
 
-def shown(value: Any) -> str:
-    """Returns the beginning of `value` as JSON, for messages: arrays on one line, objects on several."""
+def shorten(value: Any) -> str:
+    """Returns the start of `value` as JSON for error messages: arrays on one line, objects on several lines."""
     text = ""
     for piece in _pieces(value, 0):
         text += piece

@@ -1,7 +1,7 @@
-"""Status and metadata of a model as the JSON that protobuf would print for the official responses.
+"""Status and metadata of a model as JSON, exactly as protobuf prints the responses of the official server.
 
-Field order, indentation and number formats are those of protobuf's C++ printer with whitespace and with fields that
-have their default value: fields in the order of their numbers, 64-bit integers as strings.
+Field order, indentation and number formats are those of protobuf's C++ printer with whitespace and default values:
+fields in the order of their numbers, 64-bit integers as strings.
 Sources: ``http_rest_api_util.cc``, ``get_model_status.proto`` and ``get_model_metadata.proto`` of TensorFlow Serving.
 """
 

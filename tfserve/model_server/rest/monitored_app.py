@@ -1,4 +1,4 @@
-"""The REST API with metrics: the page that shows them, and the requests that are not for inference recorded."""
+"""The REST API with metrics: serves the metrics page, and records the requests that are not inference."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PLAIN_TEXT = (b"content-type", b"text/plain")
 
 
 class MonitoredRestApp(RestApp):
-    """The ASGI application, with a page of metrics.
+    """The ASGI application with a metrics page.
 
-    The official server records every request to the REST API; those for inference are in the hands of
-    `MonitoredDispatcher`. Source: ``http_server.cc`` of TensorFlow Serving.
+    The official server records every request to the REST API; `MonitoredDispatcher` records the inference requests.
+    Source: ``http_server.cc`` of TensorFlow Serving.
 
     Args:
-        metrics_path: where the page is; it goes before the API's paths.
-        arguments: those of `RestApp`.
+        metrics_path: the path of the page; it takes precedence over the paths of the API.
+        arguments: the arguments of `RestApp`.
     """
 
     def __init__(self, metrics_path: str, *arguments: Any, **named: Any) -> None:
@@ -44,7 +44,7 @@ class MonitoredRestApp(RestApp):
         await super().__call__(scope, receive, send)
 
     async def _show(self, scope: Scope, send: Send) -> None:
-        """Sends the page of metrics, which takes no query."""
+        """Sends the metrics page; a query is an error."""
         if query := scope["query_string"]:
             path = self._metrics_path
             await answer(send, 400, b"Unexpected path: %b?%b. Should be %b" % (path, query, path), _PLAIN_TEXT)

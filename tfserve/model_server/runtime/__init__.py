@@ -1,1 +1,1 @@
-"""TensorFlow itself: the C API, tensors, sessions, and requests that run together."""
+"""TensorFlow itself: the C API, tensors, sessions and batching."""

@@ -1,4 +1,4 @@
-"""The arrays of a batch: what requests hand in becomes one array for each input, and outputs become those of each.
+"""The arrays of a batch: merges the inputs of its requests, and splits the outputs among them.
 
 Sources: ``batching_session.cc`` and ``batching_util.{h,cc}`` of TensorFlow Serving.
 """
@@ -18,10 +18,10 @@ Arrays = Mapping[str, Array]
 
 
 def count_rows(arrays: Arrays) -> int:
-    """Returns the size of dimension 0, which is the same for all arrays.
+    """Returns the size of dimension 0 of all arrays.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, it is not, or there is no such dimension.
+        StatusError: INVALID_ARGUMENT, the sizes differ, an array has no dimensions, or there are no arrays.
     """
     if not arrays:
         raise invalid_argument("Batching Run() must have at least one input tensor")
@@ -36,17 +36,17 @@ def count_rows(arrays: Arrays) -> int:
 
 
 def merge(inputs: Sequence[Arrays], size: int, pads: bool, tensor_name: Callable[[str], str]) -> dict[str, Array]:
-    """Returns one array for each input, with the rows of all requests one after another.
+    """Returns one array for each input, with the rows of all requests one after the other.
 
     Args:
-        inputs: those of each request, all of the same names and dtypes.
-        size: how many rows are wanted; where there are fewer, one of them is repeated at the end.
+        inputs: the inputs of each request, all with the same names and dtypes.
+        size: how many rows to return; if there are fewer, one of them is repeated at the end.
         pads: whether rows of different shapes are padded at their ends, each with the first value of its request.
-        tensor_name: what errors call an input.
+        tensor_name: returns the name of an input in error messages.
 
     Raises:
-        StatusError: FAILED_PRECONDITION for rows of different shapes without padding, or with different ranks;
-            INVALID_ARGUMENT for what cannot be padded.
+        StatusError: FAILED_PRECONDITION, rows have different shapes without padding, or different ranks;
+            INVALID_ARGUMENT, rows cannot be padded.
     """
     merged = {}
     for alias in inputs[0]:
@@ -69,15 +69,15 @@ def merge(inputs: Sequence[Arrays], size: int, pads: bool, tensor_name: Callable
 
 
 def split(outputs: Arrays, sizes: Sequence[int], ran: int) -> list[dict[str, Array]]:
-    """Returns the outputs of each request: views of its own rows.
+    """Returns the outputs of each request: views of its rows.
 
     Args:
-        outputs: those of the batch.
-        sizes: how many rows each request has, in the order in which they were merged.
-        ran: how many rows the batch had, with those that were repeated.
+        outputs: the outputs of the batch.
+        sizes: the number of rows of each request, in the order in which they were merged.
+        ran: the number of rows of the batch, repeated rows included.
 
     Raises:
-        StatusError: FAILED_PRECONDITION, an output does not have a row for each row of the inputs.
+        StatusError: FAILED_PRECONDITION, an output does not have one row for each row of the inputs.
     """
     for array in outputs.values():
         if array.ndim == 0:
@@ -98,9 +98,9 @@ def split(outputs: Arrays, sizes: Sequence[int], ran: int) -> list[dict[str, Arr
 
 
 def _padded(arrays: list[Array], name: str) -> list[Array]:
-    """Returns arrays that have the same shape but for dimension 0."""
+    """Returns the arrays padded to the same shape, except for dimension 0."""
     rank = arrays[0].ndim
-    if any(array.ndim != rank for array in arrays):  # which the official server does not survive
+    if any(array.ndim != rank for array in arrays):  # this crashes the official server
         raise StatusError(
             Code.FAILED_PRECONDITION, f"Tensors with name '{name}' from different tasks have different ranks"
         )
@@ -115,7 +115,7 @@ def _padded_to(row_shape: tuple[int, ...], array: Array) -> Array:
         return array
     shape = (len(array), *row_shape)
     if array.size == 0:
-        if 0 in shape:  # nothing to fill
+        if 0 in shape:
             return np.empty(shape, array.dtype)
         raise invalid_argument("Got empty tensor in batch of non-empty tensors.")
     padded = np.full(shape, array.flat[0], array.dtype)

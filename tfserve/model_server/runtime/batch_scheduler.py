@@ -1,6 +1,6 @@
-"""Which requests run together, when, and in which thread: queues of batches, and the threads that serve them in turn.
+"""Decides which requests run together, when, and in which thread: queues of batches, served in turn by threads.
 
-Nothing here knows what a request is, only how many rows it has. Source: ``shared_batch_scheduler.h`` of TensorFlow.
+This module only knows how many rows a request has. Source: ``shared_batch_scheduler.h`` of TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NEVER = float("inf")
 
 
 class Lane(Generic[TaskT]):
-    """Where the tasks of one model are handed in; tasks with the same key share batches.
+    """The entrance for the tasks of one model; tasks with the same key share batches.
 
     Args:
-        scheduler: forms the batches, and runs them beside those of other models.
+        scheduler: forms the batches, and runs them alongside those of other models.
         options: how large batches are, and how long they wait.
-        process: runs a batch, in one of the scheduler's threads; raises nothing.
+        process: runs a batch in one of the scheduler's threads; must not raise.
     """
 
     def __init__(
@@ -34,24 +34,24 @@ class Lane(Generic[TaskT]):
         self.options = options
         self.process = process
         self.closed = False
-        self.unfinished = 0  # batches that wait or run
+        self.unfinished = 0  # batches that are waiting or running
         self._scheduler = scheduler
 
     def submit(self, key: Hashable, rows: int, split: Callable[[list[int]], Sequence[TaskT]]) -> None:
         """Adds a task to the open batch of its key, or to the next one.
 
         Args:
-            key: what else has to be the same in a batch.
+            key: identifies the tasks that can share a batch.
             rows: size of the task.
-            split: makes the tasks, given the rows of each: just one, unless the options split large ones.
+            split: makes the tasks, given the rows of each: only one, unless the options split large tasks.
 
         Raises:
-            StatusError: INVALID_ARGUMENT for more rows than a task may have; UNAVAILABLE when the queue is full.
+            StatusError: INVALID_ARGUMENT, the task has too many rows; UNAVAILABLE, the queue is full.
         """
         self._scheduler.add(self, key, rows, split)
 
     def close(self) -> None:
-        """Runs what waits without waiting for more; returns when nothing waits or runs any more."""
+        """Runs the waiting batches immediately; returns when all batches have finished."""
         self._scheduler.drain(self)
 
 
@@ -65,17 +65,17 @@ class _Batch(Generic[TaskT]):
 
 
 class _Queue(Generic[TaskT]):
-    """Batches that wait for a thread. Only the last of them takes further tasks."""
+    """Batches that wait for a thread. Only the last of them is open for more tasks."""
 
     def __init__(self, lane: Lane[TaskT]) -> None:
         self.lane = lane
         self.batches: deque[_Batch[TaskT]] = deque()
 
     def sizes(self, rows: int) -> list[int]:
-        """Returns the sizes of the tasks that a request of so many rows becomes.
+        """Returns the sizes of the tasks that a request with `rows` rows becomes.
 
         Raises:
-            StatusError: there is no room for it.
+            StatusError: the request is too large, or the queue is full.
         """
         options = self.lane.options
         if rows > options.max_batch_size:
@@ -103,7 +103,7 @@ class _Queue(Generic[TaskT]):
         return [rows]
 
     def add(self, task: TaskT, rows: int, now: float) -> None:
-        """Adds a task to the open batch, or to a new one if it has no room there."""
+        """Adds a task to the open batch, or to a new one if it does not fit."""
         options = self.lane.options
         if not self.batches or self.batches[-1].rows + rows > options.max_execution_batch_size:
             self.batches.append(_Batch(now + options.timeout_seconds))
@@ -113,14 +113,14 @@ class _Queue(Generic[TaskT]):
         batch.rows += rows
 
     def due(self) -> float:
-        """Returns when the first batch is to run: in the past if it takes no more, else when it has waited enough."""
+        """Returns when the first batch is due: in the past if it is full, otherwise when its timeout ends."""
         first = self.batches[0]
         full = len(self.batches) > 1 or first.rows >= self.lane.options.max_execution_batch_size
         return 0.0 if full or self.lane.closed else first.due
 
 
 def _split_sizes(rows: int, room: int, limit: int) -> Iterator[int]:
-    """Yields sizes that add up to `rows`: first what fits into the open batch, then whole batches and the rest."""
+    """Yields sizes that add up to `rows`: first the room in the open batch, then whole batches, then the remainder."""
     while rows > room:
         yield room
         rows -= room
@@ -132,24 +132,24 @@ class BatchScheduler:
     """Threads that run the batches of all models, taking one from each queue in turn.
 
     Args:
-        options: how many threads, and their name.
+        options: the number and the name of the threads.
 
     Attributes:
-        name: that of the threads.
+        name: the name of the threads.
     """
 
     def __init__(self, options: ThreadOptions) -> None:
         self.name = options.name
         self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)  # there may be a batch to run
-        self._done = threading.Condition(self._lock)  # a batch was run
-        self._queues: dict[tuple[Lane[Any], Hashable], _Queue[Any]] = {}  # those that are not empty, the next one first
-        self._alarm = _NEVER  # when the next of the idle threads wakes up by itself
+        self._work = threading.Condition(self._lock)  # a batch may be due
+        self._done = threading.Condition(self._lock)  # a batch has finished
+        self._queues: dict[tuple[Lane[Any], Hashable], _Queue[Any]] = {}  # without empty queues, the next one first
+        self._alarm = _NEVER  # when an idle thread wakes up next
         for index in range(options.count):
             threading.Thread(target=self._serve, name=f"{options.name}_{index}", daemon=True).start()
 
     def add(self, lane: Lane[TaskT], key: Hashable, rows: int, split: Callable[[list[int]], Sequence[TaskT]]) -> None:
-        """Adds a task, as `Lane.submit` says."""
+        """Adds a task; see `Lane.submit`."""
         with self._lock:
             queue = self._queues.get((lane, key)) or _Queue(lane)
             sizes = queue.sizes(rows)
@@ -161,7 +161,7 @@ class BatchScheduler:
                 self._work.notify()
 
     def drain(self, lane: Lane[TaskT]) -> None:
-        """Runs the tasks of a model out, as `Lane.close` says."""
+        """Finishes the batches of a model; see `Lane.close`."""
         with self._lock:
             lane.closed = True
             self._work.notify_all()
@@ -176,7 +176,7 @@ class BatchScheduler:
                 self._done.notify_all()
 
     def _next_batch(self) -> tuple[Lane[Any], _Batch[Any]]:
-        """Waits for a batch that is due, and takes it."""
+        """Waits for a batch that is due, and removes it from its queue."""
         with self._lock:
             while True:
                 now = time.monotonic()
@@ -187,7 +187,7 @@ class BatchScheduler:
                         del self._queues[place]
                         batch = queue.batches.popleft()
                         if queue.batches:
-                            self._queues[place] = queue  # behind the others
+                            self._queues[place] = queue  # now the last one
                         if self._queues:
                             self._work.notify()
                         return queue.lane, batch
@@ -195,11 +195,11 @@ class BatchScheduler:
                 self._wait(next_due, now)
 
     def _wait(self, until: float, now: float) -> None:
-        """Waits for work; only one of the idle threads has to watch the clock."""
+        """Waits for work; only one of the idle threads waits with a timeout."""
         if until >= self._alarm:
             self._work.wait()
             return
         self._alarm = until
         self._work.wait(until - now)
-        if self._alarm == until:  # no other thread was told of an earlier batch
+        if self._alarm == until:  # no other thread is waiting for an earlier batch
             self._alarm = _NEVER

@@ -1,4 +1,4 @@
-"""A model whose requests run together: their rows become one run, and each gets its own rows of the outputs.
+"""A model with batching: the rows of several requests become one run, and each request gets its rows of the outputs.
 
 Source: ``batching_session.cc`` of TensorFlow Serving.
 """
@@ -44,12 +44,12 @@ _Future = asyncio.Future[dict[str, Array]]
 
 @dataclass(frozen=True)
 class Batching:
-    """What the server knows of batching: the threads of all models, and the parameters.
+    """Batching for the whole server: its threads and parameters.
 
     Attributes:
-        scheduler: what runs the batches of all models.
-        parameters: those of models without parameters of their own.
-        per_model: whether models have parameters of their own; those without are not batched then.
+        scheduler: runs the batches of all models.
+        parameters: the parameters of the server.
+        per_model: whether each model has parameters of its own instead; models without them are not batched then.
     """
 
     scheduler: BatchScheduler
@@ -61,17 +61,17 @@ class Batching:
         """Reads the parameters of the server, and starts its threads.
 
         Raises:
-            StatusError: the file cannot be read, or asks for no threads.
+            StatusError: the file cannot be read, or it configures no threads.
         """
         parameters = read_parameters(parameters_file)
         return cls(BatchScheduler(thread_options(parameters)), parameters, per_model)
 
-    def applied_to(self, servable: Servable, directory: Path) -> Servable:
-        """Returns `servable`, or one that runs the requests to it together.
+    def wrap(self, servable: Servable, directory: Path) -> Servable:
+        """Returns a servable that batches the requests to `servable`, or `servable` if it is not to be batched.
 
         Args:
             servable: a loaded model.
-            directory: its SavedModel directory, where parameters of its own may be.
+            directory: its SavedModel directory, which can have parameters of its own.
 
         Raises:
             StatusError: the parameters cannot be read, or contradict each other.
@@ -87,7 +87,7 @@ class Batching:
 
 
 class _Task(NamedTuple):
-    """Rows that run together: all of a submission, or the part of it with that number."""
+    """A submission, or one numbered part of it."""
 
     submission: _Submission
     part: int
@@ -96,7 +96,7 @@ class _Task(NamedTuple):
 
 
 class _Submission:
-    """A run that somebody waits for; in several parts if it was split."""
+    """A run that a caller waits for; in several parts if it was split."""
 
     __slots__ = ("_lock", "_missing", "_outcomes", "deadline", "future", "outputs", "signature", "submitted")
 
@@ -106,12 +106,12 @@ class _Submission:
         self.future = future
         self.deadline = deadline
         self.submitted = time.monotonic()
-        self._lock = threading.Lock()  # over the outcomes of its parts
+        self._lock = threading.Lock()  # guards the outcomes of the parts
         self._outcomes: list[_Outcome | None] = []
         self._missing = 0
 
     def tasks(self, arrays: Mapping[str, Array], sizes: Sequence[int]) -> list[_Task]:
-        """Returns the tasks that it consists of, with so many rows each."""
+        """Returns the tasks of the submission, whose numbers of rows are `sizes`."""
         if len(sizes) == 1:
             return [_Task(self, 0, arrays, sizes[0])]
         self._outcomes = [None] * len(sizes)
@@ -120,7 +120,7 @@ class _Submission:
         return [_Task(self, index, part, size) for index, (part, size) in enumerate(zip(parts, sizes, strict=True))]
 
     def put(self, part: int, outcome: _Outcome) -> _Outcome | None:
-        """Takes the outcome of a part; returns that of the whole once all parts are there."""
+        """Adds the outcome of a part; returns the outcome of the submission once it has those of all parts."""
         if not self._outcomes:
             return outcome
         with self._lock:
@@ -132,7 +132,7 @@ class _Submission:
         for done in self._outcomes:
             if isinstance(done, StatusError):
                 return done
-            assert done is not None  # noqa: S101, for the types: none is missing
+            assert done is not None  # noqa: S101, for the types: no outcome is missing
             outputs.append(done)
         try:
             return {alias: np.concatenate([rows[alias] for rows in outputs]) for alias in outputs[0]}
@@ -141,12 +141,12 @@ class _Submission:
 
 
 class BatchingServable(Servable):
-    """A model that runs requests which wait at the same time as one.
+    """A model that runs requests in batches.
 
     Args:
-        servable: what runs the batches; belongs to this one from now on.
+        servable: runs the batches; it is closed with this servable.
         scheduler: forms the batches.
-        options: how large they are, and how long they wait.
+        options: how large batches are, and how long they wait.
     """
 
     batches = True
@@ -167,9 +167,9 @@ class BatchingServable(Servable):
         outputs: tuple[str, ...] | None = None,
         timeout_ms: int = 0,
     ) -> _Future:
-        """Hands a run in, as `Servable.submit` says.
+        """Submits a run; see `Servable.submit`.
 
-        A batch has the time of the request in it that has most; all of its requests fail with it.
+        The time limit of a batch is the longest of its requests. If the batch fails, all of its requests fail.
         """
         found = self.signature(signature)
         wanted = found.outputs if outputs is None else tuple(sorted(set(outputs)))
@@ -189,11 +189,11 @@ class BatchingServable(Servable):
         outputs: tuple[str, ...] | None = None,
         timeout_ms: int = 0,
     ) -> dict[str, Array]:
-        """Runs a batch of one request, at once and in this thread."""
+        """Runs a batch of one request, immediately and in this thread."""
         return self._run_batch(signature, [arrays], [count_rows(arrays)], outputs, timeout_ms)[0]
 
     def close(self) -> None:
-        """Runs what still waits, and frees the memory."""
+        """Runs the waiting requests, and frees the memory."""
         self._lane.close()
         self._servable.close()
 
@@ -203,27 +203,27 @@ class BatchingServable(Servable):
         return self._servable._run(signature, arrays, outputs, timeout_ms)
 
     def _process(self, tasks: Sequence[_Task]) -> None:
-        """Runs a batch, and hands everybody his own rows."""
-        wanted = [task for task in tasks if not task.submission.future.cancelled()]
-        if not wanted:
+        """Runs a batch, and gives each task its rows."""
+        active = [task for task in tasks if not task.submission.future.cancelled()]
+        if not active:
             return
         outcomes: Sequence[_Outcome]
         try:
-            outcomes = self._outcomes(wanted)
+            outcomes = self._outcomes(active)
         except StatusError as failure:
-            outcomes = [failure] * len(wanted)
+            outcomes = [failure] * len(active)
         except MemoryError:
-            outcomes = [StatusError(Code.RESOURCE_EXHAUSTED, "No memory for a batch")] * len(wanted)
-        except Exception as failure:  # the thread has to live on, and whoever waits has to know
+            outcomes = [StatusError(Code.RESOURCE_EXHAUSTED, "No memory for a batch")] * len(active)
+        except Exception as failure:  # any error: the thread keeps running, and the callers get an error
             log.error(f"A batch of {self.name} failed: {type(failure).__name__}: {failure}")
-            outcomes = [StatusError(Code.INTERNAL, f"{type(failure).__name__} in a batch")] * len(wanted)
+            outcomes = [StatusError(Code.INTERNAL, f"{type(failure).__name__} in a batch")] * len(active)
         settled = []
-        for task, outcome in zip(wanted, outcomes, strict=True):
+        for task, outcome in zip(active, outcomes, strict=True):
             whole = task.submission.put(task.part, outcome)
             if whole is not None:
                 settled.append((task.submission.future, whole))
         if settled:
-            with suppress(RuntimeError):  # the server has ended meanwhile
+            with suppress(RuntimeError):  # the event loop has been closed
                 settled[0][0].get_loop().call_soon_threadsafe(_settle, settled)
 
     def _outcomes(self, tasks: Sequence[_Task]) -> Sequence[_Outcome]:
@@ -250,7 +250,7 @@ class BatchingServable(Servable):
         """Returns the outputs of each request of a batch.
 
         Raises:
-            StatusError: the requests do not fit together, or their run failed.
+            StatusError: the requests cannot share a batch, or their run failed.
         """
         definition = self.signature(signature).definition
         size = self._options.size_to_run(sum(rows))
@@ -265,12 +265,12 @@ class BatchingServable(Servable):
 
 
 def _settle(settled: Sequence[tuple[_Future, _Outcome]]) -> None:
-    """Gives futures their outcomes, on their loop."""
+    """Sets the outcomes of futures, in the thread of their loop."""
     for future, outcome in settled:
         if future.done():
             continue
         if isinstance(outcome, StatusError):
-            future.set_exception(StatusError(outcome.code, outcome.message))  # one each: raising changes it
-            future.exception()  # whoever waits gets it; that nobody waits any more is no news
+            future.set_exception(StatusError(outcome.code, outcome.message))  # a copy: raising changes an exception
+            future.exception()  # avoids a log entry if no caller is waiting any more
         else:
             future.set_result(outcome)

@@ -1,4 +1,4 @@
-"""How requests are batched: what ``BatchingParameters`` say, with the defaults and the checks of the official server.
+"""The options of batching: ``BatchingParameters``, with the defaults and the checks of the official server.
 
 Sources: ``bundle_factory_util.{h,cc}`` of TensorFlow Serving and ``shared_batch_scheduler.h`` of TensorFlow.
 """
@@ -14,7 +14,7 @@ from tfserve.model_server.text_files import read_message
 from tfserve.protos.server_config_pb2 import BatchingParameters
 
 MODEL_PARAMETERS_FILE = "batching_params.pbtxt"
-"""Name of the file with a model's own parameters, beside its ``saved_model.pb``."""
+"""Name of the file with the parameters of a model, next to its ``saved_model.pb``."""
 
 _MAX_BATCH_SIZE = 1000
 _MAX_ENQUEUED_BATCHES = 10
@@ -25,12 +25,12 @@ class QueueOptions:
     """How the requests to one model are batched. Sizes are in rows, the size of dimension 0.
 
     Attributes:
-        max_batch_size: largest request, and largest batch where requests are not split.
+        max_batch_size: size of the largest request, and of the largest batch if requests are not split.
         timeout_seconds: how long the first request of a batch waits for others, if a thread is free.
-        max_enqueued_batches: batches that may wait for a thread.
-        max_execution_batch_size: largest batch that is run.
-        splits: whether a request that does not fit into a batch is spread over several.
-        allowed_batch_sizes: sizes to fill batches up to; empty for any size.
+        max_enqueued_batches: how many batches can wait for a thread.
+        max_execution_batch_size: size of the largest batch that is run.
+        splits: whether a request that does not fit into a batch is split over several.
+        allowed_batch_sizes: sizes that batches are padded to; empty for any size.
         pads: whether rows of different shapes are padded to share a batch.
     """
 
@@ -43,7 +43,7 @@ class QueueOptions:
     pads: bool = False
 
     def size_to_run(self, rows: int) -> int:
-        """Returns the size that a batch of so many rows is filled up to."""
+        """Returns the size that a batch with `rows` rows is padded to."""
         if rows == 0:
             return 0
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
@@ -58,10 +58,10 @@ class ThreadOptions:
 
 
 def read_parameters(path: Path | None) -> BatchingParameters:
-    """Reads a file of batching parameters; without one, all of them have their defaults.
+    """Reads a file of batching parameters; without a file, returns the defaults.
 
     Raises:
-        StatusError: it cannot be read, or does not hold ``BatchingParameters``.
+        StatusError: the file cannot be read, or does not contain ``BatchingParameters``.
     """
     if path is not None:
         return read_message(path, BatchingParameters())
@@ -71,10 +71,10 @@ def read_parameters(path: Path | None) -> BatchingParameters:
 
 
 def thread_options(parameters: BatchingParameters) -> ThreadOptions:
-    """Returns what the parameters of the server say about threads.
+    """Returns the options of the batching threads.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, there would be none.
+        StatusError: INVALID_ARGUMENT, the number of threads is not positive.
     """
     given = parameters.HasField("num_batch_threads")
     count = parameters.num_batch_threads.value if given else os.cpu_count() or 1
@@ -84,10 +84,10 @@ def thread_options(parameters: BatchingParameters) -> ThreadOptions:
 
 
 def queue_options(parameters: BatchingParameters) -> QueueOptions:
-    """Returns what the parameters for a model say.
+    """Returns the options of the queues of a model.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, they contradict each other or themselves.
+        StatusError: INVALID_ARGUMENT, a parameter is out of range, or two of them contradict each other.
     """
     max_size = _size(parameters, "max_batch_size", _MAX_BATCH_SIZE)
     allowed = tuple(parameters.allowed_batch_sizes)
@@ -106,7 +106,7 @@ def queue_options(parameters: BatchingParameters) -> QueueOptions:
         raise invalid_argument(f"batch_timeout_micros must be non-negative; was {timeout_micros}")
     if splits and enqueued == 0:
         raise invalid_argument("max_enqueued_batches must be positive; was 0")
-    if splits and execution_size == 0:  # with which the official server would divide by zero
+    if splits and execution_size == 0:  # the official server would divide by zero
         raise invalid_argument("max_execution_batch_size must be positive; was 0")
     if splits and max_size < execution_size:
         raise invalid_argument(
@@ -125,5 +125,5 @@ def queue_options(parameters: BatchingParameters) -> QueueOptions:
 
 
 def _size(parameters: BatchingParameters, name: str, default: int) -> int:
-    """Returns a parameter that becomes a ``size_t``: a negative one is a very large one."""
+    """Returns a parameter converted to ``size_t``: a negative number becomes a very large one."""
     return int(getattr(parameters, name).value) % (1 << 64) if parameters.HasField(name) else default

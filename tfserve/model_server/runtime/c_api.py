@@ -1,7 +1,7 @@
 """TensorFlow's C API, bound with ctypes to the library inside the TensorFlow wheel, without importing TensorFlow.
 
-Nothing but the binding: types, function signatures, and statuses turned into exceptions. Calls that may take long
-release the GIL. The short ones keep it: giving it up a dozen times in a request would let every busy thread in between.
+Only the binding: types, function signatures, and statuses turned into exceptions. Calls that can take long release the
+GIL. Short calls keep it: releasing it a dozen times in a request would let all busy threads run in between.
 Source: ``tensorflow/c/c_api.h``, ``tf_tensor.h`` and ``tf_status.h``.
 """
 
@@ -24,7 +24,7 @@ _HINT = "Install the local runtime with: pip install 'tfserve[local]'"
 
 
 class Output(Structure):
-    """``TF_Output``: one output of an operation, which is what a tensor name stands for."""
+    """``TF_Output``: one output of an operation, which a tensor name identifies."""
 
     _fields_ = (("operation", c_void_p), ("index", c_int))
 
@@ -40,7 +40,7 @@ class Buffer(Structure):
 
     @classmethod
     def of(cls, data: bytes) -> Buffer:
-        """Returns a buffer over `data`, which the returned object keeps alive."""
+        """Returns a buffer with `data`, which the returned object keeps alive."""
         return cls(data=data, length=len(data))
 
 
@@ -95,9 +95,9 @@ def library_path() -> Path:
     """Returns the path of the shared library that exports the C API.
 
     Raises:
-        EngineUnavailableError: TensorFlow is not installed, or its wheel has no such library.
+        EngineUnavailableError: TensorFlow is not installed, or its wheel does not contain the library.
     """
-    spec = importlib.util.find_spec("tensorflow")  # finds the package, does not run it
+    spec = importlib.util.find_spec("tensorflow")  # finds the package without importing it
     if spec is None or not spec.submodule_search_locations:
         raise EngineUnavailableError("TensorFlow is not installed.", hint=_HINT)
     name = "libtensorflow_cc.2.dylib" if sys.platform == "darwin" else "libtensorflow_cc.so.2"
@@ -110,13 +110,13 @@ def library_path() -> Path:
 
 @functools.cache
 def library() -> SimpleNamespace:
-    """Loads the library, once; returns its functions by name.
+    """Loads the library once; returns its functions by name.
 
     Raises:
-        EngineUnavailableError: it is not there, or cannot be loaded on this machine.
+        EngineUnavailableError: the library does not exist, or cannot be loaded on this machine.
     """
     path = library_path()
-    _bind_on_first_use(path)
+    _load_with_lazy_binding(path)
     try:
         short = _declare(ctypes.PyDLL(str(path)), _SHORT_FUNCTIONS)
         long = _declare(ctypes.CDLL(str(path)), _LONG_FUNCTIONS)
@@ -125,11 +125,11 @@ def library() -> SimpleNamespace:
     return SimpleNamespace(**short, **long)
 
 
-def _bind_on_first_use(path: Path) -> None:
-    """Loads a library so that a function it imports is looked up when it is first called.
+def _load_with_lazy_binding(path: Path) -> None:
+    """Loads a library so that each function it imports is looked up when it is first called.
 
-    ctypes looks up all of them at once, which is a third of the time TensorFlow's library takes to load. Finding it
-    loaded already, it leaves that as it is; where this fails, it tells why.
+    ctypes looks up all functions on loading, which is a third of the time that TensorFlow's library takes to load; it
+    does not load a library again. If loading fails here, ctypes reports why.
     """
     ctypes.CDLL(None).dlopen(os.fsencode(path), os.RTLD_LAZY)
 
@@ -150,7 +150,7 @@ def version() -> str:
 
 
 class Status:
-    """A ``TF_Status`` for the length of a ``with`` block; leaving the block raises what it holds."""
+    """A ``TF_Status`` for the duration of a ``with`` block; if it holds an error, leaving the block raises it."""
 
     __slots__ = ("_handle",)
 

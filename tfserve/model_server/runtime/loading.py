@@ -1,4 +1,4 @@
-"""Chooses what runs a model."""
+"""Loads a version of a model, with the runtime that its directory needs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
         options: how to load it.
 
     Raises:
-        StatusError: it is not a SavedModel, has no such tags, cannot be loaded, or fails its warm-up; its batching
-            parameters are wrong.
+        StatusError: the directory is not a SavedModel, has no graph with the tags, cannot be loaded, fails its warm-up,
+            or has invalid batching parameters.
     """
     servable = _load(name, version, directory, options)
     try:
         if options.batching is not None:
-            servable = options.batching.applied_to(servable, directory)
+            servable = options.batching.wrap(servable, directory)
         servable.checks_methods = options.check_methods
         if options.warm_up is not None:
             options.warm_up(servable, directory)
@@ -38,7 +38,7 @@ def load_servable(name: str, version: int, directory: Path, options: LoadOptions
 
 def _load(name: str, version: int, directory: Path, options: LoadOptions) -> Servable:
     if options.tflite_interpreters > 0:
-        from tfserve.model_server.runtime import tflite  # only here: few servers need it
+        from tfserve.model_server.runtime import tflite  # imported here, as few servers need it
 
         file = directory / tflite.MODEL_FILE
         if file.exists():

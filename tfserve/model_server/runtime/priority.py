@@ -1,4 +1,4 @@
-"""Which threads go first where there are more of them than processors."""
+"""The priority of the threads that run models, for machines with fewer processors than busy threads."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import os
 import sys
 
 MODEL_NICENESS = 5
-"""How much nicer than the event loop the threads are that run models: on Linux, a third of its share of a processor."""
+"""The niceness of threads that run models: on Linux, they get a third of the event loop's share of a processor."""
 
 
-def let_event_loop_go_first() -> None:
-    """Makes this thread, and those that it starts from now on, less urgent than the thread of the event loop.
+def lower_priority() -> None:
+    """Lowers the priority of this thread, and of the threads that it starts, below that of the event loop.
 
-    The loop needs a processor for moments only, and answers whoever need not wait for a slow model: those who ask a
-    fast one, or for its status. Does nothing where threads have no niceness of their own, or may not change it.
+    The event loop needs a processor only briefly, and answers the requests that do not wait for a slow model: those to
+    fast models, and for the status. Has no effect if threads have no niceness of their own, or cannot change it.
     """
     if sys.platform != "linux":
         return
     try:
-        os.nice(MODEL_NICENESS)  # on Linux, of this thread alone
-    except OSError:  # a sandbox forbids it
+        os.nice(MODEL_NICENESS)  # on Linux, only of this thread
+    except OSError:  # a sandbox can forbid it
         return

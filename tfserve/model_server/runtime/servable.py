@@ -1,4 +1,4 @@
-"""One loaded version of a model, whatever runs it: its signatures, and how long running them takes."""
+"""A loaded version of a model, independent of its runtime: its signatures, and how long they take to run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tfserve.protos.saved_model_pb2 import SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"
 FAST_SECONDS = 0.002
-"""How long a run of a fast signature takes at most, on average."""
+"""A signature is fast if its runs take less than this on average."""
 
 FAST_INPUT_BYTES = 1 << 16
-"""Size of the largest inputs with which a run may be fast."""
+"""Size of the largest inputs of a fast run."""
 
 
 class Signature:
     """A signature of a loaded model.
 
     Args:
-        definition: as it stands in the SavedModel.
+        definition: the ``SignatureDef`` in the SavedModel.
 
     Attributes:
-        definition: the same.
+        definition: the ``SignatureDef``.
         inputs: alias -> ``DataType`` number, sorted by alias.
         outputs: aliases, sorted.
     """
@@ -39,16 +39,16 @@ class Signature:
 
     @property
     def is_fast(self) -> bool:
-        """Whether runs have lately been short; never true before the first one."""
+        """Whether recent runs have been short; never true before the first run."""
         return self._seconds is not None and self._seconds < FAST_SECONDS
 
-    def note_duration(self, seconds: float) -> None:
-        """Takes a run into the average."""
+    def record_duration(self, seconds: float) -> None:
+        """Adds a run to the average."""
         if self._seconds is None:
-            # The first run also prepares the graph, so that it took long says nothing about the next one.
+            # The first run also prepares the graph, so a long first run does not make the signature slow.
             self._seconds = min(seconds, FAST_SECONDS)
         else:
-            # Down faster than up: what makes a short run look long is other work at the same time.
+            # The average decreases faster than it increases: other work can make a short run take long.
             weight = 0.5 if seconds < self._seconds else 0.2
             self._seconds += weight * (seconds - self._seconds)
 
@@ -60,8 +60,8 @@ class Servable(ABC):
         name: the model's name.
         version: its version, a number.
         signatures: by name.
-        checks_methods: whether signatures only answer the APIs that the method they name stands for.
-        batches: whether requests run together, and so have to be handed in with `submit`.
+        checks_methods: whether a signature can only be used in the API that its method name belongs to.
+        batches: whether requests are batched, and so have to use `submit`.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Servable(ABC):
         """Returns a signature.
 
         Args:
-            name: its name; empty stands for ``serving_default``.
+            name: its name; empty for ``serving_default``.
 
         Raises:
             StatusError: INVALID_ARGUMENT, there is no such signature.
@@ -93,10 +93,10 @@ class Servable(ABC):
         return self.signature(signature).inputs
 
     def is_fast(self, signature: str = "") -> bool:
-        """Returns whether runs of the signature have lately been so short that a thread of their own would cost more.
+        """Returns whether recent runs of the signature have been so short that a thread for each would cost more.
 
-        Never true before the first run, in which TensorFlow still prepares the graph. Fast runs with small inputs, of
-        64 KiB at most, stay in the thread that asks for them, without a time limit.
+        Never true before the first run, in which TensorFlow prepares the graph. Fast runs with inputs of at most 64 KiB
+        run in the thread of the caller, without a time limit.
         """
         found = self.signatures.get(signature or DEFAULT_SIGNATURE)
         return found is not None and found.is_fast
@@ -111,17 +111,17 @@ class Servable(ABC):
         """Runs a signature.
 
         Args:
-            signature: its name; empty stands for ``serving_default``.
+            signature: its name; empty for ``serving_default``.
             arrays: one array for each input, by alias, in the dtypes of `inputs`; strings as object arrays of bytes.
-            outputs: the outputs wanted, each of which the signature has; None for all.
+            outputs: the outputs to return, all of which the signature has; None for all outputs.
             timeout_ms: longest time of the run, in milliseconds; 0 for no limit.
 
         Returns:
             One array for each output, by alias; read-only.
 
         Raises:
-            StatusError: what the runtime said, such as INVALID_ARGUMENT for a shape that does not fit, or
-                DEADLINE_EXCEEDED for a run past the time limit.
+            StatusError: an error of the runtime, such as INVALID_ARGUMENT for a shape that does not match, or
+                DEADLINE_EXCEEDED for a run that exceeds the time limit.
         """
         found = self.signature(signature)
         fast = found.is_fast and sum([array.nbytes for array in arrays.values()]) <= FAST_INPUT_BYTES
@@ -130,10 +130,10 @@ class Servable(ABC):
         try:
             results = self._run(found, arrays, wanted, None if fast else timeout_ms)
         except StatusError:
-            if fast:  # a slow failure must not stay in the caller's thread; a quick one makes no slow model fast
-                found.note_duration(time.perf_counter() - start)
+            if fast:  # slow failures move to other threads; quick failures do not make a slow model fast
+                found.record_duration(time.perf_counter() - start)
             raise
-        found.note_duration(time.perf_counter() - start)
+        found.record_duration(time.perf_counter() - start)
         return results
 
     def submit(
@@ -143,21 +143,21 @@ class Servable(ABC):
         outputs: tuple[str, ...] | None = None,
         timeout_ms: int = 0,
     ) -> Future[dict[str, Array]]:
-        """Hands a run in, from a coroutine, to take place together with others; for servables that batch.
+        """Submits a run from a coroutine, to be batched with others; for servables that batch.
 
-        It takes place though nobody may await it any more; `close` waits for it.
+        A run that has started is finished even if its caller no longer waits; `close` waits for it.
 
         Args:
-            signature: as for `run`, like all of these.
-            arrays: of the same size in dimension 0.
-            outputs: the outputs wanted, which have that size too.
-            timeout_ms: longest time until the end of the run.
+            signature: as for `run`, like the other arguments.
+            arrays: one array for each input; all have the same size in dimension 0.
+            outputs: the outputs to return, which also have that size in dimension 0.
+            timeout_ms: longest time until the end of the run, in milliseconds; 0 for no limit.
 
         Returns:
-            What to await. It raises what goes wrong from here on.
+            A future with the outputs, or the StatusError of the run.
 
         Raises:
-            StatusError: INVALID_ARGUMENT for inputs that cannot be batched; UNAVAILABLE when too many wait.
+            StatusError: INVALID_ARGUMENT, the inputs cannot be batched; UNAVAILABLE, too many requests are waiting.
         """
         raise NotImplementedError
 
@@ -165,8 +165,8 @@ class Servable(ABC):
     def _run(
         self, signature: Signature, arrays: Mapping[str, Array], outputs: tuple[str, ...], timeout_ms: int | None
     ) -> dict[str, Array]:
-        """Runs a signature for `run`; with `timeout_ms` None, in the thread of the caller."""
+        """Runs a signature for `run`; if `timeout_ms` is None, in the thread of the caller."""
 
     @abstractmethod
     def close(self) -> None:
-        """Frees its memory. Nothing may run, or run again, but for what was submitted."""
+        """Frees the memory. Only submitted runs can be unfinished, and no new run can be started."""

@@ -1,4 +1,4 @@
-"""A SavedModel in a TensorFlow session, and running it."""
+"""A SavedModel in a TensorFlow session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _RUN_TIMEOUT_IN_MS = 2
 _RUN_INTER_OP_THREAD_POOL = 3
 
-_CALLER_THREAD = -1  # the inter_op_thread_pool that is the thread of the caller
+_CALLER_THREAD = -1  # the inter_op_thread_pool that runs in the thread of the caller
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class LoadOptions:
     Attributes:
         tags: the tags of the meta graph to load.
         session_config: the serialized ``tensorflow.ConfigProto`` of sessions.
-        check_methods: what `Servable.checks_methods` will be.
-        warm_up: what is done with a model once it is loaded, before it serves; its StatusError fails the load.
-        batching: how requests run together; None to run each by itself.
-        tflite_interpreters: how many interpreters run a ``model.tflite`` beside the SavedModel; 0 to leave it alone.
+        check_methods: the value of `Servable.checks_methods`.
+        warm_up: is called with a loaded model before it is served; a StatusError from it fails the load.
+        batching: how requests are batched; None to run each request alone.
+        tflite_interpreters: how many interpreters run a ``model.tflite`` next to the SavedModel; 0 to ignore it.
     """
 
     tags: tuple[str, ...] = ("serve",)
@@ -54,10 +54,10 @@ class LoadOptions:
 
 
 class _SessionSignature(Signature):
-    """A signature made ready to run: what to feed and what to fetch, looked up once.
+    """A signature that is ready to run: its feeds and fetches are looked up once.
 
-    The graph may lack what it names: a sparse tensor has no name of its own, say. Such a signature is loaded, and
-    refused when it is run, as a session would take an operation that is not there for one.
+    The graph may lack a tensor of the signature; for example, a sparse tensor has no name of its own. Such a signature
+    is loaded and refused when it is run, because a session would use an invalid operation without checking.
     """
 
     def __init__(self, graph: int, definition: SignatureDef) -> None:
@@ -67,31 +67,31 @@ class _SessionSignature(Signature):
         self.tensors = c_void_p * len(feeds)
         self._fetches = {alias: _output(graph, definition.outputs[alias].name) for alias in self.outputs}
         self._all_fetches = self._array_of(self.outputs)
-        self._without_feeds = [
+        self._missing_feeds = [
             definition.inputs[alias].name for alias, feed in zip(self.inputs, feeds, strict=True) if not feed.operation
         ]
-        self._without_fetches = {
+        self._missing_fetches = {
             alias: definition.outputs[alias].name for alias, fetch in self._fetches.items() if not fetch.operation
         }
-        self._lacks = bool(self._without_feeds or self._without_fetches)
+        self._incomplete = bool(self._missing_feeds or self._missing_fetches)
 
     def fetches(self, outputs: tuple[str, ...]) -> ctypes.Array[c_api.Output]:
-        """Returns the C array of what to fetch for some outputs.
+        """Returns the C array of the fetches for some outputs.
 
         Raises:
-            StatusError: NOT_FOUND, the graph has not what the signature names.
+            StatusError: NOT_FOUND, the graph lacks a tensor of the signature.
         """
-        if self._lacks:
-            self._refuse(outputs)
+        if self._incomplete:
+            self._check(outputs)
         return self._all_fetches if outputs is self.outputs else self._array_of(outputs)
 
-    def _refuse(self, outputs: tuple[str, ...]) -> None:
-        """Says what TensorFlow's own sessions do, which take tensors by their names. Source: ``subgraph.cc``."""
-        for name in self._without_feeds:
+    def _check(self, outputs: tuple[str, ...]) -> None:
+        """Raises the errors of TensorFlow's own sessions, which look tensors up by name. Source: ``subgraph.cc``."""
+        for name in self._missing_feeds:
             raise not_found(f"FeedInputs: unable to find feed output {name}")
         for alias in outputs:
-            if alias in self._without_fetches:
-                raise not_found(f"FetchOutputs node {self._without_fetches[alias]}: not found")
+            if alias in self._missing_fetches:
+                raise not_found(f"FetchOutputs node {self._missing_fetches[alias]}: not found")
 
     def _array_of(self, outputs: tuple[str, ...]) -> ctypes.Array[c_api.Output]:
         return (c_api.Output * len(outputs))(*(self._fetches[alias] for alias in outputs))
@@ -107,7 +107,7 @@ class SessionServable(Servable):
         options: how to load it.
 
     Raises:
-        StatusError: it is not a SavedModel, has no such tags, or TensorFlow cannot load it.
+        StatusError: the directory is not a SavedModel or has no graph with the tags, or TensorFlow cannot load it.
     """
 
     def __init__(self, name: str, version: int, directory: Path, options: LoadOptions) -> None:
@@ -151,7 +151,6 @@ class SessionServable(Servable):
         return _take_all(outputs, list(results))
 
     def close(self) -> None:
-        """Frees the session and its memory. Nothing may run, or run again."""
         tf = c_api.library()
         session, self._session = self._session, 0
         graph, self._graph = self._graph, 0
@@ -165,7 +164,7 @@ class SessionServable(Servable):
 
 @functools.lru_cache(maxsize=64)
 def _run_options(timeout_ms: int | None) -> c_api.Buffer:
-    """Returns the serialized ``tensorflow.RunOptions``; None for a run in the thread of the caller."""
+    """Returns the serialized ``tensorflow.RunOptions``; `timeout_ms` is None for a run in the thread of the caller."""
     if timeout_ms is None:
         return c_api.Buffer.of(_field(_RUN_INTER_OP_THREAD_POOL, _CALLER_THREAD))
     return c_api.Buffer.of(_field(_RUN_TIMEOUT_IN_MS, timeout_ms))
@@ -183,7 +182,7 @@ def _take_all(aliases: tuple[str, ...], handles: list[int]) -> dict[str, Array]:
 
 
 def _load(directory: Path, options: LoadOptions) -> tuple[int, int]:
-    """Returns the handles of a new graph and of the session over it."""
+    """Returns the handles of a new graph and of its session."""
     tf = c_api.library()
     graph: int = tf.TF_NewGraph()
     session_options: int = tf.TF_NewSessionOptions()
@@ -207,7 +206,7 @@ def _load(directory: Path, options: LoadOptions) -> tuple[int, int]:
 
 @contextmanager
 def _recorded(path: str) -> Iterator[None]:
-    """Takes the load that runs inside into the metrics."""
+    """Records the load that runs in the ``with`` block in the metrics."""
     start = time.perf_counter()
     status = "fail"
     try:
@@ -233,14 +232,14 @@ def _meta_graph(directory: Path, tags: tuple[str, ...]) -> MetaGraphDef:
 
 
 def _output(graph: int, tensor_name: str) -> c_api.Output:
-    """Returns what a tensor name such as ``x:0`` stands for; of an unknown one the operation is None."""
+    """Returns the output that a tensor name such as ``x:0`` identifies; its operation is None if it does not exist."""
     operation, _, index = tensor_name.partition(":")
     handle = c_api.library().TF_GraphOperationByName(graph, operation.encode())
     return c_api.Output(handle, int(index) if index.isdigit() else 0)
 
 
 def _field(number: int, value: int) -> bytes:
-    """Returns an integer field of a serialized protobuf message; nothing for 0, the default."""
+    """Returns an integer field of a serialized protobuf message; empty for 0, the default."""
     if value == 0:
         return b""
     return varint(number << 3) + varint(value % (1 << 64))  # negative values as two's complement

@@ -1,4 +1,4 @@
-"""What the flags say about TensorFlow's sessions, as the ``tensorflow.ConfigProto`` that a session is made with.
+"""Converts the flags about TensorFlow's sessions to the ``tensorflow.ConfigProto`` of a session.
 
 Sources: ``model_servers/server.cc`` and ``servables/tensorflow/saved_model_bundle_factory.cc`` of TensorFlow Serving.
 """
@@ -16,13 +16,13 @@ from tfserve.protos.server_config_pb2 import ConfigProto, RewriterConfig
 
 @dataclass(frozen=True)
 class SessionFlags:
-    """The flags about sessions; each attribute is the flag of that name, without its ``tensorflow_``.
+    """The flags about sessions; each attribute is the flag of that name, without the prefix ``tensorflow_``.
 
     Attributes:
-        session_config_file: a ``ConfigProto`` in text format; empty for none.
-        session_parallelism: threads for one op, and ops at the same time; 0 lets TensorFlow choose.
+        session_config_file: path of a ``ConfigProto`` in text format; empty for none.
+        session_parallelism: threads for one op, and ops that run at the same time; 0 lets TensorFlow choose.
         intra_op_parallelism: threads for one op; 0 lets TensorFlow choose.
-        inter_op_parallelism: ops at the same time; 0 lets TensorFlow choose.
+        inter_op_parallelism: ops that run at the same time; 0 lets TensorFlow choose.
         per_process_gpu_memory_fraction: 0 to 1; 0 lets TensorFlow choose.
         mixed_precision: ``bfloat16``, or empty for none.
     """
@@ -38,8 +38,8 @@ class SessionFlags:
 def session_config(flags: SessionFlags) -> bytes:
     """Returns the serialized ``ConfigProto``.
 
-    As in the official server, the numbers of threads and the memory fraction of the file are never used: those of the
-    flags go before them, even where they are 0.
+    As in the official server, the numbers of threads and the memory fraction in the file are never used: the flags
+    override them, even if they are 0.
 
     Raises:
         StatusError: the file cannot be read, or the flags contradict each other.

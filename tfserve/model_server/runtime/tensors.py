@@ -1,7 +1,7 @@
-"""NumPy arrays to ``TF_Tensor`` and back, each way with one copy of the values.
+"""Converts NumPy arrays to ``TF_Tensor`` and back, each with one copy of the values.
 
-Strings are arrays of dtype object that hold bytes. TensorFlow may keep a tensor that it was fed longer than the call
-that fed it, and an output may share memory with a variable, so nothing here lives in memory of the other side.
+Strings are arrays of dtype object whose elements are bytes. TensorFlow may keep a fed tensor longer than the call, and
+an output may share memory with a variable, so neither side uses memory of the other.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from tfserve.protos.dtypes import DT_STRING, Array
 
 _TF_STRING_BYTES = 24  # sizeof(TF_TString)
 _SMALL_BYTES = 1 << 13
-_MAX_C_INT = (1 << 31) - 1  # the most that ctypes.string_at takes
+_MAX_C_INT = (1 << 31) - 1  # the largest size that ctypes.string_at accepts
 
 
 @functools.cache
 def numpy_dtype(dtype: int) -> np.dtype[Any]:
-    """Returns the NumPy dtype for a number of TensorFlow's ``DataType``; object stands for strings.
+    """Returns the NumPy dtype for a number of TensorFlow's ``DataType``; it is object for strings.
 
     Raises:
-        StatusError: UNIMPLEMENTED, for types that have no counterpart, such as resources.
+        StatusError: UNIMPLEMENTED, the type has no counterpart; for example, resources have none.
     """
     try:
         return dtypes.numpy_dtype(dtype)
@@ -36,14 +36,14 @@ def numpy_dtype(dtype: int) -> np.dtype[Any]:
 
 
 def new_tensor(array: Array, dtype: int) -> int:
-    """Returns the handle of a new tensor that holds a copy of `array`; whoever gets it deletes it.
+    """Returns the handle of a new tensor with a copy of `array`; the caller deletes it.
 
     Args:
         array: any shape; its dtype is ``numpy_dtype(dtype)``, and its elements are bytes if that is object.
         dtype: a number of TensorFlow's ``DataType``.
 
     Raises:
-        StatusError: RESOURCE_EXHAUSTED when there is no memory for it.
+        StatusError: RESOURCE_EXHAUSTED, the memory for it cannot be allocated.
     """
     tf = c_api.library()
     shape = array.shape
@@ -61,7 +61,7 @@ def new_tensor(array: Array, dtype: int) -> int:
             address += _TF_STRING_BYTES
     elif size:
         array = np.ascontiguousarray(array)
-        # NumPy takes longer to tell a small array's address than to copy it.
+        # For a small array, NumPy takes longer to return its address than to copy it.
         ctypes.memmove(address, array.tobytes() if size <= _SMALL_BYTES else array.ctypes.data, size)
     return handle
 
@@ -70,7 +70,7 @@ def take_tensor(handle: int) -> Array:
     """Returns the values of a tensor, read-only, and deletes it.
 
     Raises:
-        StatusError: UNIMPLEMENTED for a type without a NumPy counterpart.
+        StatusError: UNIMPLEMENTED, the type has no NumPy counterpart.
     """
     tf = c_api.library()
     dtype = tf.TF_TensorType(handle)

@@ -23,7 +23,7 @@ _PACKAGES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
 
 def is_installed() -> bool:
-    """Returns whether a package is there that runs LiteRT models."""
+    """Returns whether a package that runs LiteRT models is installed."""
     return _package() is not None
 
 
@@ -37,18 +37,18 @@ def _package() -> Any | None:
 
 
 class _Interpreter:
-    """One interpreter, made ready for inputs of any shape."""
+    """One interpreter, which is resized for inputs of any shape."""
 
     def __init__(self, content: bytes) -> None:
         package = _package()
-        assert package is not None  # noqa: S101, for the types: `is_installed` said so
+        assert package is not None  # noqa: S101, for the types: `is_installed` returned True
         try:
             self._interpreter = package.Interpreter(model_content=content, num_threads=1)
         except ValueError:
             raise invalid_argument("Cannot build FlatBufferModel from buffer.") from None
         self.inputs: list[Tensor] = self._interpreter.get_input_details()
         self.outputs: list[Tensor] = self._interpreter.get_output_details()
-        self._shapes: dict[int, tuple[int, ...]] = {}  # as last allocated
+        self._shapes: dict[int, tuple[int, ...]] = {}  # the input shapes that memory is allocated for
 
     def run(self, inputs: Mapping[int, Array], outputs: Mapping[str, int]) -> dict[str, Array]:
         """Returns the values of output tensors, by alias, for the values of input tensors, by index."""
@@ -69,16 +69,16 @@ class _Interpreter:
 
 
 class TfliteServable(Servable):
-    """A LiteRT model, with the signatures that its file brings along or one with the names of its tensors.
+    """A LiteRT model, with the signatures in its metadata or one with the names of its tensors.
 
     Args:
         name: the model's name.
         version: its version, a number.
-        file: the model.
+        file: the path of the model.
         interpreters: how many requests run at the same time.
 
     Raises:
-        StatusError: it cannot be read, or is no model for LiteRT.
+        StatusError: the file cannot be read, or is not a LiteRT model.
     """
 
     def __init__(self, name: str, version: int, file: Path, interpreters: int) -> None:
@@ -94,7 +94,6 @@ class TfliteServable(Servable):
         self.signatures = {name: Signature(definition) for name, definition in definitions.items()}
 
     def close(self) -> None:
-        """Frees the interpreters."""
         while not self._pool.empty():
             self._pool.get()
 

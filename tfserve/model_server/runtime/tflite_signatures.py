@@ -1,4 +1,4 @@
-"""The signatures of a LiteRT model: those its file brings along as metadata, or one made of its tensors.
+"""The signatures of a LiteRT model: those in its metadata, or one that is generated from its tensors.
 
 Sources: ``tflite_session.cc`` of TensorFlow Serving, ``signature_def_util.cc`` of TensorFlow Lite.
 """
@@ -19,10 +19,10 @@ from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef
 
 Tensor = Mapping[str, Any]
-"""What an interpreter tells of a tensor: name, index, shape, dtype."""
+"""An interpreter's description of a tensor: name, index, shape, dtype."""
 
 METADATA = "signature_defs_metadata"
-"""Name of the metadata that hold signatures: a FlexBuffers map of names to serialized ``SignatureDef`` messages."""
+"""Name of the metadata with signatures: a FlexBuffers map of names to serialized ``SignatureDef`` messages."""
 
 _PREDICT = "tensorflow/serving/predict"
 
@@ -40,16 +40,16 @@ _DTYPES: dict[type[Any], DataType] = {
 
 
 def signatures_of(content: bytes, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, SignatureDef]:
-    """Returns the signatures of a model, by name; each tensor they name is one of the model's.
+    """Returns the signatures of a model, by name; every tensor that they name exists.
 
     Args:
-        content: the model's file.
-        inputs: what the model takes.
-        outputs: what it gives.
+        content: the content of the model's file.
+        inputs: the input tensors of the model.
+        outputs: its output tensors.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, its metadata are broken; INTERNAL, they name a tensor that is not there, or the
-            type of a tensor is unknown.
+        StatusError: INVALID_ARGUMENT, the metadata cannot be parsed; INTERNAL, it names a tensor that does not exist,
+            or the type of a tensor is unknown.
     """
     stored = _stored(content)
     for definition in stored.values():
@@ -62,7 +62,7 @@ def signatures_of(content: bytes, inputs: Sequence[Tensor], outputs: Sequence[Te
 
 
 def _stored(content: bytes) -> dict[str, SignatureDef]:
-    """Returns the signatures that the file brings along; none where no package reads the format of the file."""
+    """Returns the signatures in the metadata; none if the packages that parse the file are not installed."""
     try:
         from ai_edge_litert import schema_py_generated as schema
         from flatbuffers import flexbuffers
@@ -84,7 +84,7 @@ def _stored(content: bytes) -> dict[str, SignatureDef]:
 
 
 def _fix_names(infos: Mapping[str, Any], kind: str, tensors: Sequence[Tensor]) -> None:
-    """Gives tensors the names they have in the model: early converters took away the number of the output."""
+    """Corrects the names of tensors: early converters removed the output number from the names in the model."""
     names = {tensor["name"] for tensor in tensors}
     for alias, info in infos.items():
         if info.name not in names:
@@ -96,7 +96,7 @@ def _fix_names(infos: Mapping[str, Any], kind: str, tensors: Sequence[Tensor]) -
 
 
 def _by_alias(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Returns tensors by their names without the number of the output, but for those whose names would be the same."""
+    """Returns tensors by name without the output number, which is kept if the names would otherwise be equal."""
     operations = Counter(_operation(tensor) for tensor in tensors)
     return {
         _operation(tensor) if operations[_operation(tensor)] == 1 else str(tensor["name"]): tensor for tensor in tensors
@@ -109,7 +109,7 @@ def _operation(tensor: Tensor) -> str:
 
 
 def _generated(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> SignatureDef:
-    """Returns the signature that the tensors of a model make."""
+    """Returns a signature with all tensors of a model."""
     definition = SignatureDef(method_name=_PREDICT)
     for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
         for alias, tensor in tensors.items():
