@@ -17,7 +17,7 @@ from .server_process import ServerProcess
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """Directory with the base paths of what `make_models` makes, for all runs of the tests: not to be changed.
+    """The directory with the base paths that `make_models` makes; all test runs share it, so it must not be changed.
 
     The SavedModel of ``text`` is in text format.
     """
@@ -52,5 +52,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, half_plus_two: Path) -> Ite
 def zoo_server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[ServerProcess]:
     """A server with the model ``zoo``."""
     log = tmp_path_factory.mktemp("zoo_server") / "log"
-    with ServerProcess(log, models / "zoo", "--rest_api_timeout_in_ms=1200", name="zoo") as process:
+    # A held run keeps one of TensorFlow's threads busy, which may be the only one on a small machine.
+    with ServerProcess(log, models / "zoo", "--tensorflow_inter_op_parallelism=4", name="zoo") as process:
         yield process.wait_until_ready()

@@ -16,6 +16,9 @@ import requests
 from tests.program import eventually
 from tfserve.host.ports import any_free_port
 
+PATIENCE = 60.0
+"""Seconds after which a test fails that waits for something which takes moments on a quiet machine."""
+
 
 class ServerProcess:
     """The server as a process, with one model, or with those of a configuration file, of which `name` is one.
@@ -64,16 +67,20 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text(errors="replace")  # TensorFlow writes bytes of requests as they are
+        return self.log_path.read_text(errors="replace")  # TensorFlow writes bytes of requests unchanged
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         try:
-            eventually(condition, seconds)
+            eventually(condition, PATIENCE)
         except AssertionError:
             raise TimeoutError(self.log) from None
 
-    def wait_for_log(self, text: str, seconds: float = 15) -> None:
-        self.wait_for(lambda: text in self.log, seconds)
+    def wait_for_log(self, text: str) -> None:
+        self.wait_for(lambda: text in self.log)
+
+    def wait_for_exit(self) -> int:
+        """Waits until the server ends; returns its exit code."""
+        return self.process.wait(PATIENCE)
 
     def wait_until_ready(self) -> ServerProcess:
         self.wait_for(lambda: self.answers() or self.process.poll() is not None)
@@ -85,12 +92,12 @@ class ServerProcess:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def predict(self, body: object, path: str = ":predict") -> requests.Response:
-        """Posts `body`: bytes and text as they are, everything else as JSON."""
+        """Posts `body`: bytes and text unchanged, everything else as JSON."""
         data = {"data": body} if isinstance(body, bytes | str) else {"json": body}
-        return self.session.post(self.url + path, timeout=30, **data)
+        return self.session.post(self.url + path, timeout=PATIENCE, **data)
 
     def get(self, path: str = "") -> requests.Response:
-        return self.session.get(self.url + path, timeout=30)
+        return self.session.get(self.url + path, timeout=PATIENCE)
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)

@@ -1,4 +1,4 @@
-"""Clients of both APIs that are many, slow, half gone or too talkative; and the end of a server that is in use."""
+"""Clients of both APIs that are many, slow, half-closed or too large, and the shutdown of a server in use."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from tfserve.protos.tensors import to_array, to_proto_fields
 from .grpc import frames
 from .grpc.client import predict_request
 from .grpc.conftest import GrpcProcess
+from .server_process import PATIENCE
 
 PREDICT = "PredictionService/Predict"
-BOUND = 1_000_000
+LIMIT = 1_000_000
 BODY = b'{"instances": [1, 2, 5]}'
 ANSWER = [2.5, 3.0, 4.5]
 HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -32,10 +33,10 @@ HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory, half_plus_two: Path) -> Iterator[GrpcProcess]:
-    """A server of half_plus_two with a bound on what it takes."""
+    """A server of half_plus_two with a limit on the size of requests."""
     log = tmp_path_factory.mktemp("clients") / "log"
-    bounds = (f"--grpc_max_message_bytes={BOUND}", f"--rest_api_max_body_bytes={BOUND}")
-    with GrpcProcess(log, half_plus_two, *bounds) as process:
+    limits = (f"--grpc_max_message_bytes={LIMIT}", f"--rest_api_max_body_bytes={LIMIT}")
+    with GrpcProcess(log, half_plus_two, *limits) as process:
         process.wait_until_ready()
         yield process
 
@@ -47,7 +48,7 @@ def sockets() -> Iterator[ExitStack]:
 
 
 def connect(sockets: ExitStack, port: int, sent: bytes = b"") -> socket.socket:
-    client = sockets.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+    client = sockets.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
     client.sendall(sent)
     return client
 
@@ -67,7 +68,7 @@ def request() -> bytes:
 
 
 def grpc_answer(client: socket.socket) -> list[float]:
-    """Reads the answer of a call that `frames` wrote."""
+    """Reads the answer to a call that `frames` made."""
     received = b""
     while True:
         for kind, payload in frames.frames_in(received):
@@ -100,7 +101,7 @@ def test_256_connections_at_once(process: GrpcProcess, sockets: ExitStack) -> No
     assert all(rest_answer(client) == ANSWER for client in posted)
 
 
-def test_clients_that_are_slow_cost_no_thread(process: GrpcProcess, sockets: ExitStack) -> None:
+def test_slow_clients_do_not_occupy_threads(process: GrpcProcess, sockets: ExitStack) -> None:
     message = request()
     whole = frames.call(PREDICT, message)
     before = threads(process)
@@ -118,8 +119,8 @@ def test_clients_that_are_slow_cost_no_thread(process: GrpcProcess, sockets: Exi
     assert threads(process) - before < 10
 
 
-def test_clients_that_have_ended_their_side(process: GrpcProcess, sockets: ExitStack) -> None:
-    """REST answers them; gRPC takes them for gone, and lets go of them."""
+def test_half_closed_clients(process: GrpcProcess, sockets: ExitStack) -> None:
+    """REST answers them; gRPC treats them as disconnected, and closes their connections."""
     posted = connect(sockets, process.port, HEAD % len(BODY) + BODY)
     called = connect(sockets, process.grpc_port, frames.open_call(PREDICT))
     for client in (posted, called):
@@ -129,10 +130,10 @@ def test_clients_that_have_ended_their_side(process: GrpcProcess, sockets: ExitS
         pass
 
 
-def test_a_message_past_the_bound_is_refused_before_it_comes(process: GrpcProcess, sockets: ExitStack) -> None:
-    called = connect(sockets, process.grpc_port, frames.open_call(PREDICT) + frames.data(b"x", BOUND + 1))
-    posted = connect(sockets, process.port, HEAD % (BOUND + 1) + b"[")
-    chunk = b"%x\r\n%b\r\n" % (BOUND // 2 + 1, b" " * (BOUND // 2 + 1))
+def test_a_message_beyond_the_limit_is_refused_before_it_arrives(process: GrpcProcess, sockets: ExitStack) -> None:
+    called = connect(sockets, process.grpc_port, frames.open_call(PREDICT) + frames.data(b"x", LIMIT + 1))
+    posted = connect(sockets, process.port, HEAD % (LIMIT + 1) + b"[")
+    chunk = b"%x\r\n%b\r\n" % (LIMIT // 2 + 1, b" " * (LIMIT // 2 + 1))
     head = (HEAD % 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
     chunked = connect(sockets, process.port, head + chunk * 2)
     received = b""
@@ -145,48 +146,48 @@ def test_a_message_past_the_bound_is_refused_before_it_comes(process: GrpcProces
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
 
 
-def test_messages_that_grow_past_the_bound_when_unpacked_are_refused(process: GrpcProcess) -> None:
-    zeros = np.zeros(10 * BOUND, np.float32).tobytes()
+def test_a_compressed_message_beyond_the_limit_is_refused(process: GrpcProcess) -> None:
+    zeros = np.zeros(10 * LIMIT, np.float32).tobytes()
     message = predict_request("m", x=TensorProto(dtype="DT_FLOAT", tensor_content=zeros)).SerializeToString()
     channel = grpc.insecure_channel(f"127.0.0.1:{process.grpc_port}", compression=grpc.Compression.Gzip)
     with channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(f"/tensorflow.serving.{PREDICT}")(message, timeout=30)
+        channel.unary_unary(f"/tensorflow.serving.{PREDICT}")(message, timeout=PATIENCE)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_signal_fails_no_request_of_clients_that_go_on_asking(models: Path, tmp_path: Path) -> None:
+def test_a_signal_fails_no_request_of_busy_clients(models: Path, tmp_path: Path) -> None:
     answers = []
     started = [tmp_path / "rest", tmp_path / "grpc"]
     go = tmp_path / "go"
 
-    def go_on_asking_rest() -> None:
-        with requests.Session() as session, suppress(requests.ConnectionError):  # once the port is closed
+    def send_rest_requests() -> None:
+        with requests.Session() as session, suppress(requests.ConnectionError):  # after the port is closed
             while True:
                 answers.append(session.post(f"{server.url}:predict", b'{"instances": [[1, 2]]}').status_code)
 
-    def go_on_asking_grpc() -> None:
+    def send_grpc_requests() -> None:
         client = server.client()
         with pytest.raises(grpc.RpcError) as caught:
             while client.predict(predict_request("m", x=numbers(1, 2))):
                 answers.append(200)
-        # CANCELLED is what gRPC says of a call that comes between the end and the client's hearing of it.
+        # CANCELLED is the status of a call that is made before the client has noticed the shutdown.
         assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
-    flag = "--tensorflow_inter_op_parallelism=4"  # the model holds threads of TensorFlow, too
+    flag = "--tensorflow_inter_op_parallelism=4"  # held runs occupy threads of TensorFlow
     with ThreadPoolExecutor() as pool, GrpcProcess(tmp_path / "log", models / "zoo", flag) as server:
         server.wait_until_ready()
         body = {"signature_name": "hold", "inputs": {"started": str(started[0]), "go": str(go)}}
         call = predict_request("m", "hold", started=text(str(started[1])), go=text(str(go)))
         held = (pool.submit(server.predict, body), pool.submit(server.client().predict, call))
-        asking = [pool.submit(ask) for ask in (go_on_asking_rest, go_on_asking_grpc) * 2]
+        clients = [pool.submit(send) for send in (send_rest_requests, send_grpc_requests) * 2]
         server.wait_for(lambda: all(path.exists() for path in started) and len(answers) > 20)
         server.signal(signal.SIGTERM)
-        for client in asking:
-            client.result(timeout=10)
+        for client in clients:
+            client.result(PATIENCE)
         assert server.process.poll() is None
         go.touch()
-        assert held[0].result(timeout=10).status_code == 200
-        assert "turns" in held[1].result(timeout=10).outputs
-        assert server.process.wait(timeout=10) == 0
+        assert held[0].result(PATIENCE).status_code == 200
+        assert "turns" in held[1].result(PATIENCE).outputs
+        assert server.wait_for_exit() == 0
     assert set(answers) == {200}
     assert "Traceback" not in server.log

@@ -22,7 +22,7 @@ from tests.program import eventually
 from tfserve import __version__
 from tfserve.host.ports import any_free_port
 
-from .server_process import ServerProcess
+from .server_process import PATIENCE, ServerProcess
 
 START = (
     "Building single TensorFlow model file config:  model_name: half_plus_two model_base_path: ",
@@ -37,7 +37,7 @@ START = (
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tfserve.model_server", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def copy_version(models: Path, base_path: Path, version: int) -> None:
@@ -47,19 +47,19 @@ def copy_version(models: Path, base_path: Path, version: int) -> None:
 
 
 def hold(directory: Path) -> tuple[dict[str, Any], Path, Path]:
-    """Returns a request to the model ``zoo``, the file that tells it runs, and the one that lets it end."""
+    """Returns a request to the model ``zoo``, the file that its run makes, and the file that ends the run."""
     started, go = directory / "started", directory / "go"
     return {"signature_name": "hold", "inputs": {"started": str(started), "go": str(go)}}, started, go
 
 
-def test_the_start_is_told_in_the_words_of_the_official_server(server: ServerProcess) -> None:
+def test_the_start_is_logged_in_the_words_of_the_official_server(server: ServerProcess) -> None:
     position = 0
     for line in START:
         position = server.log.index(line, position)
     assert "gRPC" not in server.log
 
 
-def test_what_changes_nothing_is_said_once(half_plus_two: Path, tmp_path: Path) -> None:
+def test_a_flag_without_effect_is_logged_once(half_plus_two: Path, tmp_path: Path) -> None:
     flags = ("--skip_initialize_tpu=true", "--no_such_flag=1")
     with ServerProcess(tmp_path / "log", half_plus_two, *flags) as process:
         process.wait_until_ready()
@@ -83,11 +83,14 @@ def test_version() -> None:
         (["--rest_api_port=1"], "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path"),
         (["--model_base_path=/m", "--port=0"], "INVALID_ARGUMENT: At least one of server_options.grpc_port or"),
         (["--model_base_path=/m", "--rest_api_port=8500"], "http_port cannot be same as grpc_port"),
-        (["--model_base_path=/m", "--port=65536"], "--port=65536 is no port"),
-        (["--model_base_path=/m", "--grpc_max_message_bytes=-5"], "--grpc_max_message_bytes=-5 is no number of bytes"),
+        (["--model_base_path=/m", "--port=65536"], "--port=65536 is not a port"),
+        (
+            ["--model_base_path=/m", "--grpc_max_message_bytes=-5"],
+            "--grpc_max_message_bytes=-5 is not a number of bytes",
+        ),
     ],
 )
-def test_command_lines_that_cannot_be_followed(arguments: list[str], message: str) -> None:
+def test_invalid_command_lines(arguments: list[str], message: str) -> None:
     ran = run(*arguments)
     assert ran.returncode == 255
     assert message in ran.stdout + ran.stderr
@@ -106,14 +109,14 @@ def test_ports_stay_closed_until_a_version_appears(models: Path, tmp_path: Path)
         assert process.predict({"instances": [0]}).json() == {"predictions": [1.0]}
 
 
-def test_a_signal_ends_the_waiting(tmp_path: Path) -> None:
+def test_a_signal_ends_the_wait_for_a_version(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "log", tmp_path) as process:
         process.wait_for_log("No versions of servable m found")
         process.signal(signal.SIGTERM)
-        assert process.process.wait(timeout=5) == 0
+        assert process.wait_for_exit() == 0
 
 
-def test_it_ends_well_with_its_standard_descriptors_closed(half_plus_two: Path) -> None:
+def test_a_server_whose_standard_descriptors_are_closed_exits_normally(half_plus_two: Path) -> None:
     port = any_free_port("127.0.0.1")
     flags = f"--port=0 --rest_api_port={port} --bind_address=127.0.0.1 --model_name=m --model_base_path="
     line = f"exec {shlex.quote(sys.executable)} -m tfserve.model_server {flags}{shlex.quote(str(half_plus_two))}"
@@ -121,26 +124,26 @@ def test_it_ends_well_with_its_standard_descriptors_closed(half_plus_two: Path) 
 
     def answers() -> bool:
         with suppress(requests.ConnectionError):
-            return requests.get(f"http://127.0.0.1:{port}/v1/models/m", timeout=10).ok
+            return requests.get(f"http://127.0.0.1:{port}/v1/models/m", timeout=PATIENCE).ok
         return False
 
     try:
-        eventually(answers)
+        eventually(answers, PATIENCE)
         assert [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)] == [Path(os.devnull)] * 3
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
 
 
-def test_a_broken_model_is_retried_and_given_up(half_plus_two: Path, tmp_path: Path) -> None:
+def test_a_broken_model_is_retried_until_the_start_fails(half_plus_two: Path, tmp_path: Path) -> None:
     base_path = tmp_path / "m"
     shutil.copytree(half_plus_two, base_path)
     graph = base_path / "1" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:2000])
     flags = ("--max_num_load_retries=2", "--load_retry_interval_micros=100000")
     with ServerProcess(tmp_path / "log", base_path, *flags) as process:
-        assert process.process.wait(timeout=15) == 255
+        assert process.wait_for_exit() == 255
         log = process.log
     assert "SavedModel load for tags { serve }; Status: fail: " in log
     assert len(re.findall(r"^E.*\] Loading servable: \{name: m version: 1\} failed: [A-Z_]+: ", log, re.M)) == 3
@@ -150,13 +153,13 @@ def test_a_broken_model_is_retried_and_given_up(half_plus_two: Path, tmp_path: P
     assert "Traceback" not in log
 
 
-def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_fails_the_start(half_plus_two: Path, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         flags = (f"--rest_api_port={other.getsockname()[1]}",)
         with ServerProcess(tmp_path / "log", half_plus_two, *flags) as process:
-            assert process.process.wait(timeout=15) == 255
+            assert process.wait_for_exit() == 255
             assert "Failed to start HTTP Server at localhost:" in process.log
             assert "Failed to start server. Error: UNAVAILABLE: Couldn't bind address 127.0.0.1 to port" in process.log
             assert "Warning" not in process.log
@@ -179,6 +182,7 @@ def test_no_request_fails_while_versions_change(models: Path, tmp_path: Path) ->
         thread = threading.Thread(target=ask)
         thread.start()
         try:
+            process.wait_for(lambda: bool(answers))
             copy_version(models, base_path, 2)
             process.wait_for_log("Done unloading servable version {name: m version: 1}")
             asked = len(answers)
@@ -205,12 +209,12 @@ def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path, num
             process.wait_for(lambda: not process.answers())
             assert process.process.poll() is None
             go.touch()
-            assert answer.result(timeout=10).status_code == 200
-        assert process.process.wait(timeout=10) == 0
+            assert answer.result(PATIENCE).status_code == 200
+        assert process.wait_for_exit() == 0
     assert "Traceback" not in process.log
 
 
-def test_a_second_signal_ends_it_at_once(models: Path, tmp_path: Path) -> None:
+def test_a_second_signal_ends_it_immediately(models: Path, tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "log", models / "zoo") as process:
         process.wait_until_ready()
         document, started, _ = hold(tmp_path)
@@ -223,4 +227,4 @@ def test_a_second_signal_ends_it_at_once(models: Path, tmp_path: Path) -> None:
             process.wait_for_log("Received SIGTERM")
             assert process.process.poll() is None
             process.signal(signal.SIGTERM)
-            assert process.process.wait(timeout=2) == 128 + signal.SIGTERM
+            assert process.wait_for_exit() == 128 + signal.SIGTERM

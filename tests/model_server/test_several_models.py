@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from .models.versions import add, stuck
-from .server_process import ServerProcess
+from .server_process import PATIENCE, ServerProcess
 
 
 def entry(name: str, base_path: Path, more: str = "") -> str:
@@ -42,8 +42,8 @@ def several(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[
 
 
 def ask(process: ServerProcess, path: str, body: object) -> Any:
-    """Returns what the model at a path below ``/v1/models/`` answers."""
-    return process.session.post(f"{process.url.rpartition('/')[0]}/{path}", json=body, timeout=30).json()
+    """Returns the answer of the model at a path below ``/v1/models/``."""
+    return process.session.post(f"{process.url.rpartition('/')[0]}/{path}", json=body, timeout=PATIENCE).json()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_each_model_answers(several: ServerProcess, path: str, body: object, ans
     assert ask(several, path, body) == {"predictions": answer}
 
 
-def test_what_is_not_there(several: ServerProcess) -> None:
+def test_unknown_labels_and_versions(several: ServerProcess) -> None:
     answer = several.predict({"instances": [0]}, "/labels/old:predict")
     assert (answer.status_code, answer.json()) == (400, {"error": "Unrecognized servable version label: old"})
     answer = several.predict({"instances": [0]}, "/versions/3:predict")
@@ -82,7 +82,7 @@ def test_status_and_metadata_by_label(several: ServerProcess) -> None:
     assert several.get("/labels/old/metadata").status_code == 400
 
 
-def test_the_start_is_told_model_by_model(several: ServerProcess) -> None:
+def test_the_start_of_each_model_is_logged(several: ServerProcess) -> None:
     log = several.log
     assert "Building single TensorFlow model" not in log
     position = log.index("] Adding/updating models.")
@@ -96,7 +96,7 @@ def test_the_start_is_told_model_by_model(several: ServerProcess) -> None:
         "] Exporting HTTP/REST API at:",
     ):
         position = log.index(line, position)
-    assert log.count("logging_config changes nothing in this server") == 1
+    assert log.count("logging_config has no effect in this server") == 1
 
 
 def test_tags_choose_the_graph(models: Path, tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_tags_choose_the_graph(models: Path, tmp_path: Path) -> None:
         assert process.predict({"instances": [1.0]}).json() == {"predictions": [12.0]}
 
 
-def test_the_file_is_followed_under_load(models: Path, tmp_path: Path) -> None:
-    """Versions and models change while several clients ask, and no request is lost."""
+def test_the_file_is_polled_under_load(models: Path, tmp_path: Path) -> None:
+    """Versions and models change while several clients send requests, and no request fails."""
     add(models, tmp_path / "n", 2)
     for version in (1, 2):
         add(models, tmp_path / "m", version)
@@ -116,21 +116,24 @@ def test_the_file_is_followed_under_load(models: Path, tmp_path: Path) -> None:
     answers: list[tuple[int, str]] = []
     done = threading.Event()
 
-    def keep_asking() -> None:
+    def send_requests() -> None:
         with requests.Session() as session:
             while not done.is_set():
-                answer = session.post(process.url + ":predict", json={"instances": [0]}, timeout=30)
+                answer = session.post(process.url + ":predict", json={"instances": [0]}, timeout=PATIENCE)
                 answers.append((answer.status_code, answer.text))
 
     with ServerProcess(tmp_path / "log", None, flag, config_file=config_file) as process:
         process.wait_until_ready()
-        clients = [threading.Thread(target=keep_asking) for _ in range(4)]
+        clients = [threading.Thread(target=send_requests) for _ in range(4)]
         for client in clients:
             client.start()
         try:
+            process.wait_for(lambda: bool(answers))
             write(config_file, entry("m", tmp_path / "m", policy % 2), entry("n", tmp_path / "n"))
             process.wait_for_log("Done unloading servable version {name: m version: 1}")
             process.wait_for(lambda: ask(process, "n:predict", {"instances": [0]}) == {"predictions": [2.0]})
+            count = len(answers)
+            process.wait_for(lambda: len(answers) > count + len(clients))
         finally:
             done.set()
             for client in clients:
@@ -141,7 +144,7 @@ def test_the_file_is_followed_under_load(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "logged"),
     [
         (
             "model_config_list {\n  config { nam: 'm' }\n}",
@@ -166,22 +169,22 @@ def test_the_file_is_followed_under_load(models: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_configuration_that_is_refused_ends_the_start(tmp_path: Path, text: str, told: str) -> None:
+def test_a_refused_configuration_fails_the_start(tmp_path: Path, text: str, logged: str) -> None:
     config_file = tmp_path / "models.config"
     config_file.write_text(text)
     with ServerProcess(tmp_path / "log", None, config_file=config_file) as process:
-        assert process.process.wait(timeout=15) == 255
-        assert told in process.log
+        assert process.wait_for_exit() == 255
+        assert logged in process.log
         assert "Traceback" not in process.log
 
 
-def test_a_second_model_that_fails_ends_the_start(models: Path, tmp_path: Path) -> None:
+def test_a_second_model_that_fails_fails_the_start(models: Path, tmp_path: Path) -> None:
     add(models, tmp_path / "m", 1)
     add(models, tmp_path / "bad", 1, broken=True)
     config_file = write(tmp_path / "models.config", entry("m", tmp_path / "m"), entry("bad", tmp_path / "bad"))
     flag = "--max_num_load_retries=0"
     with ServerProcess(tmp_path / "log", None, flag, config_file=config_file) as process:
-        assert process.process.wait(timeout=15) == 255
+        assert process.wait_for_exit() == 255
         assert "Successfully loaded servable version {name: m version: 1}" in process.log
         assert "UNKNOWN: 1 servable(s) did not become available: {{{name: bad version: 1} due to error: " in process.log
 
@@ -197,5 +200,5 @@ def test_a_signal_ends_a_start_that_is_loading(tmp_path: Path) -> None:
     with stuck(tmp_path / "m", 1), ServerProcess(tmp_path / "log", tmp_path / "m") as process:
         process.wait_for_log("Loading servable version {name: m version: 1}")
         process.signal(signal.SIGTERM)
-        assert process.process.wait(timeout=5) == 0
+        assert process.wait_for_exit() == 0
         assert "Traceback" not in process.log

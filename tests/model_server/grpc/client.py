@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from tests.model_server.server_process import PATIENCE
 from tfserve.protos import apis_pb2
 from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
 
@@ -31,23 +32,23 @@ class Client:
             else grpc.secure_channel(target, credentials, options)
         )
 
-    def call(self, method: str, request: Message | bytes, response: type[_M], timeout: float | None = 30) -> _M:
-        """Calls ``Service/Method``, and fails as gRPC fails."""
+    def call(self, method: str, request: Message | bytes, response: type[_M], timeout: float | None = PATIENCE) -> _M:
+        """Calls ``Service/Method``; raises the errors of gRPC."""
         body = request if isinstance(request, bytes) else request.SerializeToString()
         return response.FromString(self.channel.unary_unary(f"/tensorflow.serving.{method}")(body, timeout=timeout))
 
-    def failure(self, method: str, request: Message | bytes, timeout: float | None = 30) -> Failure:
-        """Calls a method that has to fail; returns how it did."""
+    def failure(self, method: str, request: Message | bytes, timeout: float | None = PATIENCE) -> Failure:
+        """Calls a method that must fail; returns the status."""
         try:
             response = self.call(method, request, apis_pb2.PredictResponse, timeout)
         except grpc.RpcError as error:
             return Failure(error.code().name, error.details())
         raise AssertionError(f"answered with {response}")
 
-    def predict(self, request: PredictRequest, timeout: float | None = 30) -> PredictResponse:
+    def predict(self, request: PredictRequest, timeout: float | None = PATIENCE) -> PredictResponse:
         return self.call("PredictionService/Predict", request, PredictResponse, timeout)
 
-    def predict_failure(self, request: PredictRequest | bytes, timeout: float | None = 30) -> Failure:
+    def predict_failure(self, request: PredictRequest | bytes, timeout: float | None = PATIENCE) -> Failure:
         return self.failure("PredictionService/Predict", request, timeout)
 
 

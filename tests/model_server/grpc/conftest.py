@@ -32,9 +32,9 @@ class GrpcProcess(ServerProcess):
 
 @pytest.fixture(scope="session")
 def zoo_process(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[GrpcProcess]:
-    """A server with the model ``zoo``, and what is off by default."""
+    """A server with the model ``zoo``, the features that are off by default, and one thread for slow models."""
     log = tmp_path_factory.mktemp("grpc_zoo") / "log"
-    flags = ("--enable_grpc_healthcheck_service=true", "--grpc_max_message_bytes=20000000")
+    flags = ("--enable_grpc_healthcheck_service=true", "--grpc_max_message_bytes=20000000", "--rest_api_num_threads=1")
     with GrpcProcess(log, models / "zoo", *flags, name="zoo") as process:
         process.wait_until_ready()
         yield process

@@ -1,4 +1,4 @@
-"""Whatever bytes a gRPC method gets, it answers or fails with a status of the right class, and the server lives on."""
+"""For any bytes, a gRPC method answers or fails with a status of the right class, and the server keeps running."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.model_server.server_process import PATIENCE
 from tests.model_server.test_several_models import entry, write
 from tfserve.protos import apis_pb2 as apis
 from tfserve.protos.saved_model_pb2 import TensorProto
@@ -22,7 +23,7 @@ from .conftest import GrpcProcess
 from .test_examples_requests import CLASSIFY, inputs, spec, task
 
 CLASSES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"}
-NO_MESSAGE = "INTERNAL"  # what gRPC's own servers say of bytes that are not a message
+NOT_A_MESSAGE = "INTERNAL"  # the status of gRPC's own servers for bytes that are not a message
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,13 @@ def client(process: GrpcProcess) -> Client:
 
 
 def code(client: Client, method: str, body: bytes) -> str:
-    """Returns the name of the status of a call; the message that comes with it is well-formed."""
+    """Returns the name of the status of a call, after checking its message."""
     call = client.channel.unary_unary(f"/tensorflow.serving.{method}")
     try:
-        call(body, timeout=20)
+        call(body, timeout=PATIENCE)
     except grpc.RpcError as error:
         name: str = error.code().name
-        if name == NO_MESSAGE:
+        if name == NOT_A_MESSAGE:
             assert error.details().startswith("The request is not a ")
             return "INVALID_ARGUMENT"
         return name
@@ -73,19 +74,19 @@ RELOAD = "ModelService/HandleReloadConfigRequest"
 
 
 @pytest.mark.parametrize(("method", "request_"), REQUESTS)
-def test_as_it_is_each_request_is_answered(client: Client, method: str, request_: Message) -> None:
+def test_each_undamaged_request_is_answered(client: Client, method: str, request_: Message) -> None:
     assert code(client, method, request_.SerializeToString()) == "OK"
 
 
 @settings(max_examples=150)
 @given(st.sampled_from([method for method, _ in REQUESTS]), st.binary(max_size=100))
-def test_bytes_that_mean_nothing(client: Client, method: str, body: bytes) -> None:
+def test_arbitrary_bytes(client: Client, method: str, body: bytes) -> None:
     assert code(client, method, body) in CLASSES
 
 
 @settings(max_examples=200)
 @given(st.sampled_from(REQUESTS), st.data())
-def test_requests_that_are_damaged(client: Client, request_: tuple[str, Message], data: st.DataObject) -> None:
+def test_damaged_requests(client: Client, request_: tuple[str, Message], data: st.DataObject) -> None:
     method, message = request_
     body = bytearray(message.SerializeToString())
     for _ in range(data.draw(st.integers(0, 2))):
@@ -119,7 +120,7 @@ def test_tensors_of_any_type_shape_and_content(client: Client, signature: str, t
 
 
 @pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_STRING", "DT_COMPLEX64"])
-def test_sizes_that_are_only_declared_take_no_memory(process: GrpcProcess, client: Client, dtype: str) -> None:
+def test_sizes_without_values_take_no_memory(process: GrpcProcess, client: Client, dtype: str) -> None:
     before = peak(process)
     for sizes in ([1 << 40], [1 << 31, 1 << 31], [1 << 20] * 2, [(1 << 63) - 1], [0, 1 << 62, 4]):
         for value in ({}, {"string_val": [b"x"]}, {"float_val": [1.0]}, {"tensor_content": b"1234"}):
@@ -138,7 +139,7 @@ def peak(process: GrpcProcess) -> int:
 
 @settings(max_examples=60)
 @given(st.binary(max_size=60) | st.integers(0, 200))
-def test_configurations_that_mean_nothing(client: Client, models: Path, body: bytes | int) -> None:
+def test_invalid_configurations(client: Client, models: Path, body: bytes | int) -> None:
     request = apis.ReloadConfigRequest()
     for name in ("zoo", "examples"):
         path = str(models / name)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
 
+from tests.model_server.server_process import PATIENCE
 from tests.program import eventually
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.server import channel_arguments
@@ -43,7 +44,7 @@ def quoted(pem: str) -> str:
 
 @pytest.fixture(scope="module")
 def socket_path(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The UNIX socket of a server without ports, set up unlike the default."""
+    """The UNIX socket of a server without ports, with flags that differ from the defaults."""
     directory = tmp_path_factory.mktemp("socket")
     path = directory / "socket"
     with socket.socket(socket.AF_UNIX) as stale:
@@ -56,12 +57,12 @@ def socket_path(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -
         process.wait_for_log(f"Running gRPC ModelServer at UNIX socket {path} ...")
         yield path
         process.signal(signal.SIGTERM)
-        assert process.process.wait(timeout=10) == 0
+        assert process.wait_for_exit() == 0
         assert "--grpc_max_threads has no effect" in process.log
         assert not any(text in process.log for text in ("Traceback", "REST", "gRPC ModelServer at 127.0.0.1"))
 
 
-def test_a_unix_socket_takes_the_place_of_one_that_was_left(socket_path: Path) -> None:
+def test_a_unix_socket_replaces_a_stale_one(socket_path: Path) -> None:
     assert ask(Client(f"unix:{socket_path}")) == [2.5, 3.0, 4.5]
 
 
@@ -81,15 +82,15 @@ def test_no_health_service_without_its_flag(socket_path: Path) -> None:
     assert health(Client(f"unix:{socket_path}"), "") == "UNIMPLEMENTED"
 
 
-def test_the_port_is_told_in_the_words_of_the_official_server(zoo_process: GrpcProcess) -> None:
+def test_the_port_is_logged_in_the_words_of_the_official_server(zoo_process: GrpcProcess) -> None:
     log = zoo_process.log
     running = f"Running gRPC ModelServer at 127.0.0.1:{zoo_process.grpc_port} ..."
     assert log.index("Using InsecureServerCredentials") < log.index(running) < log.index("Exporting HTTP/REST API at:")
 
 
-def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path, zoo_process: GrpcProcess) -> None:
+def test_a_port_in_use_fails_the_start(half_plus_two: Path, tmp_path: Path, zoo_process: GrpcProcess) -> None:
     with GrpcProcess(tmp_path / "log", half_plus_two, f"--port={zoo_process.grpc_port}") as process:
-        assert process.process.wait(timeout=15) == 255
+        assert process.wait_for_exit() == 255
         assert "Failed to start server. Error: INVALID_ARGUMENT: Failed to BuildAndStart gRPC server" in process.log
         assert "Traceback" not in process.log
 
@@ -101,10 +102,10 @@ def test_a_port_that_is_taken_ends_the_start(half_plus_two: Path, tmp_path: Path
         ("server_key: ", "INVALID_ARGUMENT: Invalid protobuf file: "),
         ("", "INVALID_ARGUMENT: .*ssl.config; the file is empty"),
         ("# none", "INVALID_ARGUMENT: .*ssl.config lacks server_key or server_cert"),
-        (f"server_key: {quoted(KEY)} server_cert: {quoted(CERTIFICATE)} client_verify: true", "and no custom_ca"),
+        (f"server_key: {quoted(KEY)} server_cert: {quoted(CERTIFICATE)} client_verify: true", "but no custom_ca"),
     ],
 )
-def test_a_file_that_does_not_say_how_to_use_tls(tmp_path: Path, config: str | None, message: str) -> None:
+def test_invalid_ssl_configs(tmp_path: Path, config: str | None, message: str) -> None:
     file = tmp_path / "ssl.config"
     if config is not None:
         file.write_text(config)
@@ -114,11 +115,11 @@ def test_a_file_that_does_not_say_how_to_use_tls(tmp_path: Path, config: str | N
         server_credentials(str(file), use_alts=True)
 
 
-def test_a_certificate_that_cannot_be_used_ends_the_start(half_plus_two: Path, tmp_path: Path) -> None:
+def test_an_invalid_certificate_fails_the_start(half_plus_two: Path, tmp_path: Path) -> None:
     file = tmp_path / "ssl.config"
     file.write_text("server_key: 'a' server_cert: 'b'")
     with GrpcProcess(tmp_path / "log", half_plus_two, f"--ssl_config_file={file}") as process:
-        assert process.process.wait(timeout=15) == 255
+        assert process.wait_for_exit() == 255
         assert "Failed to BuildAndStart gRPC server: --ssl_config_file has a key or a certificate" in process.log
         assert "Traceback" not in process.log
 
@@ -134,7 +135,7 @@ def test_tls_with_certificates_of_both_sides(half_plus_two: Path, tmp_path: Path
         known = grpc.ssl_channel_credentials(CERTIFICATE.encode(), KEY.encode(), CERTIFICATE.encode())
         assert ask(Client(target, known)) == [2.5, 3.0, 4.5]
         for stranger in (Client(target), Client(target, grpc.ssl_channel_credentials(CERTIFICATE.encode()))):
-            assert stranger.predict_failure(predict_request("m"), timeout=5).code == "UNAVAILABLE"
+            assert stranger.predict_failure(predict_request("m")).code == "UNAVAILABLE"
 
 
 def test_arguments_of_the_channel() -> None:
@@ -150,7 +151,7 @@ def health(client: Client, service: str) -> str:
     check = client.channel.unary_unary("/grpc.health.v1.Health/Check")
     body = health_pb2.HealthCheckRequest(service=service).SerializeToString()
     try:
-        status = health_pb2.HealthCheckResponse.FromString(check(body, timeout=10)).status
+        status = health_pb2.HealthCheckResponse.FromString(check(body, timeout=PATIENCE)).status
     except grpc.RpcError as error:
         code: str = error.code().name
         return code
@@ -164,18 +165,18 @@ def test_health(zoo_client: Client) -> None:
     assert health(zoo_client, "tensorflow.serving.PredictionService") == "NOT_FOUND"
 
 
-def test_watchers_of_health_are_told_the_end_and_do_not_delay_it(half_plus_two: Path, tmp_path: Path) -> None:
+def test_watchers_of_health_get_the_end_and_do_not_delay_it(half_plus_two: Path, tmp_path: Path) -> None:
     with GrpcProcess(tmp_path / "log", half_plus_two, "--enable_grpc_healthcheck_service") as process:
         process.wait_until_ready()
         watch = process.client().channel.unary_stream("/grpc.health.v1.Health/Watch")
         known = watch(health_pb2.HealthCheckRequest(service="").SerializeToString())
         unknown = watch(health_pb2.HealthCheckRequest(service="nope").SerializeToString())
-        told: list[int] = []
+        received: list[int] = []
 
         def read() -> grpc.StatusCode:
-            """Reads all the time: gRPC drops what nobody reads before a failure."""
+            """Reads continuously: gRPC drops messages that have not been read before a failure."""
             try:
-                told.extend(health_pb2.HealthCheckResponse.FromString(body).status for body in known)
+                received.extend(health_pb2.HealthCheckResponse.FromString(body).status for body in known)
             except grpc.RpcError as failure:
                 code: grpc.StatusCode = failure.code()
                 return code
@@ -186,11 +187,11 @@ def test_watchers_of_health_are_told_the_end_and_do_not_delay_it(half_plus_two: 
         )
         with ThreadPoolExecutor() as threads:
             end = threads.submit(read)
-            eventually(lambda: told == [health_pb2.HealthCheckResponse.SERVING], 15)
+            eventually(lambda: received == [health_pb2.HealthCheckResponse.SERVING], PATIENCE)
             process.signal(signal.SIGTERM)
-            assert process.process.wait(timeout=30) == 0
-            assert end.result(timeout=15) is grpc.StatusCode.UNAVAILABLE
-        assert told == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
+            assert process.wait_for_exit() == 0
+            assert end.result(PATIENCE) is grpc.StatusCode.UNAVAILABLE
+        assert received == [health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
         assert "Traceback" not in process.log
 
 
@@ -204,11 +205,11 @@ def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path) -> 
             answer = threads.submit(client.predict, request)
             process.wait_for(started.exists)
             process.signal(signal.SIGTERM)
-            eventually(lambda: refuses(process.grpc_port), 5)
+            eventually(lambda: refuses(process.grpc_port), PATIENCE)
             assert process.process.poll() is None
             go.touch()
-            assert "turns" in answer.result(timeout=10).outputs
-        assert process.process.wait(timeout=10) == 0
+            assert "turns" in answer.result(PATIENCE).outputs
+        assert process.wait_for_exit() == 0
         assert "Traceback" not in process.log
 
 

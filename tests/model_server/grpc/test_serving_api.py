@@ -40,7 +40,7 @@ def answers(
     with GrpcProcess(log, half_plus_two, name="half_plus_two") as process:
         process.wait_until_ready()
         command = [str(serving_api), str(script), f"127.0.0.1:{process.grpc_port}", str(half_plus_two)]
-        ran = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=120)
+        ran = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=300)
         assert ran.returncode == 0, ran.stderr
         yield json.loads(ran.stdout)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.model_server.server_process import ServerProcess
+from tests.model_server.server_process import PATIENCE, ServerProcess
 
 CLIENTS = 40
 BATCH = (
@@ -19,7 +19,7 @@ BATCH = (
 
 @pytest.fixture(scope="module")
 def batching_server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[ServerProcess]:
-    """A server that answers once there is a batch for all clients: nobody waits for the timeout of a minute."""
+    """A server whose batches have room for all clients, and wait for them for up to a minute."""
     directory = tmp_path_factory.mktemp("batching")
     (directory / "batching.txt").write_text(BATCH)
     flags = ("--enable_batching", f"--batching_parameters_file={directory / 'batching.txt'}")
@@ -34,7 +34,7 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 
 
 def ask(server: ServerProcess, body: Any) -> requests.Response:
-    return requests.post(f"{server.url}:predict", json=body, timeout=30)
+    return requests.post(f"{server.url}:predict", json=body, timeout=2 * PATIENCE)
 
 
 def test_many_connections_share_one_batch(batching_server: ServerProcess, clients: ThreadPoolExecutor) -> None:
@@ -57,7 +57,7 @@ def test_large_requests_share_batches_with_small_ones(
     assert one[0]["x"] == [7] * len(large)
 
 
-def test_a_bad_request_is_refused_at_once(batching_server: ServerProcess) -> None:
+def test_an_invalid_request_is_refused_immediately(batching_server: ServerProcess) -> None:
     answer = batching_server.predict({"instances": [[1]] * (CLIENTS + 1)})
     assert (answer.status_code, answer.json()) == (
         400,
@@ -82,7 +82,7 @@ def test_a_full_queue(batching_server: ServerProcess, clients: ThreadPoolExecuto
 
 
 def _wait_for_one(waiting: list[Future[requests.Response]], server: ServerProcess) -> requests.Response:
-    """Takes an answer that is there out of those that are awaited."""
+    """Waits until one of the futures is done, and removes it from the list."""
     server.wait_for(lambda: any(future.done() for future in waiting))
     done = next(future for future in waiting if future.done())
     waiting.remove(done)
@@ -107,11 +107,11 @@ def _wait_for_one(waiting: list[Future[requests.Response]], server: ServerProces
         ),
     ],
 )
-def test_parameters_with_which_it_does_not_start(
+def test_invalid_parameters_fail_the_start(
     models: Path, tmp_path: Path, flags: Callable[[Path], list[str]], message: str
 ) -> None:
     file = tmp_path / "batching.txt"
     file.write_text("num_batch_threads { value: 0 }")
     with ServerProcess(tmp_path / "log", models / "batch", *flags(file)) as server:
-        assert server.process.wait(timeout=15) == 255
+        assert server.wait_for_exit() == 255
         assert f"Failed to start server. Error: {message.format(file=file)}\n" in server.log

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.model_server.models.config import All, Latest, ModelConfig, Specific, base_path_of, model_configs
+from tfserve.model_server.models.config import (
+    All,
+    Latest,
+    ModelConfig,
+    Specific,
+    _warn_that_requests_are_not_logged,
+    base_path_of,
+    model_configs,
+)
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import parse_text
@@ -12,14 +20,14 @@ from tfserve.protos.text_files import parse_text
 GOOD = 'base_path: "/m" model_platform: "tensorflow"'
 
 
-def read(text: str, *in_force: str) -> tuple[ModelConfig, ...]:
-    """Returns the models that `text` stands for, where models of the names `in_force` are served."""
+def read(text: str, *current: str) -> tuple[ModelConfig, ...]:
+    """Returns the models of the configuration `text`, which replaces one with the models `current`."""
     message = parse_text(text.encode(), ModelServerConfig())
-    return model_configs(message, [ModelConfig(name, Path("/m")) for name in in_force])
+    return model_configs(message, [ModelConfig(name, Path("/m")) for name in current])
 
 
-def read_list(*models: str, in_force: tuple[str, ...] = ()) -> tuple[ModelConfig, ...]:
-    return read("model_config_list {" + "".join(f"config {{ {model} }}" for model in models) + "}", *in_force)
+def read_list(*models: str, current: tuple[str, ...] = ()) -> tuple[ModelConfig, ...]:
+    return read("model_config_list {" + "".join(f"config {{ {model} }}" for model in models) + "}", *current)
 
 
 def test_everything_that_can_be_said_of_a_model() -> None:
@@ -80,13 +88,13 @@ def test_everything_that_can_be_said_of_a_model() -> None:
         ),
     ],
 )
-def test_what_is_refused(models: tuple[str, ...], message: str) -> None:
+def test_invalid_models_are_refused(models: tuple[str, ...], message: str) -> None:
     with pytest.raises(StatusError) as caught:
-        read_list(*models, in_force=("old",))
+        read_list(*models, current=("old",))
     assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, message)
 
 
-def test_only_a_list_of_models_follows_one(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_list_of_models_can_only_be_replaced_by_another_list(capfd: pytest.CaptureFixture[str]) -> None:
     assert read("") == read("model_config_list {}") == read("model_config_list {}", "old") == ()
     assert capfd.readouterr().err.count("Taking no action for empty config.") == 1
     with pytest.raises(StatusError, match="does not yet support custom model config") as custom:
@@ -98,12 +106,13 @@ def test_only_a_list_of_models_follows_one(capfd: pytest.CaptureFixture[str]) ->
         assert caught.value.code is Code.FAILED_PRECONDITION
 
 
-def test_what_changes_nothing_or_is_deprecated_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_deprecated_fields_and_fields_without_effect_are_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    _warn_that_requests_are_not_logged.cache_clear()
     for _ in range(2):
         assert read_list('name: "a" base_path: "/m" model_type: TENSORFLOW logging_config {}')
     log = capfd.readouterr().err
     assert "Deprecated ModelServerConfig::model_type field used. Prefer ModelServerConfig::model_platform." in log
-    assert log.count("logging_config changes nothing in this server") <= 1
+    assert log.count("logging_config has no effect in this server") == 1
 
 
 def test_base_paths() -> None:

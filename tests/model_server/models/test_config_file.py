@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.program import eventually
-from tfserve.model_server.models.config_file import ConfigFile, read_models
+from tfserve.model_server.models.config_file import ConfigFilePoller, read_models
 from tfserve.model_server.models.manager import Manager, ManagerOptions
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
 
+from ..server_process import PATIENCE
 from .versions import add, answer, states
 
 Log = Callable[[], str]
@@ -18,7 +19,7 @@ Log = Callable[[], str]
 
 @pytest.fixture
 def log(capfd: pytest.CaptureFixture[str]) -> Log:
-    """Returns what was logged since the test began."""
+    """Returns the log since the start of the test."""
     seen = ""
 
     def read() -> str:
@@ -40,14 +41,14 @@ def file(tmp_path: Path, models: Path) -> Path:
 
 @pytest.fixture
 def manager(file: Path) -> Iterator[Manager]:
-    """Serves what the file says, and goes on to look at it."""
+    """Serves the models of the file, and polls it."""
     manager = Manager(read_models(file), ManagerOptions(0.05, 0, 0), LoadOptions())
     manager.start()
-    manager.ready.result(timeout=10)
-    config_file = ConfigFile(file, 0.02, manager)
-    config_file.start()
+    manager.ready.result(PATIENCE)
+    poller = ConfigFilePoller(file, 0.02, manager)
+    poller.start()
     yield manager
-    config_file.stop()
+    poller.stop()
     manager.stop()
 
 
@@ -66,9 +67,7 @@ def put(path: Path, text: str) -> None:
     made.replace(path)
 
 
-def test_what_the_file_says_comes_into_force(
-    manager: Manager, file: Path, models: Path, tmp_path: Path, log: Log
-) -> None:
+def test_changes_of_the_file_are_applied(manager: Manager, file: Path, models: Path, tmp_path: Path, log: Log) -> None:
     add(models, tmp_path / "n", 2)
     write(file, "m", "n")
     eventually(lambda: states(manager, "n") == {2: "AVAILABLE"})
@@ -78,7 +77,7 @@ def test_what_the_file_says_comes_into_force(
     assert log().count("Adding/updating models.") == 2
 
 
-def test_what_is_refused_is_told_and_the_old_stays(manager: Manager, file: Path, log: Log) -> None:
+def test_a_refused_file_is_logged_and_the_old_configuration_stays(manager: Manager, file: Path, log: Log) -> None:
     put(file, "model_config_list {\n  config { nam: 1 }\n}")
     eventually(lambda: f"Failed to read ModelServerConfig file: Invalid protobuf file: '{file}'" in log())
     assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 2:12: Message type " in log()
@@ -92,9 +91,7 @@ def test_what_is_refused_is_told_and_the_old_stays(manager: Manager, file: Path,
     assert answer(manager) == 1.0
 
 
-def test_a_label_that_is_refused_is_tried_again(
-    manager: Manager, file: Path, models: Path, tmp_path: Path, log: Log
-) -> None:
+def test_a_refused_label_is_tried_again(manager: Manager, file: Path, models: Path, tmp_path: Path, log: Log) -> None:
     more = 'version_labels { key: "new" value: 2 }'
     write(file, "m", more=more)
     refused = "PollFilesystemAndReloadConfig failed to ReloadConfig: Request to assign label to version 2 of model m"
@@ -108,7 +105,7 @@ def test_a_label_that_is_refused_is_tried_again(
 
 def test_a_reload_is_overridden(manager: Manager, file: Path) -> None:
     in_file = manager.models
-    manager.replace(()).result(timeout=10)
+    manager.replace(()).result(PATIENCE)
     eventually(lambda: manager.models == in_file and states(manager) == {1: "AVAILABLE"})
 
 

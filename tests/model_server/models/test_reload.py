@@ -15,6 +15,7 @@ from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.model_config_pb2 import ModelServerConfig
 
+from ..server_process import PATIENCE
 from .versions import add, answer, states, stuck
 
 Config = Callable[..., ModelConfig]
@@ -34,45 +35,49 @@ def config(tmp_path: Path) -> Config:
 
 @contextmanager
 def serving(
-    *configs: ModelConfig, load_threads: int = 0, labels_for_unavailable: bool = False, wait: bool = True
+    *configs: ModelConfig,
+    load_threads: int = 0,
+    labels_for_unavailable: bool = False,
+    wait: bool = True,
+    load_options: LoadOptions | None = None,
 ) -> Iterator[Manager]:
     options = ManagerOptions(0.05, 0, 0, load_threads, 1, labels_for_unavailable)
-    manager = Manager(configs, options, LoadOptions())
+    manager = Manager(configs, options, load_options or LoadOptions())
     manager.start()
     try:
         if wait:
-            manager.ready.result(timeout=10)
+            manager.ready.result(PATIENCE)
         yield manager
     finally:
         manager.stop()
 
 
 def refused(manager: Manager, *configs: ModelConfig) -> StatusError:
-    """Returns what is said of a configuration."""
+    """Returns the error with which a configuration is refused."""
     with pytest.raises(StatusError) as caught:
-        manager.replace(configs).result(timeout=10)
+        manager.replace(configs).result(PATIENCE)
     return caught.value
 
 
-def test_models_come_and_go(models: Path, tmp_path: Path, config: Config) -> None:
+def test_models_are_added_and_removed(models: Path, tmp_path: Path, config: Config) -> None:
     add(models, tmp_path / "m", 1)
     add(models, tmp_path / "n", 2)
     with serving(config("m")) as manager:
-        manager.replace((config("m"), config("n"))).result(timeout=10)
+        manager.replace((config("m"), config("n"))).result(PATIENCE)
         assert (answer(manager), answer(manager, name="n")) == (1.0, 2.0)
 
-        manager.replace((config("n"),)).result(timeout=10)
+        manager.replace((config("n"),)).result(PATIENCE)
         assert manager.models == (config("n"),)
         eventually(lambda: states(manager) == {1: "END"})
         with pytest.raises(StatusError, match=r"Servable not found for request: Latest\(m\)"):
             answer(manager)
         assert answer(manager, name="n") == 2.0
 
-        manager.replace((config("m"), config("n"))).result(timeout=10)
+        manager.replace((config("m"), config("n"))).result(PATIENCE)
         assert answer(manager) == 1.0
 
 
-def test_a_message_is_checked_and_taken_over(models: Path, tmp_path: Path) -> None:
+def test_a_message_is_checked_and_applied(models: Path, tmp_path: Path) -> None:
     add(models, tmp_path / "m", 1)
     message = ModelServerConfig()
     message.model_config_list.config.add(name="m", base_path=str(tmp_path / "m"), model_platform="tensorflow")
@@ -85,7 +90,7 @@ def test_a_message_is_checked_and_taken_over(models: Path, tmp_path: Path) -> No
         assert answer(manager) == 1.0
 
 
-def test_a_new_model_that_fails_takes_nothing_else_down(models: Path, tmp_path: Path, config: Config) -> None:
+def test_a_new_model_that_fails_does_not_affect_the_others(models: Path, tmp_path: Path, config: Config) -> None:
     add(models, tmp_path / "m", 1)
     add(models, tmp_path / "bad", 1, broken=True)
     add(models, tmp_path / "n", 2)
@@ -96,10 +101,10 @@ def test_a_new_model_that_fails_takes_nothing_else_down(models: Path, tmp_path: 
             "1 model(s) did not become available: {{{name: bad version: 1} due to error: "
         )
         assert (answer(manager), answer(manager, name="n")) == (1.0, 2.0)
-        manager.replace((config("m"), config("n"))).result(timeout=10)
+        manager.replace((config("m"), config("n"))).result(PATIENCE)
         shutil.rmtree(tmp_path / "bad")
         add(models, tmp_path / "bad", 1)
-        manager.replace((config("m"), config("n"), config("bad"))).result(timeout=10)
+        manager.replace((config("m"), config("n"), config("bad"))).result(PATIENCE)
         assert answer(manager, name="bad") == 1.0
 
 
@@ -108,28 +113,30 @@ def test_policies_change_while_serving(models: Path, tmp_path: Path, config: Con
         add(models, tmp_path / "m", version)
     with serving(config()) as manager:
         assert states(manager) == {2: "AVAILABLE"}
-        manager.replace((config(policy=All()),)).result(timeout=10)
+        manager.replace((config(policy=All()),)).result(PATIENCE)
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
         assert (answer(manager), answer(manager, 1)) == (2.0, 1.0)
 
-        manager.replace((config(policy=Specific((1,))),)).result(timeout=10)
+        manager.replace((config(policy=Specific((1,))),)).result(PATIENCE)
         eventually(lambda: states(manager) == {2: "END", 1: "AVAILABLE"})
         assert answer(manager) == 1.0
 
-        manager.replace((config(policy=Latest(2)),)).result(timeout=10)
+        manager.replace((config(policy=Latest(2)),)).result(PATIENCE)
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
 
-        manager.replace((config(policy=Specific((3,))),)).result(timeout=10)
+        manager.replace((config(policy=Specific((3,))),)).result(PATIENCE)
         eventually(lambda: states(manager) == {2: "END", 1: "END"})
 
 
-def test_something_serves_until_what_should_does(models: Path, tmp_path: Path, config: Config) -> None:
+def test_an_old_version_is_served_until_an_aspired_one_is_available(
+    models: Path, tmp_path: Path, config: Config
+) -> None:
     for version in (1, 2):
         add(models, tmp_path / "m", version)
     with serving(config(policy=All())) as manager:
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
         with stuck(tmp_path / "m", 3):
-            manager.replace((config(policy=Latest()),)).result(timeout=10)
+            manager.replace((config(policy=Latest()),)).result(PATIENCE)
             eventually(lambda: states(manager) == {3: "LOADING", 2: "AVAILABLE", 1: "END"})
             assert answer(manager) == 2.0
         eventually(lambda: states(manager)[3] == "END")
@@ -141,9 +148,9 @@ def test_labels(models: Path, tmp_path: Path, config: Config) -> None:
         add(models, tmp_path / "m", version)
     with serving(config(policy=All())) as manager:
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
-        manager.replace((config(policy=All(), stable=1, canary=2),)).result(timeout=10)
+        manager.replace((config(policy=All(), stable=1, canary=2),)).result(PATIENCE)
         assert (answer(manager, None, "stable"), answer(manager, None, "canary")) == (1.0, 2.0)
-        manager.replace((config(policy=All(), stable=2),)).result(timeout=10)
+        manager.replace((config(policy=All(), stable=2),)).result(PATIENCE)
         assert answer(manager, None, "stable") == 2.0
         with pytest.raises(StatusError, match="Unrecognized servable version label: canary") as caught:
             answer(manager, None, "canary")
@@ -162,7 +169,7 @@ def test_labels(models: Path, tmp_path: Path, config: Config) -> None:
             answer(manager, None, "stable")
 
 
-def test_no_label_is_for_a_version_that_is_yet_to_come(models: Path, tmp_path: Path, config: Config) -> None:
+def test_a_label_for_a_version_that_is_not_available_is_refused(models: Path, tmp_path: Path, config: Config) -> None:
     add(models, tmp_path / "m", 1)
     with pytest.raises(StatusError, match="Request to assign label to version 1 of model m"), serving(config(stable=1)):
         pass
@@ -172,13 +179,15 @@ def test_labels_for_unavailable_versions_where_allowed(models: Path, tmp_path: P
     add(models, tmp_path / "m", 1)
     with serving(config(stable=1), labels_for_unavailable=True) as manager:
         assert answer(manager, None, "stable") == 1.0
-        manager.replace((config(policy=All(), stable=1, canary=2),)).result(timeout=10)
+        manager.replace((config(policy=All(), stable=1, canary=2),)).result(PATIENCE)
         with pytest.raises(StatusError, match=r"Specific\(m, 2\)"):
             answer(manager, None, "canary")
         add(models, tmp_path / "m", 2)
         eventually(lambda: states(manager) == {2: "AVAILABLE", 1: "AVAILABLE"})
         assert answer(manager, None, "canary") == 2.0
-        failure = refused(manager, config(policy=All(), stable=3))  # it exists, so it may only move to one that serves
+        failure = refused(
+            manager, config(policy=All(), stable=3)
+        )  # an existing label can only be moved to an available version
         assert failure.code is Code.FAILED_PRECONDITION
 
 
@@ -192,7 +201,7 @@ def test_load_threads(models: Path, tmp_path: Path, config: Config, threads: int
         assert answer(manager) == 1.0
 
 
-def test_what_the_server_starts_with_loads_at_the_same_time(models: Path, tmp_path: Path, config: Config) -> None:
+def test_the_models_of_the_start_load_at_the_same_time(models: Path, tmp_path: Path, config: Config) -> None:
     add(models, tmp_path / "m", 1)
     with ExitStack() as slow:
         slow.enter_context(stuck(tmp_path / "slow", 1))
@@ -203,34 +212,45 @@ def test_what_the_server_starts_with_loads_at_the_same_time(models: Path, tmp_pa
             with pytest.raises(
                 StatusError, match=r"1 servable\(s\) did not become available: \{\{\{name: slow version"
             ):
-                manager.ready.result(timeout=10)
+                manager.ready.result(PATIENCE)
 
 
-def test_a_model_that_is_removed_while_it_loads_ends(models: Path, config: Config) -> None:
-    large = ModelConfig("large", models / "zoo")
-    with serving() as manager:
-        waiting, removed = manager.replace((large,)), manager.replace(())  # which comes before any news of the load
-        removed.result(timeout=10)
-        assert isinstance(waiting.exception(timeout=10), StatusError)
-        eventually(lambda: states(manager, "large") == {1: "END"})
-        assert manager.statuses("large")[0].error_message == "Loading of servable cancelled"
+def test_a_model_that_is_removed_while_it_loads_ends(models: Path, tmp_path: Path, config: Config) -> None:
+    add(models, tmp_path / "m", 1)
+    removed = threading.Event()
+    options = LoadOptions(warm_up=lambda servable, directory: assert_set(removed))
+    with serving(load_options=options) as manager:
+        waiting = manager.replace((config("m"),))
+        eventually(lambda: states(manager) == {1: "LOADING"})
+        manager.replace(()).result(PATIENCE)
+        assert isinstance(waiting.exception(PATIENCE), StatusError)
+        assert states(manager) == {1: "LOADING"}
+        removed.set()
+        eventually(lambda: states(manager) == {1: "END"})
+        assert manager.statuses("m")[0].error_message == "Loading of servable cancelled"
         with pytest.raises(StatusError, match="Servable not found"):
-            answer(manager, name="large")
+            answer(manager)
 
 
-def test_waiting_ends_with_the_model_or_the_manager(models: Path, tmp_path: Path, config: Config) -> None:
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(PATIENCE)
+
+
+def test_a_wait_ends_when_the_model_is_removed_or_the_manager_stops(
+    models: Path, tmp_path: Path, config: Config
+) -> None:
     add(models, tmp_path / "m", 1)
     with serving(config("m")) as manager:
         waiting = manager.replace((config("m"), config("none")))
-        manager.replace((config("m"),)).result(timeout=10)
+        manager.replace((config("m"),)).result(PATIENCE)
         with pytest.raises(StatusError, match="Model none was removed by a later configuration") as caught:
-            waiting.result(timeout=10)
+            waiting.result(PATIENCE)
         assert caught.value.code is Code.ABORTED
         waiting = manager.replace((config("m"), config("none")))
         assert not waiting.cancel()
     for future in (waiting, manager.replace(())):
         with pytest.raises(StatusError) as caught:
-            future.result(timeout=10)
+            future.result(PATIENCE)
         assert caught.value.code is Code.CANCELLED
 
 
@@ -251,10 +271,12 @@ def test_no_request_fails_while_configurations_change(models: Path, tmp_path: Pa
         threads = [threading.Thread(target=ask) for _ in range(2)]
         for thread in threads:
             thread.start()
-        for version in (2, 1, 2):
-            manager.replace((config(policy=Specific((version,))),)).result(timeout=10)
-            other = 3 - version
-            eventually(lambda: states(manager) == {version: "AVAILABLE", other: "END"})  # noqa: B023
+        for version in (1, 2, 1, 2):
+            manager.replace((config(policy=Specific((version,))),)).result(PATIENCE)
+            eventually(lambda: set(states(manager).items()) >= {(version, "AVAILABLE")})  # noqa: B023
+            eventually(lambda: states(manager).get(3 - version) != "UNLOADING")  # noqa: B023
+            asked = len(answers)
+            eventually(lambda: len(answers) > asked + 2)  # noqa: B023
         done.set()
         for thread in threads:
             thread.join()

@@ -8,7 +8,7 @@ from tfserve.model_server.models.config import All, Latest, ModelConfig, Specifi
 from tfserve.model_server.models.version_source import find_versions
 
 
-def test_numbers_are_versions_and_nothing_else_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_only_numbers_are_versions(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("1", "00000123", "7x", "-3", "1.0", "assets", "٣", str(2**63), str(2**63 - 1), "9" * 40):
         (tmp_path / name).mkdir()
     assert find_versions(ModelConfig("m", tmp_path, All())) == {
@@ -19,14 +19,14 @@ def test_numbers_are_versions_and_nothing_else_is(tmp_path: Path, capfd: pytest.
     assert capfd.readouterr().err == ""
 
 
-def test_two_names_for_one_version_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_names_for_one_version_are_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("1", "01"):
         (tmp_path / name).mkdir()
     assert find_versions(ModelConfig("m", tmp_path)) == {1: tmp_path / "1"}
     assert "Version 1 will be loaded from 1, 01 will be ignored." in capfd.readouterr().err
 
 
-def test_nothing_there_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_missing_versions_and_base_paths_are_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert find_versions(ModelConfig("m", tmp_path)) == {}
     assert f"No versions of servable m found under base path {tmp_path}. Did you forget" in capfd.readouterr().err
     assert find_versions(ModelConfig("m", tmp_path / "none")) is None
@@ -53,7 +53,7 @@ def test_policies(tmp_path: Path, policy: VersionPolicy, versions: list[int]) ->
     assert find_versions(ModelConfig("m", tmp_path, policy)) == {n: tmp_path / str(n) for n in versions}
 
 
-def test_specific_versions_that_are_not_there_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_missing_specific_versions_are_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "007").mkdir()
     assert find_versions(ModelConfig("m", tmp_path, Specific((7, 8)))) == {7: tmp_path / "007"}
     log = capfd.readouterr().err

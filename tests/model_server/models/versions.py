@@ -1,4 +1,4 @@
-"""Base paths for the tests of models: versions that answer their number, broken ones, and ones that are stuck."""
+"""Base paths for the tests of models: versions that return their number, broken ones, and ones whose load hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfserve.model_server.status import StatusError
 
 
 def add(models: Path, base_path: Path, version: int, broken: bool = False) -> None:
-    """Puts version 1 or 2 there at once, as a careful exporter does."""
+    """Adds version 1 or 2 atomically, as a careful exporter does."""
     base_path.mkdir(exist_ok=True)
     made = base_path.parent / "made"
     shutil.copytree(models / "constant" / str(version), made)
@@ -26,10 +26,10 @@ def add(models: Path, base_path: Path, version: int, broken: bool = False) -> No
 
 @contextmanager
 def stuck(base_path: Path, version: int) -> Iterator[None]:
-    """Puts a version there whose load goes on until the ``with`` block is left, and then fails."""
+    """Adds a version whose load hangs until the ``with`` block is left, and then fails."""
     made = base_path / "made"
     made.mkdir(parents=True)
-    os.mkfifo(made / "pipe")  # which cannot be opened to be read before somebody opens it to write
+    os.mkfifo(made / "pipe")  # opening it for reading blocks until it is opened for writing
     os.link(made / "pipe", made / "saved_model.pb")
     made.rename(base_path / str(version))
     pipe = base_path / str(version) / "pipe"
@@ -40,14 +40,14 @@ def stuck(base_path: Path, version: int) -> Iterator[None]:
         os.close(os.open(pipe, os.O_RDWR))
 
 
-def answer(manager: Manager, *asked: object, name: str = "m") -> float:
-    """Returns what a model answers, which is its version; `asked` is the rest of the `ModelSpec`."""
-    with manager.use(ModelSpec(name, *asked)) as servable:  # type: ignore[arg-type]
+def answer(manager: Manager, *version: object, name: str = "m") -> float:
+    """Returns the output of a model, which is its version; `version` is the rest of the `ModelSpec`."""
+    with manager.use(ModelSpec(name, *version)) as servable:  # type: ignore[arg-type]
         return float(servable.run("", {"x": np.zeros(1, np.float32)})["y"][0])
 
 
 def states(manager: Manager, name: str = "m") -> dict[int, str]:
-    """Returns the state of each version that was seen; empty before any was."""
+    """Returns the state of each known version; empty before there is one."""
     try:
         return {status.version: status.state for status in manager.statuses(name)}
     except StatusError:

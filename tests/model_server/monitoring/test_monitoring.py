@@ -79,7 +79,7 @@ def test_requests_are_counted_and_timed(monitored: ServerProcess) -> None:
     assert more("request_latency_bucket", **predict, le="10") == 0
 
 
-def test_a_name_that_nobody_serves_is_a_label_like_any_other(monitored: ServerProcess) -> None:
+def test_the_name_of_an_unknown_model_is_a_label(monitored: ServerProcess) -> None:
     name = 'a"\\\n b é'
     for path, status in (("a%22%5C%0A%20b%20%C3%A9:predict", 404), ("m:explain", 400)):
         answer = monitored.session.post(f"http://127.0.0.1:{monitored.port}/v1/models/{path}", data="{}")
@@ -122,9 +122,9 @@ def test_no_page_unless_enabled(half_plus_two: Path, tmp_path: Path, config: str
         assert fetch(process).status_code == 404
 
 
-def test_a_file_that_is_no_config_ends_the_start(half_plus_two: Path, tmp_path: Path) -> None:
+def test_an_invalid_config_fails_the_start(half_plus_two: Path, tmp_path: Path) -> None:
     with start(tmp_path, half_plus_two, "prometheus_config { on: true }") as process:
-        assert process.process.wait(timeout=15) == 255
+        assert process.wait_for_exit() == 255
         file = tmp_path / "monitoring.config"
         assert f"Failed to start server. Error: INVALID_ARGUMENT: Invalid protobuf file: '{file}'" in process.log
 

@@ -1,4 +1,4 @@
-"""HTTP itself: what may come over a connection, and how it ends. Bytes on real sockets, as odd clients send them."""
+"""HTTP itself: the bytes of unusual clients on real sockets, and how their connections end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model_server.server_process import ServerProcess
+from tests.model_server.server_process import PATIENCE, ServerProcess
 from tfserve.model_server.rest.request_reader import MAX_HEAD_BYTES
 
 PATH = b"/v1/models/half_plus_two:predict"
@@ -23,7 +23,7 @@ ANSWER = b'{\n    "predictions": [2.5\n    ]\n}'
 
 @pytest.fixture(scope="module")
 def cors_server(tmp_path_factory: pytest.TempPathFactory, half_plus_two: Path) -> Iterator[ServerProcess]:
-    """A server that web pages may ask."""
+    """A server that accepts requests of web pages."""
     log = tmp_path_factory.mktemp("cors_server") / "log"
     with ServerProcess(log, half_plus_two, "--rest_api_enable_cors_support", name="half_plus_two") as process:
         yield process.wait_until_ready()
@@ -39,8 +39,8 @@ CHUNKED = request(b"%x\r\n%b\r\n" % (len(BODY), BODY), b"Transfer-Encoding: chun
 
 
 def exchange(server: ServerProcess, *pieces: bytes, end: bool = True) -> bytes:
-    """Sends pieces, and returns all that comes until the server closes; `end` closes this side for writing first."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    """Sends pieces, and returns all bytes until the server closes; with `end`, closes this side for writing first."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
         for piece in pieces:
             client.sendall(piece)
         if end:
@@ -57,7 +57,7 @@ def test_a_half_closed_client_gets_its_answers(server: ServerProcess) -> None:
 
 
 def test_answers_come_in_the_order_of_the_requests(server: ServerProcess) -> None:
-    slow = b'{"instances": [' + b"1.0, " * 20_000 + b"2]}"  # larger than what is answered at once
+    slow = b'{"instances": [' + b"1.0, " * 20_000 + b"2]}"  # too large to be answered on the event loop
     bodies = [slow if number % 3 == 0 else b'{"instances": [%d]}' % number for number in range(10)]
     text = exchange(server, b"".join(map(request, bodies))).decode()
     answers = [part[part.index("{") :] for part in text.split("HTTP/1.1 200 OK\r\n")[1:]]
@@ -84,12 +84,12 @@ def test_a_body_in_chunks(server: ServerProcess) -> None:
     assert exchange(server, head, chunks[:7], chunks[7:]).endswith(ANSWER)
 
 
-def test_what_follows_a_body_is_no_header(server: ServerProcess) -> None:
+def test_a_trailer_is_not_a_header(server: ServerProcess) -> None:
     assert exchange(server, CHUNKED + b"0\r\nContent-Encoding: gzip\r\nA: b\r\n\r\n").endswith(ANSWER)
 
 
-def test_a_client_that_waits_for_a_word(server: ServerProcess) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+def test_a_client_that_waits_for_100_continue(server: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
         client.sendall(request(BODY, b"Expect: 100-continue")[: -len(BODY)])
         assert client.recv(1 << 16) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(BODY)
@@ -122,11 +122,11 @@ def test_other_methods(server: ServerProcess, method: str) -> None:
     assert (answer.status_code, answer.json()) == (400, {"error": f"Malformed request: {method} {PATH.decode()}"})
 
 
-def test_methods_beyond(server: ServerProcess) -> None:
+def test_unsupported_methods(server: ServerProcess) -> None:
     assert server.session.head(server.url).status_code == 400
     assert server.session.head(server.url).content == b""
     answer = server.session.request("TRACE", server.url)
-    assert (answer.status_code, answer.json()) == (501, {"error": "The method TRACE is not served"})
+    assert (answer.status_code, answer.json()) == (501, {"error": "The method TRACE is not supported"})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_methods_beyond(server: ServerProcess) -> None:
         (CHUNKED + b"0\r\nA: " + b"b" * 3 * MAX_HEAD_BYTES, b"431"),
     ],
 )
-def test_what_is_no_http_is_refused(server: ServerProcess, data: bytes, status: bytes) -> None:
+def test_invalid_http_is_refused(server: ServerProcess, data: bytes, status: bytes) -> None:
     answer = exchange(server, request() + data, end=False)
     assert answer.count(ANSWER) == 1
     last = answer[answer.rindex(b"HTTP/1.1 ") :]
@@ -159,7 +159,9 @@ def test_an_upgrade_is_answered_without_it(server: ServerProcess) -> None:
 
 def test_gzip(server: ServerProcess) -> None:
     def ask(body: bytes, encoding: str = "gzip") -> Any:
-        answer = server.session.post(f"{server.url}:predict", body, headers={"Content-Encoding": encoding}, timeout=10)
+        answer = server.session.post(
+            f"{server.url}:predict", body, headers={"Content-Encoding": encoding}, timeout=PATIENCE
+        )
         assert "content-encoding" not in answer.headers
         return answer.status_code, answer.json()
 
@@ -175,7 +177,7 @@ def test_gzip(server: ServerProcess) -> None:
     assert server.session.get(server.url, headers={"Content-Encoding": "gzip"}).status_code == 200
 
 
-def test_the_type_of_the_body_is_not_asked(server: ServerProcess) -> None:
+def test_the_content_type_is_ignored(server: ServerProcess) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "nonsense"):
         answer = server.session.post(f"{server.url}:predict", BODY, headers={"Content-Type": content_type})
         assert answer.json() == {"predictions": [2.5]}
@@ -188,7 +190,7 @@ ALLOWED = {
 }
 
 
-def test_web_pages_may_ask_on_demand(server: ServerProcess, cors_server: ServerProcess) -> None:
+def test_cors_is_off_by_default(server: ServerProcess, cors_server: ServerProcess) -> None:
     for where, expected in ((server, {}), (cors_server, ALLOWED)):
         asked = [where.predict(BODY), where.predict(b"{"), where.get()]
         asked.append(where.session.options(f"{where.url}:predict", headers={"Origin": "https://example.com"}))
@@ -257,13 +259,13 @@ METHODS = st.sampled_from([b"GET", b"POST", b"POST", b"HEAD", b"OPTIONS", b"PUT"
 
 @settings(max_examples=250)
 @given(METHODS, PATHS, st.lists(HEADERS, max_size=2), DOCUMENTS | st.binary(max_size=50), st.booleans())
-def test_whatever_is_asked_the_answer_is_of_the_right_class(
+def test_any_request_gets_a_status_of_the_right_class(
     server: ServerProcess, method: bytes, path: str, headers: list[bytes], body: bytes, packed: bool
 ) -> None:
     body = gzip.compress(body) if packed else body
     asked = request(body, *headers, path=path.encode()).replace(b"POST", method, 1)
     answer = exchange(server, asked).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
-    if not answer:  # a body that its head says is longer, or no request at all
+    if not answer:  # the body is shorter than its length, or the bytes are not a request
         return
     for part in answer.split(b"HTTP/1.1 ")[1:]:
         status = int(part[:3])

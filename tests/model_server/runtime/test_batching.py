@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,24 @@ from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.model_server.server_process import PATIENCE
 from tests.program import eventually
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, ModelSpec
-from tfserve.model_server.runtime.batching import Batching
+from tfserve.model_server.runtime.batch_scheduler import BatchScheduler
+from tfserve.model_server.runtime.batching import Batching, BatchingServable
+from tfserve.model_server.runtime.batching_options import QueueOptions, ThreadOptions
 from tfserve.model_server.runtime.loading import load_servable
-from tfserve.model_server.runtime.servable import Servable
+from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
+from tfserve.protos.saved_model_pb2 import DataType, SignatureDef
 from tfserve.protos.server_config_pb2 import BatchingParameters
 
 Outputs = dict[str, Any]
 Load = Callable[..., Servable]
 
 A_MINUTE = 60_000_000
-"""Microseconds that no test waits for."""
+"""In microseconds; longer than any test waits."""
 
 
 def parameters(**values: Any) -> str:
@@ -47,7 +51,7 @@ def parameters(**values: Any) -> str:
 
 @pytest.fixture
 def load(models: Path, tmp_path: Path) -> Iterator[Load]:
-    """Loads a model of these tests, to be batched with the parameters given."""
+    """Loads a model with the given batching parameters."""
     with ExitStack() as stack:
 
         def load_batching(model: str = "batch", **values: Any) -> Servable:
@@ -63,16 +67,16 @@ def load(models: Path, tmp_path: Path) -> Iterator[Load]:
 
 
 def hold_in_own_thread(servable: Servable) -> None:
-    """Has held runs stay in the thread that runs the batch, as if they were short.
+    """Makes held runs use the thread of their batch, like short runs.
 
-    They would take all of TensorFlow's own threads on a small machine.
+    On a small machine, they would otherwise occupy all of TensorFlow's own threads.
     """
     if "hold" in servable.signatures:
-        servable.signature("hold").note_duration(0.0)
+        servable.signature("hold").record_duration(0.0)
 
 
 class Gate:
-    """A batch that runs until it is opened."""
+    """A batch that runs until the gate is opened."""
 
     def __init__(self, directory: Path, name: str = "gate") -> None:
         self._started = directory / f"{name}-started"
@@ -112,7 +116,7 @@ def ones(rows: int, width: int = 1) -> dict[str, Any]:
 
 
 def together(servable: Servable, *inputs: dict[str, Any], signature: str = "", timeout_ms: int = 0) -> list[Any]:
-    """Submits all at once; returns the outputs or the error of each."""
+    """Submits all requests before awaiting them; returns the outputs or the error of each."""
 
     async def run() -> list[Any]:
         submitted = [servable.submit(signature, arrays, timeout_ms=timeout_ms) for arrays in inputs]
@@ -136,7 +140,7 @@ def assert_error(outcome: object, code: Code, message: str) -> None:
     assert (outcome.code, outcome.message) == (code, message)
 
 
-def test_requests_that_wait_run_as_one_and_get_their_own_rows(load: Load) -> None:
+def test_waiting_requests_run_as_one_and_get_their_own_rows(load: Load) -> None:
     servable = load(max_batch_size=6)
     inputs = [{"x": np.arange(n, dtype=np.float32).reshape(n, 1) + 10 * n} for n in (1, 2, 3)]
     for arrays, outputs in zip(inputs, together(servable, *inputs), strict=True):
@@ -144,21 +148,21 @@ def test_requests_that_wait_run_as_one_and_get_their_own_rows(load: Load) -> Non
         assert outputs["rows"].tolist() == [6] * len(arrays["x"])
 
 
-def test_a_lone_request_waits_out_the_timeout(load: Load) -> None:
+def test_a_lone_request_runs_after_the_timeout(load: Load) -> None:
     servable = load(batch_timeout_micros=200_000)
-    begin = time.monotonic()
+    start = time.monotonic()
     (outputs,) = together(servable, ones(1))
-    assert time.monotonic() - begin >= 0.2
+    assert time.monotonic() - start >= 0.2  # a lower bound, which a slow machine meets too
     assert outputs["rows"].tolist() == [1]
 
 
-def test_what_does_not_fit_goes_into_the_next_batch(load: Load) -> None:
+def test_a_request_that_does_not_fit_goes_into_the_next_batch(load: Load) -> None:
     servable = load(max_batch_size=4)
     outcomes = together(servable, ones(3), ones(2), ones(2))
     assert [outputs["rows"][0] for outputs in outcomes] == [3, 4, 4]
 
 
-def test_without_a_timeout_what_waits_for_a_thread_runs_together(load: Load, gate: Gate) -> None:
+def test_without_a_timeout_requests_that_wait_for_a_thread_run_together(load: Load, gate: Gate) -> None:
     servable = load(batch_timeout_micros=0, num_batch_threads=1)
 
     async def run() -> list[int]:
@@ -172,7 +176,7 @@ def test_without_a_timeout_what_waits_for_a_thread_runs_together(load: Load, gat
     assert asyncio.run(run()) == [5] * 5
 
 
-def test_only_the_same_outputs_of_the_same_signature_run_together(load: Load) -> None:
+def test_only_requests_for_the_same_outputs_run_together(load: Load) -> None:
     servable = load(max_batch_size=2)
 
     async def run() -> list[Outputs]:
@@ -185,7 +189,7 @@ def test_only_the_same_outputs_of_the_same_signature_run_together(load: Load) ->
 
 
 @pytest.mark.parametrize(("rows", "ran"), [(1, 2), (2, 2), (3, 5), (5, 5), (6, 8)])
-def test_batches_are_filled_up_to_an_allowed_size(load: Load, rows: int, ran: int) -> None:
+def test_batches_are_padded_to_an_allowed_size(load: Load, rows: int, ran: int) -> None:
     servable = load(max_batch_size=8, allowed_batch_sizes=[2, 5, 8], batch_timeout_micros=0)
     (outputs,) = together(servable, ones(rows))
     assert outputs["rows"].tolist() == [ran] * rows
@@ -212,7 +216,7 @@ def test_rows_of_different_widths_fail_together_without_padding(load: Load) -> N
         )
 
 
-def test_what_cannot_be_padded(load: Load) -> None:
+def test_rows_that_cannot_be_padded(load: Load) -> None:
     servable = load("zoo", max_batch_size=2, pad_variable_length_inputs=True)
     flat, deep = np.zeros(1, np.float32), np.zeros((1,) * 7, np.float32)
     empty, full = np.zeros((1, 0), np.float32), np.zeros((1, 2), np.float32)
@@ -270,13 +274,13 @@ def test_inputs_that_cannot_be_batched_are_refused_alone(load: Load, arrays: dic
         ),
     ],
 )
-def test_outputs_that_are_no_rows(load: Load, signature: str, message: str) -> None:
+def test_outputs_that_are_not_rows(load: Load, signature: str, message: str) -> None:
     servable = load("zoo", max_batch_size=2)
     for outcome in together(servable, *[{"x": np.ones(1, np.float32)}] * 2, signature=signature):
         assert_error(outcome, Code.FAILED_PRECONDITION, message)
 
 
-def test_a_run_that_fails_fails_for_all_of_its_batch_and_no_other(load: Load) -> None:
+def test_a_failed_run_fails_all_requests_of_its_batch_and_no_others(load: Load) -> None:
     servable = load(max_batch_size=2)
     bad = {"x": floats([[-1]])}
     failed, as_well, good, also = together(servable, bad, ones(1), ones(1), ones(1))
@@ -317,12 +321,12 @@ def test_large_requests_are_split(load: Load) -> None:
     large = {"x": np.arange(9, dtype=np.float32).reshape(9, 1)}
     first, second, third = together(servable, ones(2), large, ones(1))
     assert first["rows"].tolist() == [4, 4]
-    assert second["rows"].tolist() == [4] * 9  # 2 beside the first, 4, and 3 beside the third
+    assert second["rows"].tolist() == [4] * 9  # 2 with the first, 4 alone, and 3 with the third
     assert third["rows"].tolist() == [4]
     np.testing.assert_array_equal(second["x"], large["x"])
 
 
-def test_a_queue_that_splits_refuses_what_it_has_no_room_for(load: Load) -> None:
+def test_a_queue_that_splits_refuses_a_request_without_room(load: Load) -> None:
     splitting = {"enable_large_batch_splitting": True, "max_execution_batch_size": 4}
     servable = load(max_batch_size=10, max_enqueued_batches=2, **splitting)
 
@@ -345,8 +349,8 @@ def test_an_error_in_a_part_fails_the_whole(load: Load) -> None:
 
 
 @pytest.mark.parametrize(("threads", "both"), [(1, False), (2, True)])
-def test_as_many_batches_run_at_once_as_there_are_threads(load: Load, tmp_path: Path, threads: int, both: bool) -> None:
-    servable = load(max_batch_size=1, num_batch_threads=threads, thread_pool_name="pool_of_a_test")
+def test_each_thread_runs_a_batch(load: Load, tmp_path: Path, threads: int, both: bool) -> None:
+    servable = load(max_batch_size=1, num_batch_threads=threads, thread_pool_name=f"pool_of_{threads}")
     gates = [Gate(tmp_path, "one"), Gate(tmp_path, "other")]
 
     async def run() -> None:
@@ -360,17 +364,19 @@ def test_as_many_batches_run_at_once_as_there_are_threads(load: Load, tmp_path: 
         await asyncio.gather(*held)
 
     asyncio.run(run())
-    assert "pool_of_a_test_0" in [thread.name for thread in threading.enumerate()]
+    names = {thread.name for thread in threading.enumerate()}
+    assert {name for name in names if name.startswith("pool_of_")} >= {f"pool_of_{threads}_{n}" for n in range(threads)}
+    assert f"pool_of_{threads}_{threads}" not in names
 
 
-def test_time_is_up_before_a_thread_is_free(load: Load, gate: Gate) -> None:
+def test_a_request_whose_time_ends_before_a_thread_is_free(load: Load, gate: Gate) -> None:
     servable = load(num_batch_threads=1, batch_timeout_micros=0)
 
     async def run() -> None:
         held = servable.submit("hold", gate.arrays)
         await until(lambda: gate.running)
         impatient = servable.submit("", ones(1), timeout_ms=1)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # longer than the time of the request
         gate.open()
         await held
         with pytest.raises(StatusError) as late:
@@ -381,13 +387,44 @@ def test_time_is_up_before_a_thread_is_free(load: Load, gate: Gate) -> None:
     asyncio.run(run())
 
 
-def test_a_run_has_the_time_of_the_most_patient(load: Load) -> None:
-    servable = load("zoo", max_batch_size=1)
-    (outcome,) = together(servable, {"seconds": np.array([5.0])}, signature="wait", timeout_ms=50)
-    assert outcome.code == Code.DEADLINE_EXCEEDED
+class Recording(Servable):
+    """A model that returns its inputs, and records the time limits of its runs."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.name, self.version = "recording", 1
+        self.signatures = {DEFAULT_SIGNATURE: signature}
+        self.timeouts_ms: list[int | None] = []
+
+    def _run(
+        self, signature: Signature, arrays: Mapping[str, Any], outputs: tuple[str, ...], timeout_ms: int | None
+    ) -> dict[str, Any]:
+        self.timeouts_ms.append(timeout_ms)
+        return dict(arrays)
+
+    def close(self) -> None:
+        pass
 
 
-def test_what_nobody_waits_for_any_more_is_left_out(load: Load, gate: Gate) -> None:
+@pytest.mark.parametrize(("limits", "least", "most"), [((0, 50_000), 0, 0), ((1_000_000, 9_000_000), 5e6, 9e6)])
+def test_a_batch_has_the_longest_time_limit_of_its_requests(limits: tuple[int, int], least: int, most: int) -> None:
+    definition = SignatureDef()
+    for infos in (definition.inputs, definition.outputs):
+        infos["x"].dtype = DataType.DT_FLOAT
+    inner = Recording(Signature(definition))
+    scheduler = BatchScheduler(ThreadOptions(1, "recording"))
+    options = QueueOptions(max_batch_size=2, timeout_seconds=PATIENCE, max_execution_batch_size=2)
+    servable = BatchingServable(inner, scheduler, options)
+
+    async def run() -> None:
+        await asyncio.gather(*[servable.submit("", ones(1), timeout_ms=limit) for limit in limits])
+
+    asyncio.run(run())
+    (timeout_ms,) = inner.timeouts_ms
+    assert timeout_ms is not None
+    assert least <= timeout_ms <= most
+
+
+def test_cancelled_requests_are_left_out(load: Load, gate: Gate) -> None:
     servable = load(num_batch_threads=1, batch_timeout_micros=0)
 
     async def run() -> Outputs:
@@ -417,7 +454,7 @@ def test_what_nobody_waits_for_any_more_is_left_out(load: Load, gate: Gate) -> N
         }
     ),
 )
-def test_everybody_gets_exactly_his_own_rows(
+def test_each_request_gets_exactly_its_own_rows(
     models: Path, tmp_path_factory: pytest.TempPathFactory, sizes: list[int], options: dict[str, Any]
 ) -> None:
     file = tmp_path_factory.mktemp("parameters") / "parameters"
@@ -431,14 +468,14 @@ def test_everybody_gets_exactly_his_own_rows(
     servable.close()
 
 
-def test_a_version_is_unloaded_once_its_batches_are_done(models: Path, tmp_path: Path, gate: Gate) -> None:
+def test_a_version_is_unloaded_after_its_batches(models: Path, tmp_path: Path, gate: Gate) -> None:
     base_path = tmp_path / "m"
     shutil.copytree(models / "batch", base_path)
     (tmp_path / "parameters").write_text(parameters(batch_timeout_micros=0))
     options = LoadOptions(batching=Batching.start(tmp_path / "parameters", per_model=False))
     manager = Manager([ModelConfig("m", base_path)], ManagerOptions(poll_seconds=0.05), options)
     manager.start()
-    manager.ready.result(timeout=10)
+    manager.ready.result(PATIENCE)
 
     def state(version: int) -> str:
         return manager.statuses("m", version)[0].state
@@ -448,14 +485,15 @@ def test_a_version_is_unloaded_once_its_batches_are_done(models: Path, tmp_path:
             hold_in_own_thread(servable)
             held = servable.submit("hold", gate.arrays)
         await until(lambda: gate.running)
-        held.cancel()  # and nobody has the servable any more
+        held.cancel()  # so that no request uses the servable any more
         (tmp_path / "made").mkdir()
         shutil.copytree(models / "batch" / "1", tmp_path / "made" / "2")
         (tmp_path / "made" / "2").rename(base_path / "2")
         await until(lambda: len(manager.statuses("m")) == 2 and state(2) == "AVAILABLE")
-        await until(lambda: state(1) == "UNLOADING")
-        await asyncio.sleep(0.1)
-        assert state(1) == "UNLOADING"
+        await until(lambda: any(thread.name == "unload" for thread in threading.enumerate()))
+        for _ in range(10):
+            await asyncio.wrap_future(manager.poll())  # a step, which sees the end of the unloading if there is one
+            assert state(1) == "UNLOADING"
         gate.open()
         await until(lambda: state(1) == "END")
         with manager.use(ModelSpec("m")) as servable:
