@@ -1,7 +1,7 @@
 """Makes the SavedModels of TensorFlow Serving's guide, ``half_plus_two`` and the one for a GPU: ``y = 0.5 * x + 2``.
 
-It has the names, signatures and method names of the model the guide takes from TensorFlow Serving's test data
-(``saved_model_half_plus_two.py`` there), so that every request of the guide gives the guide's answers:
+The signatures and method names are those of the model in TensorFlow Serving's test data that the guide uses
+(``saved_model_half_plus_two.py``), so every request in the guide gets the response in the guide:
 
 ==================  ===================================  ==============================  =========================
 signature           inputs                               outputs                         method
@@ -13,16 +13,17 @@ regress_x2_to_y3    inputs: float (-1, 1)                outputs: float, 0.5 x2 
 classify_x_to_y     inputs: tf.Example, string           scores: float, 0.5 x + 2        classify
 ==================  ===================================  ==============================  =========================
 
-One shape differs: there `x` is said to be (-1, 1), though the guide feeds it three plain numbers and reads three
-plain numbers back. Here the signature says what the guide does.
+One shape differs: in the original, the signature declares `x` as (-1, 1), but the guide sends and receives three plain
+numbers. Here, the signature has the shape that the guide uses.
 
-``half_plus_two_gpu`` is the same model for a GPU: its variables and all that is computed from them are pinned to
-``/device:GPU:0``, as in the guide's, so that it is not served where TensorFlow sees no GPU.
+``half_plus_two_gpu`` is the same model for a GPU. As in the original, its variables and all operations on them are
+pinned to ``/device:GPU:0``, so it cannot be served unless TensorFlow finds a GPU.
 
-``half_plus_n`` has the versions 2 and 3. Version N computes ``0.5 * x + N``, so the answer tells which one gave it.
+``half_plus_n`` has the versions 2 and 3. Version N computes ``0.5 * x + N``, so a response shows which version
+computed it.
 
-Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` makes all in `DIRECTORY` (default: beside this file). The
-same TensorFlow makes the same bytes each time.
+Usage: ``python examples/make_half_plus_two.py [DIRECTORY]`` makes all of them in `DIRECTORY`, by default the directory
+of this file. The same version of TensorFlow always makes the same bytes.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ signatures = v1.saved_model.signature_constants
 
 
 def make(base_path: Path, version: int = 1, *, plus: int = 2, device: str | None = None) -> Path:
-    """Writes ``y = 0.5 * x + plus`` as `version` under `base_path`, in place of what was there.
+    """Writes ``y = 0.5 * x + plus`` as `version` under `base_path`, and replaces the version if it exists.
 
     Args:
         base_path: the directory of the model.
         version: the version's number.
-        plus: what is added, in place of the guide's 2.
-        device: when given, the model can only be served where TensorFlow has that one; it can be made anywhere.
+        plus: the number to add, which is 2 in the guide.
+        device: a device that the model needs to be served. It is not needed to make the model.
 
     Returns:
         The directory of the version.
     """
     directory = base_path / str(version)
     shutil.rmtree(directory, ignore_errors=True)
-    elsewhere = v1.ConfigProto(allow_soft_placement=True)  # to make it where there is no such device
+    elsewhere = v1.ConfigProto(allow_soft_placement=True)  # does not need the device here
     with tf.Graph().as_default(), v1.Session(config=elsewhere) as session:
         with tf.device(device):
             a = v1.Variable(0.5, name="a", use_resource=False)
@@ -110,7 +111,7 @@ def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor], meth
 
 
 def _sort_maps(path: Path) -> None:
-    """Rewrites the file with its maps in order, which protobuf leaves open otherwise."""
+    """Rewrites the file with sorted maps, as protobuf does not define their order otherwise."""
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -1,4 +1,4 @@
-"""The files of ``configs/``, as a user brings them up; those that need Docker are tried in ``tests/e2e``."""
+"""Starts the servers of the files in ``configs/``. ``tests/e2e`` has the files that need Docker."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CONFIGS = EXAMPLES.parent / "configs"
 
 
 @pytest.fixture
-def brought_up(tfserve: Program, request: pytest.FixtureRequest) -> Iterator[Program]:
-    """The program, with the servers of the file that is the test's parameter."""
+def started(tfserve: Program, request: pytest.FixtureRequest) -> Iterator[Program]:
+    """The program, after ``tfserve up`` with the file that is the parameter of the test."""
     file = CONFIGS / request.param
     done = tfserve("up", "-f", file)
     assert done.returncode == 0, done.stderr
@@ -44,32 +44,32 @@ def page(tfserve: Program, path: str) -> requests.Response:
     return requests.get(f"{tfserve.json('status')['rest_url']}{path}", timeout=10)
 
 
-@pytest.mark.parametrize("brought_up", ["one_model.yaml", "batching.yaml"], indirect=True)
-def test_one_model(brought_up: Program) -> None:
-    assert predicts(brought_up, "half_plus_two", "1", "2", "5") == [2.5, 3.0, 4.5]
+@pytest.mark.parametrize("started", ["one_model.yaml", "batching.yaml"], indirect=True)
+def test_one_model(started: Program) -> None:
+    assert predicts(started, "half_plus_two", "1", "2", "5") == [2.5, 3.0, 4.5]
 
 
-@pytest.mark.parametrize("brought_up", ["many_models.yaml"], indirect=True)
-def test_many_models(brought_up: Program) -> None:
-    assert predicts(brought_up, "models/half_plus_two", "1", "2", "5") == [2.5, 3.0, 4.5]
-    assert predicts(brought_up, "models/newest", "1", "2", "5") == [3.5, 4.0, 5.5]
-    added = brought_up("models", "models", "add", EXAMPLES / "half_plus_n")
+@pytest.mark.parametrize("started", ["many_models.yaml"], indirect=True)
+def test_many_models(started: Program) -> None:
+    assert predicts(started, "models/half_plus_two", "1", "2", "5") == [2.5, 3.0, 4.5]
+    assert predicts(started, "models/newest", "1", "2", "5") == [3.5, 4.0, 5.5]
+    added = started("models", "models", "add", EXAMPLES / "half_plus_n")
     assert added.returncode == 0, added.stderr
-    assert predicts(brought_up, "models/half_plus_n", "1") == [3.5]
+    assert predicts(started, "models/half_plus_n", "1") == [3.5]
 
 
-@pytest.mark.parametrize("brought_up", ["labels.yaml"], indirect=True)
-def test_labels(brought_up: Program) -> None:
-    assert predicts(brought_up, "half_plus_n", "1", "2", "5", "--label", "stable") == [2.5, 3.0, 4.5]
-    assert predicts(brought_up, "half_plus_n", "1", "2", "5", "--label", "canary") == [3.5, 4.0, 5.5]
-    assert brought_up("models", "half_plus_n", "label", "stable=3").returncode == 0
-    assert predicts(brought_up, "half_plus_n", "1", "--label", "stable") == [3.5]
+@pytest.mark.parametrize("started", ["labels.yaml"], indirect=True)
+def test_labels(started: Program) -> None:
+    assert predicts(started, "half_plus_n", "1", "2", "5", "--label", "stable") == [2.5, 3.0, 4.5]
+    assert predicts(started, "half_plus_n", "1", "2", "5", "--label", "canary") == [3.5, 4.0, 5.5]
+    assert started("models", "half_plus_n", "label", "stable=3").returncode == 0
+    assert predicts(started, "half_plus_n", "1", "--label", "stable") == [3.5]
 
 
-@pytest.mark.parametrize("brought_up", ["monitoring.yaml"], indirect=True)
-def test_monitoring(brought_up: Program) -> None:
-    assert predicts(brought_up, "1") == [2.5]
-    assert ":tensorflow:serving:request_count" in page(brought_up, "/monitoring/prometheus/metrics").text
+@pytest.mark.parametrize("started", ["monitoring.yaml"], indirect=True)
+def test_monitoring(started: Program) -> None:
+    assert predicts(started, "1") == [2.5]
+    assert ":tensorflow:serving:request_count" in page(started, "/monitoring/prometheus/metrics").text
 
 
 def test_two_servers_of_one_file(tfserve: Program) -> None:
@@ -82,32 +82,32 @@ def test_two_servers_of_one_file(tfserve: Program) -> None:
     assert predicts(tfserve, "staging", "1") == [3.5]
     ports["STAGING_PORT"] = other
     changed = tfserve("up", "-f", file, **ports)
-    assert changed.stderr.startswith("staging: recreate (rest_port changed)\n")  # and nothing of the other
+    assert changed.stderr.startswith("staging: recreate (rest_port changed)\n")  # and nothing about the other server
     assert tfserve("down", "-f", file).returncode == 0
 
 
 def test_tls(tfserve: Program, tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl, with which the example makes a certificate")
+        pytest.skip("openssl, with which the example makes a certificate, was not found")
     configs = Path(shutil.copytree(CONFIGS, tmp_path / "configs"))
     (tmp_path / "examples").symlink_to(EXAMPLES)
     subprocess.run(["sh", EXAMPLES / "make_ssl_config.sh", configs], check=True)
     assert (configs / "ssl.config").stat().st_mode & 0o077 == 0
     up = tfserve("up", "-f", configs / "tls.yaml")
     assert up.returncode == 0, up.stderr
-    ask = ("predict", "half_plus_two", "1", "2", "5", "--api", "grpc", "--json")
-    trusting = tfserve(*ask, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(configs / "localhost.pem"))
+    request = ("predict", "half_plus_two", "1", "2", "5", "--api", "grpc", "--json")
+    trusting = tfserve(*request, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(configs / "localhost.pem"))
     assert (trusting.returncode, trusting.stdout) == (0, '{"predictions": [2.5, 3.0, 4.5]}\n'), trusting.stderr
-    stranger = tfserve(*ask)
-    assert (stranger.returncode, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in stranger.stderr) == (8, True)
+    untrusting = tfserve(*request)
+    assert (untrusting.returncode, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in untrusting.stderr) == (8, True)
 
 
 def test_an_archive(tfserve: Program) -> None:
     archive = tar_bytes(model_files(EXAMPLES / "half_plus_two"))
     with file_server() as server:
         server.files["/half_plus_two.tar.gz"] = archive
-        told = {"MODEL_URL": f"{server.url}/half_plus_two.tar.gz", "MODEL_SHA256": hashlib.sha256(archive).hexdigest()}
-        up = tfserve("up", "-f", CONFIGS / "archive.yaml", **told)
+        url, digest = f"{server.url}/half_plus_two.tar.gz", hashlib.sha256(archive).hexdigest()
+        up = tfserve("up", "-f", CONFIGS / "archive.yaml", MODEL_URL=url, MODEL_SHA256=digest)
         assert up.returncode == 0, up.stderr
     assert predicts(tfserve, "half_plus_two", "1") == [2.5]
     missing = tfserve("up", "-f", CONFIGS / "archive.yaml")
@@ -131,13 +131,13 @@ def test_files_of_the_model_server(tfserve: Program, tmp_path: Path) -> None:
 FLAGS = {"batching_parameters": "batching.config", "monitoring_config": "monitoring.config"}
 
 
-def test_the_model_servers_files_say_what_the_blocks_of_yaml_say() -> None:
+def test_the_files_of_the_model_server_equal_the_fields_of_yaml() -> None:
     batching, monitoring = (read_servers(CONFIGS / f"{name}.yaml", {})[0].spec for name in ("batching", "monitoring"))
-    for file, block, kind in (
+    for file, text, kind in (
         ("batching.config", batching_text(batching.batching or {}), BatchingParameters),
         ("monitoring.config", monitoring_text(str(monitoring.monitoring)), MonitoringConfig),
     ):
-        ours, theirs = kind(), kind()
-        parse_text((CONFIGS / file).read_bytes(), ours)
-        parse_text(block.encode(), theirs)
-        assert ours == theirs
+        in_file, in_yaml = kind(), kind()
+        parse_text((CONFIGS / file).read_bytes(), in_file)
+        parse_text(text.encode(), in_yaml)
+        assert in_file == in_yaml

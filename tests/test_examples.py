@@ -1,4 +1,4 @@
-"""The examples are run as a user runs them."""
+"""Runs the examples as a user does."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def run(program: Program, *arguments: str) -> str:
 
 
 def test_client_script(tfserve: Program) -> None:
-    said = run(tfserve, "examples/client_script.py")
+    printed = run(tfserve, "examples/client_script.py")
     for line in (
         "predict [2.5 3.  4.5]",
         "by name {'y': array([2.75, 0.75], dtype=float32)}",
         "classify [[2.5]]",
         "regress [2.5 3. ]",
         "status [(1, 'AVAILABLE')]",
-        "refused: x holds text, which is not float32. x  DT_FLOAT  (-1,)",
+        "refused: x contains text, but the input takes float32. x  DT_FLOAT  (-1,)",
         "gRPC [2.5 3.  4.5]",
     ):
-        assert line in said.splitlines()
+        assert line in printed.splitlines()
 
 
 def test_pytest_fixture(tfserve: Program) -> None:

@@ -7,17 +7,17 @@ from tfserve._version import __version__
 TYPE_CHECKING = False  # typing itself takes longer to load than all of this
 if TYPE_CHECKING:
     from tfserve.client.numpy_client import Client
-    from tfserve.servers.python_api import serve
+    from tfserve.servers.python_api import RunningServer, serve
 
-__all__ = ["Client", "__version__", "serve"]
+__all__ = ["Client", "RunningServer", "__version__", "serve"]
 
 
 def __getattr__(name: str) -> object:
-    """Loads what is asked for when it is: a command that only prints pays for none of it."""
-    if name == "serve":
-        from tfserve.servers.python_api import serve
+    """Imports a public name when it is first used, as a command that only prints needs none of them."""
+    if name in ("RunningServer", "serve"):
+        from tfserve.servers import python_api
 
-        return serve
+        return getattr(python_api, name)
     if name == "Client":
         from tfserve.client.numpy_client import Client
 
