@@ -59,16 +59,16 @@ def test_versions_and_labels() -> None:
 @pytest.mark.parametrize(
     ("words", "options", "message"),
     [
-        (["p=a", "p=b"], {"versions": ["all"]}, "--versions all does not say for which model"),
-        (["p=a", "p=b"], {"labels": ["c:x=1"]}, "--label c:x=1 is for a model that is not there"),
+        (["p=a", "p=b"], {"versions": ["all"]}, "--versions all does not name a model"),
+        (["p=a", "p=b"], {"labels": ["c:x=1"]}, "--label c:x=1 is for an unknown model 'c'"),
         (["p=a"], {"labels": ["x"]}, "is not a label"),
-        (["p=a"], {"labels": ["x="]}, "'x' lacks its version"),
-        (["p=a"], {"labels": ["x=2", "a:x=3"]}, "'x' is given to two versions, 2 and 3"),
-        (["p=a", "p=b"], {"name": "m"}, "for one model"),
+        (["p=a"], {"labels": ["x="]}, "'x' has no version"),
+        (["p=a"], {"labels": ["x=2", "a:x=3"]}, "'x' is assigned to two versions, 2 and 3"),
+        (["p=a", "p=b"], {"name": "m"}, "requires a single model"),
         (["=a"], {}, "path of the model is empty"),
         ([""], {}, "path of the model is empty"),
-        (["p="], {}, "lacks the model's name"),
-        (["p=a", "p=b"], {"digests": ["0"]}, "--sha256 0 does not say for which model"),
+        (["p="], {}, "has no name after the equals sign"),
+        (["p=a", "p=b"], {"digests": ["0"]}, "--sha256 0 does not name a model"),
         (["ftp://a/b"], {}, "cannot read models from ftp://"),
     ],
 )

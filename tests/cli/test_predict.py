@@ -99,7 +99,7 @@ def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -
     url = served.said["rest_url"]
     done = tfserve("predict", "half_plus_two", "1", "--url", url, "--json")
     assert predictions(done) == {"predictions": [2.5]}
-    assert_error(tfserve("predict", "--url", url, "--json"), 2, "the model's name is needed")
+    assert_error(tfserve("predict", "--url", url, "--json"), 2, "--url requires the name of the model")
     assert_error(tfserve("predict", "other", "1", "--url", url), 8, "other")
 
 

@@ -56,9 +56,9 @@ def test_an_answer_that_only_python_could_read() -> None:
 def test_a_server_that_fails(strange: StrangeServer, words: str) -> None:
     with strange, pytest.raises(NotReadyError) as caught:
         smoke_test(server_at(strange.url), b"{}", Silent())
-    assert caught.value.message.startswith("'prod' is up, but failed its smoke test. ")
+    assert caught.value.message.startswith("'prod' is running, but failed its smoke test. ")
     assert words in caught.value.message
-    assert "--no-smoke-test" in (caught.value.hint or "")
+    assert "smoke_test=False" in (caught.value.hint or "")
 
 
 def test_neither_rest_nor_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:

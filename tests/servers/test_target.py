@@ -101,14 +101,14 @@ def test_nothing_runs(serve: Serve) -> None:
 
 def test_a_server_without_rest(serve: Serve) -> None:
     serve(replace(A, rest_url=None))
-    with pytest.raises(RequestError, match="'a' has no REST API"):
+    with pytest.raises(RequestError, match="'a' does not publish its REST API"):
         find_target("a")
 
 
 def test_url() -> None:
     assert find_target("1", url="host:1") == Target("host:1", ModelRef("1"))
     assert split_words(["1", "2"], url="host:1") == (Target("host:1", ModelRef("1")), ("2",))
-    with pytest.raises(UsageError, match="the model's name is needed"):
+    with pytest.raises(UsageError, match="requires the name of the model"):
         split_words([], url="host:1")
 
 
@@ -117,6 +117,6 @@ def test_grpc(serve: Serve) -> None:
     assert find_target("m", api="grpc") == Target("a:1", ModelRef("m"))
     assert split_words(["1"], api="grpc") == (Target("a:1", ModelRef("m")), ("1",))
     serve(A)
-    with pytest.raises(RequestError, match="has no gRPC API"):
+    with pytest.raises(RequestError, match="does not publish its gRPC API"):
         find_target(None, api="grpc")
     assert find_target("m", api="grpc", url="host:1") == Target("host:1", ModelRef("m"))

@@ -1,4 +1,4 @@
-"""Which models a command line asks for: where they are, with names, version policies, labels and digests."""
+"""Parses the models of a command line: their paths or addresses, names, version policies, labels and digests."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ def parse_models(
     labels: Iterable[str] = (),
     digests: Iterable[str] = (),
 ) -> tuple[ModelSpec, ...]:
-    """Reads the models of a command line.
+    """Parses the models of a command line.
 
     Args:
-        words: each the path or address of a model, or ``PATH=NAME``; without a name it is called like its directory or
-            archive.
-        name: the name of the only model; None for its own.
-        versions: ``[MODEL:]POLICY`` each; MODEL may be left out where there is one model.
-        labels: ``[MODEL:]LABEL=VERSION`` each.
-        digests: ``[MODEL:]SHA256`` each.
+        words: paths or addresses of models, or ``PATH=NAME``; the default name is that of the directory or archive.
+        name: the name of the only model; None for its default name.
+        versions: version policies, as ``[MODEL:]POLICY``; MODEL can be omitted if there is one model.
+        labels: labels, as ``[MODEL:]LABEL=VERSION``.
+        digests: digests of archives, as ``[MODEL:]SHA256``.
 
     Raises:
-        UsageError: a word is none of these, or `name` is given for several models.
+        UsageError: an argument is not valid, or `name` is given for several models.
         SavedModelError: a path without a name is not a model.
     """
     if name is not None and len(words) > 1:
-        raise UsageError("--model-name is for one model.", hint="Name each of several models as PATH=NAME.")
+        raise UsageError("--model-name requires a single model.", hint="Name several models as PATH=NAME.")
     models = [_model(word, name) for word in words]
     for text in versions:
         index, rest = _model_of(text, models, "--versions")
@@ -47,11 +46,11 @@ def parse_models(
         index, rest = _model_of(text, models, "--label")
         label, version = parse_label(rest)
         if version is None:
-            raise UsageError(f"The label {label!r} lacks its version.", hint=f"Write it as --label {label}=2")
+            raise UsageError(f"The label {label!r} has no version.", hint=f"Write it as --label {label}=2")
         if models[index].labels.get(label, version) != version:
             raise UsageError(
-                f"The label {label!r} is given to two versions, {models[index].labels[label]} and {version}.",
-                hint="A label names one version; leave one of the two out.",
+                f"The label {label!r} is assigned to two versions, {models[index].labels[label]} and {version}.",
+                hint="A label names one version: omit one of the two.",
             )
         models[index] = replace(models[index], labels={**models[index].labels, label: version})
     for text in digests:
@@ -69,25 +68,25 @@ def _model(word: str, name: str | None) -> ModelSpec:
 
 
 def _split(word: str) -> tuple[str, str]:
-    """Splits ``PATH=NAME``; the name is empty where there is none."""
+    """Splits ``PATH=NAME``; the name is empty if it is missing."""
     path, separator, given = word.rpartition("=")
     if not separator or "/" in given or Path(word).exists():
         return word, ""
-    if "://" in path and not is_archive(Path(path)):  # what follows is a part of the address
+    if "://" in path and not is_archive(Path(path)):  # the rest is part of the address
         return word, ""
     if not given:
-        raise UsageError(f"{word!r} lacks the model's name.", hint="Write it as PATH=NAME.")
+        raise UsageError(f"{word!r} has no name after the equals sign.", hint="Write it as PATH=NAME.")
     return path, given
 
 
 def _model_of(text: str, models: Sequence[ModelSpec], option: str) -> tuple[int, str]:
-    """Splits ``[MODEL:]REST``; returns which model is meant, and the rest."""
+    """Splits ``[MODEL:]REST``; returns the index of the model, and the rest."""
     name, separator, rest = text.rpartition(":")
     names = [model.name for model in models]
     if not separator and len(models) > 1:
-        raise UsageError(
-            f"{option} {text} does not say for which model.", hint=f"Write it as {option} {names[0]}:{text}"
-        )
+        raise UsageError(f"{option} {text} does not name a model.", hint=f"Write it as {option} {names[0]}:{text}")
     if separator and name not in names:
-        raise UsageError(f"{option} {text} is for a model that is not there.", hint=f"There are: {', '.join(names)}.")
+        raise UsageError(
+            f"{option} {text} is for an unknown model {name!r}.", hint=f"The models are: {', '.join(names)}."
+        )
     return (names.index(name) if separator else 0), rest

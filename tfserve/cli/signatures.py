@@ -1,4 +1,4 @@
-"""Shows signatures, whether they were read from a file or told by a server."""
+"""Shows the signatures of a model, from a file or from a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["signature_lines", "signatures_json"]
 
 
 def signatures_json(signatures: Mapping[str, Signature]) -> dict[str, Any]:
-    """Signatures in the shape that ``inspect --json`` prints."""
+    """Returns signatures in the form that ``inspect --json`` prints."""
     return {
         name: {
             "method": signature.method,
@@ -24,7 +24,7 @@ def signatures_json(signatures: Mapping[str, Signature]) -> dict[str, Any]:
 
 
 def signature_lines(signatures: Mapping[str, Signature]) -> list[str]:
-    """Signatures for people: one line each, and one for each of its inputs and outputs, whatever their names hold."""
+    """Returns signatures as text: a line for each, and a line for each of its inputs and outputs."""
     lines = []
     for name, signature in signatures.items():
         lines.append(f"  {printable(name)}  {printable(signature.method) or 'no method'}")

@@ -1,4 +1,4 @@
-"""Asks a new server once, so that "it runs" means "it answers"."""
+"""Sends a test request to each model of a new server, to check that it can run them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 
 from tfserve.defaults import Api
 from tfserve.engines.base import Server
-from tfserve.errors import NotReadyError, RequestError, Wording, about
+from tfserve.errors import Attribute, NotReadyError, RequestError, Wording, about
 from tfserve.progress import Progress
 from tfserve.spec.serve import LaunchOptions
 
 __all__ = ["SmokeTest", "read_test_request", "smoke_test"]
 
-_TIMEOUT_SECONDS = 120.0  # the first run of a big model also compiles and allocates
+_TIMEOUT_SECONDS = 120.0  # the first request to a large model also compiles it and allocates memory
 
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """The answer to the first request.
+    """The response to the test request.
 
     Attributes:
-        response: the server's answer, parsed, and fit for every JSON reader as `strict_json` makes it.
-        latency_ms: how long it took, in milliseconds.
+        response: the response, parsed, and made valid for every JSON reader by `strict_json`.
+        latency_ms: milliseconds from sending the request to the last byte of the response.
     """
 
     response: dict[str, Any]
     latency_ms: float
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON shape that ``run`` prints."""
+        """The JSON that ``run`` prints."""
         return {"ok": True, "latency_ms": round(self.latency_ms, 3), "response": self.response}
 
 
@@ -52,29 +52,29 @@ def smoke_test(server: Server, request: bytes | None, progress: Progress) -> Smo
 
     Args:
         server: a server that is ready.
-        request: the body to send to the first model; None for the smallest that the model's signature allows.
-        progress: told when there is nothing to ask.
+        request: the body for the first model; None for the smallest request that is valid for its signature.
+        progress: receives a notice if no request is possible.
 
     Returns:
-        What came back from the first model; None where nothing can be asked: only gRPC is published and it is not
+        The response of the first model; None if no request is possible, because only gRPC is published and it is not
         installed, or no signature is for predict.
 
     Raises:
-        NotReadyError: the server refused or failed the request, or answered with something that is no answer.
+        NotReadyError: the server refused or failed the request, or its response is malformed.
     """
     from tfserve.client.connection import grpc_is_installed
 
     api: Api = "rest" if server.rest_url is not None else "grpc"
     if api == "grpc" and not grpc_is_installed():
-        progress.notice("No smoke test: REST is not published, and gRPC is not installed here.")
+        progress.notice("No smoke test: REST is not published, and gRPC is not installed.")
         return None
-    first = _ask(server, api, server.models[0], request, progress)
+    first = _send(server, api, server.models[0], request, progress)
     for model in server.models[1:]:
-        _ask(server, api, model, None, progress)
+        _send(server, api, model, None, progress)
     return first
 
 
-def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
+def _send(server: Server, api: Api, model: str, request: bytes | None, progress: Progress) -> SmokeTest | None:
     from tfserve.client.connection import connect
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
@@ -83,14 +83,14 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
 
     of_model = f" of {model}" if len(server.models) > 1 else ""
     ref = ModelRef(model)
-    text_was_invented = False
+    sent_empty_strings = False
     try:
         with connect(str(server.address(api)), api=api, timeout=_TIMEOUT_SECONDS) as client:
             if request is None:
                 name, signature = smoke_signature(client.metadata(ref).signatures)
                 request = smallest_request(signature, name).body
-                # A good model may well refuse it: an empty string is no image and no tf.Example.
-                text_was_invented = any(spec.dtype == "DT_STRING" for spec in signature.inputs.values())
+                # A valid model may refuse it: an empty string is neither an image nor a tf.Example.
+                sent_empty_strings = any(spec.dtype == "DT_STRING" for spec in signature.inputs.values())
             response = client.infer("predict", ref, request)
         try:
             return SmokeTest(strict_json(response.document), response.latency_ms)
@@ -100,18 +100,25 @@ def _ask(server: Server, api: Api, model: str, request: bytes | None, progress: 
         progress.notice(Wording("No smoke test{of_model}: {problem}", of_model=of_model, problem=error.wording))
         return None
     except RequestError as error:
-        if text_was_invented and isinstance(error, RefusedError) and error.status == 400:
+        if sent_empty_strings and isinstance(error, RefusedError) and error.status == 400:
             progress.notice(
-                f"No smoke test{of_model}: the model refuses an empty string. Try it with --smoke-test FILE."
+                Wording(
+                    "No smoke test{of_model}: the model refuses an empty string. Send your own request with {request}.",
+                    of_model=of_model,
+                    request=Attribute("smoke_test", "FILE"),
+                )
             )
             return None
         raise NotReadyError(
             Wording(
-                "{name!r} is up, but failed its smoke test{of_model}. {problem}",
+                "{name!r} is running, but failed its smoke test{of_model}. {problem}",
                 name=server.name,
                 of_model=of_model,
                 problem=error.wording,
             ),
-            hint="Try it with a request of your own (--smoke-test FILE), or without one (--no-smoke-test).",
+            hint=Wording(
+                "Send your own request with {smoke_test}, or skip the smoke test with {skip}.",
+                skip=Attribute("smoke_test", False),
+            ),
             details=error.details,
         ) from error

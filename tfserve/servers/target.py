@@ -1,4 +1,4 @@
-"""Which server and which of its models a request is for, and which of the words that were typed are values."""
+"""Finds the server and the model of a request, and separates their name from the values that were typed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfserve.client.model_ref import ModelRef
 from tfserve.client.values import looks_like_value
 from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
-from tfserve.errors import NoSuchServerError, RequestError, UsageError
+from tfserve.errors import Attribute, NoSuchServerError, RequestError, UsageError, Wording
 from tfserve.servers.lookup import find_server
 from tfserve.text import did_you_mean
 
@@ -32,23 +32,25 @@ class Target:
 def find_target(
     name: str | None, *, url: str | None = None, api: Api = "rest", engine: EngineChoice = "auto"
 ) -> Target:
-    """Finds the model to ask.
+    """Finds the server and the model of a request.
 
     Args:
-        name: the name of a server of one model, or of a model, or ``SERVER/MODEL``; None for the only running server.
-        url: the address of a server that tfserve did not start; then `name` is the model's.
-        api: which API to ask.
-        engine: where to look for servers.
+        name: the name of a model, of a server with one model, or ``SERVER/MODEL``; None for the only running server.
+        url: the address of a server that tfserve did not start; `name` is then the name of the model.
+        api: the API to use.
+        engine: the engine whose servers are searched.
 
     Raises:
-        NoSuchServerError: there is none, or it is stopped.
-        RequestError: it does not publish that API.
-        UsageError: several servers or models come into question; or `url` without `name`.
+        NoSuchServerError: no such server exists, or it is stopped.
+        RequestError: the server does not publish the API.
+        UsageError: several servers or models match; or `url` was given without `name`.
     """
     if url is None:
         return _target(_find(name, engine), name, api)
     if name is None:
-        raise UsageError("With --url the model's name is needed.", hint="Give it as the first word, before the values.")
+        raise UsageError(
+            Wording("{url} requires the name of the model."), hint="Give it as the first word, before the values."
+        )
     return Target(url, ModelRef(name))
 
 
@@ -60,19 +62,19 @@ def split_words(
     engine: EngineChoice = "auto",
     is_value: Callable[[str], bool] = looks_like_value,
 ) -> tuple[Target, tuple[str, ...]]:
-    """Finds the model to ask; returns it, and the words that are values.
+    """Finds the server and the model of a request, and returns them with the words that are values.
 
-    A first word that is no name, but looks like a value, is one for the only running server.
+    If the first word is not a name but looks like a value, all words are values for the only running server.
 
     Args:
-        words: a name and values, or values alone.
-        url: as in `find_target`.
-        api: as in `find_target`.
-        engine: as in `find_target`.
-        is_value: whether a word looks like a value.
+        words: a name and values, or only values.
+        url: see `find_target`.
+        api: see `find_target`.
+        engine: see `find_target`.
+        is_value: returns whether a word looks like a value.
 
     Raises:
-        TfserveError: as in `find_target`.
+        TfserveError: see `find_target`.
     """
     name, values = (words[0], tuple(words[1:])) if words else (None, ())
     if url is not None:
@@ -87,7 +89,7 @@ def split_words(
 
 
 def _find(name: str | None, engine: EngineChoice) -> Server:
-    server, separator, _ = (name or "").partition("/")  # which no name has in it
+    server, separator, _ = (name or "").partition("/")  # names do not contain a slash
     return find_server(
         server if separator else name, engine, by_model=not separator, among=lambda server: server.running
     )
@@ -98,19 +100,22 @@ def _target(server: Server, name: str | None, api: Api) -> Target:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
     address = server.address(api)
     if address is None:
-        other = "grpc" if api == "rest" else "rest"
         raise RequestError(
-            f"{server.name!r} has no {'REST' if api == 'rest' else 'gRPC'} API.",
-            hint=f"It was started with --{api}-port none. Ask it with --api {other}.",
+            f"{server.name!r} does not publish its {'REST' if api == 'rest' else 'gRPC'} API.",
+            hint=Wording(
+                "It was started with {port}. Use {other} instead.",
+                port=Attribute(f"{api}_port", "none"),
+                other=Attribute("api", "grpc" if api == "rest" else "rest"),
+            ),
         )
     return Target(address, ModelRef(_model_name(server, name)))
 
 
 def _model_name(server: Server, name: str | None) -> str:
-    """Which model of `server` is meant by the name that was given."""
+    """Returns the model of `server` that `name` denotes."""
     _, separator, model = (name or "").partition("/")
     if separator and model not in server.models:
-        hint = did_you_mean(model, server.models, f"{server.name}/") or f"It has: {', '.join(server.models)}."
+        hint = did_you_mean(model, server.models, f"{server.name}/") or f"Its models are: {', '.join(server.models)}."
         raise UsageError(f"{server.name!r} has no model {model!r}.", hint=hint)
     if separator:
         return model
