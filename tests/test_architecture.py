@@ -81,3 +81,19 @@ def test_the_root_is_a_list_of_contents() -> None:
 @pytest.mark.parametrize("module", [name for name in FILES if "_pb2" not in name])
 def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
     assert len(FILES[module].read_text().splitlines()) <= 400
+
+
+ABOUT_DOCKER = {"engines", "images", "devel", "doctor", "model_server"}
+DOCKER_PROGRAM = {"tfserve.exporters.docker_run"}  # it writes lines that begin with the name of the program
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if room(name) not in ABOUT_DOCKER])
+def test_nothing_else_names_an_engine(module: str) -> None:
+    """A new engine is one new package: no other module would have to be changed for it."""
+    engines = {file.parent.name for file in ROOT.glob("engines/*/__init__.py")}
+    imported = {name for name in IMPORTS[module] for engine in engines if name.startswith(f"tfserve.engines.{engine}")}
+    assert imported == set()
+    if module not in DOCKER_PROGRAM:
+        tree = ast.parse(FILES[module].read_text())
+        constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert not constants & engines

@@ -192,7 +192,7 @@ def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
 
 def test_a_bucket_without_docker(tfserve: Program) -> None:
     done = tfserve("run", "gs://bucket/m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0")
-    assert_error(done, 2, "gs://bucket/m is in a bucket", "--engine docker")
+    assert_error(done, 2, "gs://bucket/m is in a bucket", "with another --engine")
     assert tfserve.server_names() == []
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve import __version__
+from tfserve.engines.local.limits import refuse_container_options
 from tfserve.errors import GpuError, SavedModelError, UsageError
 from tfserve.exporters import command_line
 from tfserve.models.bucket_credentials import BucketCredentials
@@ -237,13 +238,13 @@ def test_the_official_server_as_a_process() -> None:
 )
 def test_a_process_has_no_options_of_containers(changes: dict[str, Any], option: str) -> None:
     with pytest.raises(UsageError, match=option) as caught:
-        process(spec(**changes))
+        refuse_container_options(spec(**changes))
     assert "engine='docker'" in str(caught.value.hint)
 
 
-def test_what_the_local_server_does_not_do() -> None:
+def test_the_local_engine_has_no_gpu() -> None:
     with pytest.raises(GpuError):
-        process(spec(gpu=True))
+        refuse_container_options(spec(gpu=True))
 
 
 @pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(ports=HostPorts(None, 8500), gpu=True)])
@@ -403,7 +404,7 @@ def test_a_container_with_the_models_inside() -> None:
 
 def test_a_process_has_no_models_inside() -> None:
     with pytest.raises(UsageError, match="image="):
-        process_plan(spec(models=(), image="me/m"), [], HostPorts(1, 2), binary=OWN, root=Path("/state"))
+        refuse_container_options(spec(models=(), image="me/m"))
 
 
 def in_bucket(url: str, **changes: Any) -> ServeSpec:
@@ -468,5 +469,5 @@ def test_a_bucket_and_a_local_process() -> None:
     made = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
     assert made.mounts == ()
     assert "--model_base_path=gs://b/m" in made.command
-    with pytest.raises(UsageError, match="reads models from disks alone, and gs://b/m is in a bucket"):
+    with pytest.raises(UsageError, match="only reads models from a disk, and gs://b/m is in a bucket"):
         process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)

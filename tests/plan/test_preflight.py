@@ -11,9 +11,9 @@ import pytest
 from tests.packing import model_files, tar_bytes
 from tests.program import Copy
 from tfserve.config.read import read_servers
+from tfserve.engines.choice import check_spec
 from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
 from tfserve.models.url import Url
-from tfserve.plan.preflight import check_spec
 from tfserve.progress import Silent
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.serve import ServeSpec

@@ -323,6 +323,13 @@ class EngineKind(ABC):
         """Whether it can do what `spec` requests, if it is available."""
         return True
 
+    def refuse_unsupported(self, spec: ServeSpec) -> None:  # noqa: B027 - most engines support all of it
+        """Refuses what it can never do, before anything else is checked.
+
+        Raises:
+            TfserveError: `spec` requests something that it does not support.
+        """
+
     def may_use_gpus(self) -> bool:
         """Whether `prepare` may need the facts about this machine's GPUs."""
         return False

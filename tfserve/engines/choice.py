@@ -7,10 +7,34 @@ from tfserve.engines.base import EngineKind, Planner, Prepared
 from tfserve.engines.registry import automatic_kinds, engine_kind
 from tfserve.errors import EngineUnavailableError, ImageError, TfserveError, Wording
 from tfserve.gpu.probe import GpuProbe
+from tfserve.models.saved_model import ModelDirectory
+from tfserve.plan.preflight import check_models
 from tfserve.progress import Progress
 from tfserve.spec.serve import ServeSpec
 
-__all__ = ["choose_engine", "planner_without_engine", "start_probe"]
+__all__ = ["check_spec", "choose_engine", "planner_without_engine", "start_probe"]
+
+
+def check_spec(
+    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, download: bool = True
+) -> tuple[ModelDirectory, ...]:
+    """Refuses what cannot be served, before anything is started; see `check_models`.
+
+    Args:
+        spec: what was requested.
+        choice: which engine was chosen.
+        progress: reports downloads.
+        download: whether to download models; otherwise only those on this machine are checked and returned.
+
+    Returns:
+        The models of `spec` that are on this machine, in its order.
+
+    Raises:
+        TfserveError: the chosen engine does not support something in `spec`, or a model cannot be served.
+    """
+    if choice != AUTO:
+        engine_kind(choice).refuse_unsupported(spec)
+    return check_models(spec, progress, download=download)
 
 
 def start_probe(spec: ServeSpec, choice: EngineChoice) -> GpuProbe | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tfserve.defaults import EngineChoice
 from tfserve.errors import TfserveError, about
 from tfserve.models.saved_model import ModelDirectory, check_version, find_model
 from tfserve.models.source import find_source
@@ -16,31 +15,25 @@ from tfserve.models.url import Url
 from tfserve.progress import Progress
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import placed_in
-from tfserve.spec.serve import ServeSpec, refuse_container_options
+from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import check_flag_files, model_tags
 from tfserve.spec.versions import VersionPolicy, check_versions
 
-__all__ = ["check_spec"]
+__all__ = ["check_models"]
 
 
-def check_spec(
-    spec: ServeSpec, engine: EngineChoice, progress: Progress, *, download: bool = True
-) -> tuple[ModelDirectory, ...]:
+def check_models(spec: ServeSpec, progress: Progress, *, download: bool = True) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served, and returns the models that are on this machine, in the order of `spec`.
 
     Args:
         spec: what was asked for.
-        engine: which engine was asked for.
         progress: told of downloads.
         download: whether to fetch what is behind an address; else only what is here is looked at, and returned.
 
     Raises:
-        UsageError: a flag's file, a version or a label is not there, or `engine` does not know what is asked for.
+        UsageError: a flag's file, a version or a label is not there.
         SavedModelError: a model is not there, or is none.
-        GpuError: a GPU is asked for where there is none.
     """
-    if engine == "local":
-        refuse_container_options(spec)
     check_flag_files(spec.server_flags)
     tags = model_tags(spec.server_flags)
     directories = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tfserve.errors import UsageError
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.labels import NO_FILES, server_labels
 from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, publish, secrets_in, without_secrets
 from tfserve.plan.mounts import process_view
-from tfserve.spec.serve import ServeSpec, refuse_container_options
+from tfserve.spec.serve import ServeSpec
 
 __all__ = ["process_plan"]
 
@@ -35,18 +35,17 @@ def process_plan(
         flag_files: the digests of the text files that its server flags name.
 
     Raises:
-        UsageError: `spec` asks for something that only a container has, or that `binary` does not do.
-        GpuError: `spec` asks for a GPU.
+        UsageError: `spec` requests something that `binary` does not support.
     """
-    refuse_container_options(spec)
     if not binary.official and (elsewhere := [model.path for model in spec.models if model.is_remote]):
         raise UsageError(
-            f"tfserve's own model server reads models from disks alone, and {elsewhere[0]} is in a bucket.",
-            hint="Serve it with --engine docker, or copy it to this machine first.",
+            f"tfserve's own model server only reads models from a disk, and {elsewhere[0]} is in a bucket.",
+            hint=Wording("Serve it in a container, with another {engine}, or copy it to this machine first."),
         )
     if ports.grpc is None and binary.official:
         raise UsageError(
-            "tensorflow_model_server does not start without its gRPC API.", hint="Leave --grpc-port none out."
+            "tensorflow_model_server does not start without its gRPC API.",
+            hint=Wording("Leave {none} out.", none=Attribute("grpc_port", "none")),
         )
     models = tuple(model.name for model in spec.models)
     view = process_view(spec, directories, str(root))

@@ -13,13 +13,12 @@ from datetime import datetime, timezone
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Planner, Server, changed_elsewhere, name_taken
-from tfserve.engines.choice import choose_engine, planner_without_engine, start_probe
+from tfserve.engines.choice import check_spec, choose_engine, planner_without_engine, start_probe
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
 from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.launch_plan import LaunchPlan
-from tfserve.plan.preflight import check_spec
 from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser, requested_ports
 from tfserve.servers.readiness import wait_until_ready

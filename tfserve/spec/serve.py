@@ -14,7 +14,7 @@ from typing import Any
 
 from tfserve import defaults
 from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
-from tfserve.errors import Attribute, GpuError, UsageError, Wording
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.spec.field_parsers import Context
 from tfserve.spec.fields import parse_fields
 from tfserve.spec.gpus import GpuRequest
@@ -24,7 +24,7 @@ from tfserve.spec.port_request import PortRequest
 from tfserve.spec.server_configs import BatchingValue
 from tfserve.spec.values import check_name, check_platform
 
-__all__ = ["LaunchOptions", "ServeSpec", "refuse_container_options"]
+__all__ = ["LaunchOptions", "ServeSpec"]
 
 _REST_PORT, _GRPC_PORT = PortRequest(defaults.REST_PORT), PortRequest(defaults.GRPC_PORT)
 _NOTHING: Mapping[str, Any] = {}
@@ -270,29 +270,3 @@ class LaunchOptions:
                 ),
                 hint=Wording("Leave one of them out, or try the new server under another {name} first."),
             )
-
-
-def refuse_container_options(spec: ServeSpec) -> None:
-    """Refuses what a plain process does not have.
-
-    Raises:
-        UsageError: `spec` asks for something that only a container has.
-        GpuError: `spec` asks for a GPU.
-    """
-    if unusable := spec.container_options():
-        raise UsageError(
-            Wording(
-                "The local engine runs a plain process, which has no {options}.", options=[*map(Attribute, unusable)]
-            ),
-            hint=Wording("Leave it out, or use {docker}.", docker=Attribute("engine", "docker")),
-            about=(unusable[0],),
-        )
-    if spec.wants_gpu:
-        raise GpuError(
-            "The local engine serves on the CPU.",
-            hint=Wording(
-                "Use {docker} for a GPU, or leave {gpu} and the like out.", docker=Attribute("engine", "docker")
-            ),
-            doctor=False,
-            about=(spec.gpu_attribute,),
-        )

@@ -21,7 +21,7 @@ def config(
     """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers
-    from tfserve.plan.preflight import check_spec
+    from tfserve.engines.choice import check_spec
     from tfserve.servers.smoke_test import read_test_request
 
     output = Output(json_wanted=json)

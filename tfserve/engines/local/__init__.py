@@ -47,6 +47,11 @@ class _Local(EngineKind):
     def supports(self, spec: ServeSpec) -> bool:
         return not spec.container_options() and not spec.wants_gpu
 
+    def refuse_unsupported(self, spec: ServeSpec) -> None:
+        from tfserve.engines.local.limits import refuse_container_options
+
+        refuse_container_options(spec)
+
     def starting_together(self, servers: int) -> AbstractContextManager[None]:
         if servers < 2:
             return nullcontext()

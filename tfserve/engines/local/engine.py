@@ -31,10 +31,12 @@ class LocalEngine:
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
+        from tfserve.engines.local.limits import refuse_container_options
         from tfserve.engines.local.runtime import find_binary
         from tfserve.plan.process import process_plan
         from tfserve.spec.server_flags import flag_digests
 
+        refuse_container_options(spec)
         return process_plan(
             spec,
             directories,

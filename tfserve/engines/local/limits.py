@@ -1,0 +1,35 @@
+"""What a process of this machine cannot do that a container can."""
+
+from __future__ import annotations
+
+from tfserve.errors import Attribute, GpuError, UsageError, Wording
+from tfserve.spec.serve import ServeSpec
+
+__all__ = ["refuse_container_options"]
+
+_DOCKER = Attribute("engine", "docker")
+
+
+def refuse_container_options(spec: ServeSpec) -> None:
+    """Refuses what only a container can have.
+
+    Raises:
+        UsageError: `spec` requests something that only a container has.
+        GpuError: `spec` requests a GPU.
+    """
+    if unusable := spec.container_options():
+        raise UsageError(
+            Wording(
+                "The local engine runs a plain process, which has no {options}.",
+                options=[*map(Attribute, unusable)],
+            ),
+            hint=Wording("Leave it out, or use {docker}.", docker=_DOCKER),
+            about=(unusable[0],),
+        )
+    if spec.wants_gpu:
+        raise GpuError(
+            "The local engine serves on the CPU.",
+            hint=Wording("Use {docker} for a GPU, or leave out {gpu} and the other GPU options.", docker=_DOCKER),
+            doctor=False,
+            about=(spec.gpu_attribute,),
+        )
