@@ -84,7 +84,10 @@ def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
 
 
 ABOUT_DOCKER = {"engines", "images", "devel", "doctor", "model_server"}
-DOCKER_PROGRAM = {"tfserve.exporters.docker_run"}  # it writes lines that begin with the name of the program
+EXEMPT = {
+    "tfserve.exporters.docker_run",  # it writes lines that begin with the name of the program
+    "tfserve.servers.serve_options",  # it is written from the table of fields
+}
 
 
 @pytest.mark.parametrize("module", [name for name in FILES if room(name) not in ABOUT_DOCKER])
@@ -93,7 +96,7 @@ def test_nothing_else_names_an_engine(module: str) -> None:
     engines = {file.parent.name for file in ROOT.glob("engines/*/__init__.py")}
     imported = {name for name in IMPORTS[module] for engine in engines if name.startswith(f"tfserve.engines.{engine}")}
     assert imported == set()
-    if module not in DOCKER_PROGRAM:
+    if module not in EXEMPT:
         tree = ast.parse(FILES[module].read_text())
         constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         assert not constants & engines
