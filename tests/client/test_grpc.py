@@ -242,7 +242,7 @@ def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setitem(sys.modules, name, None)
             with pytest.raises(UsageError, match="gRPC is not installed") as caught:
                 connect("h:1", api="grpc")
-        assert "pip install 'tfserve[local]'" in str(caught.value.hint)
+        assert "pip install 'tfserve-cli[local]'" in str(caught.value.hint)
 
 
 def test_more_than_a_message_holds(client: GrpcClient) -> None:

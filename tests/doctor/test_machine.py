@@ -14,7 +14,7 @@ def test_failure_if_nothing_can_serve() -> None:
     facts = replace(HEALTHY, engine=EngineUnavailableError("It hangs."), state=StateDirectory("/x", 0, "/x is locked"))
     assert machine_checks(facts)[2].status == "fail"
     assert way_to_serve(facts).startswith("export XDG_STATE_HOME=")
-    assert way_to_serve(replace(facts, local=LocalRuntime(None, "grpc"))) == "pip install 'tfserve[local]'"
+    assert way_to_serve(replace(facts, local=LocalRuntime(None, "grpc"))) == "pip install 'tfserve-cli[local]'"
 
 
 def test_healthy_machine() -> None:
@@ -33,7 +33,7 @@ def test_healthy_machine() -> None:
             replace(HEALTHY, local=LocalRuntime(None, "tensorflow, grpc")),
             1,
             "missing: tensorflow, grpc",
-            "pip install 'tfserve[local]'",
+            "pip install 'tfserve-cli[local]'",
             False,
         ),
         (

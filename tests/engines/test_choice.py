@@ -136,4 +136,4 @@ for attempt in (
     assert "Nor is the local engine installed." in auto
     assert "https://docs.docker.com/engine/install/" in auto
     assert "The local engine is not installed; it lacks: tensorflow." in local
-    assert all("pip install 'tfserve[local]'" in line for line in (auto, local))
+    assert all("pip install 'tfserve-cli[local]'" in line for line in (auto, local))

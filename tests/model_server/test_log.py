@@ -16,6 +16,7 @@ from tfserve.engines.server_log import message, timestamp
 from tfserve.model_server import log
 
 LINE = re.compile(r"([IWEF])(\d{4}) \d\d:\d\d:\d+\.\d{6} +(\d+) ([\w.-]+:\d+)\] (.*)")
+DATED = re.compile(r"\d{4}-\d\d-\d\d ")  # how TensorFlow before 2.19 begins the lines of its own start
 OFFICIAL = (
     "I0000 00:00:1795343248.307201   22632 server_core.cc:516] Adding/updating models.",
     "W0000 00:00:1795343248.307201   22632 file_system_storage_path_source.cc:351] No versions of servable m found",
@@ -38,7 +39,7 @@ def read(text: str) -> list[Line | str]:
             assert timestamp(line) is not None
             lines.append(Line(match[1], match[4].rpartition(":")[0], match[5]))
         else:
-            assert timestamp(line) is None
+            assert (timestamp(line) is not None) is bool(DATED.match(line))
             lines.append(line)
     return lines
 

@@ -126,7 +126,7 @@ WaitOption = Annotated[
 UrlOption = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="A server that tfserve did not start: http://HOST:PORT.")
 ]
-ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve[local].")]
+ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve-cli[local].")]
 VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
 SignatureOption = Annotated[

@@ -10,6 +10,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from tfserve.cli.command_table import COMMANDS, TASKS
+from tfserve.cli.typer_versions import choices_of, convert_without_pydantic, show_metavars
 from tfserve.text import did_you_mean, printable
 
 __all__ = ["OneCommand", "Program", "option_names"]
@@ -22,11 +23,16 @@ _NOT_ONE_OF = re.compile(r"'(.*?)' is not one of")  # how the error for a choice
 class OneCommand(TyperCommand):
     """A command that says which option or choice was meant."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        show_metavars(self.params)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses `args` into `ctx`, and returns what is left."""
         if ctx.resilient_parsing and args and args[-1] in option_names(ctx):
             args = args[:-1]  # its value is what a shell asks for; for the lack of it nothing else would be parsed
         _refuse_contradictions(ctx, args)
+        convert_without_pydantic(self.get_params(ctx))
         with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
@@ -53,6 +59,7 @@ class Program(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses `args` into `ctx`, and returns what is left."""
+        convert_without_pydantic(self.get_params(ctx))
         with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
@@ -99,7 +106,9 @@ def _nearest_suggested(ctx: Any) -> Iterator[None]:
             hint = did_you_mean(error.option_name, option_names(ctx))
             error.message = " ".join(filter(None, (f"No such option: {printable(error.option_name)}.", hint)))
             error.possibilities = None
-        choices = getattr(getattr(getattr(error, "param", None), "type", None), "choices", ())
+        if getattr(error, "param", None) is not None and hasattr(error, "message"):
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's words, not those of Typer
+        choices = choices_of(getattr(error, "param", None))
         if choices and (typed := _NOT_ONE_OF.match(error.message)):
-            error.message = " ".join(filter(None, (error.message, did_you_mean(typed[1], map(str, choices)))))
+            error.message = " ".join(filter(None, (error.message, did_you_mean(typed[1], choices))))
         raise

@@ -82,7 +82,7 @@ def connect(address: str, *, api: Api = "rest", timeout: float = 60.0) -> Connec
         return RestClient(address, timeout=timeout)
     if not grpc_is_installed():
         raise UsageError(
-            "gRPC is not installed.", hint="Install it: pip install 'tfserve[local]'. Or use the REST API."
+            "gRPC is not installed.", hint="Install it: pip install 'tfserve-cli[local]'. Or use the REST API."
         )
     from tfserve.client.grpc import GrpcClient
 

@@ -45,7 +45,7 @@ class Client:
     Args:
         url: the address of the server: ``http://HOST:PORT`` or ``HOST:PORT``; with https, TLS is used.
         model: the default for the argument `model` of all methods.
-        api: the API at this address; gRPC requires the extra ``tfserve[local]``.
+        api: the API at this address; gRPC requires the extra ``tfserve-cli[local]``.
         timeout: the maximum duration of a request, in seconds; it can be changed at any time.
 
     Raises:

@@ -15,7 +15,9 @@ _DIGITS = 12
 
 
 def cache(
-    action: Annotated[Literal["list", "clear"], typer.Argument(help="What to do.")] = "list",
+    action: Annotated[
+        Literal["list", "clear"], typer.Argument(metavar="[list|clear]", help="What to do.  [default: list]")
+    ] = "list",
     digests: Annotated[
         list[str] | None,
         typer.Argument(metavar="[DIGEST]...", help="Which ones to clear, by their first digits; all without."),

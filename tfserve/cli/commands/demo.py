@@ -76,5 +76,6 @@ def bundled_model(name: str) -> Path:
         if (examples / name).is_dir():
             return examples / name
     raise SavedModelError(
-        f"This installation lacks the model {name!r}.", hint="Install tfserve again: pip install tfserve"
+        f"This installation lacks the model {name!r}.",
+        hint="Install it again: pip install --force-reinstall tfserve-cli",
     )

@@ -25,7 +25,7 @@ __all__ = [
 
 OFFICIAL = "tensorflow_model_server"
 OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
-INSTALL = "pip install 'tfserve[local]'"
+INSTALL = "pip install 'tfserve-cli[local]'"
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 

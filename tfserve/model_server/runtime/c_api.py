@@ -20,7 +20,7 @@ from typing import Any
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server.status import StatusError
 
-_HINT = "Install the local runtime with: pip install 'tfserve[local]'"
+_HINT = "Install the local runtime with: pip install 'tfserve-cli[local]'"
 
 
 class Output(Structure):
