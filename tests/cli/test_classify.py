@@ -15,23 +15,23 @@ from tests.program import assert_error
 REGRESS = ("regress", "half_plus_two", "--signature", "regress_x_to_y")
 
 
-def said(served: Served, *arguments: str | Path) -> object:
+def response_to(served: Served, *arguments: str | Path) -> object:
     done = in_process(served.tfserve, *arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_the_answer_is_the_servers_own(served: Served) -> None:
+def test_json_is_the_servers_own_response(served: Served) -> None:
     done = served.tfserve("classify", "half_plus_two", "x=1.0", "x=2.0", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"results": [[["", 2.5]], [["", 3.0]]]}
     url = f"{served.said['rest_url']}/v1/models/half_plus_two:classify"
     body = b'{"signature_name":"classify_x_to_y","examples":[{"x":1.0},{"x":2.0}]}'
-    with urlopen(Request(url, body)) as answer:
-        assert done.stdout.encode().rstrip() == answer.read().rstrip()
+    with urlopen(Request(url, body)) as response:
+        assert done.stdout.encode().rstrip() == response.read().rstrip()
 
 
-def test_for_people(served: Served) -> None:
+def test_table(served: Served) -> None:
     done = in_process(served.tfserve, *REGRESS, "x=1.0", "x=-2.0")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split() for line in done.stdout.splitlines()] == [["x", "value"], ["1.0", "2.5"], ["-2.0", "1.0"]]
@@ -48,9 +48,9 @@ def test_for_people(served: Served) -> None:
         ("--context", '{"x": 1.0}', "{}", "--api", "grpc"),
     ],
 )
-def test_ways_to_ask(served: Served, arguments: tuple[str, ...]) -> None:
+def test_forms_of_a_request(served: Served, arguments: tuple[str, ...]) -> None:
     signature = () if arguments[0] == "--data" else ("--signature", "regress_x_to_y")
-    assert said(served, "regress", *signature, *arguments) == {"results": [2.5]}
+    assert response_to(served, "regress", *signature, *arguments) == {"results": [2.5]}
 
 
 def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_examples_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
     lines.write_text('{"x": 1.0}\n{"x": [2.0]}\n')
     table.write_text("x\n1.0\n2.0\n")
     for file in (lines, table):
-        assert said(served, *REGRESS, "--data", file) == {"results": [2.5, 3.0]}
+        assert response_to(served, *REGRESS, "--data", file) == {"results": [2.5, 3.0]}
     assert_error(in_process(served.tfserve, *REGRESS, "--data", table, "x=1"), 2, "cannot be combined with EXAMPLES")
 
 
@@ -83,5 +83,5 @@ def test_curl(served: Served) -> None:
         (("regress", "x=1.0", "-s", "regress_x_to_z"), 2, "Did you mean --signature regress_x_to_y?"),
     ],
 )
-def test_bad_requests(served: Served, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_invalid_requests(served: Served, arguments: tuple[str, ...], code: int, words: str) -> None:
     assert_error(in_process(served.tfserve, *arguments), code, words)

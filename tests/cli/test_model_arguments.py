@@ -23,7 +23,7 @@ def test_paths_and_names(half_plus_two: Path, copied: Callable[[str], Path]) -> 
     )
     assert parse_models([plain], name="m") == (ModelSpec(half_plus_two, "m"),)
     with pytest.raises(UsageError, match="is not a model name"):
-        parse_models([str(odd)])  # it is called like its directory
+        parse_models([str(odd)])  # the default name is that of the directory
 
 
 def test_archives_and_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +72,11 @@ def test_versions_and_labels() -> None:
         (["ftp://a/b"], {}, "cannot read models from ftp://"),
     ],
 )
-def test_what_is_wrong(words: list[str], options: dict[str, list[str]], message: str) -> None:
+def test_invalid_arguments(words: list[str], options: dict[str, list[str]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_models(words, **options)  # type: ignore[arg-type]
 
 
-def test_no_model() -> None:
+def test_missing_model() -> None:
     with pytest.raises(SavedModelError):
         parse_models(["no/such"])

@@ -17,15 +17,15 @@ def predictions(done: CompletedProcess[str]) -> object:
     return json.loads(done.stdout)
 
 
-def test_the_answer_is_the_servers_own(served: Served) -> None:
+def test_json_is_the_servers_own_response(served: Served) -> None:
     done = served.tfserve("predict", "half_plus_two", "1", "2", "5", "--json")
     assert predictions(done) == {"predictions": [2.5, 3.0, 4.5]}
     url = f"{served.said['rest_url']}/v1/models/half_plus_two:predict"
-    with urlopen(Request(url, b'{"instances":[1,2,5]}')) as answer:
-        assert done.stdout.encode().rstrip() == answer.read().rstrip()
+    with urlopen(Request(url, b'{"instances":[1,2,5]}')) as response:
+        assert done.stdout.encode().rstrip() == response.read().rstrip()
 
 
-def test_for_people(served: Served) -> None:
+def test_table(served: Served) -> None:
     done = served.tfserve("predict", "half_plus_two", "1", "2", "5")
     assert (done.returncode, done.stderr) == (0, "")
     rows = [line.split() for line in done.stdout.splitlines()]
@@ -34,9 +34,9 @@ def test_for_people(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "answer"),
+    ("arguments", "response"),
     [
-        (["1", "2"], {"predictions": [2.5, 3.0]}),  # there is only one server
+        (["1", "2"], {"predictions": [2.5, 3.0]}),  # the only server
         (["half_plus_two", "-1", "-2.5e0"], {"predictions": [1.5, 0.75]}),
         (["half_plus_two", "-.5", "-.5e1"], {"predictions": [1.75, -0.5]}),
         (["-.5"], {"predictions": [1.75]}),
@@ -48,12 +48,12 @@ def test_for_people(served: Served) -> None:
         (["half_plus_two", "1", "--signature", "serving_default"], {"predictions": [2.5]}),
     ],
 )
-def test_ways_to_ask(served: Served, arguments: list[str], answer: object) -> None:
-    assert predictions(in_process(served.tfserve, "predict", *arguments, "--json")) == answer
+def test_forms_of_a_request(served: Served, arguments: list[str], response: object) -> None:
+    assert predictions(in_process(served.tfserve, "predict", *arguments, "--json")) == response
 
 
 @pytest.mark.parametrize("value", ["-inf", "-infinity", "-Inf", "-INF", "-Infinity"])
-def test_infinity_is_no_option(served: Served, value: str) -> None:
+def test_infinity_is_not_an_option(served: Served, value: str) -> None:
     done = served.tfserve("predict", "half_plus_two", value, "--curl")
     assert done.returncode == 0, done.stderr
     assert '{"instances":[-Infinity]}' in done.stdout
@@ -63,9 +63,9 @@ def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
     body = '{"instances": [1.0, 2.0, 5.0]}'
     file = tmp_path / "it's a request.json"
     file.write_text(body)
-    answer = {"predictions": [2.5, 3.0, 4.5]}
-    assert predictions(served.tfserve("predict", "--data", file, "--json")) == answer
-    assert predictions(served.tfserve("predict", "--data", "-", "--json", stdin=body)) == answer
+    response = {"predictions": [2.5, 3.0, 4.5]}
+    assert predictions(served.tfserve("predict", "--data", file, "--json")) == response
+    assert predictions(served.tfserve("predict", "--data", "-", "--json", stdin=body)) == response
 
 
 def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
     lines.write_text("1.0\n2.0\n")
     table.write_text("x\n1\n2\n")
     for file in (lines, table):
-        answer = in_process(served.tfserve, "predict", "--data", file, "--signature", "serving_default", "--json")
-        assert predictions(answer) == {"predictions": [2.5, 3.0]}
+        response = in_process(served.tfserve, "predict", "--data", file, "--signature", "serving_default", "--json")
+        assert predictions(response) == {"predictions": [2.5, 3.0]}
     table.write_text("z\n1\n")
     assert_error(in_process(served.tfserve, "predict", "--data", table), 2, "'z'", "x  DT_FLOAT")
     assert_error(
@@ -136,11 +136,11 @@ def test_curl(served: Served) -> None:
         (["half_plus_two", "1", "--url", "http://127.0.0.1:1"], 8, "127.0.0.1:1"),
     ],
 )
-def test_bad_requests(served: Served, arguments: list[str], code: int, words: str) -> None:
+def test_invalid_requests(served: Served, arguments: list[str], code: int, words: str) -> None:
     assert_error(in_process(served.tfserve, "predict", *arguments), code, words)
 
 
-def test_a_signature_that_is_none(served: Served) -> None:
+def test_unknown_signature(served: Served) -> None:
     done = served.tfserve("predict", "half_plus_two", "1", "--signature", "nope")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'nope'" in done.stderr

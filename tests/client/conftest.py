@@ -1,4 +1,4 @@
-"""A real server for the tests of the client: the local model server with the model of the guide."""
+"""A real server for the tests of the client: the local model server with half_plus_two."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.free_ports import free_ports
 from tfserve.client.failures import DroppedError, NotListeningError
 from tfserve.client.rest import poll_status
 
@@ -21,11 +22,11 @@ START_SECONDS = 60.0
 
 
 class Addresses(NamedTuple):
-    """Where a server is.
+    """The addresses of a server.
 
     Attributes:
-        url: of the REST API.
-        grpc: of the gRPC API, as ``host:port``.
+        url: the URL of the REST API.
+        grpc: the address of the gRPC API, as ``host:port``.
     """
 
     url: str
@@ -34,8 +35,8 @@ class Addresses(NamedTuple):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    """A server of ``half_plus_two`` version 1."""
-    rest_port, grpc_port = free_port(), free_port()
+    """A server with version 1 of ``half_plus_two``."""
+    rest_port, grpc_port = free_ports(2)
     addresses = Addresses(f"http://127.0.0.1:{rest_port}", f"127.0.0.1:{grpc_port}")
     log = tmp_path_factory.mktemp("client") / "log"
     command = [
@@ -55,20 +56,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
 
 @pytest.fixture(scope="session")
 def server_url(server: Addresses) -> str:
-    """URL of that server."""
+    """The URL of the server."""
     return server.url
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A TCP port of 127.0.0.1 that refuses connections: it is bound, but nothing listens on it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def wait_until_available(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Waits as a client would: a server that is loading has no port yet."""
+    """Polls until the model is AVAILABLE; a server that is loading does not listen yet."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text(errors="replace")
@@ -78,4 +79,4 @@ def wait_until_available(url: str, process: subprocess.Popen[bytes], log: Path) 
         except (NotListeningError, DroppedError):
             pass
         time.sleep(0.02)
-    raise AssertionError(f"not available in time\n{log.read_text(errors='replace')}")
+    raise AssertionError(f"not AVAILABLE in time\n{log.read_text(errors='replace')}")

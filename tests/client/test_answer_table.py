@@ -23,7 +23,7 @@ def table_of(body: bytes, **options: Any) -> Table:
     return tabulate(read_json(body), **options)
 
 
-def test_a_real_answer_beside_its_request(server_url: str) -> None:
+def test_response_of_a_real_server_beside_its_request(server_url: str) -> None:
     with RestClient(server_url) as client:
         signatures = client.metadata(ModelRef("half_plus_two")).signatures
         request = build_request(signatures, values=["1", "2", "5"])
@@ -33,7 +33,7 @@ def test_a_real_answer_beside_its_request(server_url: str) -> None:
     assert [tuple(cell.strip("[]") for cell in row) for row in table.rows] == [("1", "2.5"), ("2", "3.0"), ("5", "4.5")]
 
 
-def test_no_number_loses_a_digit() -> None:
+def test_numbers_keep_all_digits() -> None:
     body = b'{"predictions": [2.0, 2, 1e-07, NaN, -Infinity, 18446744073709551615, 0.1234567, -0.0]}'
     assert [row[0] for row in table_of(body).rows] == [
         *("2.0", "2", "1e-07", "NaN", "-Infinity", "18446744073709551615", "0.1234567", "-0.0"),
@@ -65,7 +65,7 @@ def test_columns_without_a_batch_are_one_row() -> None:
     assert table == Table(("x", "y"), (("[3, 4]", "[1, 2]"),))
 
 
-def test_request_that_does_not_match_is_left_out() -> None:
+def test_request_that_does_not_match_is_omitted() -> None:
     for request in (b'{"instances": [1, 2]}', b'{"instances": 1}', b'{"inputs": [1]}', b"{}", b"[]", b"{"):
         assert table_of(b'{"predictions": [1]}', request=request) == Table(("prediction",), (("1",),))
 
@@ -87,7 +87,7 @@ def test_many_rows_are_counted() -> None:
     assert table_of(b'{"predictions": []}') == Table(("prediction",), ())
 
 
-def test_text_cannot_reach_into_the_terminal() -> None:
+def test_control_characters_are_escaped() -> None:
     evil = "\x1b[2J\r\n\x9b\u202e"
     body = json.dumps({"predictions": [{evil: evil, "b": [evil], "c": {"b64": evil}}]}).encode()
     raw = b'{"predictions": [{"a": "\xff"}]}'
@@ -119,7 +119,7 @@ def test_bytes_are_one_value() -> None:
         b'{"predictions": [' + b"[" * 900 + b"]" * 900 + b"]}",
     ],
 )
-def test_answers_that_are_none(body: bytes) -> None:
+def test_malformed_responses(body: bytes) -> None:
     with pytest.raises(RequestError, match="not a valid predict response"):
         table_of(body)
 
@@ -134,9 +134,9 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @settings(deadline=None)
-@given(key=st.sampled_from(["predictions", "outputs"]), answer=JSON, request_value=JSON)
-def test_any_answer_is_a_table_or_a_request_error(key: str, answer: Any, request_value: Any) -> None:
-    body = json.dumps({key: answer}).encode()
+@given(key=st.sampled_from(["predictions", "outputs"]), response=JSON, request_value=JSON)
+def test_any_response_is_a_table_or_a_request_error(key: str, response: Any, request_value: Any) -> None:
+    body = json.dumps({key: response}).encode()
     request = json.dumps({"instances": request_value, "inputs": request_value}).encode()
     try:
         table = table_of(body, signature=HALF, request=request)

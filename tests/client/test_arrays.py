@@ -20,12 +20,12 @@ NUMBERS = (
 )
 
 
-def asks(dtype: str, shape: tuple[int, ...] | None = None) -> Signature:
+def signature_of(dtype: str, shape: tuple[int, ...] | None = None) -> Signature:
     return Signature(PREDICT, {"x": TensorSpec(dtype, shape)}, {"y": TensorSpec(dtype, shape)})
 
 
 def array(value: Any, dtype: str, shape: tuple[int, ...] | None = None) -> Any:
-    return input_arrays(value, asks(dtype, shape))["x"]
+    return input_arrays(value, signature_of(dtype, shape))["x"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_values(value: Any, dtype: str, expected: Any) -> None:
     assert made.tolist() == expected
 
 
-def test_an_array_that_fits_is_not_copied() -> None:
+def test_matching_array_is_not_copied() -> None:
     given_array = np.zeros(3, np.float32)
     assert array(given_array, "DT_FLOAT", (-1,)) is given_array
 
@@ -79,7 +79,9 @@ def test_an_array_that_fits_is_not_copied() -> None:
         ([[1, 2, 3]], "DT_FLOAT", (-1, 2), r"\(1, 3\)"),
     ],
 )
-def test_values_that_do_not_fit(value: Any, dtype: str, shape: tuple[int, ...] | None, words: str) -> None:
+def test_values_that_do_not_match_the_signature(
+    value: Any, dtype: str, shape: tuple[int, ...] | None, words: str
+) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         array(value, dtype, shape)
     assert caught.value.details is not None
@@ -90,7 +92,7 @@ def test_several_inputs() -> None:
     signature = Signature(PREDICT, {"age": TensorSpec("DT_INT32", (-1,)), "name": TensorSpec("DT_STRING", (-1,))}, {})
     made = input_arrays({"name": ["Ada"], "age": [36]}, signature)
     assert {name: value.tolist() for name, value in made.items()} == {"name": [b"Ada"], "age": [36]}
-    assert list(input_arrays({"age": [1]}, signature)) == ["age"]  # the other may have a default
+    assert list(input_arrays({"age": [1]}, signature)) == ["age"]  # the other input may have a default
     with pytest.raises(UsageError, match="no input 'aeg'") as caught:
         input_arrays({"aeg": [1]}, signature)
     assert caught.value.hint == "Did you mean age?"
@@ -105,21 +107,21 @@ def test_numbers_survive_json(dtype: str, data: st.DataObject) -> None:
 
     sent = data.draw(npst.arrays(dtype_of(dtype), npst.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3)))
     document = read_json(encode_arrays({"x": sent}, "serving_default"))
-    got, layout = read_inputs(document, asks(dtype))
+    got, layout = read_inputs(document, signature_of(dtype))
     assert layout == "column"
     np.testing.assert_array_equal(got["x"], sent)
-    answer = read_outputs("http://h", {"outputs": document["inputs"]["x"]}, asks(dtype))["y"]
-    assert answer.dtype == sent.dtype
-    np.testing.assert_array_equal(answer, sent)
+    response = read_outputs("http://h", {"outputs": document["inputs"]["x"]}, signature_of(dtype))["y"]
+    assert response.dtype == sent.dtype
+    np.testing.assert_array_equal(response, sent)
 
 
 @given(st.lists(st.lists(st.binary(max_size=5), min_size=2, max_size=2), min_size=1, max_size=3))
 def test_bytes_survive_json(texts: list[list[bytes]]) -> None:
-    document = read_json(encode_arrays(input_arrays(texts, asks("DT_STRING")), "s"))
+    document = read_json(encode_arrays(input_arrays(texts, signature_of("DT_STRING")), "s"))
     assert document["signature_name"] == "s"
-    assert read_inputs(document, asks("DT_STRING"))[0]["x"].tolist() == texts
-    told = encode_outputs({"y": input_arrays(texts, asks("DT_STRING"))["x"]}, "column")
-    assert read_outputs("http://h", told, asks("DT_STRING"))["y"].tolist() == texts
+    assert read_inputs(document, signature_of("DT_STRING"))[0]["x"].tolist() == texts
+    document = encode_outputs({"y": input_arrays(texts, signature_of("DT_STRING"))["x"]}, "column")
+    assert read_outputs("http://h", document, signature_of("DT_STRING"))["y"].tolist() == texts
 
 
 def test_rows() -> None:
@@ -142,9 +144,9 @@ def test_rows() -> None:
         *({"instances": [{"x": 1}, 2]}, {"instances": [{"x": 1}, {"y": 1}]}, {"inputs": [{"b64": "!"}]}),
     ],
 )
-def test_requests_that_are_none(document: dict[str, Any]) -> None:
+def test_malformed_requests(document: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        read_inputs(document, asks("DT_FLOAT"))
+        read_inputs(document, signature_of("DT_FLOAT"))
 
 
 @pytest.mark.parametrize(
@@ -163,12 +165,12 @@ def test_requests_that_are_none(document: dict[str, Any]) -> None:
         ({"outputs": [{"b64": "!"}]}, "DT_STRING", RequestError),
     ],
 )
-def test_answers_that_are_none(document: dict[str, Any], dtype: str, error: type[Exception]) -> None:
+def test_malformed_responses(document: dict[str, Any], dtype: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        read_outputs("http://h", document, asks(dtype))
+        read_outputs("http://h", document, signature_of(dtype))
 
 
-def test_what_rest_does_not_carry() -> None:
+def test_types_that_rest_does_not_carry() -> None:
     with pytest.raises(UsageError, match="float16 over REST") as caught:
         encode_arrays({"x": np.zeros(1, np.float16)}, "s")
     assert "grpc" in str(caught.value.hint)

@@ -9,7 +9,7 @@ import pytest
 
 from tfserve.client.curl import curl_line
 
-from .strange_server import answering_json
+from .faulty_server import responding_json
 
 BODIES = [
     b'{"instances":[1,2,5]}',
@@ -19,16 +19,16 @@ BODIES = [
     b"-d x",
     b"",
     b'{"inputs":"\xff"}',
-    json.dumps({"instances": [0.5] * 60_000}).encode(),  # longer than an argument may be
+    json.dumps({"instances": [0.5] * 60_000}).encode(),  # longer than an argument can be
     b"'" * 150_000,
 ]
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_pasted_line_sends_the_same(shell: str, body: bytes, tmp_path: Path) -> None:
+def test_pasted_line_sends_the_same_request(shell: str, body: bytes, tmp_path: Path) -> None:
     assert shutil.which("curl"), "curl is needed"
-    with answering_json(b'{"predictions": [1]}') as server:
+    with responding_json(b'{"predictions": [1]}') as server:
         line = curl_line(f"{server.url}/v1/models/a%20b:predict", body)
         done = subprocess.run(
             [shell], input=line.encode("utf-8", "surrogateescape") + b"\n", capture_output=True, cwd=tmp_path
@@ -41,7 +41,7 @@ def test_pasted_line_sends_the_same(shell: str, body: bytes, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_line_is_short_for_the_guide() -> None:
+def test_line_for_the_guide_is_short() -> None:
     line = curl_line("http://127.0.0.1:8501/v1/models/half_plus_two:predict", b'{"instances":[1,2,5]}')
     assert line == (
         "curl --silent --show-error --header 'Content-Type: application/json' "
@@ -49,11 +49,11 @@ def test_line_is_short_for_the_guide() -> None:
     )
 
 
-def test_brackets_of_an_address_are_no_pattern() -> None:
+def test_brackets_of_an_ipv6_address_are_not_expanded() -> None:
     assert " --globoff " in curl_line("http://[::1]:8501/v1/models/m:predict", b"{}")
 
 
-def test_a_real_server_answers(server_url: str) -> None:
+def test_line_works_with_a_real_server(server_url: str) -> None:
     line = curl_line(f"{server_url}/v1/models/half_plus_two:predict", b'{"instances":[1,2,5]}')
     done = subprocess.run(["bash"], input=line, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == {"predictions": [2.5, 3.0, 4.5]}

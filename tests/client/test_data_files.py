@@ -40,13 +40,13 @@ def test_csv(tmp_path: Path) -> None:
         ("a.csv", b"x\n\0\n\xff", "not UTF-8"),
     ],
 )
-def test_files_that_are_not_what_they_are_called(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_malformed_files(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(UsageError, match=words):
         (read_csv if is_csv(name) else read_json_lines)(str(file))
 
 
-def test_no_such_file() -> None:
+def test_missing_file() -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_csv("/nowhere/a.csv")

@@ -7,7 +7,7 @@ from tfserve.client.rest import RestClient, poll_status
 from tfserve.errors import RequestError
 from tfserve.models.saved_model import TensorSpec
 
-from .strange_server import answering_json
+from .faulty_server import responding_json
 
 
 @pytest.mark.parametrize(
@@ -35,22 +35,22 @@ from .strange_server import answering_json
         b'{"model_spec": {"version": true}, "metadata": {"signature_def": {"signature_def": {}}}}',
     ],
 )
-def test_metadata_that_is_none(document: bytes) -> None:
+def test_malformed_metadata(document: bytes) -> None:
     with (
-        answering_json(document) as server,
+        responding_json(document) as server,
         RestClient(server.url) as client,
         pytest.raises(RequestError, match="did not respond as TensorFlow Serving does: in the metadata, "),
     ):
         client.metadata(ModelRef("m"))
 
 
-def test_metadata_with_what_is_left_out() -> None:
+def test_metadata_with_omitted_fields() -> None:
     document = (
         b'{"metadata": {"signature_def": {"signature_def": {"__saved_model_init_op": {}, "a": {"inputs": {'
         b'"u": {"dtype": "DT_STRING", "tensor_shape": {"unknown_rank": true, "dim": []}},'
         b'"s": {"dtype": 99}}}}}}}'
     )
-    with answering_json(document) as server, RestClient(server.url) as client:
+    with responding_json(document) as server, RestClient(server.url) as client:
         metadata = client.metadata(ModelRef("m"))
     assert (metadata.name, metadata.version, list(metadata.signatures)) == ("m", None, ["a"])
     assert metadata.signatures["a"].inputs == {"s": TensorSpec("DT_99", ()), "u": TensorSpec("DT_STRING", None)}
@@ -69,6 +69,6 @@ def test_metadata_with_what_is_left_out() -> None:
         b'{"model_version_status": [{"status": []}]}',
     ],
 )
-def test_status_that_is_none(document: bytes) -> None:
-    with answering_json(document) as server, pytest.raises(RequestError, match="in the status, "):
+def test_malformed_status(document: bytes) -> None:
+    with responding_json(document) as server, pytest.raises(RequestError, match="in the status, "):
         poll_status(server.url, "m")

@@ -40,7 +40,7 @@ PREDICT = Signature("tensorflow/serving/predict", {}, {})
     ],
 )
 def test_words(words: list[str], examples: list[dict[str, object]]) -> None:
-    assert json.dumps(read_words(words)) == json.dumps(examples)  # 1 is not 1.0, nor true
+    assert json.dumps(read_words(words)) == json.dumps(examples)  # distinguishes 1, 1.0 and true
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_words(words: list[str], examples: list[dict[str, object]]) -> None:
         (["x=@/nowhere"], "cannot be read"),
     ],
 )
-def test_words_that_are_no_examples(words: list[str], message: str) -> None:
+def test_words_that_are_not_examples(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         read_words(words)
     assert "\x1b" not in caught.value.message
 
 
-def test_a_files_bytes_are_a_value(tmp_path: Path) -> None:
+def test_content_of_a_file_is_a_value(tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(b"\xff\0")
     assert read_words([f"image=@{tmp_path}/image"]) == [{"image": {"b64": "/wA="}}]
 
@@ -103,7 +103,7 @@ def test_data(tmp_path: Path) -> None:
         built(str(tmp_path / "a.jsonl"))
 
 
-def test_a_whole_request_needs_no_signatures() -> None:
+def test_whole_request_requires_no_signatures() -> None:
     unreachable = FakeConnection(RequestError("unreachable"))
     assert examples_request(unreachable, ModelRef("m"), "regress", data='{"examples": []}').method == "regress"
     with pytest.raises(RequestError, match="unreachable"):
@@ -113,7 +113,7 @@ def test_a_whole_request_needs_no_signatures() -> None:
 def test_choice_of_the_signature() -> None:
     known = {"a": CLASSIFY, "b": REGRESS, "c": REGRESS, "serving_default": PREDICT}
     assert choose_example_signature(known, "classify", None) == ("a", CLASSIFY)
-    assert choose_example_signature(known, "classify", "b") == ("b", REGRESS)  # the server's to judge
+    assert choose_example_signature(known, "classify", "b") == ("b", REGRESS)  # the server decides whether it is valid
     assert choose_example_signature({**known, "serving_default": REGRESS}, "regress", None)[0] == "serving_default"
     assert choose_example_signature({"serving_default": PREDICT, "x": PREDICT}, "regress", None)[1] == PREDICT
     with pytest.raises(UsageError, match="several signatures for regress: b, c"):
@@ -138,19 +138,19 @@ JSON = st.recursive(
 
 @settings(max_examples=60)
 @given(st.lists(st.text(max_size=8) | st.from_regex(r"[a-c]=.{0,6}") | JSON.map(json.dumps), max_size=3))
-def test_anything_may_be_typed(words: list[str]) -> None:
+def test_any_words_are_a_request_or_a_usage_error(words: list[str]) -> None:
     with suppress(UsageError):
         assert build_examples("classify", read_words(words), context=read_context(words[:1])).body
 
 
 @settings(max_examples=60)
 @given(JSON, JSON)
-def test_any_document_may_be_sent_over_grpc(examples: object, context: object) -> None:
+def test_any_document_is_a_message_or_a_usage_error(examples: object, context: object) -> None:
     with suppress(UsageError):
         build_input({"examples": [examples], "context": context}).SerializeToString()
 
 
-def test_too_deep() -> None:
+def test_deeply_nested_examples() -> None:
     word = '{"x": ' + "[" * 950 + "]" * 950 + "}"
     with suppress(UsageError):
         build_examples("classify", read_words([word]))

@@ -26,20 +26,20 @@ from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis
 from tfserve.servers.status import look_at
 
-from .conftest import Addresses, free_port
-from .strange_server import answering, resetting, stalling
+from .conftest import Addresses
+from .faulty_server import resetting, responding, stalling
 
 ECHO = Signature("tensorflow/serving/predict", {}, {"x": TensorSpec("DT_DOUBLE", None)})
 
 
 @pytest.fixture(scope="module")
 def client(server: Addresses) -> Iterator[GrpcClient]:
-    """A client of the real server."""
+    """A gRPC client of the real server."""
     with GrpcClient(server.grpc) as client:
         yield client
 
 
-def test_says_what_rest_says(client: GrpcClient, server_url: str) -> None:
+def test_same_results_as_rest(client: GrpcClient, server_url: str) -> None:
     with RestClient(server_url) as rest:
         assert client.status("half_plus_two") == rest.status("half_plus_two")
         ours, theirs = client.metadata(ModelRef("half_plus_two")), rest.metadata(ModelRef("half_plus_two"))
@@ -74,13 +74,13 @@ def test_refusals(client: GrpcClient, method: Method, body: bytes, status: int, 
 
 
 def test_unknown_models_versions_and_labels(client: GrpcClient) -> None:
-    for ask in (
+    for request in (
         lambda: client.status("nope"),
         lambda: client.metadata(ModelRef("half_plus_two", version=7)),
         lambda: client.infer("predict", ModelRef("nope"), b'{"instances": [1]}'),
     ):
         with pytest.raises(RefusedError) as caught:
-            ask()
+            request()
         assert caught.value.status == 404
     with pytest.raises(RefusedError):
         client.metadata(ModelRef("half_plus_two", label="stable"))
@@ -89,7 +89,7 @@ def test_unknown_models_versions_and_labels(client: GrpcClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "\udcff"])
-def test_names_that_are_none(client: GrpcClient, name: str) -> None:
+def test_invalid_names(client: GrpcClient, name: str) -> None:
     with pytest.raises(UsageError):
         client.status(name)
 
@@ -115,38 +115,38 @@ def test_names_that_are_none(client: GrpcClient, name: str) -> None:
         ("classify", b'{"examples": [{"x": 9223372036854775808}]}'),
     ],
 )
-def test_bad_requests_are_not_sent(client: GrpcClient, method: Method, body: bytes) -> None:
+def test_invalid_requests_are_not_sent(client: GrpcClient, method: Method, body: bytes) -> None:
     with pytest.raises(UsageError):
         client.infer(method, ModelRef("half_plus_two"), body)
 
 
 def test_messages_of_any_size(client: GrpcClient) -> None:
-    x = np.arange(2_000_000, dtype=np.float32)  # 8 MB, twice gRPC's usual limit
+    x = np.arange(2_000_000, dtype=np.float32)  # 8 MB, twice gRPC's default limit
     signature = client.metadata(ModelRef("half_plus_two")).signatures["serving_default"]
     y = client.predict_arrays(ModelRef("half_plus_two"), {"x": x}, signature, "serving_default")["y"]
     np.testing.assert_array_equal(y, x * 0.5 + 2)
 
 
-def test_tensors_travel_as_content() -> None:
-    asked: list[apis.PredictRequest] = []
+def test_tensors_are_sent_as_content() -> None:
+    received: list[apis.PredictRequest] = []
 
-    def answer(body: bytes, context: grpc.ServicerContext) -> bytes:
-        asked.append(apis.PredictRequest.FromString(body))
-        return apis.PredictResponse(outputs=asked[0].inputs).SerializeToString()
+    def predict(body: bytes, context: grpc.ServicerContext) -> bytes:
+        received.append(apis.PredictRequest.FromString(body))
+        return apis.PredictResponse(outputs=received[0].inputs).SerializeToString()
 
-    with service(answer) as address, GrpcClient(address) as client:
+    with service(predict) as address, GrpcClient(address) as client:
         x = np.array([[1.5], [2.5]], np.float64)
         y = client.predict_arrays(ModelRef("m", label="l"), {"x": x}, ECHO, "s")["x"]
-    assert asked[0].inputs["x"].tensor_content == x.tobytes()
-    assert (asked[0].model_spec.name, asked[0].model_spec.version_label) == ("m", "l")
+    assert received[0].inputs["x"].tensor_content == x.tobytes()
+    assert (received[0].model_spec.name, received[0].model_spec.version_label) == ("m", "l")
     np.testing.assert_array_equal(y, x)
 
 
-@pytest.mark.parametrize("answer", [b"\xff", b"\x0a\x0a\x0a\x01x\x12\x05\x08\x01\x22\x01a"])
-def test_answers_that_are_none(answer: bytes) -> None:
-    """The first is no message, the second has a tensor of one byte that should be a float."""
+@pytest.mark.parametrize("response", [b"\xff", b"\x0a\x0a\x0a\x01x\x12\x05\x08\x01\x22\x01a"])
+def test_malformed_responses(response: bytes) -> None:
+    """The first is not a message; the second has a float tensor with one byte."""
     with (
-        service(lambda *_: answer) as address,
+        service(lambda *_: response) as address,
         GrpcClient(address) as client,
         pytest.raises(RequestError, match="did not respond as TensorFlow Serving does"),
     ):
@@ -158,22 +158,22 @@ def test_other_outputs_than_the_signature_has() -> None:
         client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
 
 
-def test_a_full_queue_is_a_refusal() -> None:
-    def answer(body: bytes, context: grpc.ServicerContext) -> bytes:
+def test_full_queue_is_a_refusal() -> None:
+    def predict(body: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue is \x1b[31mfull")
         raise AssertionError
 
-    with service(answer) as address, GrpcClient(address) as client, pytest.raises(RefusedError) as caught:
+    with service(predict) as address, GrpcClient(address) as client, pytest.raises(RefusedError) as caught:
         client.predict_arrays(ModelRef("m"), {}, ECHO, "s")
     assert caught.value.status == 503
     assert r"queue is \x1b[31mfull" in caught.value.message
 
 
 @contextmanager
-def service(answer: Any) -> Iterator[str]:
-    """A gRPC server whose Predict is `answer`; gives its address."""
+def service(predict: Any) -> Iterator[str]:
+    """Runs a gRPC server whose method Predict is `predict`, and yields its address."""
     server = grpc.server(ThreadPoolExecutor(1))
-    handler = grpc.unary_unary_rpc_method_handler(answer)
+    handler = grpc.unary_unary_rpc_method_handler(predict)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", {"Predict": handler}),)
     )
@@ -183,13 +183,13 @@ def service(answer: Any) -> Iterator[str]:
     server.stop(0).wait()
 
 
-def test_nothing_listens() -> None:
-    address = f"127.0.0.1:{free_port()}"
+def test_nothing_listens(closed_port: int) -> None:
+    address = f"127.0.0.1:{closed_port}"
     with GrpcClient(address, timeout=5) as client, pytest.raises(NotListeningError, match=address):
         client.status("m")
 
 
-def test_time_is_bounded() -> None:
+def test_time_is_limited() -> None:
     with (
         stalling() as server,
         GrpcClient(server.url, timeout=0.3) as client,
@@ -201,14 +201,14 @@ def test_time_is_bounded() -> None:
 def test_servers_that_do_not_speak_grpc(server_url: str) -> None:
     with GrpcClient(server_url, timeout=5) as client, pytest.raises(RequestError, match="does not speak gRPC"):
         client.status("m")
-    ssh = answering(b"SSH-2.0-OpenSSH_9.2\r\n")
-    with ssh as strange, GrpcClient(strange.url, timeout=5) as client, pytest.raises(RequestError):
+    ssh = responding(b"SSH-2.0-OpenSSH_9.2\r\n")
+    with ssh as faulty, GrpcClient(faulty.url, timeout=5) as client, pytest.raises(RequestError):
         client.status("m")
-    with resetting() as strange, GrpcClient(strange.url, timeout=5) as client, pytest.raises(DroppedError):
+    with resetting() as faulty, GrpcClient(faulty.url, timeout=5) as client, pytest.raises(DroppedError):
         client.status("m")
 
 
-def test_no_tls_there(server: Addresses) -> None:
+def test_tls_to_a_server_without_tls(server: Addresses) -> None:
     with GrpcClient(f"https://{server.grpc}", timeout=5) as client, pytest.raises(RequestError):
         client.status("half_plus_two")
 
@@ -223,15 +223,17 @@ def test_several_threads_at_once(client: GrpcClient) -> None:
     assert found == [client.status("half_plus_two")] * 4
 
 
-def test_proxy_is_for_other_hosts_only(server: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+def test_proxy_is_used_for_other_hosts_only(
+    server: Addresses, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     monkeypatch.delenv("no_proxy", raising=False)
     with GrpcClient(server.grpc) as client:
         assert client.status("half_plus_two")
 
 
 @pytest.mark.parametrize("address", ["", "unix:///x", "h:0"])
-def test_no_address(address: str) -> None:
+def test_invalid_address(address: str) -> None:
     with pytest.raises(UsageError, match="is not the URL of a server"):
         connect(address, api="grpc")
 
@@ -245,8 +247,8 @@ def test_without_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "pip install 'tfserve-cli[local]'" in str(caught.value.hint)
 
 
-def test_more_than_a_message_holds(client: GrpcClient) -> None:
-    x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that take no memory
+def test_inputs_larger_than_a_message(client: GrpcClient) -> None:
+    x = np.broadcast_to(np.float64(0), 2**28)  # 2 GiB that occupy no memory
     with pytest.raises(UsageError, match=r"these inputs have 2\.0 GiB"):
         client.predict_arrays(ModelRef("half_plus_two"), {"x": x}, ECHO, "s")
 

@@ -25,7 +25,7 @@ def raised(connection: FakeConnection, request: InferenceRequest) -> RequestErro
     return caught.value
 
 
-def test_a_real_servers_refusal_is_shown_with_the_inputs(server_url: str) -> None:
+def test_refusal_of_a_real_server_is_shown_with_the_inputs(server_url: str) -> None:
     request = read_request('{"instances": [[1.0], [2.0, 3.0]]}')
     with RestClient(server_url) as client, pytest.raises(RefusedError) as caught:
         infer(client, ModelRef("half_plus_two"), request)
@@ -35,7 +35,7 @@ def test_a_real_servers_refusal_is_shown_with_the_inputs(server_url: str) -> Non
     assert (caught.value.status, caught.value.exit_code) == (400, 8)
 
 
-def test_signatures_are_read_only_where_they_are_unknown() -> None:
+def test_signature_is_read_only_if_it_is_unknown() -> None:
     refused = RefusedError("no", status=400, reason=None)
     unreachable = FakeConnection(RequestError("unreachable"), refused)
     assert raised(unreachable, read_request("{}")) is refused

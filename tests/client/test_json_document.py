@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tfserve.client.json_document import read_json, strict_json
 
 
-def test_what_the_server_writes() -> None:
+def test_json_of_tensorflow_serving() -> None:
     document = read_json(b'{"a": ["\xff", NaN, -Infinity, 12345678901234567890, ' + b"9" * 5000 + b"]}")
     text, nan, infinity, exact, enormous = document["a"]
     assert (text, infinity, exact, enormous) == ("\udcff", -math.inf, 12345678901234567890, math.inf)
@@ -19,7 +19,7 @@ def test_what_the_server_writes() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nan", b"[" * 100_000, b'"a', b"\xff"])
-def test_no_json(body: bytes) -> None:
+def test_invalid_json(body: bytes) -> None:
     with pytest.raises(ValueError):
         read_json(body)
 
@@ -32,7 +32,7 @@ def test_strict() -> None:
     }
 
 
-def test_strict_has_a_depth() -> None:
+def test_depth_of_strict_json_is_limited() -> None:
     assert strict_json(read_json(b"[" * 255 + b"]" * 255))
     with pytest.raises(ValueError, match="nested too deeply"):
         strict_json(read_json(b"[" * 300 + b"]" * 300))

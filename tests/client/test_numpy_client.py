@@ -20,12 +20,12 @@ from tfserve.errors import RequestError, UsageError
 from tfserve.protos.saved_model_pb2 import SavedModel
 
 from .conftest import ROOT, Addresses
-from .strange_server import answering_json, stalling
+from .faulty_server import responding_json, stalling
 
 
 @pytest.fixture(scope="module", params=["rest", "grpc"])
 def client(request: pytest.FixtureRequest, server: Addresses) -> Iterator[Client]:
-    """A client of each of the two APIs of a real server."""
+    """A client of a real server, for each of its two APIs."""
     address = server.url if request.param == "rest" else server.grpc
     with Client(address, model="half_plus_two", api=request.param) as client:
         yield client
@@ -36,11 +36,11 @@ def client(request: pytest.FixtureRequest, server: Addresses) -> Iterator[Client
     [[1, 2], (1.0, 2.0), np.array([1, 2]), np.array([1.0, 2.0], np.float16), range(1, 3)],
 )
 def test_predict(client: Client, inputs: Any) -> None:
-    for answer in client.predict(inputs), client.predict({"x": inputs})["y"]:
-        assert (answer.dtype.name, answer.tolist()) == ("float32", [2.5, 3.0])
+    for response in client.predict(inputs), client.predict({"x": inputs})["y"]:
+        assert (response.dtype.name, response.tolist()) == ("float32", [2.5, 3.0])
 
 
-def test_numbers_that_are_none(client: Client) -> None:
+def test_numbers_that_are_not_finite(client: Client) -> None:
     np.testing.assert_array_equal(client.predict([np.nan, np.inf, -np.inf]), [np.nan, np.inf, -np.inf])
     assert client.predict([0.1])[0] == np.float32(0.1) * np.float32(0.5) + np.float32(2)
 
@@ -65,7 +65,7 @@ def test_metadata_and_status(client: Client) -> None:
     assert [(found.version, found.state) for found in client.status()] == [(1, "AVAILABLE")]
 
 
-def test_which_model_and_version(client: Client) -> None:
+def test_model_version_and_signature_arguments(client: Client) -> None:
     assert client.predict([1], version=1)[0] == 2.5
     with pytest.raises(RefusedError, match="7"):
         client.predict([1], version=7)
@@ -98,12 +98,12 @@ for words in ("predict half_plus_two 1", "regress half_plus_two x=1.0 -s regress
     assert done.stdout.split() == ["x", "y", "1", "2.5", "x", "value", "1.0", "2.5"]
 
 
-def test_no_model() -> None:
+def test_missing_model() -> None:
     with pytest.raises(UsageError, match="No model was named"):
         Client("http://127.0.0.1:1").status()
 
 
-def test_how_it_looks(server: Addresses) -> None:
+def test_repr(server: Addresses) -> None:
     assert repr(Client("http://user:secret@h:1")) == "tfserve.Client('http://h:1', api='rest')"
     shown = f"tfserve.Client('http://{server.grpc}', model='m', api='grpc')"
     assert repr(Client(server.grpc, model="m", api="grpc")) == shown
@@ -111,7 +111,7 @@ def test_how_it_looks(server: Addresses) -> None:
 
 @pytest.mark.parametrize("api", ["rest", "grpc"])
 def test_timeout(api: Api) -> None:
-    with stalling() as strange, Client(strange.url, model="m", api=api) as client:
+    with stalling() as faulty, Client(faulty.url, model="m", api=api) as client:
         client.timeout = 0.2
         with pytest.raises(TimedOutError, match=r"within 0\.2 s"):
             client.predict([1])
@@ -121,16 +121,16 @@ def test_timeout(api: Api) -> None:
 
 
 @pytest.mark.parametrize("results", ["5", "[[1]]", '[["a"]]', '"ab"'])
-def test_answers_that_are_none(results: str) -> None:
+def test_malformed_responses(results: str) -> None:
     metadata = '{"signature_def": {"signature_def": {"serving_default": {}}}}'
-    with answering_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as strange:
+    with responding_json(f'{{"results": {results}, "metadata": {metadata}}}'.encode()) as faulty:
         for method in "classify", "regress":
             with (
-                Client(strange.url, model="m") as client,
+                Client(faulty.url, model="m") as client,
                 pytest.raises(RequestError, match=f"not a valid {method} response"),
             ):
                 client.metadata()
-                client.close()  # as the server does
+                client.close()  # the faulty server closed the connection
                 getattr(client, method)([{}])
 
 
@@ -154,7 +154,7 @@ def test_versions_labels_and_signatures_that_change(copied: Copy, tmp_path: Path
         rename_tensors(model)
         process.wait_for(lambda: [found.state for found in clients[0].status()] == ["AVAILABLE", "AVAILABLE"])
         for client in clients:
-            assert client.predict([1.0]) == [2.5]  # the newest, whose signature is not the one that was known
+            assert client.predict([1.0]) == [2.5]  # the newest version, whose signature is not the known one
             assert client.predict({"number": [1.0]})["half"] == [2.5]
             with pytest.raises(UsageError, match="no input 'x'"):
                 client.predict({"x": [1.0]})
@@ -164,7 +164,7 @@ def test_versions_labels_and_signatures_that_change(copied: Copy, tmp_path: Path
 
 
 def rename_tensors(model: Path) -> None:
-    """Adds a second version, whose input and output have other names."""
+    """Adds a second version whose input and output have other names."""
     made = shutil.copytree(model / "1", model / ".2")
     saved_model = SavedModel.FromString((made / "saved_model.pb").read_bytes())
     signature = saved_model.meta_graphs[0].signature_def["serving_default"]

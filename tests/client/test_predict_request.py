@@ -26,7 +26,7 @@ BATCH = (-1,)
 
 
 def signature(method: str = PREDICT, *, outputs: Mapping[str, TensorSpec] | None = None, **inputs: Any) -> Signature:
-    """A signature with inputs given as a shape (of floats) or as (dtype, shape)."""
+    """Returns a signature with inputs given as the shape of a float tensor, or as (dtype, shape)."""
     specs = {
         key: TensorSpec(*given) if given and isinstance(given[0], str) else TensorSpec("DT_FLOAT", given)
         for key, given in inputs.items()
@@ -117,14 +117,14 @@ def test_mistakes_with_several_inputs(arguments: dict[str, Any], words: str, hin
     assert "bias  DT_FLOAT  ()" in (caught.value.details or "")
 
 
-def test_rows_need_one_number_of_instances() -> None:
+def test_rows_require_equal_numbers_of_instances() -> None:
     with pytest.raises(UsageError, match="a has 1, b has 2"):
         build_request(default(a=BATCH, b=BATCH), inputs=["a=1", "b=[1,2]"], format="row")
     with pytest.raises(UsageError, match="at least one instance"):
         build_request(default(a=BATCH), values=["[]"], format="row")
 
 
-def test_mistake_is_shown_with_the_signature() -> None:
+def test_error_is_shown_with_the_signature() -> None:
     with pytest.raises(UsageError) as caught:
         build_request(default(x=(-1, 3)), values=["1", "2"])
     assert caught.value.message == "2 single values do not fill (-1, 3)."
@@ -228,7 +228,7 @@ def test_byte_order_mark_is_not_sent(tmp_path: Path) -> None:
         ('{"inputs": 1}'.encode("utf-16"), "it is not UTF-8"),
     ],
 )
-def test_no_whole_request(tmp_path: Path, content: bytes, words: str) -> None:
+def test_malformed_whole_request(tmp_path: Path, content: bytes, words: str) -> None:
     file = tmp_path / "request.json"
     file.write_bytes(content)
     for source, stdin in ((str(file), None), ("-", io.BytesIO(content))):
@@ -240,18 +240,18 @@ def test_no_whole_request(tmp_path: Path, content: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     "source", ["/nowhere/request.json", ".", "", "a\0b", "[1, 2]", "{", '{"a": \udcff}', "{\ud800"]
 )
-def test_no_source(source: str) -> None:
+def test_invalid_source(source: str) -> None:
     with pytest.raises(UsageError):
         read_request(source)
 
 
-def test_a_real_server_answers_what_was_built(server_url: str) -> None:
+def test_built_requests_work_with_a_real_server(server_url: str) -> None:
     with RestClient(server_url) as client:
         signatures = client.metadata(ModelRef("half_plus_two")).signatures
         for row_or_column in ("row", "column"):
             request = build_request(signatures, values=["1", "2", "5"], format=row_or_column)
-            answer = json.loads(client.infer("predict", ModelRef("half_plus_two"), request.body).body)
-            (numbers,) = answer.values()
+            response = json.loads(client.infer("predict", ModelRef("half_plus_two"), request.body).body)
+            (numbers,) = response.values()
             flat = [number[0] if isinstance(number, list) else number for number in numbers]
             assert flat == [2.5, 3.0, 4.5]
 
@@ -274,7 +274,7 @@ def tensors(leaf: st.SearchStrategy[Any], sizes: tuple[int, ...]) -> st.SearchSt
 
 @st.composite
 def requests_and_tensors(draw: st.DrawFn) -> tuple[dict[str, Signature], list[str], dict[str, Any]]:
-    """A random signature, random tensors of its shapes, and what someone would type for them."""
+    """Draws a signature, and tensors of its shapes as text and as values."""
     specs: dict[str, TensorSpec] = {}
     given_tensors: dict[str, Any] = {}
     typed: list[str] = []
@@ -300,7 +300,7 @@ def requests_and_tensors(draw: st.DrawFn) -> tuple[dict[str, Signature], list[st
 
 @settings(deadline=None, max_examples=150)
 @given(requests_and_tensors())
-def test_what_is_built_holds_the_values(case: tuple[dict[str, Signature], list[str], dict[str, Any]]) -> None:
+def test_built_request_contains_the_values(case: tuple[dict[str, Signature], list[str], dict[str, Any]]) -> None:
     signatures, typed, expected = case
     request = build_request(signatures, inputs=typed)
     document = json.loads(request.body)
@@ -312,7 +312,7 @@ def test_what_is_built_holds_the_values(case: tuple[dict[str, Signature], list[s
     else:
         built = {key: [instance[key] for instance in document["instances"]] for key in expected}
     assert built == expected
-    assert json.dumps(built) == json.dumps({key: expected[key] for key in built})  # 1 is not 1.0, nor true
+    assert json.dumps(built) == json.dumps({key: expected[key] for key in built})  # distinguishes 1, 1.0 and true
 
 
 TEXTS = st.text(max_size=12) | st.text(alphabet='[]{}",01.-enaif:= @x', max_size=12)
@@ -327,7 +327,7 @@ TEXTS = st.text(max_size=12) | st.text(alphabet='[]{}",01.-enaif:= @x', max_size
     chosen=st.sampled_from([None, "row", "column"]),
     name=st.none() | TEXTS,
 )
-def test_nothing_but_usage_errors(
+def test_any_arguments_are_a_request_or_a_usage_error(
     shapes: list[tuple[int, ...] | None],
     dtype: str,
     values: list[str],

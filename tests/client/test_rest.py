@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.free_ports import free_ports
 from tfserve.client import rest
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
 from tfserve.client.model_ref import ModelRef
@@ -22,13 +23,13 @@ from tfserve.client.transport.deadline import TimedResponse
 from tfserve.errors import RequestError, UsageError
 from tfserve.protos.version_status import VersionStatus
 
-from .conftest import ROOT, free_port, wait_until_available
-from .strange_server import (
-    StrangeServer,
-    answering,
-    answering_json,
+from .conftest import ROOT, wait_until_available
+from .faulty_server import (
+    FaultyServer,
     flooding,
     resetting,
+    responding,
+    responding_json,
     stalling,
     trickling,
 )
@@ -58,7 +59,7 @@ def test_metadata_of_a_real_server(server_url: str) -> None:
 
 def test_predict_on_a_real_server(server_url: str) -> None:
     with RestClient(server_url) as client:
-        for _ in range(2):  # the second goes over the same connection
+        for _ in range(2):  # the second request uses the same connection
             response = client.infer("predict", ModelRef("half_plus_two"), b'{"instances": [1.0, 2.0, 5.0]}')
             assert b"".join(response.body.split()) == b'{"predictions":[2.5,3.0,4.5]}'
             assert response.document == {"predictions": [2.5, 3.0, 4.5]}
@@ -93,21 +94,21 @@ def test_label_that_the_server_does_not_know(server_url: str) -> None:
         client.infer("predict", ModelRef("half_plus_two", label="stable"), b'{"instances": [1.0]}')
 
 
-def test_nothing_listens() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+def test_nothing_listens(closed_port: int) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
     with RestClient(url) as client, pytest.raises(NotListeningError, match=url):
         client.infer("predict", ModelRef("m"), b"{}")
     with pytest.raises(NotListeningError, match=url):
         poll_status(url, "m")
 
 
-def test_server_killed_while_a_prediction_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_killed_during_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def kill_and_begin(response: TimedResponse) -> None:  # called when the request has been sent
         process.kill()
         process.wait()
         HTTPResponse.begin(response)
 
-    port = free_port()
+    (port,) = free_ports(1)
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     command = [
         *(sys.executable, "-m", "tfserve.model_server", "--port=0", f"--rest_api_port={port}"),
@@ -131,18 +132,18 @@ def test_server_killed_while_a_prediction_waits(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "strange",
+    "faulty",
     [
-        pytest.param(partial(answering, b""), id="hangs up"),
+        pytest.param(partial(responding, b""), id="hangs up"),
         pytest.param(partial(resetting), id="resets"),
-        pytest.param(partial(answering, JSON_HEAD + b"Content-Length: 100\r\n\r\n{}"), id="truncated"),
+        pytest.param(partial(responding, JSON_HEAD + b"Content-Length: 100\r\n\r\n{}"), id="truncated"),
         pytest.param(
-            partial(answering, JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}"), id="truncated chunk"
+            partial(responding, JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}"), id="truncated chunk"
         ),
     ],
 )
-def test_connection_that_ends_early(strange: Callable[[], StrangeServer]) -> None:
-    with strange() as server, RestClient(server.url) as client:
+def test_connection_that_ends_early(faulty: Callable[[], FaultyServer]) -> None:
+    with faulty() as server, RestClient(server.url) as client:
         with pytest.raises(DroppedError):
             client.infer("predict", ModelRef("m"), b"{}")
         with pytest.raises(DroppedError):
@@ -150,9 +151,9 @@ def test_connection_that_ends_early(strange: Callable[[], StrangeServer]) -> Non
 
 
 @pytest.mark.parametrize(
-    "strange",
+    "faulty",
     [
-        pytest.param(partial(stalling), id="no answer"),
+        pytest.param(partial(stalling), id="no response"),
         pytest.param(partial(stalling, JSON_HEAD), id="half a head"),
         pytest.param(partial(stalling, JSON_HEAD + b"Content-Length: 100\r\n\r\n{"), id="half a body"),
         pytest.param(partial(trickling, JSON_HEAD + b"X-A: "), id="a head for ever"),
@@ -160,8 +161,8 @@ def test_connection_that_ends_early(strange: Callable[[], StrangeServer]) -> Non
         pytest.param(partial(trickling, JSON_HEAD + b"Content-Length: 99999\r\n\r\n"), id="a slow body"),
     ],
 )
-def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
-    with strange() as server:
+def test_time_is_limited(faulty: Callable[[], FaultyServer]) -> None:
+    with faulty() as server:
         begin = time.monotonic()
         with (
             RestClient(server.url, timeout=0.3) as client,
@@ -176,7 +177,7 @@ def test_time_is_bounded(strange: Callable[[], StrangeServer]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
-def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_limited_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = tmp_path / "certificate.pem"
     making = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=test"
     extensions = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:true"
@@ -195,7 +196,7 @@ def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("response", "words"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
         (b"\0\0\x12\4\0\0\0\0\0\0\3\x7f\xff\xff\xff\0\4\0\x10\0\0\0\6\0\0\x20\0", "does not speak HTTP"),  # gRPC
@@ -219,8 +220,8 @@ def test_time_is_bounded_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ),
     ],
 )
-def test_answers_that_are_none(answer: bytes, words: str) -> None:
-    with answering(answer) as server, RestClient(server.url) as client:
+def test_malformed_responses(response: bytes, words: str) -> None:
+    with responding(response) as server, RestClient(server.url) as client:
         with pytest.raises(RequestError) as caught:
             client.infer("predict", ModelRef("m"), b"{}")
         assert words in caught.value.message
@@ -232,7 +233,7 @@ def test_answers_that_are_none(answer: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize("head", [JSON_HEAD + b"\r\n", b"HTTP/1.1 301 Gone\r\n\r\n"])
-def test_size_is_bounded(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_is_limited(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "MAX_RESPONSE_BYTES", 2**20)
     with (
         flooding(head) as server,
@@ -242,7 +243,7 @@ def test_size_is_bounded(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         client.infer("predict", ModelRef("m"), b"{}")
 
 
-def test_flood_behind_an_error_is_cut() -> None:
+def test_long_error_is_truncated() -> None:
     with (
         flooding(b"HTTP/1.1 500 Oh\r\n\r\n") as server,
         RestClient(server.url, timeout=10) as client,
@@ -253,12 +254,12 @@ def test_flood_behind_an_error_is_cut() -> None:
 
 def test_body_is_unchanged_even_if_it_is_not_utf8() -> None:
     body = b'\n{"predictions":\t["\xff\xfe", NaN, -Infinity, ' + b"9" * 5000 + b"]}"
-    with answering_json(body) as server, RestClient(server.url) as client:
+    with responding_json(body) as server, RestClient(server.url) as client:
         assert client.infer("predict", ModelRef("m"), b"{}").body == body
 
 
 def test_what_is_sent() -> None:
-    with answering_json(b"{}") as server, RestClient(server.url + "/base/") as client:
+    with responding_json(b"{}") as server, RestClient(server.url + "/base/") as client:
         client.infer("predict", ModelRef("a b/ü:%", label="x/y"), b'{"instances":[1]}')
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /base/v1/models/a%20b%2F%C3%BC%3A%25/labels/x%2Fy:predict HTTP/1.1\r\n")
@@ -266,8 +267,8 @@ def test_what_is_sent() -> None:
     assert body == b'{"instances":[1]}'
 
 
-def test_proxy_is_for_other_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering_json(b'{"from": "proxy"}') as proxy, answering_json(b'{"from": "server"}') as server:
+def test_proxy_is_used_for_other_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with responding_json(b'{"from": "proxy"}') as proxy, responding_json(b'{"from": "server"}') as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -287,7 +288,7 @@ def test_unknown_host() -> None:
         poll_status("http://model.invalid:8501", "m")
 
 
-def test_http_server_asked_by_https(server_url: str) -> None:
+def test_https_request_to_an_http_server(server_url: str) -> None:
     url = server_url.replace("http", "https")
     with RestClient(url, timeout=5) as client, pytest.raises(RequestError, match="No secure connection"):
         client.status("m")
@@ -295,8 +296,8 @@ def test_http_server_asked_by_https(server_url: str) -> None:
         poll_status(url, "m", timeout=5)
 
 
-def test_password_is_not_shown() -> None:
-    url = f"http://user:secret@127.0.0.1:{free_port()}"
+def test_password_is_not_shown(closed_port: int) -> None:
+    url = f"http://user:secret@127.0.0.1:{closed_port}"
     with RestClient(url) as client, pytest.raises(NotListeningError) as caught:
         client.status("m")
     assert "secret" not in caught.value.message
@@ -330,7 +331,7 @@ def test_base_url(text: str, url: str) -> None:
         *("http://h#f", "http://h\n", "http://hö", "http://h\\x", "file:///etc/passwd", "http://:8501"),
     ],
 )
-def test_no_base_url(text: str) -> None:
+def test_invalid_base_url(text: str) -> None:
     with pytest.raises(UsageError, match="is not the URL of a server"):
         base_url(text)
 
@@ -359,7 +360,7 @@ def test_version_and_label_cannot_be_combined() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-def test_no_timeout(seconds: float) -> None:
+def test_invalid_timeout(seconds: float) -> None:
     with pytest.raises(UsageError, match="is not possible"):
         RestClient("http://127.0.0.1:1", timeout=seconds)
 

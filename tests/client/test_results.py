@@ -9,9 +9,9 @@ from tfserve.client.results import tabulate_results
 from tfserve.errors import RequestError
 
 
-def test_labels_are_shown_safely() -> None:
-    answer = {"results": [[["cat", 0.75], ["d\x1bog", 0.25]]]}
-    assert tabulate_results("classify", answer, request=b"{}").rows == (("cat 0.75, d\\x1bog 0.25",),)
+def test_labels_are_escaped() -> None:
+    response = {"results": [[["cat", 0.75], ["d\x1bog", 0.25]]]}
+    assert tabulate_results("classify", response, request=b"{}").rows == (("cat 0.75, d\\x1bog 0.25",),)
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_tables(method: Method, results: list[Any], columns: tuple[str, ...], ro
     assert (table.columns, table.rows) == (columns, (row,))
 
 
-def test_examples_that_cannot_be_shown_beside_their_answers() -> None:
+def test_examples_that_cannot_be_shown_beside_their_results() -> None:
     for request in (b"{", b"[]", b"{}", b'{"examples": 5}', b'{"examples": [{"x": 1.0}, {"y": 1.0}]}'):
         table = tabulate_results("regress", {"results": [1.0, 2.0]}, request=request)
         assert (table.columns, table.rows) == (("value",), (("1.0",), ("2.0",)))
 
 
 @pytest.mark.parametrize("results", [None, 5, [], "x", [["a"]], [[["a"]]], [{"a": 1}], [[["a", "b"]]], [[["a", True]]]])
-def test_answers_that_are_none(results: object) -> None:
+def test_malformed_responses(results: object) -> None:
     with pytest.raises(RequestError, match="not a valid classify response"):
         tabulate_results("classify", {"results": results}, request=b"{}")
     with pytest.raises(RequestError, match="not a valid regress response"):

@@ -42,7 +42,7 @@ IMAGE = [[[0.5] * 3] * 4] * 4
         ([[1, 2], [3, 4]], None, [[1, 2], [3, 4]]),
     ],
 )
-def test_fits(values: list[Value], shape: tuple[int, ...] | None, tensor: Value) -> None:
+def test_reshape(values: list[Value], shape: tuple[int, ...] | None, tensor: Value) -> None:
     assert reshape(values, shape) == tensor
 
 
@@ -70,7 +70,7 @@ def test_fits(values: list[Value], shape: tuple[int, ...] | None, tensor: Value)
         ([[[1, 2], [3]]], (-1, -1), "different lengths (1 and 2)"),
     ],
 )
-def test_does_not_fit(values: list[Value], shape: tuple[int, ...] | None, words: str) -> None:
+def test_values_that_do_not_match_the_shape(values: list[Value], shape: tuple[int, ...] | None, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         reshape(values, shape)
     assert words in caught.value.message

@@ -34,7 +34,7 @@ def signature(**inputs: TensorSpec) -> Signature:
 def test_smallest_tensor(spec: TensorSpec, tensor: object) -> None:
     request = smallest_request(signature(x=spec), "serving_default")
     assert json.loads(request.body) == {"inputs": tensor}
-    assert json.dumps(json.loads(request.body)["inputs"]) == json.dumps(tensor)  # 0 is not 0.0, nor false
+    assert json.dumps(json.loads(request.body)["inputs"]) == json.dumps(tensor)  # distinguishes 0, 0.0 and false
 
 
 def test_several_inputs_of_another_signature() -> None:
@@ -65,19 +65,19 @@ def test_too_large_request_is_not_built(shape: tuple[int, ...], monkeypatch: pyt
 
 
 @pytest.mark.parametrize("shape", [(0, 10**9), (-1, 0, 2)])
-def test_empty_tensor_whose_shape_json_cannot_tell(shape: tuple[int, ...]) -> None:
+def test_empty_tensor_whose_shape_json_cannot_represent(shape: tuple[int, ...]) -> None:
     with pytest.raises(NoSmokeRequestError, match="JSON cannot represent the shape"):
         smallest_request(signature(x=TensorSpec("DT_FLOAT", shape)), "serving_default")
 
 
-def test_limit_is_for_all_inputs_together() -> None:
+def test_limit_applies_to_all_inputs_together() -> None:
     half = TensorSpec("DT_UINT8", (9 * 2**20,))  # 18 MiB of JSON
     smallest_request(signature(a=half), "serving_default")
     with pytest.raises(NoSmokeRequestError, match="b has the shape"):
         smallest_request(signature(a=half, b=half), "serving_default")
 
 
-def test_nothing_to_ask() -> None:
+def test_no_request_is_possible() -> None:
     text = TensorSpec("DT_STRING", (-1,))
     for method in ("tensorflow/serving/classify", "tensorflow/serving/regress"):
         with pytest.raises(NoSmokeRequestError):
@@ -88,7 +88,7 @@ def test_nothing_to_ask() -> None:
         smallest_request(signature(x=TensorSpec("DT_RESOURCE", ())), "serving_default")
 
 
-def test_signature_to_try() -> None:
+def test_signature_for_the_smoke_test() -> None:
     predict = signature(x=TensorSpec("DT_FLOAT", (-1,)))
     classify = Signature("tensorflow/serving/classify", predict.inputs, {})
     assert smoke_signature({"a": predict, "serving_default": predict})[0] == "serving_default"
@@ -99,9 +99,11 @@ def test_signature_to_try() -> None:
             smoke_signature(none)
 
 
-def test_a_real_server_takes_the_smallest_request(server_url: str) -> None:
+def test_smallest_request_works_with_a_real_server(server_url: str) -> None:
     with RestClient(server_url) as client:
         name, known = smoke_signature(client.metadata(ModelRef("half_plus_two")).signatures)
-        answer = json.loads(client.infer("predict", ModelRef("half_plus_two"), smallest_request(known, name).body).body)
-    (output,) = answer.values()
+        response = json.loads(
+            client.infer("predict", ModelRef("half_plus_two"), smallest_request(known, name).body).body
+        )
+    (output,) = response.values()
     assert json.dumps(output).strip("[]") == "2.0"

@@ -111,7 +111,7 @@ def test_not_a_number(text: str) -> None:
         ("1", "DT_COMPLEX64", "does not accept DT_COMPLEX64 over REST"),
     ],
 )  # fmt: skip
-def test_no_values(text: str, dtype: str, words: str) -> None:
+def test_invalid_values(text: str, dtype: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_value(text, dtype)
     assert words in caught.value.message
@@ -122,7 +122,7 @@ def test_no_values(text: str, dtype: str, words: str) -> None:
     "text",
     ["1", "-1", "-.5", "+2.", "-2.5e-3", " 1 ", "-inf", "-infinity", "-Inf", "-INF", "-nan", "NaN", "TRUE", "false"],
 )
-def test_what_looks_like_a_value_is_one(text: str) -> None:
+def test_text_that_looks_like_a_value_is_one(text: str) -> None:
     assert looks_like_value(text)
     parse_value(text, "DT_BOOL" if text.lower() in ("true", "false") else "DT_DOUBLE")
 
@@ -134,7 +134,7 @@ def test_what_looks_like_a_value_is_one(text: str) -> None:
         *((text, False) for text in ("", "m", "-", "-v", "--inf", "1,2", "1_000", "infinite", "true_story")),
     ],
 )
-def test_what_looks_like_a_value(text: str, looks: bool) -> None:
+def test_text_that_looks_like_a_value(text: str, looks: bool) -> None:
     assert looks_like_value(text) is looks
 
 
@@ -157,7 +157,7 @@ def test_several_numbers_in_one_text_are_explained() -> None:
 
 
 @pytest.mark.parametrize("text", ["[a", "@a b's", r"[\ü"])
-def test_hint_says_how_to_send_the_text_itself(text: str) -> None:
+def test_hint_shows_how_to_send_the_text_itself(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_value(text, "DT_STRING")
     (typed,) = shlex.split((caught.value.hint or "").partition("put it into a list: ")[2])
@@ -178,13 +178,13 @@ def test_any_text_is_a_value_or_a_usage_error(text: str, dtype: str) -> None:
         value = parse_value(text, dtype)
     except UsageError:
         return
-    json.dumps(value, ensure_ascii=False).encode()  # no value is left that cannot be sent
+    json.dumps(value, ensure_ascii=False).encode()  # every value can be sent
 
 
 @settings(deadline=None)
 @given(st.binary())
-def test_bytes_of_an_argument_arrive(argument: bytes) -> None:
-    text = argument.decode("utf-8", "surrogateescape")  # as Python reads its command line
+def test_bytes_of_an_argument_are_kept(argument: bytes) -> None:
+    text = argument.decode("utf-8", "surrogateescape")  # as Python decodes its command line
     if text.startswith(("[", "@")):
         return
     value = parse_value(text, "DT_STRING")
@@ -212,6 +212,6 @@ def test_guesses(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["[1", '"', "9" * 19, "1e999", "@/nowhere"])
-def test_no_guesses(text: str) -> None:
+def test_invalid_guesses(text: str) -> None:
     with pytest.raises(UsageError):
         guess_value(text)

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tests.client.strange_server import StrangeServer, answering, answering_json, resetting
+from tests.client.faulty_server import FaultyServer, resetting, responding, responding_json
 from tfserve.engines.base import Server
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.local.server import LocalServer
@@ -21,9 +21,9 @@ def server_at(url: str | None) -> Server:
     return LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, rest_url=url, children={})
 
 
-def test_an_answer() -> None:
-    with answering_json(b'{"outputs": [2.0]}') as strange:
-        tested = smoke_test(server_at(strange.url), b"{}", Silent())
+def test_response() -> None:
+    with responding_json(b'{"outputs": [2.0]}') as faulty:
+        tested = smoke_test(server_at(faulty.url), b"{}", Silent())
     assert tested is not None
     assert tested.latency_ms > 0
     assert tested.to_json() == {
@@ -31,31 +31,31 @@ def test_an_answer() -> None:
         "latency_ms": pytest.approx(tested.latency_ms, abs=0.001),
         "response": {"outputs": [2.0]},
     }
-    assert strange.requests[0].startswith(b"POST /v1/models/m:predict ")
+    assert faulty.requests[0].startswith(b"POST /v1/models/m:predict ")
 
 
-def test_an_answer_that_only_python_could_read() -> None:
-    with answering_json(b'{"outputs": ["\xff\xfe", NaN, Infinity, -Infinity, 1e999]}') as strange:
-        tested = smoke_test(server_at(strange.url), b"{}", Silent())
+def test_response_that_only_python_can_read() -> None:
+    with responding_json(b'{"outputs": ["\xff\xfe", NaN, Infinity, -Infinity, 1e999]}') as faulty:
+        tested = smoke_test(server_at(faulty.url), b"{}", Silent())
     assert tested is not None
     printed = json.dumps(tested.to_json(), allow_nan=False, ensure_ascii=False).encode()
     assert json.loads(printed)["response"] == {"outputs": ["\ufffd\ufffd", "NaN", "Infinity", "-Infinity", "Infinity"]}
 
 
 @pytest.mark.parametrize(
-    ("strange", "words"),
+    ("faulty", "words"),
     [
-        (answering_json(b'{"outputs": [1'), "the response is not JSON"),
-        (answering_json(b"[1]"), "the response is not a JSON object"),
-        (answering_json(b'{"outputs": ' + b"[" * 500 + b"]" * 500 + b"}"), "the response is nested too deeply"),
-        (answering_json(b'{"error": "bad weather"}', "500 Oh"), "bad weather"),
-        (answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak HTTP"),
+        (responding_json(b'{"outputs": [1'), "the response is not JSON"),
+        (responding_json(b"[1]"), "the response is not a JSON object"),
+        (responding_json(b'{"outputs": ' + b"[" * 500 + b"]" * 500 + b"}"), "the response is nested too deeply"),
+        (responding_json(b'{"error": "bad weather"}', "500 Oh"), "bad weather"),
+        (responding(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak HTTP"),
         (resetting(), "closed the connection"),
     ],
 )
-def test_a_server_that_fails(strange: StrangeServer, words: str) -> None:
-    with strange, pytest.raises(NotReadyError) as caught:
-        smoke_test(server_at(strange.url), b"{}", Silent())
+def test_a_server_that_fails(faulty: FaultyServer, words: str) -> None:
+    with faulty, pytest.raises(NotReadyError) as caught:
+        smoke_test(server_at(faulty.url), b"{}", Silent())
     assert caught.value.message.startswith("'prod' is running, but failed its smoke test. ")
     assert words in caught.value.message
     assert "smoke_test=False" in (caught.value.hint or "")
@@ -66,7 +66,7 @@ def test_neither_rest_nor_grpc_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert smoke_test(server_at(None), b"{}", Silent()) is None
 
 
-def test_it_is_plain_data() -> None:
+def test_json_of_a_smoke_test() -> None:
     assert SmokeTest({"outputs": []}, 1.23456).to_json() == {
         "ok": True,
         "latency_ms": 1.235,

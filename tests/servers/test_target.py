@@ -25,7 +25,7 @@ Serve = Callable[..., None]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Says which servers there are."""
+    """Returns a function that defines the existing servers."""
 
     def serve(*servers: Server) -> None:
         listing = lookup.Listing(servers)
@@ -65,14 +65,14 @@ def test_a_word_that_is_neither_name_nor_value(serve: Serve) -> None:
     with pytest.raises(NoSuchServerError, match="no server 'am'"):
         split_words(["am", "1"])
     with pytest.raises(NoSuchServerError, match="no server '1'"):
-        find_target("1")  # where no values are wanted, nothing is one
+        find_target("1")  # here, no word can be a value
 
 
 def test_a_server_of_several_models(serve: Serve) -> None:
     serve(A)
-    for ask in (lambda: find_target("a"), lambda: find_target(None), lambda: split_words(["1"])):
+    for find in (lambda: find_target("a"), lambda: find_target(None), lambda: split_words(["1"])):
         with pytest.raises(UsageError, match="serves several models: m, n"):
-            ask()
+            find()
     with pytest.raises(UsageError, match="no model 'k'"):
         find_target("a/k")
 
@@ -85,13 +85,13 @@ def test_a_value_for_several_servers(serve: Serve) -> None:
         find_target(None)
 
 
-def test_a_stopped_server_is_not_mistaken_for_a_value(serve: Serve) -> None:
+def test_stopped_server_is_not_mistaken_for_a_value(serve: Serve) -> None:
     serve(A, STOPPED)
     with pytest.raises(NoSuchServerError, match="'7' is stopped"):
         split_words(["7"])
 
 
-def test_nothing_runs(serve: Serve) -> None:
+def test_no_running_server(serve: Serve) -> None:
     serve(STOPPED)
     with pytest.raises(NoSuchServerError):
         find_target(None)

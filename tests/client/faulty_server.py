@@ -1,4 +1,4 @@
-"""Servers that do not do what a server should: real sockets on 127.0.0.1, with a script for what to send."""
+"""Servers that violate HTTP or TensorFlow Serving's API: real sockets on 127.0.0.1 that run a script."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from types import TracebackType
 Script = Callable[[socket.socket, threading.Event], None]
 
 
-class StrangeServer:
-    """Reads a request head from each connection, lets the script answer it, and hangs up.
+class FaultyServer:
+    """Reads the request of each connection, runs the script, and closes the connection.
 
-    The script gets the connection and an event that is set when the test is over. With `tls` it speaks https.
+    The script gets the connection and an event that is set at the end of the test. With `tls`, the server uses https.
     """
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
@@ -27,7 +27,7 @@ class StrangeServer:
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> StrangeServer:
+    def __enter__(self) -> FaultyServer:
         self._thread.start()
         return self
 
@@ -56,56 +56,56 @@ class StrangeServer:
         return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
 
-def answering(answer: bytes) -> StrangeServer:
-    """Sends `answer` as it is."""
-    return StrangeServer(lambda connection, _: connection.sendall(answer))
+def responding(response: bytes) -> FaultyServer:
+    """Sends `response` unchanged."""
+    return FaultyServer(lambda connection, _: connection.sendall(response))
 
 
-def answering_json(document: bytes, status: str = "200 OK") -> StrangeServer:
-    """Sends `document` as an HTTP answer that claims to be JSON."""
+def responding_json(document: bytes, status: str = "200 OK") -> FaultyServer:
+    """Sends `document` as an HTTP response whose header declares JSON."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(document)}\r\n\r\n"
-    return answering(head.encode() + document)
+    return responding(head.encode() + document)
 
 
-def stalling(start: bytes = b"") -> StrangeServer:
-    """Sends `start`, and then nothing until the test is over."""
+def stalling(start: bytes = b"") -> FaultyServer:
+    """Sends `start`, and then nothing until the test ends."""
 
     def stall(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(start)
         over.wait()
 
-    return StrangeServer(stall)
+    return FaultyServer(stall)
 
 
-def trickling(start: bytes = b"", tls: ssl.SSLContext | None = None) -> StrangeServer:
-    """Sends `start`, and then a byte now and then, for ever."""
+def trickling(start: bytes = b"", tls: ssl.SSLContext | None = None) -> FaultyServer:
+    """Sends `start`, and then single bytes at intervals, without end."""
 
     def trickle(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(start)
         while not over.wait(0.02):
             connection.sendall(b"a")
 
-    return StrangeServer(trickle, tls)
+    return FaultyServer(trickle, tls)
 
 
-def flooding(start: bytes) -> StrangeServer:
-    """Sends `start`, and then as much as the client takes."""
+def flooding(start: bytes) -> FaultyServer:
+    """Sends `start`, and then as much data as the client accepts."""
 
     def flood(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(start)
         while not over.is_set():
             connection.sendall(b" " * 2**16)
 
-    return StrangeServer(flood)
+    return FaultyServer(flood)
 
 
-def resetting() -> StrangeServer:
-    """Answers with a TCP reset."""
+def resetting() -> FaultyServer:
+    """Resets the TCP connection."""
 
     def reset(connection: socket.socket, _: threading.Event) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
-    return StrangeServer(reset)
+    return FaultyServer(reset)
 
 
 def _whole_request(connection: socket.socket) -> bytes:
