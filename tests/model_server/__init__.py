@@ -1,1 +1,1 @@
-"""Tests of the model server, module by module, and the servers and models they share."""
+"""Tests of the model server, and the servers and models that they share."""

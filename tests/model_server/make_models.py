@@ -1,4 +1,4 @@
-"""Makes the SavedModels that these tests serve. Run as a program, once: importing TensorFlow takes seconds."""
+"""Makes the SavedModels that these tests serve; runs as a program, once, as importing TensorFlow takes seconds."""
 
 # mypy: disable-error-code="misc, untyped-decorator"
 from __future__ import annotations
@@ -18,7 +18,7 @@ ECHO_TYPES = (
 
 
 class Zoo(tf.Module):
-    """Signatures for what half_plus_two does not do."""
+    """Signatures unlike those of half_plus_two."""
 
     @tf.function(
         input_signature=[
@@ -65,7 +65,7 @@ class Zoo(tf.Module):
         ]
     )
     def hold(self, started: tf.Tensor, go: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Makes the file `started`, then runs until somebody makes the file `go`."""
+        """Makes the file `started`, then runs until the file `go` exists."""
         tf.io.write_file(started, "")
         turns = tf.constant(0)
         while tf.size(tf.io.matching_files(go)) == 0:
@@ -74,7 +74,7 @@ class Zoo(tf.Module):
 
 
 def echo(dtype: str) -> tf.types.experimental.PolymorphicFunction:
-    """Returns a function that gives back a tensor of any shape."""
+    """Returns a function that returns its input, a tensor of any shape."""
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.as_dtype(dtype), name="x")])
     def give_back(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,7 +93,7 @@ def make_zoo(directory: Path) -> None:
 
 
 def add_default(directory: Path, signature: str, alias: str, value: object) -> None:
-    """Gives an input of a signature a default value, which `tf.saved_model.save` cannot."""
+    """Adds a default value for an input of a signature, which `tf.saved_model.save` cannot do."""
     file = directory / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     defaults = saved_model.meta_graphs[0].signature_def[signature].defaults
@@ -102,7 +102,7 @@ def add_default(directory: Path, signature: str, alias: str, value: object) -> N
 
 
 class Batch(tf.Module):
-    """Signatures that tell how large the batch was in which they ran."""
+    """Signatures that return the size of the batch in which they run."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
     def measure(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -118,7 +118,7 @@ class Batch(tf.Module):
         ]
     )
     def hold(self, started: tf.Tensor, go: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Makes the first file of `started`, then runs until somebody makes the first of `go`."""
+        """Makes the first file of `started`, then runs until the first file of `go` exists."""
         tf.io.write_file(started[0], "")
         turns = tf.constant(0)
         while tf.size(tf.io.matching_files(go[0])) == 0:
@@ -127,7 +127,7 @@ class Batch(tf.Module):
 
 
 class Lite(tf.Module):
-    """The SavedModel and its ``model.tflite`` differ, to tell which of them answers."""
+    """A model whose SavedModel and ``model.tflite`` differ, which shows which of them is served."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
     def triple(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -146,7 +146,7 @@ def make_lite(directory: Path) -> None:
 
 
 class Constant(tf.Module):
-    """Answers its version, whatever it is asked."""
+    """Returns its version for any input."""
 
     def __init__(self, version: int) -> None:
         self.version = tf.Variable(float(version))
@@ -157,7 +157,7 @@ class Constant(tf.Module):
 
 
 class Lookup(tf.Module):
-    """Turns words into numbers with a table whose words are in an asset."""
+    """Converts words to numbers with a table whose words are in an asset."""
 
     def __init__(self, words: Path) -> None:
         self.words = tf.saved_model.Asset(str(words))
@@ -207,7 +207,7 @@ def make_tf1(directory: Path, words: Path) -> None:
 
 
 def make_examples(directory: Path) -> None:
-    """Makes a model in the way of TensorFlow 1, whose signatures say whether they classify or regress."""
+    """Makes a model with TensorFlow 1's API, whose signatures have the method names of classify and regress."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         inputs = v1.placeholder(tf.string, [None], name="examples")
@@ -253,7 +253,7 @@ def make_examples(directory: Path) -> None:
 
 
 def rewrite_as_text(directory: Path) -> None:
-    """Turns the ``saved_model.pb`` of a SavedModel into a ``saved_model.pbtxt``."""
+    """Converts the ``saved_model.pb`` of a SavedModel to a ``saved_model.pbtxt``."""
     binary = directory / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(binary.read_bytes())
     (directory / "saved_model.pbtxt").write_text(text_format.MessageToString(saved_model))
@@ -278,5 +278,5 @@ if __name__ == "__main__":
     lookup = Lookup(vocabulary)
     tf.saved_model.save(lookup, str(target / "lookup" / "1"), signatures=lookup.number)
     make_tf1(target / "tf1" / "1", vocabulary)
-    vocabulary.unlink()  # what is served has its own copy
+    vocabulary.unlink()  # the SavedModels have their own copies
     rewrite_as_text(target / "text" / "2")

@@ -17,7 +17,7 @@ from tests.program import eventually
 from tfserve.host.ports import any_free_port
 
 PATIENCE = 60.0
-"""Seconds after which a test fails that waits for something which takes moments on a quiet machine."""
+"""Seconds before a wait fails; what tests wait for takes moments on a quiet machine."""
 
 
 class ServerProcess:

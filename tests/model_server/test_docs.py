@@ -30,7 +30,7 @@ def test_the_docstring_points_to_the_topic() -> None:
     assert (DOCS / name).is_file()
 
 
-def test_every_difference_has_a_name_and_says_what_both_servers_do() -> None:
+def test_every_difference_has_a_name_and_describes_both_servers() -> None:
     compared = rows(topic())
     assert len(compared) > 40
     assert all(len(row) == 3 and all(row) for row in compared)

@@ -27,7 +27,7 @@ def test_defaults() -> None:
     assert (line.unknown, line.errors, line.ignored) == ([], [], [])
 
 
-def test_values_of_every_kind() -> None:
+def test_values_of_every_type() -> None:
     line = parse(
         [
             "--port=1",

@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 
 def read(text: str) -> list[Line | str]:
-    """Reads a log, ours or the official one: its lines, and what stands on a line of its own without a prefix."""
+    """Parses a log of either server: its entries, and the lines without a prefix."""
     lines: list[Line | str] = []
     for line in text.splitlines():
         if match := LINE.fullmatch(line):
@@ -53,7 +53,7 @@ def test_one_parser_reads_both_logs(capfd: pytest.CaptureFixture[str]) -> None:
     assert [type(line) for line in read("\n".join(OFFICIAL))] == [Line, Line, Line]
 
 
-def test_a_message_of_several_lines_keeps_them(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_message_keeps_its_lines(capfd: pytest.CaptureFixture[str]) -> None:
     log.error("it failed:\n\t[[{{node a}}]]\nthere")
     assert read(capfd.readouterr().err) == [
         ("E", "test_log.py", "it failed:"),
@@ -63,7 +63,7 @@ def test_a_message_of_several_lines_keeps_them(capfd: pytest.CaptureFixture[str]
 
 
 @given(st.text() | st.lists(st.sampled_from([*OFFICIAL, "\n", "\r", "\x1b[2J", "\x85", "\u2028", "\x0b"])).map("".join))
-def test_no_text_looks_like_a_line_of_its_own(text: str) -> None:
+def test_no_text_can_forge_a_log_line(text: str) -> None:
     with tempfile.TemporaryFile() as file:
         stderr = os.dup(2)
         os.dup2(file.fileno(), 2)
@@ -81,7 +81,7 @@ def test_no_text_looks_like_a_line_of_its_own(text: str) -> None:
     assert all(character.isprintable() or character in "\n\t" for character in written)
 
 
-def test_what_a_server_says_is_read_by_that_parser(half_plus_two: Path, tmp_path: Path) -> None:
+def test_the_parser_reads_the_log_of_a_server(half_plus_two: Path, tmp_path: Path) -> None:
     forged = f"--x\n{OFFICIAL[0]}"
     with ServerProcess(tmp_path / "log", half_plus_two, forged, name=f"m\n{OFFICIAL[0]}") as process:
         with contextlib.suppress(TimeoutError):

@@ -22,7 +22,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert (caught.value.code, caught.value.message) == (code, f"{path}; {message}")
 
 
-def test_the_log_says_where_a_text_goes_wrong(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_position_of_an_error_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
     path = Path("/models/models.config")
     with pytest.raises(StatusError, match=r"Invalid protobuf file: '/models/models\.config'"):
         parse_text_file(path, b"\nmodel_config_list: 1", ModelServerConfig())

@@ -41,7 +41,7 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def test_reads_what_protobuf_reads(half_plus_two: Path) -> None:
+def test_reads_the_same_as_protobuf(half_plus_two: Path) -> None:
     path = half_plus_two / "1" / "saved_model.pb"
     (whole,) = SavedModel.FromString(path.read_bytes()).meta_graphs
     (read,) = read_meta_graphs(path)
@@ -57,7 +57,7 @@ def test_keeps_the_order_of_several_meta_graphs(tmp_path: Path) -> None:
     assert read_tags(tmp_path / "saved_model.pb") == [frozenset({"serve"}), frozenset({"train"})]
 
 
-def test_steps_over_fields_of_every_wire_type(tmp_path: Path) -> None:
+def test_skips_fields_of_every_wire_type(tmp_path: Path) -> None:
     unknown = varint(100 << 3) + varint(2**64 - 1) + varint(101 << 3 | 1) + bytes(8) + varint(102 << 3 | 5) + bytes(4)
     inner = unknown + meta_graph("serve").SerializeToString() + unknown
     (found,) = read_meta_graphs(written(tmp_path / "saved_model.pb", unknown + length_delimited(2, inner) + unknown))
@@ -87,7 +87,7 @@ def test_reads_the_text_format(tmp_path: Path) -> None:
         (b"\x89HDF\r\n\x1a\n", "part of a SavedModel|early"),
     ],
 )
-def test_refuses_what_is_not_a_saved_model(tmp_path: Path, data: bytes, why: str) -> None:
+def test_refuses_bytes_that_are_not_a_saved_model(tmp_path: Path, data: bytes, why: str) -> None:
     with pytest.raises(MalformedError, match=why):
         read_meta_graphs(written(tmp_path / "saved_model.pb", data))
 
@@ -116,8 +116,8 @@ def test_every_truncation_of_the_bundled_model_is_refused(half_plus_two: Path, t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
-def test_a_graph_of_300_mb_costs_no_memory(tmp_path: Path) -> None:
-    """The graph is stepped over: a process that reads such a file stays as small as one that reads a small one."""
+def test_a_graph_of_300_mb_takes_no_memory(tmp_path: Path) -> None:
+    """The graph is skipped: reading such a file takes no more memory than reading a small one."""
     size = 300 * 2**20
     inner = meta_graph("serve").SerializeToString()
     head = varint(GRAPH_DEF_FIELD << 3 | 2) + varint(size)

@@ -39,15 +39,15 @@ def proto(dtype: str, shape: list[int], **values: Any) -> TensorProto:
         lambda dtype: npst.arrays(dtype, npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
     )
 )
-def test_numbers_come_back_as_they_were(to_proto: ToProto, array: Any) -> None:
+def test_numbers_are_converted_without_loss(to_proto: ToProto, array: Any) -> None:
     back = to_array(TensorProto.FromString(to_proto(array)))
     assert (back.dtype, back.shape) == (array.dtype, array.shape)
-    assert back.tobytes() == array.tobytes()  # NaN too, with every bit
+    assert back.tobytes() == array.tobytes()  # also every bit of NaN
 
 
 @WRITERS
 @given(st.lists(st.lists(st.binary(max_size=300), min_size=2, max_size=2), max_size=4))
-def test_strings_come_back_as_they_were(to_proto: ToProto, texts: list[list[bytes]]) -> None:
+def test_strings_are_converted_without_loss(to_proto: ToProto, texts: list[list[bytes]]) -> None:
     array: Any = np.empty((len(texts), 2), np.object_)
     for row, text in enumerate(texts):
         array[row] = text
@@ -68,7 +68,7 @@ def test_arrays_that_are_not_contiguous(to_proto: ToProto) -> None:
     np.testing.assert_array_equal(to_array(TensorProto.FromString(to_proto(array))), array)
 
 
-def test_values_stand_in_the_field_of_their_type() -> None:
+def test_values_are_in_the_field_of_their_type() -> None:
     made = TensorProto.FromString(to_proto_fields(np.array([[1, -1]], np.int8)))
     assert list(made.int_val) == [1, -1]
     assert [dim.size for dim in made.tensor_shape.dim] == [1, 2]
@@ -102,7 +102,7 @@ def test_values_stand_in_the_field_of_their_type() -> None:
         (proto("DT_UINT64", [1], uint64_val=[(1 << 64) - 1]), [(1 << 64) - 1]),
     ],
 )
-def test_what_values_stand_for(given: TensorProto, expected: object) -> None:
+def test_the_meaning_of_values(given: TensorProto, expected: object) -> None:
     assert to_array(given).tolist() == expected
 
 
@@ -132,7 +132,7 @@ def unknown_rank() -> TensorProto:
         TensorProto.FromString(b"\x08\xe7\x07"),  # type 999
     ],
 )
-def test_what_is_no_tensor(given: TensorProto) -> None:
+def test_malformed_tensors(given: TensorProto) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MalformedTensorError):
         to_array(given)

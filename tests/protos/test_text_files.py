@@ -8,7 +8,7 @@ from tfserve.protos.model_config_pb2 import ModelServerConfig
 from tfserve.protos.text_files import TextError, parse_text
 
 
-def test_what_users_write_is_read() -> None:
+def test_the_text_format() -> None:
     text = b"""
     # A comment.
     model_config_list: {
@@ -36,7 +36,7 @@ def test_what_users_write_is_read() -> None:
         (b"custom_model_config { [type.googleapis.com/x.Y] {} }", 0, 0, "x.Y not found"),
     ],
 )
-def test_where_a_text_goes_wrong_is_told(text: bytes, line: int, column: int, problem: str) -> None:
+def test_the_position_of_an_error(text: bytes, line: int, column: int, problem: str) -> None:
     with pytest.raises(TextError) as caught:
         parse_text(text, ModelServerConfig())
     assert (caught.value.line, caught.value.column) == (line, column)
@@ -46,7 +46,7 @@ def test_where_a_text_goes_wrong_is_told(text: bytes, line: int, column: int, pr
 
 
 @given(st.binary() | st.text("modelcnfigst_:{}[]<>\"'1-.#/\n ", max_size=80).map(str.encode))
-def test_no_text_brings_it_down(text: bytes) -> None:
+def test_any_text_is_parsed_or_refused(text: bytes) -> None:
     try:
         parse_text(text, ModelServerConfig())
     except TextError as failure:

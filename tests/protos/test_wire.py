@@ -31,7 +31,7 @@ def test_fields_of_every_wire_type() -> None:
 @pytest.mark.parametrize(
     "data", [b"\x0a", b"\x0a\x02a", b"\x80", b"\x08" + b"\xff" * 10, b"\x0b", b"\x02\x00", b"\x09a"]
 )
-def test_what_is_no_message(data: bytes) -> None:
+def test_bytes_that_are_not_a_message(data: bytes) -> None:
     with pytest.raises(MalformedError):
         walked(data)
 

@@ -1,4 +1,4 @@
-"""Servers with a gRPC port, and clients of them."""
+"""Servers with a gRPC port, and their clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gRPC call as bytes of HTTP/2, for clients that a library does not let be as odd as they come."""
+"""A gRPC call as bytes of HTTP/2, for clients that behave as no library would."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def open_call(method: str) -> bytes:
 
 
 def data(message: bytes, declared: int | None = None) -> bytes:
-    """Returns the message of a call, at most 16 KiB; `declared` is the length that it claims, with more to come."""
+    """Returns the message of a call, at most 16 KiB; `declared` is the length in its header, if it differs."""
     length = len(message) if declared is None else declared
     return _frame(DATA, _END_STREAM if declared is None else 0, 1, struct.pack(">BI", 0, length) + message)
 
 
 def frames_in(received: bytes) -> list[tuple[int, bytes]]:
-    """Returns the type and the payload of each whole frame."""
+    """Returns the type and the payload of each complete frame."""
     frames = []
     while len(received) >= 9 and len(received) >= 9 + (length := int.from_bytes(received[:3], "big")):
         frames.append((received[3], received[9 : 9 + length]))

@@ -1,7 +1,7 @@
-"""Calls a model server with ``tensorflow-serving-api``, the official client package, and prints what it answers.
+"""Calls a model server with ``tensorflow-serving-api``, the official client package, and prints the responses.
 
 A program for an environment that has the package: ``serving_api_client.py HOST:PORT BASE_PATH``. The server has
-the model half_plus_two. Prints a JSON object: method -> what a good response says, or the name of a status.
+the model half_plus_two. Prints a JSON object: method -> the response, or the name of a status.
 """
 
 # mypy: ignore-errors

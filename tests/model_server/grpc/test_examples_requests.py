@@ -1,4 +1,4 @@
-"""Classify, Regress and MultiInference on a real model; that a server answers with them is tested with the server."""
+"""Classify, Regress and MultiInference with a real model, without a server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_classify(examples: Servable) -> None:
     assert found == [[("none", 0.5), ("0", 0.0)], [("none", 2.0), ("0", 0.0)]]
 
 
-def test_labels_that_are_no_text(examples: Servable) -> None:
+def test_labels_that_are_not_utf8(examples: Servable) -> None:
     message = apis.ClassificationRequest(model_spec=spec(version_label="l"), input=inputs(0.5))
     example = apis.Example.FromString(message.input.example_list.examples[0])
     example.features.feature["word"].bytes_list.value.append(b"a\xff")
@@ -137,7 +137,7 @@ def test_multi_inference(examples: Servable) -> None:
         (GrpcMultiInference, apis.MultiInferenceRequest(tasks=[task(REGRESS)]), "Expected one output Tensor."),
     ],
 )
-def test_what_is_wrong_is_said(examples: Servable, kind: Any, message: Any, text: str) -> None:
+def test_invalid_requests(examples: Servable, kind: Any, message: Any, text: str) -> None:
     with pytest.raises(StatusError) as caught:
         answer(kind(message.SerializeToString(), 0), examples)
     assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
@@ -151,7 +151,7 @@ def test_other_methods_are_not_implemented(examples: Servable) -> None:
 
 
 @given(st.binary(), st.sampled_from(KINDS))
-def test_bytes_that_are_no_message(body: bytes, kind: Any) -> None:
+def test_bytes_that_are_not_a_message(body: bytes, kind: Any) -> None:
     try:
         kind(body, 0)
     except StatusError as failure:

@@ -31,7 +31,7 @@ def status_request(name: str, version: int | None = None) -> apis_pb2.GetModelSt
     return request
 
 
-def test_metadata_are_the_signatures(zoo_client: Client) -> None:
+def test_metadata_has_the_signatures(zoo_client: Client) -> None:
     response = zoo_client.call(METADATA, metadata_request("zoo", "signature_def"), apis_pb2.GetModelMetadataResponse)
     assert (response.model_spec.name, response.model_spec.version.value) == ("zoo", 1)
     assert list(response.metadata) == ["signature_def"]
@@ -44,7 +44,7 @@ def test_metadata_are_the_signatures(zoo_client: Client) -> None:
     assert list(signatures["pair"].defaults) == ["number"]
 
 
-def test_metadata_that_cannot_be_had(zoo_client: Client) -> None:
+def test_metadata_errors(zoo_client: Client) -> None:
     at_least_one = "GetModelMetadataRequest must specify at least one metadata_field"
     assert zoo_client.failure(METADATA, b"") == Failure(INVALID, "Missing ModelSpec")
     assert zoo_client.failure(METADATA, metadata_request("zoo")) == Failure(INVALID, at_least_one)
@@ -54,7 +54,7 @@ def test_metadata_that_cannot_be_had(zoo_client: Client) -> None:
     assert failure == Failure("NOT_FOUND", "Servable not found for request: Latest(nope)")
 
 
-def test_status_is_that_of_rest(zoo_client: Client, zoo_process: GrpcProcess) -> None:
+def test_the_status_is_the_same_as_over_rest(zoo_client: Client, zoo_process: GrpcProcess) -> None:
     response = zoo_client.call(STATUS, status_request("zoo"), apis_pb2.GetModelStatusResponse)
     (version,) = response.model_version_status
     assert (version.version, version.state) == (1, 30)
@@ -64,7 +64,7 @@ def test_status_is_that_of_rest(zoo_client: Client, zoo_process: GrpcProcess) ->
     assert zoo_client.call(STATUS, status_request("zoo", 1), apis_pb2.GetModelStatusResponse) == response
 
 
-def test_status_of_what_is_not_there(zoo_client: Client) -> None:
+def test_the_status_of_unknown_models(zoo_client: Client) -> None:
     assert zoo_client.failure(STATUS, b"") == Failure(INVALID, "Missing ModelSpec")
     failure = zoo_client.failure(STATUS, status_request("nope"))
     assert failure == Failure("NOT_FOUND", "Could not find any versions of model nope")
@@ -79,7 +79,7 @@ def test_a_configuration_without_a_list_of_models(zoo_client: Client, zoo_proces
     zoo_process.wait_for_log("ReloadConfig failed: ServerModelConfig type not supported")
 
 
-def test_a_configuration_is_logged_before_it_is_taken_over(zoo_client: Client, zoo_process: GrpcProcess) -> None:
+def test_a_configuration_is_logged_before_it_is_applied(zoo_client: Client, zoo_process: GrpcProcess) -> None:
     request = apis_pb2.ReloadConfigRequest()
     request.config.model_config_list.config.add(name="a", base_path="relative", model_platform="tensorflow")
     assert zoo_client.failure(RELOAD, request).code == "INVALID_ARGUMENT"
@@ -88,7 +88,7 @@ def test_a_configuration_is_logged_before_it_is_taken_over(zoo_client: Client, z
     )
 
 
-def test_a_reload_tells_how_metrics_grew(half_plus_two: Path, tmp_path: Path) -> None:
+def test_a_reload_returns_the_increase_of_metrics(half_plus_two: Path, tmp_path: Path) -> None:
     loads, latency = "/tensorflow/cc/saved_model/load_attempt_count", "/tensorflow/serving/request_latency"
     request = apis_pb2.ReloadConfigRequest(metric_names=[loads, latency, "/no/such", loads])
     models = request.config.model_config_list.config
@@ -101,8 +101,8 @@ def test_a_reload_tells_how_metrics_grew(half_plus_two: Path, tmp_path: Path) ->
         for more in (1, 0):
             response = client.call(RELOAD, request, apis_pb2.ReloadConfigResponse)
             assert response.status.error_code == 0
-            told = [(metric.name, metric.int64_value_increase) for metric in response.metric]
-            assert told == [(loads, more), (latency, 0), ("/no/such", 0)]
+            increases = [(metric.name, metric.int64_value_increase) for metric in response.metric]
+            assert increases == [(loads, more), (latency, 0), ("/no/such", 0)]
 
 
 def test_unknown_methods_and_services(zoo_client: Client) -> None:

@@ -1,4 +1,4 @@
-"""``tfserve.Client`` with what half_plus_two does not have: several inputs, strings, integers, every dtype."""
+"""``tfserve.Client`` with inputs that half_plus_two does not have: several, strings, integers, every dtype."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_types_and_shapes(client: Client, dtype: str, values: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
-def test_what_grpc_alone_carries(client: Client, dtype: str) -> None:
+def test_types_that_only_grpc_supports(client: Client, dtype: str) -> None:
     if client.api == "rest":
         with pytest.raises(UsageError, match=f"does not accept arrays of {dtype} over REST"):
             client.predict([1.5], signature=f"echo_{dtype}")

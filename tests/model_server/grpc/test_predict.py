@@ -31,7 +31,7 @@ def words() -> TensorProto:
     return made
 
 
-def test_the_response_says_which_model_answered(zoo_client: Client) -> None:
+def test_the_response_names_the_model(zoo_client: Client) -> None:
     response = zoo_client.predict(predict_request("zoo", x=tensor([1, 2])))
     assert to_array(response.outputs["y"]).tolist() == [2.0, 4.0]
     assert list(response.outputs["y"].float_val) == [2.0, 4.0]
@@ -50,14 +50,14 @@ def test_the_response_says_which_model_answered(zoo_client: Client) -> None:
     st.booleans(),
     st.data(),
 )
-def test_every_type_goes_there_and_back(zoo_client: Client, dtype: str, content: bool, data: st.DataObject) -> None:
+def test_every_type_is_returned_unchanged(zoo_client: Client, dtype: str, content: bool, data: st.DataObject) -> None:
     array = data.draw(npst.arrays(dtype, npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)))
     sent = TensorProto.FromString((to_proto_content if content else to_proto_fields)(array))
     back = to_array(zoo_client.predict(predict_request("zoo", f"echo_{dtype}", x=sent)).outputs["y"])
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
 
-def test_outputs_can_be_chosen(zoo_client: Client) -> None:
+def test_the_output_filter(zoo_client: Client) -> None:
     request = predict_request("zoo", "pair", ("words_bytes", "joined"), number=tensor([1], "int32"), words=words())
     outputs = zoo_client.predict(request).outputs
     assert {alias: to_array(output).tolist() for alias, output in outputs.items()} == {
@@ -66,7 +66,7 @@ def test_outputs_can_be_chosen(zoo_client: Client) -> None:
     }
 
 
-def test_an_input_with_a_default_may_be_left_out(zoo_client: Client) -> None:
+def test_an_input_with_a_default_can_be_omitted(zoo_client: Client) -> None:
     outputs = zoo_client.predict(predict_request("zoo", "pair", words=words())).outputs
     assert to_array(outputs["double"]).tolist() == [14.0]
 
@@ -113,7 +113,7 @@ def test_an_input_with_a_default_may_be_left_out(zoo_client: Client) -> None:
         (b"\xff", Failure("INTERNAL", "The request is not a PredictRequest")),
     ],
 )
-def test_what_is_wrong_with_a_request(zoo_client: Client, request_: PredictRequest | bytes, expected: Failure) -> None:
+def test_invalid_requests(zoo_client: Client, request_: PredictRequest | bytes, expected: Failure) -> None:
     assert zoo_client.predict_failure(request_) == expected
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_version_and_an_unknown_label(zoo_client: Client) -> None:
     assert zoo_client.predict_failure(request).code == INVALID
 
 
-def test_a_tensor_that_cannot_be_read(zoo_client: Client) -> None:
+def test_a_malformed_tensor(zoo_client: Client) -> None:
     broken = TensorProto(dtype=DataType.Name(DataType.DT_FLOAT), tensor_content=b"123")
     broken.tensor_shape.dim.add(size=1)
     failure = zoo_client.predict_failure(predict_request("zoo", x=broken))
@@ -135,22 +135,22 @@ def test_a_tensor_that_cannot_be_read(zoo_client: Client) -> None:
     assert failure.message.startswith("tensor parsing error: x")
 
 
-def test_a_shape_that_does_not_fit_is_tensorflows_error(zoo_client: Client) -> None:
+def test_a_wrong_shape_gets_tensorflows_error(zoo_client: Client) -> None:
     assert zoo_client.predict_failure(predict_request("zoo", x=tensor([1, 2, 3]))).code == INVALID
 
 
-def test_a_long_message_is_cut(zoo_client: Client) -> None:
+def test_a_long_message_is_truncated(zoo_client: Client) -> None:
     failure = zoo_client.predict_failure(predict_request("n" * 5000))
     assert failure.message == f"Servable not found for request: Latest({'n' * 5000}"[:1024] + "...TRUNCATED"
 
 
-def test_more_than_four_megabytes_both_ways(zoo_client: Client) -> None:
+def test_more_than_four_megabytes_in_both_directions(zoo_client: Client) -> None:
     array = np.arange(2_000_000, dtype=np.float32)
     request = predict_request("zoo", "echo_float32", x=TensorProto.FromString(to_proto_content(array)))
     np.testing.assert_array_equal(to_array(zoo_client.predict(request).outputs["y"]), array)
 
 
-def test_a_message_past_the_bound_is_refused(zoo_client: Client) -> None:
+def test_a_message_beyond_the_limit_is_refused(zoo_client: Client) -> None:
     failure = zoo_client.predict_failure(predict_request("zoo", x=tensor(np.zeros(5_100_000))))
     assert failure.code == "RESOURCE_EXHAUSTED"
     assert zoo_client.predict(predict_request("zoo", x=tensor([1, 2])))

@@ -1,4 +1,4 @@
-"""The official Python client, as it comes from the package index, against our server."""
+"""The official Python client, as installed from the package index, with this server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIGNATURES = ["classify_x_to_y", "regress_x2_to_y3", "regress_x_to_y", "regress_
 
 @pytest.fixture(scope="session")
 def serving_api() -> Path:
-    """The Python of an environment with ``tensorflow-serving-api``, of the release of the TensorFlow that is installed.
+    """The Python of an environment with ``tensorflow-serving-api`` of the installed TensorFlow's release.
 
     The client has a grpcio and a protobuf of its own. It needs TensorFlow as well, for its messages and arrays.
     """
@@ -33,7 +33,7 @@ def serving_api() -> Path:
 def answers(
     serving_api: Path, half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    """What the client got from each method."""
+    """The response of each method, as the client received it."""
     log = tmp_path_factory.mktemp("serving_api") / "log"
     script = Path(__file__).parent / "serving_api_client.py"
     variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -11,7 +11,7 @@ from tfserve.model_server.grpc.tfrecord import read_records
 from tfserve.model_server.status import Code, StatusError
 
 
-def test_a_record_as_tensorflow_writes_it(tmp_path: Path) -> None:
+def test_a_record_written_by_tensorflow(tmp_path: Path) -> None:
     # tf.io.TFRecordWriter wrote b"abc".
     written = bytes.fromhex("0300000000000000b099490e6162636e57f121")
     (tmp_path / "file").write_bytes(written)
@@ -26,7 +26,7 @@ def test_records_of_any_bytes(tmp_path: Path, values: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("end", range(1, len(record(b"abc"))))
-def test_a_file_that_ends_within_a_record(tmp_path: Path, end: int) -> None:
+def test_a_truncated_file(tmp_path: Path, end: int) -> None:
     (tmp_path / "file").write_bytes(record(b"first") + record(b"abc")[:end])
     records = read_records(tmp_path / "file")
     assert next(records) == b"first"

@@ -43,7 +43,7 @@ def write(directory: Path, *records: bytes) -> None:
     write_records(directory / REQUESTS_FILE, records)
 
 
-def test_a_model_without_requests_is_as_it_is(zoo: Servable, tmp_path: Path) -> None:
+def test_a_model_without_requests_is_not_warmed_up(zoo: Servable, tmp_path: Path) -> None:
     warm_up(zoo, tmp_path)
 
 
@@ -54,7 +54,7 @@ def test_requests_are_run(zoo: Servable, directory: Path) -> None:
     assert all(path.exists() for path in started)
 
 
-def test_what_was_run_is_fast_from_the_first_request_on(models: Path, directory: Path) -> None:
+def test_a_warmed_up_signature_is_fast_from_the_first_request_on(models: Path, directory: Path) -> None:
     servable = load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())
     write(directory, predict_log("two", x=numbers(1, 2)))
     assert not servable.is_fast("two")
@@ -74,7 +74,7 @@ def test_what_was_run_is_fast_from_the_first_request_on(models: Path, directory:
         ([PredictionLog().SerializeToString()] * 1001, Code.INVALID_ARGUMENT, "exceeds the maximum (1000)"),
     ],
 )
-def test_bad_requests(zoo: Servable, directory: Path, records: list[bytes], code: Code, message: str) -> None:
+def test_invalid_requests(zoo: Servable, directory: Path, records: list[bytes], code: Code, message: str) -> None:
     write(directory, *records)
     with pytest.raises(StatusError) as caught:
         warm_up(zoo, directory)
@@ -89,7 +89,7 @@ def test_a_file_in_another_format(zoo: Servable, directory: Path) -> None:
     assert caught.value.code is Code.DATA_LOSS
 
 
-def test_what_was_read_is_counted(zoo: Servable, directory: Path) -> None:
+def test_records_are_counted(zoo: Servable, directory: Path) -> None:
     path = directory / REQUESTS_FILE
     write(directory, *[predict_log("two", x=numbers(1, 2))] * 3)
     warm_up(zoo, directory)

@@ -83,7 +83,7 @@ def test_both_outputs(examples: Servable) -> None:
         ),
     ],
 )
-def test_outputs_that_are_no_classes(examples: Servable, outputs: dict[str, Any], message: str) -> None:
+def test_outputs_that_are_not_classes(examples: Servable, outputs: dict[str, Any], message: str) -> None:
     with pytest.raises(StatusError) as caught:
         read_classifications(examples.signatures["serving_default"], outputs, 1)
     assert caught.value.code is Code.INVALID_ARGUMENT

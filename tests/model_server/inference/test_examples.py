@@ -12,7 +12,7 @@ from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.apis_pb2 import Example, ExampleList, ExampleListWithContext, Input
 
 
-def test_examples_are_passed_on_as_they_are() -> None:
+def test_examples_are_passed_on_unchanged() -> None:
     message = Input(example_list=ExampleList(examples=[b"not parsed", b""]))
     assert serialized_examples(message) == [b"not parsed", b""]
 
@@ -45,7 +45,7 @@ def test_no_examples_are_an_error(message: Input) -> None:
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
-def test_an_input_that_takes_no_strings(half_plus_two: Path) -> None:
+def test_an_input_that_is_not_a_string_tensor(half_plus_two: Path) -> None:
     name = "regress_x2_to_y3"
     with (
         closing(load_servable("half_plus_two", 1, half_plus_two / "1", LoadOptions())) as servable,

@@ -26,7 +26,7 @@ PROBLEM = (
 
 @pytest.fixture(scope="module")
 def checked(models: Path) -> Iterator[Servable]:
-    """The model ``examples``, whose signatures only do what they say."""
+    """The model ``examples``, loaded so that the method names of signatures are checked."""
     servable = load_servable("examples", 1, models / "examples" / "1", LoadOptions(check_methods=True))
     yield servable
     servable.close()
@@ -55,7 +55,7 @@ def test_methods_that_predict(zoo: Servable, examples: Servable) -> None:
 
 
 @pytest.mark.parametrize("request_of", [rest, grpc])
-def test_methods_are_checked_on_demand(
+def test_methods_are_checked_if_enabled(
     request_of: Callable[[str], InferenceRequest], examples: Servable, checked: Servable
 ) -> None:
     for signature in ("", "regress", "other_method"):

@@ -62,7 +62,7 @@ def test_values(examples: Servable, shape: tuple[int, ...]) -> None:
         (np.zeros(2), "Expected output Tensor of DT_FLOAT.  Got: DT_FLOAT"),
     ],
 )
-def test_outputs_that_are_no_values(examples: Servable, array: Any, message: str) -> None:
+def test_outputs_that_are_not_values(examples: Servable, array: Any, message: str) -> None:
     with pytest.raises(StatusError) as caught:
         read_regressions(examples.signatures["regress"], {"outputs": array}, 2)
     assert caught.value.code is Code.INVALID_ARGUMENT

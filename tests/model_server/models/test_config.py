@@ -30,7 +30,7 @@ def read_list(*models: str, current: tuple[str, ...] = ()) -> tuple[ModelConfig,
     return read("model_config_list {" + "".join(f"config {{ {model} }}" for model in models) + "}", *current)
 
 
-def test_everything_that_can_be_said_of_a_model() -> None:
+def test_every_field_of_a_model() -> None:
     assert read_list(
         f'name: "a" {GOOD}',
         f'name: "b" {GOOD} model_version_policy {{ latest {{ num_versions: 3 }} }}',

@@ -53,7 +53,7 @@ def manager(file: Path) -> Iterator[Manager]:
 
 
 def write(path: Path, *names: str, more: str = "") -> None:
-    """Configures models with base paths beside the file."""
+    """Writes a configuration of models whose base paths are next to the file."""
     models = "".join(
         f'config {{ name: "{name}" base_path: "{path.parent / name}" model_platform: "tensorflow" {more} }}\n'
         for name in names
@@ -109,7 +109,7 @@ def test_a_reload_is_overridden(manager: Manager, file: Path) -> None:
     eventually(lambda: manager.models == in_file and states(manager) == {1: "AVAILABLE"})
 
 
-def test_a_file_that_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_fails_the_start(tmp_path: Path) -> None:
     with pytest.raises(StatusError, match=r"none\.config; No such file or directory") as caught:
         read_models(tmp_path / "none.config")
     assert caught.value.code is Code.NOT_FOUND

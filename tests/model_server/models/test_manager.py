@@ -134,7 +134,7 @@ def test_polling_once_or_never(models: Path, tmp_path: Path, poll_seconds: float
         eventually(lambda: states(manager) == found and manager.next_poll == float("inf"))
         add(models, base_path, 2)
         assert (states(manager), manager.next_poll) == (found, float("inf"))
-        manager.poll().result(PATIENCE)  # unless it is told to poll
+        manager.poll().result(PATIENCE)  # a poll on demand still finds it
         eventually(lambda: states(manager) == {2: "AVAILABLE"} | dict.fromkeys(found, "END"))
 
 

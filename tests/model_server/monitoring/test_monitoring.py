@@ -1,4 +1,4 @@
-"""The page of metrics of a real server."""
+"""The metrics page of a real server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def samples(server: ServerProcess) -> Samples:
 
 def value(found: Samples, name: str, **labels: str) -> float:
     labelled = frozenset(labels.items())
-    return found.get((name, labelled), found.get((f"{name}_total", labelled), 0))  # as the parser calls all counters
+    return found.get(
+        (name, labelled), found.get((f"{name}_total", labelled), 0)
+    )  # the parser appends this suffix to counters
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_metrics_without_values_have_their_type(monitored: ServerProcess) -> Non
     assert f"# TYPE {SERVING}request_example_count_total counter\n" in text
 
 
-def test_the_path_is_taken_as_configured(half_plus_two: Path, tmp_path: Path) -> None:
+def test_the_configured_path_takes_precedence(half_plus_two: Path, tmp_path: Path) -> None:
     config = 'prometheus_config { enable: true path: "/v1/models/m" }'
     with start(tmp_path, half_plus_two, config) as process:
         process.wait_until_ready()

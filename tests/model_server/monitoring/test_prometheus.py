@@ -41,19 +41,19 @@ def test_the_layout_is_that_of_the_official_page() -> None:
     ]
 
 
-def test_latencies_are_kept_up_to_twenty_minutes() -> None:
+def test_latency_buckets_reach_twenty_minutes() -> None:
     assert len(REQUEST_LATENCY.limits) == 33
     assert [f"{limit:g}" for limit in REQUEST_LATENCY.limits[:4]] == ["10", "18", "32.4", "58.32"]
     assert math.isclose(REQUEST_LATENCY.limits[-1], 10 * 1.8**32)
     assert 20 < REQUEST_LATENCY.limits[-1] / 60e6 < 30
 
 
-def test_all_metrics_have_names_of_their_own() -> None:
+def test_the_names_of_metrics_are_unique() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
 
 @given(st.lists(st.text(), unique=True, max_size=5))
-def test_a_strict_parser_reads_whatever_labels_there_are(values: list[str]) -> None:
+def test_a_strict_parser_reads_any_labels(values: list[str]) -> None:
     counter = Counter("/a/b", "x")
     for value in values:
         counter.add(value)
@@ -63,7 +63,7 @@ def test_a_strict_parser_reads_whatever_labels_there_are(values: list[str]) -> N
     assert read == sorted(value.encode(errors="replace").decode() for value in values)
 
 
-def test_what_clients_name_is_bounded() -> None:
+def test_labels_chosen_by_clients_are_limited() -> None:
     counter = Counter("/a/b", "model", "status")
     counter.add("x" * 100_000, "OK")
     for number in range(MAX_CELLS + 100):

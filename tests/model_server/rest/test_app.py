@@ -100,7 +100,7 @@ def test_status(server: ServerProcess) -> None:
         assert server.get(path).text == expected
 
 
-def test_metadata_holds_every_signature(server: ServerProcess, half_plus_two: Path) -> None:
+def test_metadata_has_every_signature(server: ServerProcess, half_plus_two: Path) -> None:
     answer = server.get("/metadata")
     assert answer.text.startswith('{\n"model_spec":{\n "name": "half_plus_two",\n')
     document = answer.json()

@@ -36,13 +36,15 @@ def test_classify(examples_server: ServerProcess) -> None:
         ("other_method", [[["none", 0.5], ["3", 3.0]]]),
     ],
 )
-def test_classify_with_what_the_signature_has(examples_server: ServerProcess, signature: str, results: Any) -> None:
+def test_classify_with_the_outputs_that_the_signature_has(
+    examples_server: ServerProcess, signature: str, results: Any
+) -> None:
     body = {"signature_name": signature, "context": {"count": 3}, "examples": [{"x": 0.5}]}
     answer = examples_server.predict(body, "/versions/1:classify")
     assert answer.json() == {"results": results}
 
 
-def test_scores_and_labels_that_are_no_json(examples_server: ServerProcess) -> None:
+def test_scores_and_labels_that_json_cannot_represent(examples_server: ServerProcess) -> None:
     body = b'{"examples": [{"x": NaN, "word": {"b64": "/w=="}}, {"x": -Infinity}]}'
     answer = examples_server.predict(body, ":classify")
     assert '[["\ufffd", NaN], ["0", 0.0]], [["none", -Infinity], ["0", 0.0]]' in answer.text
@@ -84,7 +86,7 @@ def test_half_plus_two_as_in_the_guide(server: ServerProcess) -> None:
     assert server.predict(body, ":classify").json() == {"results": [[["", 3.0]], [["", 4.0]]]}
 
 
-def test_methods_are_checked_on_demand(models: Path, tmp_path: Path) -> None:
+def test_methods_are_checked_if_enabled(models: Path, tmp_path: Path) -> None:
     flag = "--enable_signature_method_name_check"
     with ServerProcess(tmp_path / "log", models / "examples", flag, name="examples") as server:
         server.wait_until_ready()

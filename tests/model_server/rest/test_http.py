@@ -111,7 +111,7 @@ def test_an_absolute_target(server: ServerProcess) -> None:
         (b"/v1/models/" + b"m" * 60_000 + b":predict", "Servable not found for request: Latest(" + "m" * 60_000 + ")"),
     ],
 )
-def test_odd_paths(server: ServerProcess, path: bytes, message: str) -> None:
+def test_unusual_paths(server: ServerProcess, path: bytes, message: str) -> None:
     answer = exchange(server, request(path=path))
     assert json.loads(answer[answer.index(b"{") :]) == {"error": message}
 
@@ -192,11 +192,11 @@ ALLOWED = {
 
 def test_cors_is_off_by_default(server: ServerProcess, cors_server: ServerProcess) -> None:
     for where, expected in ((server, {}), (cors_server, ALLOWED)):
-        asked = [where.predict(BODY), where.predict(b"{"), where.get()]
-        asked.append(where.session.options(f"{where.url}:predict", headers={"Origin": "https://example.com"}))
-        assert [answer.status_code for answer in asked] == [200, 400, 200, 200]
-        assert asked[-1].content == b""
-        for answer in asked:
+        answers = [where.predict(BODY), where.predict(b"{"), where.get()]
+        answers.append(where.session.options(f"{where.url}:predict", headers={"Origin": "https://example.com"}))
+        assert [answer.status_code for answer in answers] == [200, 400, 200, 200]
+        assert answers[-1].content == b""
+        for answer in answers:
             assert {name: answer.headers[name] for name in ALLOWED if name in answer.headers} == expected
     refused = cors_server.session.options(cors_server.url, headers={"Origin": "file://"})
     assert (refused.status_code, refused.json()) == (400, {"error": "Origin header is missing in CORS preflight"})
@@ -263,8 +263,8 @@ def test_any_request_gets_a_status_of_the_right_class(
     server: ServerProcess, method: bytes, path: str, headers: list[bytes], body: bytes, packed: bool
 ) -> None:
     body = gzip.compress(body) if packed else body
-    asked = request(body, *headers, path=path.encode()).replace(b"POST", method, 1)
-    answer = exchange(server, asked).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    sent = request(body, *headers, path=path.encode()).replace(b"POST", method, 1)
+    answer = exchange(server, sent).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     if not answer:  # the body is shorter than its length, or the bytes are not a request
         return
     for part in answer.split(b"HTTP/1.1 ")[1:]:
@@ -277,6 +277,6 @@ def test_any_request_gets_a_status_of_the_right_class(
         assert (json.loads(content).keys() == {"error"}) is (status != 200)
 
 
-def test_the_server_has_survived(server: ServerProcess) -> None:
+def test_the_server_is_still_running(server: ServerProcess) -> None:
     assert exchange(server, request()).endswith(ANSWER)
     assert "E0000" not in server.log

@@ -19,7 +19,7 @@ def parse(body: Any) -> ExamplesInput:
 
 
 def features(values: Any) -> dict[str, tuple[str | None, list[Any]]]:
-    """The features that the JSON of one example becomes: name -> kind and values."""
+    """Returns the features of one example in JSON: name -> kind and values."""
     body = values if isinstance(values, bytes) else json.dumps(values).encode()
     (serialized,) = parse(b'{"examples": [' + body + b"]}").examples
     found = {}
@@ -49,7 +49,7 @@ def test_a_feature_has_the_kind_of_its_values(value: bytes, kind: str | None, va
     assert features(b'{"f": ' + value + b"}") == {"f": (kind, values)}
 
 
-def test_a_number_that_is_none() -> None:
+def test_nan_and_infinity() -> None:
     ((kind, values),) = features(b'{"f": [NaN]}').values()
     assert kind == "float_list"
     assert math.isnan(values[0])
@@ -90,7 +90,7 @@ def test_the_context_is_in_every_example() -> None:
         (b'{"examples": [{"\\ud800": 1}]}', "The surrogate pair in string is invalid."),
     ],
 )
-def test_what_is_wrong_is_said(body: Any, message: str) -> None:
+def test_invalid_bodies(body: Any, message: str) -> None:
     with pytest.raises(StatusError) as caught:
         parse(body)
     assert caught.value.code is Code.INVALID_ARGUMENT
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said(body: Any, message: str) -> None:
 
 
 @given(st.lists(st.floats(), min_size=1))
-def test_floats_become_what_they_are_in_c(values: list[float]) -> None:
+def test_floats_are_converted_as_in_c(values: list[float]) -> None:
     ((_, read),) = features({"f": values}).values()
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(np.array(read, np.float32), np.array(values, np.float64).astype(np.float32))

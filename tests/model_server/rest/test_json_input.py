@@ -65,7 +65,7 @@ def test_base64_and_text() -> None:
     assert parse({"inputs": {"b64": "AAH/"}}, x=STRING).arrays["x"].item() == b"\x00\x01\xff"
 
 
-def test_tokens_that_are_no_json() -> None:
+def test_tokens_beyond_json() -> None:
     assert parse(b'{"instances": [%b, -1%b, NaN]}' % (b"9" * 5000, b"0" * 400)).arrays["x"][:2].tolist() == [
         np.inf,
         -np.inf,
@@ -79,11 +79,11 @@ def test_text_after_the_object_is_ignored() -> None:
     assert parse(b' {"instances": [1]} and more').arrays["x"].tolist() == [1.0]
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert parse(b'\xef\xbb\xbf {"instances": [1]}').arrays["x"].tolist() == [1.0]
 
 
-def test_integers_past_a_double_are_exact() -> None:
+def test_integers_beyond_a_double_are_exact() -> None:
     values = [2**53 + 1, -(2**63), 2**63 - 1]
     assert parse({"instances": values}, x=INT64).arrays["x"].tolist() == values
     values = [1, 2**64 - 1]
@@ -147,7 +147,7 @@ def test_integers_past_a_double_are_exact() -> None:
         ({"inputs": {"a": 1}}, {"a": FLOAT, "b": FLOAT}, "Missing named input: b in 'inputs' object."),
     ],
 )
-def test_what_is_wrong_is_said(body: Any, inputs: dict[str, int], message: str) -> None:
+def test_invalid_bodies(body: Any, inputs: dict[str, int], message: str) -> None:
     assert message in error(body, **inputs)
 
 
@@ -158,7 +158,7 @@ def test_nesting_has_a_limit() -> None:
     assert "nested deeper than 32" in error({"inputs": value})
 
 
-def test_values_are_shown_as_the_official_server_does() -> None:
+def test_values_in_messages_have_the_format_of_the_official_server() -> None:
     text = error(b'{"a": [1, [], {"b": {}, "c": "\xc3\xa9\\n"}], "d": [null, true, 0.5], "instances": 1}')
     assert text == (
         "JSON Value: {\n"
@@ -169,7 +169,7 @@ def test_values_are_shown_as_the_official_server_does() -> None:
     )
 
 
-def test_long_values_are_cut_in_messages() -> None:
+def test_long_values_are_truncated_in_messages() -> None:
     assert len(error({"instances": ["a" * 10_000]})) < 500
 
 
@@ -180,7 +180,7 @@ def test_types_without_json_are_not_implemented() -> None:
     assert caught.value.message == "Conversion of JSON Value: 1 to type: complex64"
 
 
-def test_an_unknown_signature_is_the_callers_error() -> None:
+def test_an_unknown_signature() -> None:
     with pytest.raises(StatusError, match="Failed to get input map for signature: DEFAULT"):
         parse_predict(parse_document(b'{"instances": [1]}'), lambda signature: {})
 
@@ -198,7 +198,7 @@ def _result(body: Any, dtype: int) -> Any:
 
 @given(st.lists(NUMBERS, min_size=1, max_size=4), st.sampled_from(TYPES))
 def test_numpy_and_the_strict_rules_agree(values: list[Any], dtype: int) -> None:
-    """A body with a bool somewhere goes value by value: the answer must not depend on that."""
+    """A body with a bool is converted value by value, which must not make a difference."""
     body = {"instances": values}
     fast, strict = _result(body, dtype), _result(body | {"other": True}, dtype)
     if isinstance(fast, str) or isinstance(strict, str):

@@ -22,7 +22,7 @@ def strings(*values: bytes) -> Any:
     return array
 
 
-def test_one_output_by_row_is_printed_as_the_official_server_does() -> None:
+def test_one_output_by_row_has_the_format_of_the_official_server() -> None:
     body = format_predictions({"y": np.array([2.5, 3.0, 4.5], np.float32)}, row_format=True)
     assert body == b'{\n    "predictions": [2.5, 3.0, 4.5\n    ]\n}'
 
@@ -64,7 +64,7 @@ def test_empty_tensors(shape: tuple[int, ...]) -> None:
     assert rows == [{"y": row.tolist(), "z": row.tolist()} for row in array]
 
 
-def test_text_that_is_no_utf8_stays_well_formed() -> None:
+def test_text_that_is_not_utf8_becomes_well_formed() -> None:
     assert json.loads(format_predictions({"y": strings(b"a\xff")}, row_format=True)) == {"predictions": ["a\ufffd"]}
 
 
@@ -77,7 +77,7 @@ def test_text_that_is_no_utf8_stays_well_formed() -> None:
         ({"y": np.zeros(2, np.complex64)}, "Failed to write JSON value for tensor type: complex64"),
     ],
 )
-def test_what_cannot_be_printed_is_said(arrays: dict[str, Any], message: str) -> None:
+def test_outputs_without_a_json_form_are_errors(arrays: dict[str, Any], message: str) -> None:
     with pytest.raises(StatusError) as caught:
         format_predictions(arrays, row_format=True)
     assert caught.value.message == message
@@ -97,7 +97,7 @@ NUMBER_TYPES = {
 
 
 @given(st.data(), st.sampled_from(sorted(NUMBER_TYPES)), st.booleans(), st.booleans())
-def test_what_is_printed_reads_back_exactly(data: st.DataObject, dtype: int, row_format: bool, two: bool) -> None:
+def test_numbers_read_back_exactly(data: st.DataObject, dtype: int, row_format: bool, two: bool) -> None:
     shapes = npst.array_shapes(min_dims=1 if row_format else 0, max_dims=3, max_side=3)
     array = data.draw(npst.arrays(NUMBER_TYPES[dtype], shapes))
     arrays = {"a": array, "b": array} if two else {"a": array}

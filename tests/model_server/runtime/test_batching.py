@@ -492,7 +492,7 @@ def test_a_version_is_unloaded_after_its_batches(models: Path, tmp_path: Path, g
         await until(lambda: len(manager.statuses("m")) == 2 and state(2) == "AVAILABLE")
         await until(lambda: any(thread.name == "unload" for thread in threading.enumerate()))
         for _ in range(10):
-            await asyncio.wrap_future(manager.poll())  # a step, which sees the end of the unloading if there is one
+            await asyncio.wrap_future(manager.poll())  # a step in which the end of the unloading would show
             assert state(1) == "UNLOADING"
         gate.open()
         await until(lambda: state(1) == "END")

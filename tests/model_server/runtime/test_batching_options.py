@@ -42,7 +42,7 @@ def test_every_parameter() -> None:
     assert thread_options(parameters) == ThreadOptions(3, "p")
 
 
-def test_values_that_the_official_server_takes_for_others() -> None:
+def test_values_that_the_official_server_converts() -> None:
     assert queue_options(parse("max_enqueued_batches { value: 0 }")).max_enqueued_batches == 1
     assert queue_options(parse("max_enqueued_batches { value: -1 }")).max_enqueued_batches == (1 << 64) - 1
     assert queue_options(parse("max_execution_batch_size { value: 5 }")).max_execution_batch_size == 1000
@@ -76,7 +76,7 @@ def test_values_that_the_official_server_takes_for_others() -> None:
         ),
     ],
 )
-def test_parameters_that_contradict(text: str, message: str) -> None:
+def test_parameters_that_contradict_each_other(text: str, message: str) -> None:
     with pytest.raises(StatusError) as caught:
         queue_options(parse(text))
     assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, message)
@@ -94,12 +94,12 @@ def test_a_broken_file(tmp_path: Path, capfd: pytest.CaptureFixture[str], text: 
     with pytest.raises(StatusError) as caught:
         read_parameters(file)
     assert str(caught.value) == f"INVALID_ARGUMENT: Invalid protobuf file: '{file}'"
-    told = capfd.readouterr().err
-    assert "Error parsing text-format tensorflow.serving.BatchingParameters: " in told
-    assert "2:" in told or text == "\xff"
+    log = capfd.readouterr().err
+    assert "Error parsing text-format tensorflow.serving.BatchingParameters: " in log
+    assert "2:" in log or text == "\xff"
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(StatusError) as caught:
         read_parameters(tmp_path / "none")
     assert str(caught.value) == f"NOT_FOUND: {tmp_path}/none; No such file or directory"

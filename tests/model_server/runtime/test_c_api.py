@@ -26,7 +26,7 @@ def test_tensorflow_is_not_imported() -> None:
     assert ran.stdout.strip() == "False"
 
 
-def test_without_tensorflow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorflow_the_hint_is_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.delitem(sys.modules, "tensorflow")
     monkeypatch.setattr(sys, "path", [])

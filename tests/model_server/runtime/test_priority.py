@@ -12,7 +12,7 @@ from tfserve.model_server.runtime.priority import MODEL_NICENESS
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux only")
 
 
-def test_the_threads_that_run_models_are_nicer_than_the_event_loop(server: ServerProcess) -> None:
+def test_threads_that_run_models_have_a_lower_priority_than_the_event_loop(server: ServerProcess) -> None:
     pid = server.process.pid
     niceness = {int(task.name): _niceness(task) for task in Path(f"/proc/{pid}/task").iterdir()}
     own = _niceness(Path(f"/proc/self/task/{threading.get_native_id()}"))

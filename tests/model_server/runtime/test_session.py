@@ -82,7 +82,7 @@ def test_several_inputs_and_outputs(zoo: Servable) -> None:
     assert outputs["words_bytes"].tolist() == words.tolist()
 
 
-def test_a_shape_that_does_not_fit_is_tensorflows_error(zoo: Servable) -> None:
+def test_a_wrong_shape_gets_tensorflows_error(zoo: Servable) -> None:
     for _ in range(3):  # the first runs and the later ones use different threads
         with pytest.raises(StatusError) as caught:
             zoo.run("", {"x": np.zeros(3, np.float32)})

@@ -18,7 +18,7 @@ from tfserve.protos.server_config_pb2 import ConfigProto, RewriterConfig
 
 DESCRIBE = """
 import importlib.util, json, sys, types
-package = types.ModuleType("tensorflow")  # whose own __init__ takes seconds
+package = types.ModuleType("tensorflow")  # its own __init__ takes seconds
 package.__path__ = importlib.util.find_spec("tensorflow").submodule_search_locations
 sys.modules["tensorflow"] = package
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
@@ -47,7 +47,7 @@ def test_flags_without_a_file() -> None:
     assert configured(per_process_gpu_memory_fraction=0.25).gpu_options.per_process_gpu_memory_fraction == 0.25
 
 
-def test_flags_go_before_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_file(tmp_path: Path) -> None:
     file = tmp_path / "session.config"
     file.write_text(
         "intra_op_parallelism_threads: 7 inter_op_parallelism_threads: 8\n"
@@ -71,7 +71,7 @@ def test_flags_that_contradict_each_other() -> None:
 
 
 @pytest.mark.parametrize("text", [b"intra_op_parallelism_threads: x", b"no_such_field: 1", b"\xff\xfe", b"{" * 5000])
-def test_a_file_that_is_no_config(tmp_path: Path, text: bytes) -> None:
+def test_a_file_that_is_not_a_config(tmp_path: Path, text: bytes) -> None:
     file = tmp_path / "session.config"
     file.write_bytes(text)
     with pytest.raises(StatusError, match=f"Invalid protobuf file: '{file}'") as caught:
@@ -96,7 +96,7 @@ def test_sessions_are_made_with_the_config(half_plus_two: Path) -> None:
         load_servable("m", 1, half_plus_two / "1", LoadOptions(session_config=no_such_executor.SerializeToString()))
 
 
-def test_every_field_has_the_number_and_type_that_tensorflow_gives_it() -> None:
+def test_every_field_has_tensorflows_number_and_type() -> None:
     described = subprocess.run([sys.executable, "-c", DESCRIBE], capture_output=True, text=True, check=True).stdout
     theirs = {(name.removeprefix("tensorflow."), number, kind) for name, number, kind in json.loads(described)}
     names = ("ConfigProto", "GPUOptions", "GraphOptions", "OptimizerOptions", "ThreadPoolOptionProto", "RewriterConfig")

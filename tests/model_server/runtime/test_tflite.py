@@ -17,7 +17,7 @@ from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.saved_model_pb2 import DataType
 
-needs_litert = pytest.mark.skipif(not tflite.is_installed(), reason="there is no LiteRT for this machine")
+needs_litert = pytest.mark.skipif(not tflite.is_installed(), reason="LiteRT is not available for this machine")
 
 X, WORDS = "serving_default_x", "serving_default_words"
 
@@ -52,15 +52,15 @@ def test_the_signature_has_the_names_of_the_tensors(models: Path) -> None:
 def test_inputs_of_any_size_from_many_threads(models: Path) -> None:
     servable = load(models / "lite" / "1")
     with ThreadPoolExecutor(8) as pool:
-        asked = [(rows, pool.submit(servable.run, "", inputs(rows))) for rows in (1, 3, 3, 1, 70, 2) * 5]
-    for rows, future in asked:
+        submitted = [(rows, pool.submit(servable.run, "", inputs(rows))) for rows in (1, 3, 3, 1, 70, 2) * 5]
+    for rows, future in submitted:
         outputs = future.result()
         np.testing.assert_array_equal(outputs["PartitionedCall:0"], 2 * inputs(rows)[X])
         assert outputs["PartitionedCall:1"].tolist() == [[b"w" * row] for row in range(rows)]
 
 
 @needs_litert
-def test_what_fails_leaves_the_interpreter_as_good_as_before(models: Path) -> None:
+def test_an_interpreter_works_after_a_failed_run(models: Path) -> None:
     servable = load(models / "lite" / "1", interpreters=1)
     with pytest.raises(StatusError) as failed:
         servable.run("", inputs(2) | {X: np.zeros((2, 2, 2, 2, 2, 2, 2), np.float64)})
@@ -70,7 +70,7 @@ def test_what_fails_leaves_the_interpreter_as_good_as_before(models: Path) -> No
 
 @needs_litert
 def test_a_broken_model(tmp_path: Path) -> None:
-    (tmp_path / "model.tflite").write_bytes(b"this is none")
+    (tmp_path / "model.tflite").write_bytes(b"not a model")
     assert str(error_of(tmp_path)) == "INVALID_ARGUMENT: Cannot build FlatBufferModel from buffer."
 
 
@@ -89,7 +89,7 @@ def test_without_litert_the_saved_model_is_served(
     assert error_of(tmp_path).code == Code.FAILED_PRECONDITION
 
 
-def test_it_is_left_alone_unless_preferred(models: Path) -> None:
+def test_the_file_is_ignored_by_default(models: Path) -> None:
     servable = load(models / "lite" / "1", interpreters=0)
     assert list(servable.inputs("")) == ["x"]
     servable.close()

@@ -13,7 +13,7 @@ from tfserve.model_server.runtime.tflite_signatures import METADATA
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef
 
-pytest.importorskip("ai_edge_litert", reason="there is no LiteRT for this machine")
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not available for this machine")
 
 REGRESS = "tensorflow/serving/regress"
 Add = Callable[[bytes], Servable]
@@ -65,7 +65,7 @@ def definition(x: str = "serving_default_x:0", y: str = "PartitionedCall:0") -> 
     return made
 
 
-def test_those_of_the_file_are_served(load_with: Add) -> None:
+def test_signatures_in_the_metadata_are_served(load_with: Add) -> None:
     servable = load_with(packed({"serving_default": definition(), "other": definition()}))
     assert list(servable.signatures) == ["other", "serving_default"]
     assert servable.signature("").definition.method_name == REGRESS
@@ -77,14 +77,14 @@ def test_those_of_the_file_are_served(load_with: Add) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "kind"), [("z:0", "PartitionedCall:0", "input"), ("serving_default_x:0", "z", "output")]
 )
-def test_tensors_that_are_not_there(load_with: Add, x: str, y: str, kind: str) -> None:
+def test_unknown_tensors(load_with: Add, x: str, y: str, kind: str) -> None:
     with pytest.raises(StatusError, match=rf"(?s)Unknown tensor 'z.*Signature {kind} ") as caught:
         load_with(packed({"serving_default": definition(x, y)}))
     assert caught.value.code is Code.INTERNAL
 
 
 @pytest.mark.parametrize("metadata", [b"no map", b"", packed({"a": SignatureDef()})[:-4]])
-def test_metadata_that_are_broken(load_with: Add, metadata: bytes) -> None:
+def test_malformed_metadata(load_with: Add, metadata: bytes) -> None:
     with pytest.raises(StatusError, match="Invalid SignatureDefs found in TfLite model") as caught:
         load_with(metadata)
     assert caught.value.code is Code.INVALID_ARGUMENT

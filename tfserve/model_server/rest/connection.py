@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None  # the request that is being answered
         self._pending: deque[Exchange] = deque()
         self._refusal: BadRequestError | None = None  # is sent last, after an invalid request
-        self._input_ended = False  # whatever else arrives is ignored
+        self._input_ended = False  # all further input is ignored
         self._reading = True
         self._writing = True
 
