@@ -13,7 +13,7 @@ SOURCES = Path(__file__).parents[1] / "e2e" / "serving_sources"
     ("source", "options", "code", "words"),
     [
         ("nowhere", [], 4, "No Docker Engine answers"),
-        (".", ["--ram", "1"], 2, "with 1 MB"),
+        (".", ["--ram", "1"], 2, "1 MB"),
         (".", ["--build-option", "opt"], 2, "'opt' is not an option of Bazel"),
         (".", ["--image", f"m:{'1' * 125}"], 2, "at most 122 characters"),
         (".", ["--image", "A B"], 2, "is not the name of an image"),
@@ -24,7 +24,7 @@ def test_bad_input(source: str, options: list[str], code: int, words: str, tfser
 
 
 @pytest.mark.parametrize("missing", ["--source", "--image"])
-def test_what_has_to_be_said(missing: str, tfserve: Program) -> None:
+def test_required_options(missing: str, tfserve: Program) -> None:
     given = {"--source": ".", "--image": "me/m:1"}
     del given[missing]
     done = tfserve("build", *(word for pair in given.items() for word in pair))

@@ -15,7 +15,7 @@ from tfserve.servers import prune_cache
 Captured = pytest.CaptureFixture[str]
 
 
-def test_served_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_serve_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     (tmp_path / "twice.zip").write_bytes(zip_bytes(model_files(half_plus_two / "1")))
     archive = tmp_path / "served.tgz"
     archive.write_bytes(tar_bytes(model_files(half_plus_two, "a/")))
@@ -32,7 +32,7 @@ def test_served_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path:
     assert_error(tfserve("cache", "clear", served["digest"][:6]), 2, "in use by 'served'", "tfserve rm served")
     cleared = tfserve("cache", "clear")
     assert cleared.stdout == "Removed 1 model, 11 kB.\n"
-    assert "which served has" in cleared.stderr
+    assert "which is in use by served" in cleared.stderr
     assert Path(served["path"]).is_dir()
     assert tfserve("rm", "--force", "served").returncode == 0
     assert tfserve.json("cache", "clear") == {
@@ -43,16 +43,16 @@ def test_served_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path:
     assert list(Path(listed["path"]).iterdir()) == []
 
 
-def test_what_the_command_line_refuses(tfserve: Program, tmp_path: Path) -> None:
+def test_bad_input(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(zip_bytes({"../out": b""}))
     assert_error(tfserve("run", tmp_path / "bad.zip", "--engine", "local"), 3, "could leave the model")
     assert_error(tfserve("inspect", "ftp://host/m.zip", "--json"), 2, "cannot read models from ftp://")
-    assert_error(tfserve("cache", "list", "abc"), 2, "takes no DIGEST")
+    assert_error(tfserve("cache", "list", "abc"), 2, "does not accept a DIGEST")
     assert list((tfserve.home / ".cache" / "tfserve" / "models").iterdir()) == []
 
 
-def test_the_list_for_people(tfserve: Program, tmp_path: Path, half_plus_two: Path) -> None:
-    assert tfserve("cache").stdout == "The cache is empty. It fills by: tfserve run my_model.tar.gz\n"
+def test_text_output(tfserve: Program, tmp_path: Path, half_plus_two: Path) -> None:
+    assert tfserve("cache").stdout == "The cache is empty. tfserve run my_model.tar.gz adds a model to it.\n"
     (tmp_path / "m\x1b.zip").write_bytes(zip_bytes(model_files(half_plus_two)))
     assert tfserve("inspect", tmp_path / "m\x1b.zip").returncode == 0
     head, line = tfserve("cache", "list").stdout.splitlines()

@@ -8,8 +8,8 @@ from tests.program import Program, assert_error
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "There is no terminal here"),
-        (["--source", "nowhere", "--", "ls"], 2, "There is no directory 'nowhere'"),
+        ([], 2, "A shell needs a terminal"),
+        (["--source", "nowhere", "--", "ls"], 2, "'nowhere' is not a directory"),
         (["--tag", "a b", "--", "ls"], 2, "is not a tag"),
         (["--grpc-port", "x", "--", "ls"], 2, "'x' is not a port"),
         (["--platform", "arm", "--", "ls"], 2, "is not a platform"),

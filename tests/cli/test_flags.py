@@ -4,16 +4,16 @@ from tests.program import Program, assert_error
 from tfserve.protos.server_flags import SERVER_FLAGS
 
 
-def test_all_of_them(tfserve: Program) -> None:
+def test_all_flags(tfserve: Program) -> None:
     head, *rows = tfserve("flags").stdout.splitlines()
     assert head.split() == ["FLAG", "TYPE", "DEFAULT", "HELP"]
     assert [row.split()[0] for row in rows] == [f"--{flag.name}" for flag in SERVER_FLAGS]
     assert "--rest_api_num_threads                         int32   CPUs " in "\n".join(rows)
 
 
-def test_those_with_a_word(tfserve: Program) -> None:
-    said = tfserve.json("flags", "Monitoring-config")
-    assert said == [
+def test_flags_with_a_word(tfserve: Program) -> None:
+    found = tfserve.json("flags", "Monitoring-config")
+    assert found == [
         {
             "name": "monitoring_config_file",
             "type": "string",
@@ -21,4 +21,4 @@ def test_those_with_a_word(tfserve: Program) -> None:
             "help": "Text file of MonitoringConfig: Prometheus metrics.",
         }
     ]
-    assert_error(tfserve("flags", "enable_bacthing"), 2, "No flag has 'enable_bacthing'", "enable_batching?")
+    assert_error(tfserve("flags", "enable_bacthing"), 2, "No flag contains 'enable_bacthing'", "enable_batching?")

@@ -6,7 +6,7 @@ from tests.program import Program, assert_error
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["my/serving", "--tag", "1"]])
-def test_docker_that_is_not_there(tfserve: Program, arguments: list[str]) -> None:
+def test_without_docker(tfserve: Program, arguments: list[str]) -> None:
     done = tfserve("pull", *arguments)
     assert_error(done, 4, "No Docker Engine answers at unix://", "docs.docker.com")
 

@@ -18,7 +18,7 @@ def plan(engine: EngineFacts | None = None, grpc_port: int | None = 8500, **chan
     return devel_plan("devel-1", spec, engine or EngineFacts(), grpc_port=grpc_port)
 
 
-def test_what_the_guide_runs() -> None:
+def test_plan() -> None:
     assert plan() == LaunchPlan(
         name="devel-1",
         models=(),
@@ -31,13 +31,13 @@ def test_what_the_guide_runs() -> None:
     )
 
 
-def test_sources_are_where_the_image_has_its_own() -> None:
+def test_sources_replace_those_of_the_image() -> None:
     made = plan(source=Path("/src"), engine=EngineFacts(selinux=True))
     assert made.mounts == (Mount("/src", "/tensorflow-serving", read_only=False),)
     assert made.security_options == ("label=disable",)
 
 
-def test_a_terminal_needs_somebody_who_ends_on_ctrl_c() -> None:
+def test_terminal_needs_an_init_process() -> None:
     assert plan(terminal=True).init
 
 

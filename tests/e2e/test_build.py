@@ -120,7 +120,7 @@ def test_sources_without_a_dockerfile(
 ) -> None:
     (sources / DOCKERFILES / missing).unlink()
     done = tfserve("build", "--source", sources, "--image", unique_name())
-    assert_error(done, 2, f"there is no {DOCKERFILES}/{missing}", "git clone")
+    assert_error(done, 2, f"{DOCKERFILES}/{missing} was not found", "git clone")
 
 
 def test_a_step_that_fails(
@@ -129,8 +129,8 @@ def test_a_step_that_fails(
     image = unique_name()
     change(sources, "Dockerfile.devel", RUN, "RUN echo a dire message; (exit 42) && echo")
     done = tfserve("build", "--source", sources, "--image", image)
-    words = f"of {DOCKERFILES}/Dockerfile.devel failed, with code 42: RUN echo a dire message"
-    assert_error(done, 5, words, "What it said is above.")
+    words = f"of {DOCKERFILES}/Dockerfile.devel failed with exit code 42: RUN echo a dire message"
+    assert_error(done, 5, words, "The output of the command is above.")
     assert done.stderr.splitlines().count("a dire message") == 1
     assert "--ram" not in done.stderr
     assert not docker_client.images.list(image)
@@ -141,10 +141,10 @@ def test_a_step_that_fails(
     [
         ("RUN exit 137", "--ram 2048"),
         ("RUN echo g++: fatal error: Killed signal terminated program cc1plus; false", "--ram 2048"),
-        ("RUN no-such-command", "no such command"),
+        ("RUN no-such-command", "does not contain that command"),
         ("COPY absent /", ".dockerignore"),
         ("FROM 127.0.0.1:9/no/base", "docker pull"),
-        ("USER nobody-here\nRUN true", "See that line"),
+        ("USER nobody-here\nRUN true", "Check that line"),
     ],
 )
 def test_what_to_do_about_a_step_that_fails(
@@ -187,7 +187,7 @@ def test_the_second_image_fails(
     image = unique_name()
     change(sources, "Dockerfile", "/built-with /built-with", "/absent /absent")
     done = tfserve("build", "--source", sources, "--image", image)
-    assert_error(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"is there: {image}:latest-devel", "--force")
+    assert_error(done, 5, f"of {DOCKERFILES}/Dockerfile failed: COPY", f"was built: {image}:latest-devel", "--force")
     assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
 
 

@@ -77,7 +77,9 @@ def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfser
     done = tfserve("devel", "--image", serving, *NO_PORT, "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n")
     absent = tfserve("devel", "--image", serving, *NO_PORT, "--", "no-such-command")
-    assert_error(absent, 127, "has no command 'no-such-command'", f"tfserve devel --image {serving} -- bash -c")
+    assert_error(
+        absent, 127, "does not contain the command 'no-such-command'", f"tfserve devel --image {serving} -- bash -c"
+    )
 
 
 def test_sources_are_mounted_to_be_written(tfserve: Tfserve, tmp_path: Path) -> None:
@@ -101,8 +103,8 @@ def test_the_grpc_port_is_open(tfserve: Tfserve, docker_client: DockerClient) ->
 @pytest.mark.parametrize(
     ("command", "code", "words"),
     [
-        ("no-such-command", 127, "has no command 'no-such-command'"),
-        ("/no/such/file", 127, "has no command '/no/such/file'"),
+        ("no-such-command", 127, "does not contain the command 'no-such-command'"),
+        ("/no/such/file", 127, "does not contain the command '/no/such/file'"),
         ("/etc/passwd", 126, "cannot run '/etc/passwd'"),
     ],
 )

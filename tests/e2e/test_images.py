@@ -61,7 +61,7 @@ def test_a_repository_without_images(tfserve: Tfserve, unique_name: Callable[...
     absent = unique_name("absent")
     listed = tfserve("images", absent)
     assert (listed.returncode, listed.stdout) == (0, "")
-    assert f"There is no serving image of {absent} here" in listed.stderr
+    assert f"No serving image of {absent} has been pulled" in listed.stderr
 
 
 def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:
@@ -95,6 +95,6 @@ def test_a_registry_that_wants_to_know_who_asks(
     tfserve: Tfserve, private_registry: PrivateRegistry, unique_name: Callable[..., str]
 ) -> None:
     repository = f"{private_registry.host}/{unique_name('absent')}"
-    assert_error(tfserve("images", "--remote", repository), 5, "does not show", "docker login")
+    assert_error(tfserve("images", "--remote", repository), 5, "denies this user access", "docker login")
     known = tfserve("images", "--remote", repository, env={"DOCKER_CONFIG": str(private_registry.config)})
     assert_error(known, 5, f"The registry {private_registry.host} has no repository")

@@ -257,8 +257,8 @@ def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: Doc
     docker_client.api.import_image_from_data(_tar_of({"models/x": b""}), repository=bare, tag="latest")
     target = unique_name("image")
     on_packaged = tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", packaged)
-    assert_error(on_packaged, 2, "has a model inside already: half_plus_two")
-    assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", bare), 2, "is no serving image")
+    assert_error(on_packaged, 2, "already has models inside: half_plus_two")
+    assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", bare), 2, "is not a serving image")
     assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", "127.0.0.1:9/no/base"), 5)
 
 
@@ -270,7 +270,7 @@ def test_pushes_and_says_what_a_registry_refuses(
     base = _small_base(docker_client, unique_name)
     arguments = ("package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--push", "--image")
     refused = tfserve(*arguments, image)
-    assert_error(refused, 5, "does not take", "The image is on the engine", f"docker login {private_registry.host}")
+    assert_error(refused, 5, "refused", "The image is still on the engine", f"docker login {private_registry.host}")
     assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
     assert not containers_labelled(docker_client, label)
     credentials = {"DOCKER_CONFIG": str(private_registry.config)}
@@ -343,7 +343,7 @@ def test_an_interrupted_push_says_what_there_is(
         assert process.wait(timeout=30) == 130
         connection.close()
     assert process.stderr is not None
-    assert f"{image} is on the engine, but not in its registry." in process.stderr.read()
+    assert f"{image} is on the engine, but was not pushed to its registry." in process.stderr.read()
     assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
     assert containers_labelled(docker_client, label) == []
 

@@ -88,9 +88,9 @@ def test_says_which_tag_it_chose(engine: Engine, tfserve: Tfserve, unique_name: 
     if not engine.own:
         pytest.skip("the other official images are many gigabytes, and this engine is not ours")
     pulled = tfserve("pull", "--tag", "2.19.1", "--gpu")
-    assert pulled.stdout.startswith("tensorflow/serving:2.19.1-gpu is here: ")
+    assert pulled.stdout.startswith("Pulled tensorflow/serving:2.19.1-gpu: ")
     unofficial = f"127.0.0.1:9/{unique_name()}:1"
-    assert f"{unofficial} is pulled as it is named" in tfserve("pull", unofficial, "--gpu").stderr
+    assert f"--gpu and --devel have no effect on {unofficial}" in tfserve("pull", unofficial, "--gpu").stderr
 
 
 def test_an_image_that_must_not_be_pulled(tfserve: Tfserve) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.images.build_context import Parcel, ParcelStoppedError
+from tfserve.images.build_context import BuildContext, BuildContextStoppedError
 
 
 @pytest.fixture
@@ -17,26 +17,26 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_packed(source: Path) -> None:
-    parcel = Parcel()
-    parcel.pack(source, "Dockerfile")
-    assert len(parcel) > 0
-    with tarfile.open(fileobj=parcel) as tar:  # type: ignore[call-overload] # it has what tarfile needs
+def test_packs_all_but_ignored_files(source: Path) -> None:
+    context = BuildContext()
+    context.pack(source, "Dockerfile")
+    assert len(context) > 0
+    with tarfile.open(fileobj=context) as tar:  # type: ignore[call-overload] # it has the methods that tarfile needs
         assert {"Dockerfile", "kept/one"} <= set(tar.getnames())  # the engine needs the Dockerfile anyway
         assert not [name for name in tar.getnames() if name.startswith("left")]
 
 
-def test_all_that_is_packed_is_sent(source: Path) -> None:
-    parcel = Parcel()
-    parcel.pack(source, "Dockerfile")
-    assert len(b"".join(parcel)) == len(parcel)
+def test_iteration_sends_everything(source: Path) -> None:
+    context = BuildContext()
+    context.pack(source, "Dockerfile")
+    assert len(b"".join(context)) == len(context)
 
 
-def test_it_stops(source: Path) -> None:
-    parcel = Parcel()
-    parcel.pack(source, "Dockerfile")
-    parcel.stop()
-    with pytest.raises(ParcelStoppedError):
-        parcel.read(1)
-    with pytest.raises(ParcelStoppedError):
-        parcel.pack(source, "Dockerfile")
+def test_stop(source: Path) -> None:
+    context = BuildContext()
+    context.pack(source, "Dockerfile")
+    context.stop()
+    with pytest.raises(BuildContextStoppedError):
+        context.read(1)
+    with pytest.raises(BuildContextStoppedError):
+        context.pack(source, "Dockerfile")

@@ -11,12 +11,12 @@ BASE, OLD, NEW = "a" * 12, "b" * 12, "c" * 12
 CONTAINER = "d" * 12
 
 
-def said(log: BuildLog, *events: dict[str, Any] | str) -> list[str]:
+def feed(log: BuildLog, *events: dict[str, Any] | str) -> list[str]:
     return [line for event in events for line in log.feed({"stream": event} if isinstance(event, str) else event)]
 
 
 def begin(log: BuildLog) -> list[str]:
-    return said(
+    return feed(
         log,
         *("Step 1/3 : FROM base as x", "\n", f" ---> {BASE}\n"),
         *("Step 2/3 : ENV A=1", "\n", " ---> Using cache\n", f" ---> {OLD}\n"),
@@ -24,60 +24,60 @@ def begin(log: BuildLog) -> list[str]:
     )
 
 
-def test_tells_where_it_is() -> None:
+def test_step_and_result() -> None:
     log = BuildLog()
     assert begin(log) == ["Step 1/3 : FROM base as x", "Step 2/3 : ENV A=1", "Step 3/3 : RUN make"]
     assert (log.step, log.instruction, log.running) == ("3/3", "RUN make", CONTAINER)
-    said(log, f"Removing intermediate container {CONTAINER}\n", f" ---> {NEW}\n", {"aux": {"ID": f"sha256:{NEW}"}})
+    feed(log, f"Removing intermediate container {CONTAINER}\n", f" ---> {NEW}\n", {"aux": {"ID": f"sha256:{NEW}"}})
     assert (log.running, log.made, log.image) == (None, [NEW], f"sha256:{NEW}")
 
 
-def test_it_fetches_while_it_says_how_far_it_is() -> None:
+def test_fetching() -> None:
     log = BuildLog()
-    said(log, "Step 1/3 : FROM base as x", "\n", {"status": "Pulling fs layer", "id": "1f2e"})
+    feed(log, "Step 1/3 : FROM base as x", "\n", {"status": "Pulling fs layer", "id": "1f2e"})
     assert log.fetching
-    said(log, f" ---> {BASE}\n")
+    feed(log, f" ---> {BASE}\n")
     assert not log.fetching
 
 
-def test_lines_without_colours_and_curses() -> None:
+def test_escape_sequences_are_removed() -> None:
     log = BuildLog()
     begin(log)
-    assert said(log, "\x1b[32mone\x1b[0m\r\x1b[1A\x1b[Ktwo\r\n\n", "th", "ree\n\x1b]0;title\x07") == [
+    assert feed(log, "\x1b[32mone\x1b[0m\r\x1b[1A\x1b[Ktwo\r\n\n", "th", "ree\n\x1b]0;title\x07") == [
         "one",
         "two",
         "three",
     ]
 
 
-def test_what_runs_there_cannot_speak_for_the_engine() -> None:
+def test_output_of_a_command_is_not_parsed() -> None:
     log = BuildLog()
     begin(log)
-    said(log, f" ---> {OLD}\n", "Step 9/9 : FROM x", "Removing intermediate container 123\n", " ---> Running in e\n")
+    feed(log, f" ---> {OLD}\n", "Step 9/9 : FROM x", "Removing intermediate container 123\n", " ---> Running in e\n")
     assert (log.made, log.step, log.running) == ([], "3/3", CONTAINER)
 
 
-def test_a_command_that_fails() -> None:
+def test_failing_command() -> None:
     log = BuildLog()
     begin(log)
-    lines = said(log, "compiling\nno such file", f"Removing intermediate container {CONTAINER}\n")
+    lines = feed(log, "compiling\nno such file", f"Removing intermediate container {CONTAINER}\n")
     assert lines == ["compiling", "no such file"]
-    said(log, {"error": "The command failed", "errorDetail": {"code": 2, "message": "The command failed"}})
+    feed(log, {"error": "The command failed", "errorDetail": {"code": 2, "message": "The command failed"}})
     assert (log.error, log.code, list(log.tail)) == ("The command failed", 2, ["compiling", "no such file"])
 
 
-def test_only_the_end_of_a_long_output_is_kept() -> None:
+def test_tail_is_limited() -> None:
     log = BuildLog()
     begin(log)
-    said(log, *(f"{number}\n" for number in range(1000)))
+    feed(log, *(f"{number}\n" for number in range(1000)))
     assert log.tail[-1] == "999"
     assert len(log.tail) < 100
 
 
 @given(st.lists(st.text()))
-def test_any_output_is_lines(pieces: list[str]) -> None:
+def test_any_output(pieces: list[str]) -> None:
     log = BuildLog()
     begin(log)
-    lines = said(log, *pieces)
+    lines = feed(log, *pieces)
     assert all("\n" not in line and "\r" not in line for line in lines)
     assert log.made == []

@@ -17,12 +17,12 @@ def spec(**changes: Any) -> BuildSpec:
     return BuildSpec(Path("/src"), ImageReference.parse("me/serving:1"), **changes)
 
 
-def steps(asked: BuildSpec, commit: str | None = None) -> tuple[BuildStep, BuildStep]:
-    first, second = ((DOCKERFILES / name).read_text() for name in dockerfiles(gpu=asked.gpu))
-    return build_steps(asked, (first, second), commit)
+def steps(wanted: BuildSpec, commit: str | None = None) -> tuple[BuildStep, BuildStep]:
+    first, second = ((DOCKERFILES / name).read_text() for name in dockerfiles(gpu=wanted.gpu))
+    return build_steps(wanted, (first, second), commit)
 
 
-def test_the_two_steps_of_the_guide() -> None:
+def test_two_steps_of_the_guide() -> None:
     directory = "tensorflow_serving/tools/docker"
     devel = ImageReference.parse("me/serving:1-devel")
     assert steps(spec()) == (
@@ -41,12 +41,12 @@ def test_the_two_steps_of_the_guide() -> None:
     ]
 
 
-def test_the_kinds_of_what_comes_out() -> None:
+def test_kinds() -> None:
     assert [step.kind for step in steps(spec(gpu=True))] == ["devel-gpu", "serving-gpu"]
 
 
 @pytest.mark.parametrize(
-    ("default", "options", "told"),
+    ("default", "options", "expected"),
     [
         ('="--config=release"', (), "--config=release --local_ram_resources=2048"),
         ("", (), "--local_ram_resources=2048"),
@@ -54,13 +54,13 @@ def test_the_kinds_of_what_comes_out() -> None:
         ('="--config=release"', ("--copt=-mavx",), "--copt=-mavx --local_ram_resources=2048"),
     ],
 )
-def test_memory_goes_where_the_guide_puts_it(default: str, options: tuple[str, ...], told: str) -> None:
+def test_memory_limit_in_older_releases(default: str, options: tuple[str, ...], expected: str) -> None:
     texts = (f"FROM x\nARG TF_SERVING_BUILD_OPTIONS{default}\n", "ARG TF_SERVING_BUILD_IMAGE")
     devel, _ = build_steps(spec(options=options, ram=2048), texts, None)
-    assert devel.arguments == {"TF_SERVING_BUILD_OPTIONS": told}
+    assert devel.arguments == {"TF_SERVING_BUILD_OPTIONS": expected}
 
 
-def test_what_bazel_is_told() -> None:
+def test_build_arguments() -> None:
     devel, serving = steps(spec(options=("--copt=-mavx2", "--config=release"), ram=2048), COMMIT)
     assert devel.arguments == {
         "TF_SERVING_VERSION_GIT_COMMIT": COMMIT,
@@ -79,7 +79,7 @@ def test_what_bazel_is_told() -> None:
         (
             ("FROM x", "ARG TF_SERVING_BUILD_IMAGE"),
             {"options": ("--a",)},
-            "no ARG TF_SERVING_BUILD_OPTIONS, .* compiles",
+            "no ARG TF_SERVING_BUILD_OPTIONS, .* options",
         ),
         (
             ("FROM x", "ARG TF_SERVING_BUILD_IMAGE"),
@@ -89,13 +89,13 @@ def test_what_bazel_is_told() -> None:
         (("FROM x", "FROM x\n# ARG TF_SERVING_BUILD_IMAGE"), {}, "Dockerfile has no ARG TF_SERVING_BUILD_IMAGE"),
     ],
 )
-def test_dockerfiles_that_cannot_be_told(texts: tuple[str, str], changes: dict[str, Any], words: str) -> None:
+def test_dockerfiles_without_arguments(texts: tuple[str, str], changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         build_steps(spec(**changes), texts, None)
     assert caught.value.hint
 
 
-def test_arguments_are_found_however_they_are_written() -> None:
+def test_other_spellings_of_arguments() -> None:
     texts = ("  arg TF_SERVING_BUILD_OPTIONS\n", "FROM x\n\tARG  TF_SERVING_BUILD_IMAGE=y")
     devel, _ = build_steps(spec(options=("-s", "--jobs=2")), texts, COMMIT)
     assert devel.arguments == {"TF_SERVING_BUILD_OPTIONS": "-s --jobs=2"}
@@ -112,18 +112,18 @@ def test_arguments_are_found_however_they_are_written() -> None:
         ({"options": ("--a\n",)}, "is not an option"),
     ],
 )
-def test_what_cannot_be_asked_for(changes: dict[str, Any], words: str) -> None:
+def test_invalid_options(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         spec(**changes)
     assert caught.value.hint
 
 
-def test_an_image_cannot_be_named_by_its_digest() -> None:
-    with pytest.raises(UsageError, match="by its digest"):
+def test_name_with_a_digest() -> None:
+    with pytest.raises(UsageError, match="contains a digest"):
         BuildSpec(Path(), ImageReference.parse(f"me/m@sha256:{'0' * 64}"))
 
 
-def test_a_tag_has_room_for_the_development_image() -> None:
+def test_tag_leaves_room_for_the_suffix() -> None:
     assert BuildSpec(Path(), ImageReference.parse(f"me/m:{'a' * 122}")).devel_image.tag == f"{'a' * 122}-devel"
-    with pytest.raises(UsageError, match="too long: '-devel'"):
+    with pytest.raises(UsageError, match="too long, because '-devel'"):
         BuildSpec(Path(), ImageReference.parse(f"me/m:{'a' * 123}"))

@@ -24,7 +24,7 @@ def tar_of(archive: ModelArchive) -> bytes:
     return b"".join(archive)
 
 
-def test_lays_models_out_as_a_serving_image_wants_them(copied: Copy) -> None:
+def test_layout(copied: Copy) -> None:
     entries = layout("/models", {name: find_model(copied(name)) for name in ("b", "a")}, {".config": b"x"})
     names = [entry.name for entry in entries]
     assert names[:6] == ["models", "models/.config", "models/a", "models/a/1", *names[4:6]]
@@ -32,7 +32,7 @@ def test_lays_models_out_as_a_serving_image_wants_them(copied: Copy) -> None:
     assert [entry.model for entry in entries[:3]] == [None, None, "a"]
 
 
-def test_any_tar_program_reads_it(half_plus_two: Path) -> None:
+def test_tar_program_can_read_it(half_plus_two: Path) -> None:
     entries = layout("/models", {"m": find_model(half_plus_two)}, {"file": b"content"})
     listed = subprocess.run(
         ["tar", "--list", "--verbose", "--numeric-owner", "--utc"],
@@ -48,7 +48,7 @@ def test_any_tar_program_reads_it(half_plus_two: Path) -> None:
         assert name.rstrip("/") == entry.name
 
 
-def test_the_same_model_gives_the_same_bytes(copied: Copy, tmp_path: Path) -> None:
+def test_same_model_produces_same_bytes(copied: Copy, tmp_path: Path) -> None:
     model = copied("m")
     (tmp_path / "elsewhere").mkdir()
     other = Path(shutil.copytree(model, tmp_path / "elsewhere" / "m", copy_function=shutil.copyfile))
@@ -60,7 +60,7 @@ def test_the_same_model_gives_the_same_bytes(copied: Copy, tmp_path: Path) -> No
     assert first.digests == second.digests
 
 
-def test_the_digest_is_that_of_the_files_whatever_the_model_is_called(copied: Copy) -> None:
+def test_digest_does_not_depend_on_the_name(copied: Copy) -> None:
     archive = archive_of(copied("a"), copied("b"))
     tar_of(archive)
     assert archive.digests["a"] == archive.digests["b"]
@@ -72,27 +72,27 @@ def test_the_digest_is_that_of_the_files_whatever_the_model_is_called(copied: Co
     assert other.digests["c"] != archive.digests["a"]
 
 
-def test_tells_how_much_it_has_read(half_plus_two: Path) -> None:
-    entries = layout("/models", {"m": find_model(half_plus_two)}, {"file": b"not of a model"})
-    told: list[int] = []
-    tar_of(ModelArchive(entries, told.append))
-    assert told == sorted(told)
-    assert told[-1] == sum(path.stat().st_size for path in half_plus_two.rglob("*") if path.is_file())
+def test_progress(half_plus_two: Path) -> None:
+    entries = layout("/models", {"m": find_model(half_plus_two)}, {"file": b"not part of a model"})
+    read: list[int] = []
+    tar_of(ModelArchive(entries, read.append))
+    assert read == sorted(read)
+    assert read[-1] == sum(path.stat().st_size for path in half_plus_two.rglob("*") if path.is_file())
 
 
-def test_a_bare_saved_model_becomes_version_1(half_plus_two: Path, tmp_path: Path) -> None:
+def test_bare_saved_model_becomes_version_1(half_plus_two: Path, tmp_path: Path) -> None:
     bare = Path(shutil.copytree(half_plus_two / "1", tmp_path / "export"))
     assert "models/m/1/saved_model.pb" in [entry.name for entry in layout("/models", {"m": find_model(bare)}, {})]
 
 
-def test_links_are_followed_and_what_is_no_version_is_left_out(copied: Copy, tmp_path: Path) -> None:
+def test_links_are_followed_and_other_files_ignored(copied: Copy, tmp_path: Path) -> None:
     model = copied("m")
     shutil.move(model / "1", tmp_path / "elsewhere")
     (model / "1").symlink_to(tmp_path / "elsewhere")
     variables = tmp_path / "elsewhere" / "variables"
     shutil.move(variables / "variables.index", tmp_path / "index")
     (variables / "variables.index").symlink_to(tmp_path / "index")
-    (model / "secret.txt").write_text("not of a version")
+    (model / "secret.txt").write_text("not part of a version")
     with tarfile.open(fileobj=io.BytesIO(tar_of(archive_of(model)))) as tar:
         assert "models/m/secret.txt" not in tar.getnames()
         found = tar.extractfile("models/m/1/variables/variables.index")
@@ -100,7 +100,7 @@ def test_links_are_followed_and_what_is_no_version_is_left_out(copied: Copy, tmp
         assert found.read() == (tmp_path / "index").read_bytes()
 
 
-def test_odd_and_long_names_survive(copied: Copy) -> None:
+def test_unusual_and_long_names(copied: Copy) -> None:
     model = copied("m")
     odd = os.fsdecode(b"\xff\n " + b"x" * 200)
     (model / "1" / "assets").mkdir()
@@ -130,13 +130,13 @@ def break_with_a_second_version_1(version: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "words"),
     [
-        (break_with_a_loop, "link to a directory that it lies in"),
+        (break_with_a_loop, "link to one of its parent directories"),
         (break_with_a_pipe, "neither a file nor a directory"),
         (break_with_a_dangling_link, "No such file"),
-        (break_with_a_second_version_1, "one and the same version"),
+        (break_with_a_second_version_1, "are the same version"),
     ],
 )
-def test_refuses_what_no_image_can_hold(break_it: Callable[[Path], None], words: str, copied: Copy) -> None:
+def test_refused_models(break_it: Callable[[Path], None], words: str, copied: Copy) -> None:
     model = copied("m")
     break_it(model / "1")
     with pytest.raises(SavedModelError, match=words) as caught:
@@ -145,7 +145,7 @@ def test_refuses_what_no_image_can_hold(break_it: Callable[[Path], None], words:
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_file_that_changes_while_it_is_read(change: int, copied: Copy) -> None:
+def test_file_that_changes_while_it_is_read(change: int, copied: Copy) -> None:
     model = copied("m")
     archive = archive_of(model)
     file = model / "1" / "saved_model.pb"
@@ -154,7 +154,7 @@ def test_a_file_that_changes_while_it_is_read(change: int, copied: Copy) -> None
         tar_of(archive)
 
 
-def test_a_file_that_vanishes_while_it_is_read(copied: Copy) -> None:
+def test_file_that_vanishes_while_it_is_read(copied: Copy) -> None:
     model = copied("m")
     archive = archive_of(model)
     (model / "1" / "saved_model.pb").unlink()

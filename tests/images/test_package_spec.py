@@ -25,14 +25,14 @@ def spec(*names: str, image: str = "me/m:1", **changes: Any) -> PackageSpec:
     return PackageSpec(tuple(ModelSpec(Path(), name) for name in names), ImageReference.parse(image), **changes)
 
 
-def test_one_model_is_served_by_its_name() -> None:
+def test_one_model() -> None:
     one = spec("m")
     assert one.environment == {"MODEL_BASE_PATH": "/models", "MODEL_NAME": "m"}
     assert one.entrypoint(["/run"]) == ("/run",)
     assert one.files == {}
 
 
-def test_several_models_are_served_by_a_configuration_file() -> None:
+def test_several_models() -> None:
     two = spec("a", "b.c-d")
     assert two.environment == {"MODEL_BASE_PATH": "/models"}
     ((name, text),) = two.files.items()
@@ -43,10 +43,10 @@ def test_several_models_are_served_by_a_configuration_file() -> None:
         ("b.c-d", "/models/b.c-d", "tensorflow"),
     ]
     with pytest.raises(UsageError):
-        ModelSpec(Path(), name)  # so that no model is ever in its place
+        ModelSpec(Path(), name)  # so a model cannot be in its place
 
 
-def test_the_guides_own_images_name_their_model() -> None:
+def test_models_in_images_of_the_guide() -> None:
     mine = {"MODEL_NAME": "mine"}
     assert models_said({}, mine) == (PackagedModel("mine", (), ""),)
     assert models_said({}, {"MODEL_NAME": "model"}) == models_said({}, {}) == ()
@@ -54,9 +54,9 @@ def test_the_guides_own_images_name_their_model() -> None:
     assert [model.name for model in models_said({PACKAGED: label}, mine)] == ["labelled"]
 
 
-def test_says_what_it_is_made_from() -> None:
-    asked = spec("a", "b", labels={"team": "x"}, base=ImageReference.parse("tensorflow/serving:2.19.1"))
-    assert asked.annotations(base_digest=DIGEST, created=NOW) == {
+def test_annotations() -> None:
+    wanted = spec("a", "b", labels={"team": "x"}, base=ImageReference.parse("tensorflow/serving:2.19.1"))
+    assert wanted.annotations(base_digest=DIGEST, created=NOW) == {
         "org.opencontainers.image.title": "a, b",
         "org.opencontainers.image.version": "1",
         "org.opencontainers.image.created": "2025-01-02T03:04:05Z",
@@ -64,10 +64,10 @@ def test_says_what_it_is_made_from() -> None:
         "org.opencontainers.image.base.digest": DIGEST,
         "team": "x",
     }
-    assert "org.opencontainers.image.base.digest" not in asked.annotations(base_digest=None, created=NOW)
+    assert "org.opencontainers.image.base.digest" not in wanted.annotations(base_digest=None, created=NOW)
 
 
-def test_what_was_asked_for_has_the_last_word() -> None:
+def test_labels_of_the_user_take_precedence() -> None:
     title = "org.opencontainers.image.title"
     assert spec("a", labels={title: "mine"}).annotations(base_digest=None, created=NOW)[title] == "mine"
 
@@ -77,14 +77,14 @@ MODELS = st.builds(PackagedModel, NAMES, st.lists(st.integers(0, 2**63 - 1)).map
 
 
 @given(st.lists(MODELS, unique_by=lambda model: model.name).map(tuple))
-def test_the_label_tells_the_models_and_needs_no_quoting(models: tuple[PackagedModel, ...]) -> None:
+def test_packaged_label_needs_no_quoting(models: tuple[PackagedModel, ...]) -> None:
     text = packaged_label(models)
     assert not set(text) & set("'\\$\n")
     assert packaged_models({PACKAGED: text}) == models
 
 
 @pytest.mark.parametrize("text", ["", "{", "1", "[1]", '{"m": 1}', '{"m": {"versions": 1, "digest": ""}}', '{"m": {}}'])
-def test_a_damaged_label_tells_of_no_model(text: str) -> None:
+def test_damaged_packaged_label(text: str) -> None:
     assert packaged_models({PACKAGED: text}) == ()
     assert packaged_models({}) == ()
 
@@ -93,12 +93,12 @@ def test_a_damaged_label_tells_of_no_model(text: str) -> None:
     ("names", "changes", "words"),
     [
         (["m", "m"], {}, "Two models are named 'm'"),
-        (["m"], {"image": f"me/m@{DIGEST}"}, "by its digest"),
-        (["m"], {"image": "docker.io/tensorflow/serving"}, "would be made from"),
+        (["m"], {"image": f"me/m@{DIGEST}"}, "contains a digest"),
+        (["m"], {"image": "docker.io/tensorflow/serving"}, "is also the base image"),
         (["m"], {"platform": "arm"}, "not a platform"),
     ],
 )
-def test_refuses_what_cannot_be_made(names: list[str], changes: dict[str, Any], words: str) -> None:
+def test_invalid_requests(names: list[str], changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         spec(*names, **changes)
     assert caught.value.hint
@@ -109,7 +109,7 @@ def test_labels() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "=b", " a=b", "a b=c", "tfserve.name=x", "a=\0", "a=\udcff", "ä=b"])
-def test_what_is_no_label(text: str) -> None:
+def test_invalid_labels(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_labels([text])
     assert caught.value.hint

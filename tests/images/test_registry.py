@@ -22,7 +22,7 @@ LIST = "/v2/me/m/tags/list"
 
 @contextmanager
 def registry(answer: Callable[[str, str | None], Answer]) -> Iterator[ImageReference]:
-    """A repository ``me/m`` of a server on loopback, which gives `answer` to a path and what the client says it is."""
+    """A repository ``me/m`` on a loopback server; `answer` gets the path and the Authorization header."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -34,7 +34,7 @@ def registry(answer: Callable[[str, str | None], Answer]) -> Iterator[ImageRefer
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -52,7 +52,7 @@ def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config.json"
 
 
-def test_reads_page_after_page() -> None:
+def test_pagination() -> None:
     def answer(path: str, _: str | None) -> Answer:
         last = parse_qs(urlsplit(path).query).get("last")
         return tags("b") if last else tags("a", Link=f'<{LIST}?last=a&n=1>; rel="next"')
@@ -61,17 +61,17 @@ def test_reads_page_after_page() -> None:
         assert remote_tags(repository) == ["a", "b"]
 
 
-def test_never_goes_to_another_host_for_the_next_page() -> None:
+def test_next_page_on_another_host_is_ignored() -> None:
     with registry(lambda path, _: tags("a", Link='<http://127.0.0.2:9/x>; rel="next"')) as repository:
         assert remote_tags(repository) == ["a"]
 
 
-def test_a_registry_that_never_ends() -> None:
+def test_endless_pagination() -> None:
     with registry(lambda path, _: tags("a", Link=f'<{LIST}>; rel="next"')) as repository:
         assert set(remote_tags(repository)) == {"a"}
 
 
-def test_gets_a_token_from_whom_the_registry_trusts() -> None:
+def test_token() -> None:
     def answer(path: str, authorization: str | None) -> Answer:
         url = urlsplit(path)
         if url.path == "/token":
@@ -88,7 +88,7 @@ def test_gets_a_token_from_whom_the_registry_trusts() -> None:
         assert remote_tags(repository) == ["1"]
 
 
-def test_a_password_never_goes_to_a_stranger_in_the_clear(docker_config: Path) -> None:
+def test_password_is_not_sent_unencrypted(docker_config: Path) -> None:
     seen = []
 
     def answer(path: str, authorization: str | None) -> Answer:
@@ -99,19 +99,21 @@ def test_a_password_never_goes_to_a_stranger_in_the_clear(docker_config: Path) -
         auth = base64.b64encode(b"me:secret").decode()
         docker_config.write_text(json.dumps({"auths": {repository.registry: {"auth": auth}}}))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("HTTP_PROXY", f"http://{repository.registry}")  # so that the stranger is here as well
+            patch.setenv(
+                "HTTP_PROXY", f"http://{repository.registry}"
+            )  # redirects the request for a token to this server
             patch.setenv("NO_PROXY", "127.0.0.1")
-            with pytest.raises(ImageError, match="does not show"):
+            with pytest.raises(ImageError, match="denies this user access"):
                 remote_tags(repository)
     assert ("http://192.0.2.1/token", None) in seen
 
 
-def test_what_is_no_tag_is_left_out() -> None:
+def test_invalid_tags_are_ignored() -> None:
     with registry(lambda path, _: tags("1", "\x1b[2J", 3, None, "a b", "2-gpu")) as repository:
         assert remote_tags(repository) == ["1", "2-gpu"]
 
 
-def test_a_repository_with_nothing_in_it() -> None:
+def test_empty_repository() -> None:
     with registry(lambda path, _: (200, {}, b'{"name": "me/m", "tags": null}')) as repository:
         assert remote_tags(repository) == []
 
@@ -120,49 +122,49 @@ def test_a_repository_with_nothing_in_it() -> None:
     ("status", "body", "words"),
     [
         (404, b"{}", "has no repository me/m"),
-        (401, b"", "does not show me/m"),
-        (403, b"", "does not show me/m"),
-        (500, b"", "answers 500 Internal Server Error"),
-        (200, b"<html>", "is no registry"),
-        (200, b"[]", "is no registry"),
-        (200, b'{"tags": {}}', "is no registry"),
+        (401, b"", "denies this user access to me/m"),
+        (403, b"", "denies this user access to me/m"),
+        (500, b"", "responded with 500 Internal Server Error"),
+        (200, b"<html>", "is not a registry"),
+        (200, b"[]", "is not a registry"),
+        (200, b'{"tags": {}}', "is not a registry"),
     ],
 )
-def test_a_registry_that_does_not_help(status: int, body: bytes, words: str) -> None:
+def test_errors(status: int, body: bytes, words: str) -> None:
     with registry(lambda path, _: (status, {}, body)) as repository:
         with pytest.raises(ImageError, match=words) as caught:
             remote_tags(repository)
         assert caught.value.hint
 
 
-def test_a_mirror_is_asked_first() -> None:
+def test_mirrors_come_first() -> None:
     hub = ImageReference("me/m", None)
     with registry(lambda path, _: tags("a")) as mirror, registry(lambda path, _: (404, {}, b"{}")) as without:
         assert remote_tags(hub, [f"http://{without.registry}", f"http://{mirror.registry}/"]) == ["a"]
 
 
-def test_a_mirror_is_not_asked_for_what_is_elsewhere() -> None:
+def test_mirrors_are_only_for_docker_hub() -> None:
     with registry(lambda path, _: tags("a")) as mirror, registry(lambda path, _: tags("b")) as repository:
         assert remote_tags(repository, [f"http://{mirror.registry}"]) == ["b"]
 
 
-def test_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfserve.images.registry._TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = ImageReference(f"127.0.0.1:{silent.getsockname()[1]}/me/m", None)
-        with pytest.raises(ImageError, match="does not answer") as caught:
+        with pytest.raises(ImageError, match="does not respond") as caught:
             remote_tags(reference)
-    assert caught.value.details == "no answer within 0.2 s"
+    assert caught.value.details == "timeout after 0.2 s"
 
 
-def test_docker_hub_is_pointed_at_for_its_own_alone() -> None:
+def test_hint_names_docker_hub_only_for_its_repositories() -> None:
     with registry(lambda path, _: (404, {}, b"{}")) as repository, pytest.raises(ImageError) as caught:
         remote_tags(repository)
     assert "hub.docker.com" not in str(caught.value.hint)
 
 
-def test_nobody_there() -> None:
-    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9 does not answer") as caught:
+def test_connection_refused() -> None:
+    with pytest.raises(ImageError, match=r"127\.0\.0\.1:9 does not respond") as caught:
         remote_tags(ImageReference("127.0.0.1:9/me/m", None))
     assert "refused" in str(caught.value.details)
     assert caught.value.doctor

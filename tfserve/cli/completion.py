@@ -186,7 +186,7 @@ def _tags(ctx: typer.Context) -> Iterator[str]:
     yield "latest"
     if (engine := configured_engine()) is not None:
         images = list_images(engine, ImageReference.parse(ctx.params.get("image")))
-        yield from (image.reference.tag for image in images if image.reference.tag is not None)
+        yield from (listed.image.reference.tag for listed in images if listed.image.reference.tag is not None)
 
 
 complete_help = _completer(_help_names)

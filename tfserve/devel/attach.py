@@ -1,4 +1,4 @@
-"""A container whose input and output are this process's: started, talked to, and gone when that is over."""
+"""Runs a container attached to this process's input and output, and removes it afterwards."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Attached", "attached"]
 
-# Nobody types these three; the engine's own, Ctrl-P Ctrl-Q, would hold back every Ctrl-P of a shell's user.
+# A sequence that no user types; the default, Ctrl-P Ctrl-Q, would delay every Ctrl-P in a shell.
 _DETACH_KEYS = "ctrl-@,ctrl-^,ctrl-@"
 
 
 class Attached:
-    """A running container, and the way to its input and output.
+    """A running container, with the connections to its input and output.
 
     Args:
-        client: the engine.
-        container: the container's id.
-        socket: what the engine gave for it.
-        terminal: whether it has a terminal, and so one output alone.
-        piped: what the engine gave for its input alone; None where that has no end of its own, or there is none.
+        client: the connection to the engine.
+        container: the id of the container.
+        socket: the engine's socket for its output, and for its input on a terminal.
+        terminal: whether it has a terminal, and so a single output stream.
+        piped: the engine's socket for piped input; None if there is none.
     """
 
     def __init__(self, client: APIClient, container: str, socket: Any, *, terminal: bool, piped: Any = None) -> None:
         self._client = client
         self._container = container
-        self._responses = (socket, piped)  # which would close the sockets if they went away
+        self._responses = (socket, piped)  # keep a reference: they close the sockets when they are deleted
         self._socket = _bare(socket)
         self._piped = None if piped is None else _bare(piped)
         self._terminal = terminal
 
     def output(self) -> Iterator[tuple[bool, bytes]]:
-        """Yields what it writes until it ends, each piece with whether it went to stderr."""
+        """Yields the output until the container exits, each piece with whether it was written to stderr."""
         from docker.utils.socket import STDERR, frames_iter
 
         with docker_errors():
@@ -52,34 +52,34 @@ class Attached:
                 yield stream == STDERR, data
 
     def send(self, data: bytes) -> None:
-        """Types `data` into its terminal, or writes it to what is piped in."""
+        """Sends `data` to its terminal or its piped input."""
         (self._socket if self._piped is None else self._piped).sendall(data)
 
     def end_input(self) -> None:
-        """Ends what is piped in; a terminal goes on."""
+        """Closes the piped input; a terminal stays open."""
         if self._piped is not None:
-            with suppress(OSError):  # it has ended
+            with suppress(OSError):  # the container has exited
                 self._piped.shutdown(SHUT_WR)
 
     def resize(self, lines: int, columns: int) -> None:
-        """Tells how large its terminal is; one that has just ended does not care."""
+        """Resizes its terminal; does nothing if the container has just exited."""
         with suppress(TfserveError), docker_errors():
             self._client.resize(self._container, lines, columns)
 
     def close(self) -> None:
-        """Ends the connection: what nobody reads any more would keep the engine from ending the container."""
+        """Closes the connections; with unread output, the engine could not stop the container."""
         for socket in filter(None, (self._socket, self._piped)):
             with suppress(OSError):
                 socket.shutdown(SHUT_RDWR)
 
     def exit_code(self) -> int:
-        """Waits until it has ended, and returns its exit code."""
+        """Waits until the container has exited, and returns its exit code."""
         with docker_errors():
             return int(self._client.wait(self._container)["StatusCode"])
 
 
 def _bare(socket: Any) -> Any:
-    """The socket below what the SDK wraps around it; its reader waits as long as it takes."""
+    """Returns the raw socket in the SDK's wrapper, without a timeout."""
     bare = getattr(socket, "_sock", socket)
     bare.settimeout(None)
     return bare
@@ -87,37 +87,36 @@ def _bare(socket: Any) -> Any:
 
 @contextmanager
 def attached(engine: DockerEngine, plan: LaunchPlan, *, terminal: bool, piped: bool = False) -> Iterator[Attached]:
-    """Starts the container of `plan`, and removes it at the end of the block, whether it has ended or not.
+    """Starts the container of `plan`, and removes it at the end of the block, even if it is still running.
 
-    It runs the command of the plan itself, whatever the image's entrypoint would make of it.
+    The container runs the command of the plan directly, without the entrypoint of the image.
 
     Args:
         engine: the engine.
-        plan: what to start.
-        terminal: whether it gets a terminal, and with it input.
-        piped: whether it gets input without one, which can end before it does.
+        plan: the container to start.
+        terminal: whether the container gets a terminal, which includes its input.
+        piped: whether the container gets piped input, which can end before the container exits.
 
     Raises:
-        CommandNotFoundError: it does not have the command.
-        CommandRefusedError: it cannot run the command.
+        CommandNotFoundError: the image does not contain the command.
+        CommandRefusedError: the image cannot run the command.
         PortTakenError: another program listens on a port of the plan.
         ImageError: the engine does not have the image.
-        GpuError: the engine cannot give it the GPU it asks for.
-        UsageError: the engine does not see a directory of the plan.
+        GpuError: the engine cannot give the container a GPU.
+        UsageError: a directory of the plan does not exist on the engine's machine.
     """
     client, container, connection = engine.client, None, None
     try:
         with docker_errors(), launch_errors(plan, engine.host), _start_errors(plan):
             with interrupts_deferred():
                 arguments = container_arguments(client, plan)
-                # Nobody will read its log.
-                arguments["host_config"]["LogConfig"] = {"Type": "none"}
-                arguments["detach"] = not piped  # so that the end of what is piped in is the end of its input
-                arguments["entrypoint"] = [""]  # the engine's word for none
+                arguments["host_config"]["LogConfig"] = {"Type": "none"}  # all output goes to this process
+                arguments["detach"] = not piped  # so that the end of the piped input also ends its stdin
+                arguments["entrypoint"] = [""]  # no entrypoint
                 container = client.create_container(**arguments, tty=terminal, stdin_open=terminal or piped)["Id"]
             streams = {"stdin": int(terminal), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _DETACH_KEYS}
             socket = client.attach_socket(container, params=streams)
-            # A connection of its own can be ended whatever it goes through; TLS could not be closed one way alone.
+            # Piped input has a separate connection, which can be closed on its own even over TLS.
             stdin = client.attach_socket(container, params={"stdin": 1, "stream": 1}) if piped else None
             connection = Attached(client, container, socket, terminal=terminal, piped=stdin)
             client.start(container)
@@ -132,7 +131,7 @@ def attached(engine: DockerEngine, plan: LaunchPlan, *, terminal: bool, piped: b
 
 @contextmanager
 def _start_errors(plan: LaunchPlan) -> Iterator[None]:
-    """Tells what is wrong with the command or the source as the ``docker`` command does: with 127 or 126."""
+    """Explains errors of the command or the sources, with the exit codes of the ``docker`` command: 127 and 126."""
     import docker.errors
 
     try:
@@ -141,8 +140,8 @@ def _start_errors(plan: LaunchPlan) -> Iterator[None]:
         text = explanation(error)
         if is_unseen_mount(text):
             raise UsageError(
-                f"The Docker Engine does not see {plan.mounts[0].source!r}.",
-                hint=f"On another machine the sources have to be there too; {SHARE_HINT}",
+                f"The Docker Engine cannot access {plan.mounts[0].source!r}.",
+                hint=f"If the engine runs on another machine, the sources must exist there; {SHARE_HINT}",
                 details=text,
             ) from error
         command = plan.command[0]
@@ -150,11 +149,11 @@ def _start_errors(plan: LaunchPlan) -> Iterator[None]:
         if f'exec: "{command}"' in text:
             if "permission denied" in text or "is a directory" in text:
                 raise CommandRefusedError(
-                    f"{plan.image} cannot run {command!r}: it is no program.",
+                    f"{plan.image} cannot run {command!r}, which is not a program.",
                     hint=f"Give a program: {again} -- bash -c '…'",
                 ) from error
             raise CommandNotFoundError(
-                f"{plan.image} has no command {command!r}.",
-                hint=f"Look for it: {again} -- bash -c 'compgen -c | sort'",
+                f"{plan.image} does not contain the command {command!r}.",
+                hint=f"List its commands: {again} -- bash -c 'compgen -c | sort'",
             ) from error
         raise

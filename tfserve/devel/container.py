@@ -1,4 +1,4 @@
-"""Makes ready what a development container needs: its GPU, its image, its port."""
+"""Prepares and plans a development container: its GPU, image and port."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["SHELL", "DevelSpec", "devel_plan", "prepare"]
 
 
 def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: Progress) -> LaunchPlan:
-    """Plans the container that `spec` asks for, under a new name; the engine has its image afterwards.
+    """Plans the container for `spec` under a new name, and pulls its image if necessary.
 
     Raises:
-        GpuError: a GPU was asked for, and cannot be had.
-        ImageError: the image cannot be had.
-        PortTakenError: another program listens on the port that was asked for.
+        GpuError: a GPU was requested, but cannot be used.
+        ImageError: the image cannot be pulled.
+        PortTakenError: another program listens on the requested port.
     """
     if spec.gpu:
         require_gpus(engine.facts, cuda_of(spec.image), progress)
@@ -43,27 +43,27 @@ def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: P
 
 
 def _own_command(engine: DockerEngine, spec: DevelSpec) -> tuple[str, ...]:
-    """What the image runs by itself; a shell where that would only be more flags for its entrypoint, or is nothing."""
+    """Returns the default command of the image; a shell if it has none, or if it is only arguments of an entrypoint."""
     image = find_image(engine.client, spec.image, spec.platform)
     return SHELL if image is None or image.entrypoint or not image.command else image.command
 
 
-SHELL = ("/bin/bash",)  # what the development images run by themselves
+SHELL = ("/bin/bash",)  # the default command of the development images
 
 
 @dataclass(frozen=True)
 class DevelSpec:
-    """A development container as somebody asked for it.
+    """The development container that the user wants to run.
 
     Attributes:
         image: a development image.
-        grpc_port: which host port of gRPC.
-        command: what it runs; nothing for the image's own command, a shell.
-        source: an absolute directory that is to be where the image has its sources, and that it may write to.
-        platform: the image's platform; None for the engine's own.
+        grpc_port: the host port for gRPC.
+        command: the command to run; empty for the default command of the image, a shell.
+        source: an absolute directory to mount over the sources in the image, with write access; None for no mount.
+        platform: the platform of the image; None for the engine's own.
         host: the address to publish the gRPC port on.
-        gpu: whether it gets a GPU.
-        terminal: whether somebody types there, so that Ctrl-C has to end what is no shell.
+        gpu: whether the container gets a GPU.
+        terminal: whether the container gets a terminal, so that Ctrl-C must also stop commands other than a shell.
     """
 
     image: ImageReference
@@ -76,18 +76,18 @@ class DevelSpec:
     terminal: bool = False
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without looking at the machine."""
+        """Checks what does not depend on the machine."""
         check_platform(self.platform)
 
 
 def devel_plan(name: str, spec: DevelSpec, engine: EngineFacts, *, grpc_port: int | None) -> LaunchPlan:
-    """Plans a container to develop in. It is root's, as compilers and package managers want it.
+    """Plans a development container. It runs as root, which compilers and package managers expect.
 
     Args:
-        name: its name.
-        spec: what was asked for.
-        engine: what is true of the engine.
-        grpc_port: the host port that gRPC gets; None to publish nothing.
+        name: the name of the container.
+        spec: the container that the user wants to run.
+        engine: the facts about the engine.
+        grpc_port: the host port for gRPC; None to publish no port.
     """
     runtime = NVIDIA_RUNTIME if spec.gpu and NVIDIA_RUNTIME in engine.runtimes else None
     return LaunchPlan(
@@ -101,7 +101,7 @@ def devel_plan(name: str, spec: DevelSpec, engine: EngineFacts, *, grpc_port: in
         gpu=spec.gpu,
         image=str(spec.image),
         platform=spec.platform,
-        init=spec.terminal,  # without one, the engine itself says that there is no such command
+        init=spec.terminal,  # without an init process, the engine reports a missing command
         security_options=("label=disable",) if engine.selinux and spec.source is not None else (),
         runtime=runtime,
         gpus=GpuRequest().option if spec.gpu and not runtime else None,

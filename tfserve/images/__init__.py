@@ -1,1 +1,1 @@
-"""Serving images: listing, describing, packaging models into them, and building them from source."""
+"""Serving images: pulls and lists them, packages models into them, and builds them from source."""

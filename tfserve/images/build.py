@@ -1,4 +1,4 @@
-"""Builds a serving image from source the whole way: look at the Dockerfiles, build the two images of the guide."""
+"""Builds a serving image from source: reads the Dockerfiles, then builds the two images of the guide."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerf
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
 
-__all__ = ["Built", "build"]
+__all__ = ["BuiltImage", "build"]
 
 _GIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Built:
-    """A serving image from source, and the two steps that it took."""
+class BuiltImage:
+    """A serving image built from source, and the two steps of the build."""
 
     image: Image
     steps: tuple[BuildStep, BuildStep]
 
 
-def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> Built:
-    """Builds what `spec` asks for. A development image stays when the serving image fails: it took hours.
+def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> BuiltImage:
+    """Builds the images for `spec`. The development image takes hours, so it is kept if the serving image fails.
 
     Raises:
-        UsageError: the source is none of TensorFlow Serving, or its Dockerfiles do not take what they would be told.
-        NameTakenError: there is an image of that name, and it is not to be replaced.
+        UsageError: the source is not TensorFlow Serving, or its Dockerfiles do not accept the arguments.
+        NameTakenError: the name is in use by another image, which must not be replaced.
         ImageError: a build failed.
     """
     client, source = engine.client, spec.source.expanduser().resolve()
@@ -43,7 +43,7 @@ def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> Built:
         for name in (spec.image, spec.devel_image):
             refuse_taken_name(client, name)
     if commit in steps[0].arguments.values():
-        progress.notice(f"Commit {commit} is built, as {steps[0].dockerfile} gets it from where it says.")
+        progress.notice(f"{steps[0].dockerfile} downloads the sources of commit {commit}.")
     offer_credentials(client, progress.notice)
     for number, step in enumerate(steps, 1):
         progress.notice(f"Building {step.image} from {step.dockerfile} ({number} of 2)")
@@ -51,10 +51,9 @@ def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> Built:
             build_image(client, source, step, progress.notice)
         except ImageError as error:
             if number == 2:
-                there = f"The development image is there: {spec.devel_image}; --force takes its name again."
-                error.add_hint(f"\n{there}")
+                error.add_hint(f"\nThe development image was built: {spec.devel_image}. To build it again: --force")
             raise
-    return Built(made_image(client, spec.image), steps)
+    return BuiltImage(made_image(client, spec.image), steps)
 
 
 def _read(source: Path, name: str) -> str:
@@ -62,22 +61,23 @@ def _read(source: Path, name: str) -> str:
         return (source / name).read_text(errors="replace")
     except FileNotFoundError:
         raise UsageError(
-            f"{str(source)!r} holds no sources of TensorFlow Serving: there is no {name}.",
-            hint="Get them: git clone https://github.com/tensorflow/serving && tfserve build --source serving …",
+            f"{str(source)!r} does not contain the sources of TensorFlow Serving: {name} was not found.",
+            hint="Download them: git clone https://github.com/tensorflow/serving && tfserve build --source serving …",
         ) from None
     except OSError as error:
         raise UsageError(
-            f"{str(source / name)!r} cannot be read: {error.strerror}.", hint="Read permission is needed on it."
+            f"{str(source / name)!r} cannot be read: {error.strerror}.",
+            hint="Check that you have read permission on it.",
         ) from None
 
 
 def _commit(source: Path) -> str | None:
-    """The commit that is checked out at `source`; None when it is no checkout, or git does not say."""
+    """Returns the commit that is checked out at `source`; None if it is not a checkout, or git fails."""
     if not (source / ".git").exists():
         return None
     command = ["git", "-C", str(source), "rev-parse", "HEAD"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return said.stdout.strip() if said.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""The sources of a build, packed into a file that is nowhere but open, and sent; neither goes on once it is stopped."""
+"""The build context: the sources of a build, packed into an unnamed temporary file and sent to the engine."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Parcel", "ParcelStoppedError"]
+__all__ = ["BuildContext", "BuildContextStoppedError"]
 
 _PIECE_BYTES = 2**20
 
 
-class ParcelStoppedError(Exception):
-    """Somebody stopped it."""
+class BuildContextStoppedError(Exception):
+    """The build context was stopped while it was packed or sent."""
 
 
-class Parcel:
-    """Packed sources, as a file for whoever packs and whoever sends them."""
+class BuildContext:
+    """The packed sources, as a file that can be stopped from another thread."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the parcel
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the context
         self._stopped = threading.Event()
 
     def pack(self, source: Path, dockerfile: str) -> None:
-        """Packs what is below `source`, but for what its ``.dockerignore`` names.
+        """Packs the directory `source`, without the files that its ``.dockerignore`` excludes.
 
         Raises:
-            OSError: something cannot be read, or there is no room.
-            ParcelStoppedError: somebody stopped it.
+            OSError: a file cannot be read, or the disk is full.
+            BuildContextStoppedError: the context was stopped.
         """
         from docker.utils.build import tar
 
@@ -39,38 +39,38 @@ class Parcel:
         tar(str(source), exclude=exclude or None, dockerfile=(dockerfile, None), fileobj=self)
 
     def stop(self) -> None:
-        """Has whoever packs or sends it fail."""
+        """Makes all further reads and writes fail."""
         self._stopped.set()
 
     def write(self, data: bytes) -> int:
-        """Packs more."""
-        self._go_on()
+        """Appends `data`."""
+        self._check_stopped()
         return self._file.write(data)
 
     def read(self, size: int = -1) -> bytes:
         """Returns the next `size` bytes."""
-        self._go_on()
+        self._check_stopped()
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to another place."""
+        """Moves to another position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place that is read or written next."""
+        """Returns the current position."""
         return self._file.tell()
 
     def __len__(self) -> int:
         self._file.flush()
         return os.fstat(self._file.fileno()).st_size
 
-    def __bool__(self) -> bool:  # an empty one, too, is a file
+    def __bool__(self) -> bool:  # requests would not send a false body
         return True
 
-    def __iter__(self) -> Iterator[bytes]:  # for requests to see that it can be sent piece by piece
+    def __iter__(self) -> Iterator[bytes]:  # makes requests stream the body
         while piece := self.read(_PIECE_BYTES):
             yield piece
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._stopped.is_set():
-            raise ParcelStoppedError
+            raise BuildContextStoppedError

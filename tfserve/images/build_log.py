@@ -1,4 +1,4 @@
-"""Reads what a Docker Engine says while it builds an image, event by event, and keeps what is needed to clean up."""
+"""Reads the events of a build on a Docker Engine, and records what is needed to report errors and clean up."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LINES_KEPT = 15
 
 
 class BuildLog:
-    """The story of one build so far.
+    """The progress of one build.
 
     Attributes:
-        step: the step it is at, such as ``2/5``.
-        instruction: that step's line of the Dockerfile.
-        made: the ids of the images that it has made, oldest first; what it found in the cache is not its own.
-        running: the container that runs now; None for none.
-        fetching: whether it fetches an image to begin with.
-        image: the id of what it came to.
-        error: what went wrong; None as long as nothing has.
+        step: the current step, such as ``2/5``.
+        instruction: the line of the Dockerfile for that step.
+        made: the ids of the images that the build created, oldest first, without those from the build cache.
+        running: the id of the container that is running; None if there is none.
+        fetching: whether the base image is being pulled.
+        image: the id of the resulting image.
+        error: the error message; None if there is no error.
         code: the exit code of the command that failed.
-        tail: the last lines of the step's output.
+        tail: the last lines of output of the current step.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class BuildLog:
         self._rest = ""
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[str]:
-        """Notes an event, and yields the lines that are complete with it, without colours and the like."""
+        """Records an event, and yields the lines that it completes, without escape sequences."""
         self.fetching = "status" in event
         if "error" in event:
             yield from self._lines("\n")
@@ -63,9 +63,9 @@ class BuildLog:
                 yield line
 
     def _note(self, text: str) -> str:
-        """Notes what the engine says itself, and returns what is to be shown of it; of a command's output, all."""
+        """Records a message of the engine and returns the part to show; output of a command is returned unchanged."""
         if self.running is not None:
-            # Everything else is what runs there, and may look like anything.
+            # Everything else is output of the command, which can look like any message.
             if not text.startswith(_OVER + self.running):
                 return text
             self.running = None

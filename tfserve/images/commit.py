@@ -1,6 +1,6 @@
-"""Makes an image out of another and an archive: a container that never runs is created, filled, committed and removed.
+"""Makes an image from another image and an archive: creates a container, fills it, commits it and removes it.
 
-Whatever fails on the way, or is interrupted, neither the container nor an image without a name stays.
+The container never runs. After an error or an interrupt, neither it nor an unnamed image is left behind.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["ImagePlan", "make_image"]
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """An image to make, all but its files.
+    """The configuration of a new image; its files are given separately.
 
     Attributes:
-        image: its name.
-        base: the id of the image that it is made from.
-        platform: of both; None for the engine's own.
-        environment: variables of its containers, on top of those of `base`.
-        entrypoint: what its containers run.
-        command: what they give to that.
-        labels: what it says of itself, on top of what `base` says.
-        replaces: whether it may take its name from another image.
+        image: the name of the new image.
+        base: the id of the base image.
+        platform: the platform of both images; None for the engine's own.
+        environment: environment variables, in addition to those of the base image.
+        entrypoint: the entrypoint.
+        command: the default command.
+        labels: labels, in addition to those of the base image.
+        replaces: whether to replace an existing image with this name.
     """
 
     image: ImageReference
@@ -50,20 +50,20 @@ class ImagePlan:
 def make_image(
     client: APIClient, plan: ImagePlan, archive: Iterable[bytes], late_labels: Callable[[], Mapping[str, str]]
 ) -> None:
-    """Makes an image, and gives it its name.
+    """Makes an image and names it.
 
     Args:
-        client: the engine.
-        plan: what to make.
-        archive: a tar to unpack at its root.
-        late_labels: more labels, asked for when `archive` has been read; without quotes, backslashes and line ends.
+        client: the connection to the engine.
+        plan: the configuration of the image.
+        archive: a tar to unpack at the root of the image.
+        late_labels: called for more labels after `archive` has been read; without quotes, backslashes and newlines.
 
     Raises:
-        NameTakenError: another image got that name meanwhile, and is not to be replaced.
-        ImageError: the engine could not make it, for example because its disk is full.
+        NameTakenError: another image has taken the name in the meantime, and must not be replaced.
+        ImageError: the engine could not make the image, for example because its disk is full.
     """
     container = image = None
-    with docker_errors(), _patient(client), _make_errors(plan.image):
+    with docker_errors(), _without_timeout(client), _make_errors(plan.image):
         try:
             with interrupts_deferred():
                 container = client.create_container(
@@ -76,7 +76,7 @@ def make_image(
                 )["Id"]
             client.put_archive(container, "/", archive)
             changes = [f"LABEL {name}='{value}'" for name, value in late_labels().items()]
-            with interrupts_deferred():  # the engine would go on without us, and nothing would know of the image
+            with interrupts_deferred():  # an interrupted commit would continue, and leave an unknown image
                 image = client.commit(container, message="tfserve package", changes=changes)["Id"]
             with interrupts_deferred():
                 if not plan.replaces:
@@ -92,8 +92,8 @@ def make_image(
 
 
 @contextmanager
-def _patient(client: APIClient) -> Iterator[None]:
-    """Lets the engine take its time, as it needs for many gigabytes."""
+def _without_timeout(client: APIClient) -> Iterator[None]:
+    """Disables the timeout of the client, because gigabytes of data take long."""
     before, client.timeout = client.timeout, None
     try:
         yield

@@ -1,4 +1,11 @@
-"""Builds an image from a Dockerfile, and leaves no trace of a build that fails or is interrupted."""
+"""Builds an image from a Dockerfile, and removes everything that a failed or interrupted build leaves behind.
+
+It uses the classic builder, although the docker command prefers BuildKit. The Docker SDK cannot drive BuildKit, whose
+clients speak gRPC with sessions; the alternative, `docker buildx build`, needs the docker command and a plugin, which
+tfserve works without. The Dockerfiles of TensorFlow Serving use no feature of BuildKit, and every engine, as
+well as Podman, serves the classic endpoint of the API.
+https://docs.docker.com/reference/api/engine/version/v1.48/#tag/Image/operation/ImageBuild
+"""
 
 from __future__ import annotations
 
@@ -18,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tfserve.engines.docker.client import docker_errors, explanation
 from tfserve.engines.docker.images import disk_full, name_image
 from tfserve.errors import ImageError, TfserveError, UsageError, reason
-from tfserve.images.build_context import Parcel
+from tfserve.images.build_context import BuildContext
 from tfserve.images.build_log import BuildLog
 from tfserve.images.build_spec import BuildStep
 from tfserve.interrupts import interrupts_deferred
@@ -35,22 +42,23 @@ _END_SECONDS = 20.0
 _KILL_AGAIN_SECONDS = 0.1
 _SHOWN_CHARACTERS = 200
 _KILLED = 128 + signal.SIGKILL
-_KILLED_WORDS = re.compile(r"\bKilled\b|Server terminated abruptly")  # a compiler was, or Bazel itself
-_NO_COMMAND = 127  # what a shell says
+_KILLED_WORDS = re.compile(r"\bKilled\b|Server terminated abruptly")  # of a compiler, or of Bazel itself
+_OUTPUT_ABOVE = "The output of the command is above."
+_NO_COMMAND = 127  # the exit code of a shell
 
 
 def build_image(client: APIClient, source: Path, step: BuildStep, on_line: Callable[[str], None]) -> None:
-    """Builds `step`, and gives the image its name, which it takes from another if need be.
+    """Builds `step` and names the image, taking the name from another image if necessary.
 
     Args:
-        client: the engine.
-        source: the directory that the Dockerfile may copy from.
-        step: what to build.
-        on_line: called for every line of the build's log.
+        client: the connection to the engine.
+        source: the directory with the files that the Dockerfile copies.
+        step: the step to build.
+        on_line: called for each line of the build's log.
 
     Raises:
-        ImageError: a step of it failed.
-        UsageError: the Dockerfile, or what is beside it, cannot be read.
+        ImageError: an instruction of the Dockerfile failed.
+        UsageError: the Dockerfile or the sources cannot be read.
     """
     build = _Build(client, source, step)
     try:
@@ -69,7 +77,7 @@ def build_image(client: APIClient, source: Path, step: BuildStep, on_line: Calla
 
 
 class _Build:
-    """One build, whose events come from a thread of its own: so they still come while it is being stopped."""
+    """A build in its own thread, so that its events can still be read while it is being stopped."""
 
     def __init__(self, client: APIClient, source: Path, step: BuildStep) -> None:
         self.log = BuildLog()
@@ -79,25 +87,25 @@ class _Build:
         self._responses: list[Response] = []
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._error: BaseException | None = None
-        self._parcel = Parcel()
+        self._context = BuildContext()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def events(self, seconds: float | None = None) -> Iterator[dict[str, Any]]:
-        """Yields what the engine says until the build ends, or for so many `seconds` says nothing."""
+        """Yields the events of the build until it ends, or until no event arrives for this many `seconds`."""
         with suppress(queue.Empty):
             while (event := self._events.get(timeout=seconds)) is not None:
                 yield event
-            self._events.put(None)  # for whoever asks once more
+            self._events.put(None)  # for the next call
             if self._error is not None:
                 raise self._error
 
     def stop(self) -> None:
-        """Ends a build that still runs, or is yet to begin, and waits for its end."""
-        self._parcel.stop()
+        """Stops the build, whether it is running or has not started yet, and waits until it has ended."""
+        self._context.stop()
         deadline = time.monotonic() + _END_SECONDS
         self._drain(0.0)
-        # Who hangs up does not learn any more what the step made that goes on; fetching an image makes nothing.
+        # Once the connection is closed, the result of the current step is unknown; only pulling an image has none.
         while self._thread.is_alive() and not self.log.fetching and time.monotonic() < deadline:
             self._kill()
             self._drain(_KILL_AGAIN_SECONDS)
@@ -106,7 +114,7 @@ class _Build:
         self._drain(_KILL_AGAIN_SECONDS)
 
     def remove_images(self) -> None:
-        """Removes what the build made, as far as it has no name and nobody uses it."""
+        """Removes the images that the build created, unless they have a name or are in use."""
         import docker.errors
 
         for image in reversed(self.log.made):
@@ -115,25 +123,25 @@ class _Build:
                     self._client.remove_image(image, noprune=True)
 
     def _drain(self, seconds: float) -> None:
-        with suppress(Exception):  # it is known by now that it does not go well
+        with suppress(Exception):  # the build has already failed
             for event in self.events(seconds):
                 for _ in self.log.feed(event):
                     pass
 
     def _kill(self) -> None:
-        """Ends the command that runs, and the build with it; the engine itself removes what is left of them."""
+        """Kills the running command, and so the build; the engine then removes their containers."""
         import docker.errors
 
         if self.log.running is not None:
-            with suppress(docker.errors.APIError):  # it does not run yet, or not any more
+            with suppress(docker.errors.APIError):  # it has not started yet, or has already ended
                 self._client.kill(self.log.running)
 
     def _read(self) -> None:
         try:
-            with _build_errors(self._step), self._remembering_responses():
-                self._parcel.pack(self._source, self._step.dockerfile)
+            with _build_errors(self._step), self._recorded_responses():
+                self._context.pack(self._source, self._step.dockerfile)
                 events = self._client.build(
-                    fileobj=self._parcel,
+                    fileobj=self._context,
                     custom_context=True,
                     dockerfile=self._step.dockerfile,
                     buildargs=dict(self._step.arguments),
@@ -145,50 +153,52 @@ class _Build:
                 )
                 for event in events:
                     self._events.put(event)
-        except BaseException as error:  # raised again by whoever reads the events
+        except BaseException as error:  # raised again in the thread that reads the events
             self._error = error
         self._events.put(None)
 
     @contextmanager
-    def _remembering_responses(self) -> Iterator[None]:
-        """Keeps the engine's answers, as only who has one can hang up."""
+    def _recorded_responses(self) -> Iterator[None]:
+        """Keeps the responses of the engine, so that `stop` can close their connections."""
 
-        def remember(response: Response, *_: object, **__: object) -> None:
+        def record(response: Response, *_: object, **__: object) -> None:
             self._responses.append(response)
 
-        self._client.hooks["response"].append(remember)
+        self._client.hooks["response"].append(record)
         try:
             yield
         finally:
-            self._client.hooks["response"].remove(remember)
+            self._client.hooks["response"].remove(record)
 
 
 def _failed(step: BuildStep, log: BuildLog) -> ImageError:
-    error = log.error or "the engine ended it without an image"
+    error = log.error or "the engine reported no image"
     if "no space left" in error.lower() or any("No space left on device" in line for line in log.tail):
         return disk_full(f"{step.image} was not built", error)
-    code = "" if log.code is None else f", with code {log.code}"
+    code = "" if log.code is None else f" with exit code {log.code}"
     return ImageError(
         f"Step {log.step} of {step.dockerfile} failed{code}: {printable(log.instruction, limit=_SHOWN_CHARACTERS)}",
         hint=_hint(log),
-        details=error if log.code is None else None,  # what a command said is told already
+        details=error if log.code is None else None,  # the output of the command is already shown
     )
 
 
 def _hint(log: BuildLog) -> str:
-    """What to do about a step that failed."""
+    """Returns what to do about a failed step."""
     if log.code == _KILLED or any(_KILLED_WORDS.search(line) for line in log.tail):
-        return "What it said is above. Something was killed, as is what needs more memory than there is: --ram 2048"
+        return f"{_OUTPUT_ABOVE} A process was killed, probably because memory ran out; try --ram 2048"
     if log.code == _NO_COMMAND:
-        return "What it said is above: the image has no such command at that step."
+        return f"{_OUTPUT_ABOVE} The image does not contain that command at this step."
     if log.code is not None:
-        return "What it said is above."
+        return _OUTPUT_ABOVE
     match log.instruction.partition(" ")[0].upper():
         case "FROM":
-            return "See whether the engine can have that image: docker pull IMAGE, after docker login if it is private."
+            return (
+                "Check that the engine can pull that image: docker pull IMAGE (for a private image, docker login first)"
+            )
         case "COPY" | "ADD":
-            return "See whether that is there, and whether a .dockerignore file leaves it out."
-    return "See that line of the Dockerfile."
+            return "Check that the file exists, and that .dockerignore does not exclude it."
+    return "Check that line of the Dockerfile."
 
 
 @contextmanager
@@ -204,14 +214,14 @@ def _build_errors(step: BuildStep) -> Iterator[None]:
                 if "no space left" in text.lower():
                     raise disk_full(f"{step.image} was not built", text) from error
                 raise UsageError(
-                    f"{step.dockerfile} cannot be built.", hint="See the line that it names.", details=text
+                    f"{step.dockerfile} cannot be built.", hint="Check the line named in the details.", details=text
                 ) from error
     except (OSError, docker.errors.DockerException) as error:
-        if reason(error) == os.strerror(errno.ENOSPC):  # on this machine's disk, not the engine's
+        if reason(error) == os.strerror(errno.ENOSPC):  # on the local disk, not the engine's
             raise TfserveError(
-                f"There is no room here to pack the sources for the engine: {tempfile.gettempdir()} is full.",
-                hint="Name a directory with room (TMPDIR), or what is not to be packed in a .dockerignore file.",
+                f"The sources cannot be packed for the engine: {tempfile.gettempdir()} is full.",
+                hint="Choose another directory with TMPDIR, or exclude files with a .dockerignore file.",
             ) from error
         raise UsageError(
-            f"The sources cannot be read: {error}.", hint="Name what is not to be read in a .dockerignore file."
+            f"The sources cannot be read: {error}.", hint="Exclude what cannot be read with a .dockerignore file."
         ) from error

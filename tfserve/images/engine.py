@@ -1,4 +1,4 @@
-"""The Docker Engine that images are pulled, made and listed on, for the commands that hand it to what does so."""
+"""The Docker Engine of the commands that pull, list and make images."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def docker_engine() -> DockerEngine:
     """Connects to the Docker Engine that the ``docker`` command would use.
 
     Raises:
-        EngineUnavailableError: it does not answer, or this user may not use it.
+        EngineUnavailableError: the engine does not respond, or refuses this user.
     """
     return DockerEngine(connect())
 
 
 def configured_engine() -> DockerEngine | None:
-    """The Docker Engine, if anything points to one and it answers."""
+    """Returns the Docker Engine; None if none is configured, or it does not respond."""
     if is_configured():
         with suppress(TfserveError):
             return docker_engine()

@@ -1,4 +1,4 @@
-"""Facts about serving images: how their names are put together, and for which platforms the official ones exist."""
+"""The kinds of serving images, and the order in which their tags are listed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tfserve.spec.image import OFFICIAL_REPOSITORY, ImageReference
 
 __all__ = ["Kind", "kind_of", "newest_first"]
 
-ENTRYPOINT = "tf_serving_entrypoint.sh"  # of the serving images, and so of whatever is made from them
-SOURCE_LABEL = "tensorflow_serving_github_commit"  # on whatever the project's own Dockerfiles make
+ENTRYPOINT = "tf_serving_entrypoint.sh"  # in the serving images, and in all images made from them
+SOURCE_LABEL = "tensorflow_serving_github_commit"  # on all images built with TensorFlow Serving's Dockerfiles
 _VERSION = re.compile(r"\d{1,9}(?:\.\d{1,9})*(?![^-])", re.ASCII)
 
 Kind = Literal["serving", "serving-gpu", "devel", "devel-gpu", "packaged"]
@@ -27,13 +27,13 @@ def kind_of(
     entrypoint: Sequence[str] = (),
     environment: Mapping[str, str] = _NO_VARIABLES,
 ) -> Kind | None:
-    """Says what an image is; None when it has nothing to do with TensorFlow Serving.
+    """Returns the kind of an image; None if it is not an image of TensorFlow Serving.
 
     Args:
-        reference: its name; that of a mirror tells as much as the official one.
-        written: its labels.
-        entrypoint: what its containers run.
-        environment: their variables.
+        reference: the name of the image; the registry does not matter.
+        written: the labels of the image.
+        entrypoint: the entrypoint of the image.
+        environment: the environment variables of the image.
     """
     serves = any(word.endswith(ENTRYPOINT) for word in entrypoint)
     if labels.PACKAGED in written or (serves and model_named(environment)):
@@ -49,7 +49,7 @@ def kind_of(
 
 
 def newest_first(tags: Iterable[str]) -> list[str]:
-    """Sorts tags: ``latest`` and its kind, then versions from the newest down, then all others."""
+    """Sorts tags: ``latest`` and its variants, then versions from newest to oldest, then all others."""
     return sorted(tags, key=_by_age)
 
 
@@ -58,4 +58,4 @@ def _by_age(tag: str) -> tuple[int, tuple[int, ...], bool, str]:
     if version is None:
         return (0 if tag.partition("-")[0] == "latest" else 2, (), False, tag)
     numbers = tuple(-int(number) for number in version[0].split("."))
-    return (1, (*numbers, 1), "-rc" in tag, tag)  # the 1 puts 2 behind 2.19
+    return (1, (*numbers, 1), "-rc" in tag, tag)  # the 1 sorts 2 after 2.19

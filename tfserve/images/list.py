@@ -1,4 +1,4 @@
-"""Which serving images a Docker Engine has."""
+"""Lists the serving images of a Docker Engine."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ from tfserve.spec.image import ImageReference
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["ListedImage", "list_images"]
+__all__ = ["ServingImage", "list_images"]
 
 
 @dataclass(frozen=True)
-class ListedImage:
-    """A serving image by one of its names: what it is, when it was made, and which models are inside."""
+class ServingImage:
+    """An image of TensorFlow Serving under one of its names: its kind, its creation time, and the models inside."""
 
     image: Image
-    reference: ImageReference
     kind: Kind
     created: datetime
     models: tuple[PackagedModel, ...]
 
 
-def list_images(engine: DockerEngine, repository: ImageReference | None = None) -> list[ListedImage]:
-    """Lists the serving images of an engine by name, those of one `repository` or all; an image may have many names."""
-    return sorted(_listed(engine.client, repository), key=lambda found: str(found.reference))
+def list_images(engine: DockerEngine, repository: ImageReference | None = None) -> list[ServingImage]:
+    """Lists the serving images of an engine, in one `repository` or all, by name; an image can have many names."""
+    return sorted(_listed(engine.client, repository), key=lambda found: str(found.image.reference))
 
 
-def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[ListedImage]:
+def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[ServingImage]:
     with docker_errors():
         found = client.images()
     for data in found:
@@ -48,9 +47,9 @@ def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[Li
             if repository is not None and repository_name != repository.repository:
                 continue
             image = find_image(client, reference)
-            if image is None:  # somebody has just removed it
+            if image is None:  # another process has just removed it
                 continue
             if kind := kind_of(reference, image.labels, image.entrypoint, image.environment):
-                created = datetime.fromtimestamp(data["Created"], timezone.utc)
                 models = models_said(image.labels, image.environment) if kind == "packaged" else ()
-                yield ListedImage(image, reference, kind, created, models)
+                created = datetime.fromtimestamp(data["Created"], timezone.utc)
+                yield ServingImage(image, kind, created, models)

@@ -1,7 +1,7 @@
-"""Models as a tar for an image: laid out as ``/models`` of a serving image, and streamed, however large they are.
+"""A tar with models for an image: laid out as ``/models`` in a serving image, and streamed regardless of its size.
 
-The same models give the same bytes, and so the same layer of an image: entries are sorted, without times, owned by root
-and readable by everyone. Links are followed, as an image holds no other place that they could lead to.
+The same models produce the same bytes, and so the same image layer: entries are sorted, have no timestamps, are owned
+by root and readable by all users. Links are followed, because their targets do not exist in the image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Entry", "ModelArchive", "layout"]
 
 _CHUNK_BYTES = 2**18
 _PIECES_AT_MOST = 4  # in memory
-_READ_HINT = "Read permission is needed on every file of the model, and a link has to lead to something."
+_READ_HINT = "Check that you have read permission on all files of the model, and that all links have a target."
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -32,10 +32,10 @@ class Entry:
     """A directory or a file of the tar.
 
     Attributes:
-        name: its path in the image, without the first slash.
-        content: where its bytes are, or the bytes; None for a directory.
-        size: how many bytes that are.
-        model: the name of the model that it belongs to; None for none.
+        name: the path in the image, without the leading slash.
+        content: the file to read, or the content itself; None for a directory.
+        size: the size of the content in bytes.
+        model: the name of the model that the entry belongs to; None for other files.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Entry:
 
 
 class ModelArchive:
-    """The tar, made while somebody reads it: in constant memory, and once.
+    """The tar, created while it is read, in constant memory; it can be read once.
 
     Args:
-        entries: what is in it, as `layout` gives them.
-        on_progress: told how many bytes of the models have been read so far.
+        entries: the entries, as returned by `layout`.
+        on_progress: called with the number of bytes of the models read so far.
 
     Raises:
-        SavedModelError: while it is read: a file cannot be read, or changes meanwhile.
+        SavedModelError: while reading: a file cannot be read, or has changed.
     """
 
     def __init__(self, entries: Sequence[Entry], on_progress: Callable[[int], None] = lambda done: None) -> None:
@@ -62,11 +62,11 @@ class ModelArchive:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digest of each model, once the tar has been read: that of its files' paths, sizes and contents."""
+        """The digest of the paths, sizes and contents of each model's files, available after the tar has been read."""
         return {model: f"sha256:{found.hexdigest()}" for model, found in self._hashes.items()}
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yields the tar, piece by piece. While one is on its way, a thread digests it."""
+        """Yields the tar in pieces; a thread computes the digests in the meantime."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             yield from self._pieces(pool)
 
@@ -92,15 +92,15 @@ class ModelArchive:
 
 
 def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, bytes]) -> list[Entry]:
-    """Lays models out below `root`: every version of each, and nothing else that lies beside them.
+    """Lays out models below `root`: all versions of each model, without other files in their directories.
 
     Args:
-        root: the absolute path of the models in the image; its parent is there already.
+        root: the absolute path of the models in the image; its parent exists.
         models: the models by name.
-        files: more files, by their names in `root`.
+        files: additional files, by their names in `root`.
 
     Raises:
-        SavedModelError: something of a model cannot be read, or is neither a file nor a directory.
+        SavedModelError: part of a model cannot be read, or is neither a file nor a directory.
     """
     top = root.removeprefix("/")
     entries = [Entry(top), *(Entry(f"{top}/{name}", content, len(content)) for name, content in files.items())]
@@ -109,7 +109,7 @@ def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, 
         numbers = [version.number for version in directory.versions]
         if len(set(numbers)) < len(numbers):
             raise SavedModelError(
-                f"Two directories of {str(directory.path)!r} are one and the same version, such as 1 and 01.",
+                f"Two directories in {str(directory.path)!r} are the same version, such as 1 and 01.",
                 hint="Remove one of them, or give it another number.",
             )
         for version in directory.versions:
@@ -118,7 +118,7 @@ def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, 
 
 
 def _tree(name: str, path: Path, model: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
-    """Yields what is at `path` and below it; `above` are the directories that it lies in, by device and inode."""
+    """Yields the entries at and below `path`; `above` contains its parent directories, by device and inode."""
     try:
         found = path.stat()
         if S_ISREG(found.st_mode):
@@ -128,11 +128,11 @@ def _tree(name: str, path: Path, model: str, above: frozenset[tuple[int, int]]) 
             return
         if not S_ISDIR(found.st_mode):
             raise SavedModelError(
-                f"{str(path)!r} is neither a file nor a directory.", hint="Remove it: it is no part of a SavedModel."
+                f"{str(path)!r} is neither a file nor a directory.", hint="Remove it: it is not part of a SavedModel."
             )
         this = (found.st_dev, found.st_ino)
         if this in above:
-            raise SavedModelError(f"{str(path)!r} is a link to a directory that it lies in.", hint="Remove the link.")
+            raise SavedModelError(f"{str(path)!r} is a link to one of its parent directories.", hint="Remove the link.")
         yield Entry(name, model=model)
         for child in path.iterdir():
             yield from _tree(f"{name}/{child.name}", child, model, above | {this})
@@ -146,7 +146,7 @@ def _unreadable(path: Path, error: OSError) -> SavedModelError:
 
 def _header(entry: Entry) -> bytes:
     header = tarfile.TarInfo(entry.name)
-    header.uname = header.gname = "root"  # the numbers are 0, and so is the time
+    header.uname = header.gname = "root"  # the ids and the time are 0 by default
     header.type = tarfile.DIRTYPE if entry.content is None else tarfile.REGTYPE
     header.mode = 0o755 if entry.content is None else 0o644
     header.size = entry.size
@@ -161,7 +161,7 @@ def _content(entry: Entry) -> Iterator[bytes]:
 
 
 def _read(path: Path, size: int) -> Iterator[bytes]:
-    """Reads a file that has to have `size` bytes."""
+    """Reads a file that must have `size` bytes."""
     left = size
     try:
         with path.open("rb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""Makes an own image the whole way: look at the models, get the base image, copy, commit, push."""
+"""Makes an image with models inside: checks the models, pulls the base image, copies the models, commits, pushes."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from tfserve.plan import labels
 from tfserve.progress import Progress
 from tfserve.spec.image import MODEL_ROOT
 
-__all__ = ["Packaged", "package"]
+__all__ = ["PackagedImage", "package"]
 
 
 @dataclass(frozen=True)
-class Packaged:
-    """An own image: what the engine says of it, what is inside, and its digest in the registry, if it was pushed."""
+class PackagedImage:
+    """An image with models inside, and its digest in the registry if it was pushed."""
 
     image: Image
     models: tuple[PackagedModel, ...]
     pushed: str | None
 
 
-def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push: bool) -> Packaged:
-    """Makes the image that `spec` asks for.
+def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push: bool) -> PackagedImage:
+    """Makes the image that `spec` describes.
 
     Args:
-        engine: where to make it.
-        spec: what was asked for.
-        progress: told what goes on.
-        push: whether to push it when it is made.
+        engine: the engine on which to make the image.
+        spec: the image to make.
+        progress: receives the progress.
+        push: whether to push the image afterwards.
 
     Raises:
-        SavedModelError: a model is none that TensorFlow Serving can serve, or cannot be read whole.
-        NameTakenError: there is an image of that name, and it is not to be replaced.
-        UsageError: nothing can be put into the base image.
-        ImageError: the base image cannot be had, or the image not be made or pushed.
+        SavedModelError: TensorFlow Serving cannot serve a model, or the model cannot be read completely.
+        NameTakenError: the name is in use by another image, which must not be replaced.
+        UsageError: the base image is not suitable.
+        ImageError: the base image cannot be pulled, or the image cannot be made or pushed.
     """
     client = engine.client
     directories = {model.name: find_source(model.path, progress=progress) for model in spec.models}
@@ -73,22 +73,22 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
     with progress.copying(f"Copying {names} into {spec.image}", total) as on_progress:
         archive = ModelArchive(entries, on_progress)
 
-        def inside() -> dict[str, str]:
+        def model_labels() -> dict[str, str]:
             versions = {name: tuple(found.number for found in of.versions) for name, of in directories.items()}
             models = [PackagedModel(name, versions[name], archive.digests[name]) for name in directories]
             return {labels.PACKAGED: packaged_label(models)}
 
-        make_image(client, plan, archive, inside)
+        make_image(client, plan, archive, model_labels)
     pushed = None
     if push:
         try:
             with progress.pushing(str(spec.image)) as on_layer:
                 pushed = push_image(client, spec.image, on_progress=on_layer, on_notice=progress.notice) or None
         except KeyboardInterrupt:
-            progress.notice(f"{spec.image} is on the engine, but not in its registry.")
+            progress.notice(f"{spec.image} is on the engine, but was not pushed to its registry.")
             raise
     image = made_image(client, spec.image)
-    return Packaged(image, packaged_models(image.labels), pushed)
+    return PackagedImage(image, packaged_models(image.labels), pushed)
 
 
 def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> Image:
@@ -96,13 +96,13 @@ def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> 
     image = find_image(engine.client, spec.base, spec.platform)
     if image is None or not image.entrypoint:
         raise UsageError(
-            f"{spec.base} is no serving image: it has no entrypoint that would start a model server.",
+            f"{spec.base} is not a serving image: it has no entrypoint that starts a model server.",
             hint="Choose another --base, such as tensorflow/serving:2.19.1.",
         )
     if models := packaged_models(image.labels):
-        inside = ", ".join(model.name for model in models)
+        names = ", ".join(model.name for model in models)
         raise UsageError(
-            f"{spec.base} has a model inside already: {inside}.",
-            hint="Package all models together on a serving image: tfserve package DIR DIR --image REPO:TAG",
+            f"{spec.base} already has models inside: {names}.",
+            hint="Package all models together, based on a serving image: tfserve package DIR DIR --image REPO:TAG",
         )
     return image

@@ -1,7 +1,7 @@
-"""Own images: a serving image with models inside, as data. What is asked for, what it says of itself, how to read that.
+"""Serving images with models inside, as data: the user's request, and the resulting configuration and labels.
 
-One model is served as TensorFlow's guide does it, by ``ENV MODEL_NAME``; several by a configuration file in the image,
-which the entrypoint names. So plain ``docker run -p 8501:8501 IMAGE`` serves them, and takes more server flags.
+One model is served with ``ENV MODEL_NAME``, as in TensorFlow's guide; several models with a configuration file in the
+image, which is passed in the entrypoint. So plain ``docker run -p 8501:8501 IMAGE`` serves them and accepts more flags.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from tfserve.text import rfc3339
 
 __all__ = ["PackageSpec", "parse_labels"]
 
-CONFIG_FILE = ".models.config"  # beside the models, none of which can have this name
+CONFIG_FILE = ".models.config"  # next to the models; no model can have this name
 _LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9_./-]*"
 _OCI = "org.opencontainers.image"  # https://specs.opencontainers.org/image-spec/annotations/
 
 
 @dataclass(frozen=True)
 class PackageSpec:
-    """An own image as somebody asked for it.
+    """The image that the user wants to make.
 
     Attributes:
-        models: what is to be inside.
-        image: its name.
-        base: the serving image that it is made from.
-        platform: of both; None for the engine's own.
-        labels: what somebody wants it to say.
-        force: whether it may take the name of an image that is there.
+        models: the models to put into the image.
+        image: the name of the image.
+        base: the serving image to use as the base.
+        platform: the platform of both images; None for the engine's own.
+        labels: the user's labels for the image.
+        force: whether to replace an existing image with this name.
     """
 
     models: tuple[ModelSpec, ...]
@@ -47,24 +47,22 @@ class PackageSpec:
     force: bool = False
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without looking at the machine."""
+        """Checks what does not depend on the machine."""
         check_platform(self.platform)
         check_new_name(self.image)
         if self.image.qualified == self.base.qualified:
-            raise UsageError(
-                f"{self.image} is the image that it would be made from.", hint="Choose another --image REPO:TAG."
-            )
+            raise UsageError(f"{self.image} is also the base image.", hint="Choose another --image REPO:TAG.")
         names = [model.name for model in self.models]
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(
-                    f"Two models are named {name!r}; a server tells its models apart by their names.",
-                    hint="Name them in their order, for example: --name first --name second",
+                    f"Two models are named {name!r}, but the names of the models of a server must be different.",
+                    hint="Name each model, in the same order, for example: --name first --name second",
                 )
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What has to be beside the models in the image, by its name."""
+        """The files to add next to the models in the image, by name."""
         if len(self.models) == 1:
             return {}
         models = (ServedModel(model.name, f"{MODEL_ROOT}/{model.name}") for model in self.models)
@@ -72,21 +70,21 @@ class PackageSpec:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which the image's entrypoint finds the models."""
+        """The environment variables with which the entrypoint of the image finds the models."""
         name = {"MODEL_NAME": self.models[0].name} if len(self.models) == 1 else {}
         return {"MODEL_BASE_PATH": MODEL_ROOT, **name}
 
     def entrypoint(self, base: Sequence[str]) -> tuple[str, ...]:
-        """The entrypoint, when that of the base image is `base`."""
-        several = (f"--model_config_file={MODEL_ROOT}/{CONFIG_FILE}",) if self.files else ()
-        return (*base, *several)
+        """Returns the entrypoint of the image, given the entrypoint of the base image."""
+        config = (f"--model_config_file={MODEL_ROOT}/{CONFIG_FILE}",) if self.files else ()
+        return (*base, *config)
 
     def annotations(self, *, base_digest: str | None, created: datetime) -> dict[str, str]:
-        """All labels that are known before the models are read.
+        """Returns the labels that are known before the models are read.
 
         Args:
-            base_digest: ``sha256:…`` of the base image in its registry; None when it is of no registry.
-            created: now.
+            base_digest: the digest (``sha256:…``) of the base image in its registry; None if it has none.
+            created: the current time.
         """
         digest = {f"{_OCI}.base.digest": base_digest} if base_digest else {}
         return {
@@ -100,10 +98,10 @@ class PackageSpec:
 
 
 def parse_labels(assignments: Iterable[str]) -> dict[str, str]:
-    """Reads ``KEY=VALUE``.
+    """Parses labels of the form ``KEY=VALUE``.
 
     Raises:
-        UsageError: one is not written so, or its key is tfserve's own.
+        UsageError: a label has another form, or its key is reserved for tfserve.
     """
     found: dict[str, str] = {}
     for assignment in assignments:
@@ -111,8 +109,10 @@ def parse_labels(assignments: Iterable[str]) -> dict[str, str]:
         if not separator or not re.fullmatch(_LABEL_NAME, name):
             raise UsageError(f"{assignment!r} is not a label.", hint="Write it as --label KEY=VALUE.")
         if name.startswith(labels.PREFIX):
-            raise UsageError(f"{name} is a label of tfserve's own.", hint="Choose another key.")
+            raise UsageError(f"The label {name} is reserved for tfserve.", hint="Choose another key.")
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise UsageError(f"The value of {name} is not text.", hint="A label is UTF-8, without a NUL character.")
+            raise UsageError(
+                f"The value of {name} is not valid text.", hint="A label must be UTF-8 without NUL characters."
+            )
         found[name] = value
     return found

@@ -25,26 +25,26 @@ def push_image(
     on_progress: Callable[[LayerProgress], None] = lambda progress: None,
     on_notice: Callable[[str], None] = lambda notice: None,
 ) -> str:
-    """Pushes an image, with the credentials of the docker command's configuration.
+    """Pushes an image, with the credentials in the docker command's configuration.
 
     Args:
-        client: the engine.
-        reference: what to push.
+        client: the connection to the engine.
+        reference: the image.
         on_progress: called for every step of every layer.
-        on_notice: told why there are no credentials, when there may be.
+        on_notice: called with the reason if the credentials cannot be read.
 
     Returns:
-        Its digest in the registry, ``sha256:…``.
+        The digest of the image in the registry, ``sha256:…``.
 
     Raises:
-        ImageError: the registry does not take it, or does not answer. The image stays on the engine.
-        EngineUnavailableError: the engine stopped answering on the way.
+        ImageError: the registry refuses the image, or does not respond. The image is kept on the engine.
+        EngineUnavailableError: the connection to the engine was lost.
     """
     import docker.errors
 
     credentials = find_registry_credentials(reference.registry)
     if credentials.failure:
-        on_notice(f"{credentials.failure}: going on without its credentials.")
+        on_notice(f"{credentials.failure}: continuing without its credentials.")
     digest = ""
     with docker_errors():
         try:
@@ -69,13 +69,13 @@ def _push_error(reference: ImageReference, text: str, failure: str) -> ImageErro
     again = f"docker push {reference}"
     if is_refusal(text):
         return ImageError(
-            f"The registry {reference.registry} does not take {reference} from this user. The image is on the engine.",
-            hint=f"{'' if failure else 'Log in, and push it: '}{how_to_log_in(reference.registry, failure)} && {again}",
+            f"The registry {reference.registry} refused {reference}. The image is still on the engine.",
+            hint=f"{'' if failure else 'Log in, then push: '}{how_to_log_in(reference.registry, failure)} && {again}",
             details=text,
         )
     return ImageError(
-        f"{reference} could not be pushed to {reference.registry}. The image is on the engine.",
-        hint=f"Check the name, and the engine's network and proxy; then push it: {again}",
+        f"{reference} could not be pushed to {reference.registry}. The image is still on the engine.",
+        hint=f"Check the name, and the network and proxy of the engine, then push: {again}",
         details=text,
         doctor=True,
     )

@@ -1,4 +1,4 @@
-"""Asks a registry which tags a repository has, over the API of the OCI distribution specification.
+"""Lists the tags of a repository in a registry, with the API of the OCI distribution specification.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags,
 https://distribution.github.io/distribution/spec/auth/token/
@@ -32,25 +32,25 @@ def remote_tags(reference: ImageReference, mirrors: Sequence[str] = ()) -> list[
     """Lists the tags of a repository, in the order of its registry.
 
     Args:
-        reference: the repository; its tag does not matter. Credentials are those of the docker command.
-        mirrors: the addresses of registries to ask first, as the engine does, for a repository of Docker Hub.
+        reference: the repository; its tag is ignored. The credentials are those of the docker command.
+        mirrors: the registry mirrors to try first, as the engine does, for a repository on Docker Hub.
 
     Raises:
-        ImageError: the registry does not know it, does not show it to this user, or does not answer.
-        EngineUnavailableError: the docker command's configuration is none.
+        ImageError: the repository does not exist, this user has no access, or the registry does not respond.
+        EngineUnavailableError: the docker command's configuration is invalid.
     """
     on_hub = reference.registry == HUB
     for mirror in mirrors if on_hub else ():
-        with suppress(ImageError):  # the engine asks the next one then, too
+        with suppress(ImageError):  # the engine also tries the next one
             return _Repository(mirror.rstrip("/"), urlsplit(mirror).netloc, reference.path, is_mirror=True).tags()
     host = HUB_HOST if on_hub else reference.registry
-    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"  # as the Docker Engine has it
+    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"  # like the Docker Engine
     return _Repository(f"{scheme}://{host}", reference.registry, reference.path).tags()
 
 
 @dataclass(frozen=True)
 class _Repository:
-    """A repository of a registry: the address to ask, the registry as people call it, and the name there."""
+    """A repository in a registry: the address of the API, the usual name of the registry, and the name there."""
 
     address: str
     registry: str
@@ -74,18 +74,18 @@ class _Repository:
                     following = answer.links.get("next", {}).get("url")
                     url = urljoin(url, following) if following else None
         except requests.RequestException as error:
-            hangs = isinstance(error, requests.Timeout)
+            timeout = isinstance(error, requests.Timeout)
             raise ImageError(
-                f"The registry {self.registry} does not answer.",
-                hint="Check the network and the proxy (HTTPS_PROXY); a browser may show more: " + first,
-                details=f"no answer within {_TIMEOUT_SECONDS:g} s" if hangs else reason(error),
+                f"The registry {self.registry} does not respond.",
+                hint="Check the network and the proxy (HTTPS_PROXY); a browser may show details: " + first,
+                details=f"timeout after {_TIMEOUT_SECONDS:g} s" if timeout else reason(error),
                 doctor=True,
             ) from error
         return tags
 
     def _get(self, session: Session, url: str) -> Response:
-        """Asks; if the registry wants to know who asks, once more with a token, or as the docker command's user."""
-        # A mirror is near the engine, which goes there without this user's proxy.
+        """Sends a request; if the registry requires it, repeats it with a token or the docker command's credentials."""
+        # A mirror is close to the engine, which reaches it without this user's proxy.
         direct = {"no_proxy": urlsplit(url).hostname or ""} if self.is_mirror else None
         answer = session.get(url, timeout=_TIMEOUT_SECONDS, proxies=direct)
         failure = ""
@@ -102,25 +102,25 @@ class _Repository:
         if answer.status_code in (401, 403):
             log_in = how_to_log_in(self.registry, failure)
             raise ImageError(
-                f"The registry {self.registry} does not show {self.path} to this user, or does not have it.",
-                hint=log_in if failure else f"Check the name; for a private one log in first: {log_in}",
+                f"The registry {self.registry} denies this user access to {self.path}, or does not have it.",
+                hint=log_in if failure else f"Check the name; for a private repository, log in first: {log_in}",
             )
         if answer.status_code == 404:
             on_hub = self.registry == HUB
             raise ImageError(
                 f"The registry {self.registry} has no repository {self.path}.",
-                hint=f"Look the name up: https://hub.docker.com/r/{self.path}/tags" if on_hub else "Check the name.",
+                hint=f"Check the name: https://hub.docker.com/r/{self.path}/tags" if on_hub else "Check the name.",
             )
         if not answer.ok:
             raise ImageError(
-                f"The registry {self.registry} answers {answer.status_code} {answer.reason}".rstrip() + ".",
-                hint="Try again later. If it stays so, whoever runs it, or a proxy on the way, knows why.",
+                f"The registry {self.registry} responded with {answer.status_code} {answer.reason}".rstrip() + ".",
+                hint="Try again later. If the error persists, check the logs of the registry or of a proxy in between.",
             )
         return answer
 
 
 def _token(session: Session, challenge: str, credentials: RegistryCredentials) -> str:
-    """Gets a token from whom the registry trusts; the empty one when that gives none."""
+    """Requests a token from the registry's authorization service; empty if there is none."""
     from requests.utils import parse_dict_header
 
     wanted = parse_dict_header(challenge)  # type: ignore[no-untyped-call]
@@ -135,7 +135,7 @@ def _token(session: Session, challenge: str, credentials: RegistryCredentials) -
 
 
 def _user(credentials: RegistryCredentials) -> tuple[str, str] | None:
-    """The user and the password, if that is what there is; a helper's names for them begin with a capital."""
+    """Returns the user name and password, if there are any; credential helpers capitalize these keys."""
     user, password = (
         credentials.sent.get(key) or credentials.sent.get(key.title()) for key in ("username", "password")
     )
@@ -144,8 +144,10 @@ def _user(credentials: RegistryCredentials) -> tuple[str, str] | None:
 
 def _tags_in(answer: Response, registry: str) -> list[str]:
     data = _json(answer)
-    if not isinstance(data, dict) or not isinstance(data.get("tags"), list | None):  # null when nothing is in it
-        raise ImageError(f"What answers at {registry} is no registry.", hint="Check the name, and a proxy on the way.")
+    if not isinstance(data, dict) or not isinstance(data.get("tags"), list | None):  # null for an empty repository
+        raise ImageError(
+            f"{registry} is not a registry.", hint="Check the name, and whether a proxy in between responds instead."
+        )
     return [tag for tag in data["tags"] or () if isinstance(tag, str) and is_tag(tag)]
 
 

@@ -24,16 +24,16 @@ __all__ = [
 ]
 
 HUB = "docker.io"
-HUB_HOST = "registry-1.docker.io"  # where its API is
+HUB_HOST = "registry-1.docker.io"  # the host of its API
 OFFICIAL_REPOSITORY = "tensorflow/serving"
-OFFICIAL_PLATFORM = "linux/amd64"  # the only one: https://hub.docker.com/r/tensorflow/serving/tags
+OFFICIAL_PLATFORM = "linux/amd64"  # no other platform exists: https://hub.docker.com/r/tensorflow/serving/tags
 GRPC_PORT = 8500
 REST_PORT = 8501
-SOURCE_ROOT = "/tensorflow-serving"  # where the development images have TensorFlow Serving's sources
+SOURCE_ROOT = "/tensorflow-serving"  # TensorFlow Serving's sources in the development images
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
-CONFIG_ROOT = "/etc/tfserve"  # where a container sees the text files that flags name
+CONFIG_ROOT = "/etc/tfserve"  # the directory in a container for the text files that flags name
 
 # https://pkg.go.dev/github.com/distribution/reference
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -44,9 +44,9 @@ _REFERENCE = re.compile(
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
-_LONGEST_REPOSITORY = 255  # with its registry, and without a tag
+_LONGEST_REPOSITORY = 255  # including its registry, without its tag
 _LONGEST_TAG = 128
-_READS_AS_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
+_LOOKS_LIKE_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
@@ -149,43 +149,43 @@ class ImageReference:
 
 
 def check_new_name(reference: ImageReference, suffix: str = "") -> None:
-    """Refuses a name that no image can be given.
+    """Checks that a new image can have this name.
 
     Args:
         reference: the name.
-        suffix: what a tag is to have room for behind it.
+        suffix: a suffix that will be added to the tag.
 
     Raises:
-        UsageError: it is a digest, or reads as one, or its tag is too long with `suffix`.
+        UsageError: the name contains or looks like a digest, or the tag with `suffix` is too long.
     """
     if reference.digest:
         raise UsageError(
-            f"{str(reference)!r} names an image by its digest, which a new image gets from what is in it.",
-            hint="Write --image REPO:TAG.",
+            f"{str(reference)!r} contains a digest, but the digest of a new image depends on its content.",
+            hint="Give a name without a digest: --image REPO:TAG",
         )
-    if _READS_AS_DIGEST.fullmatch(reference.repository):
+    if _LOOKS_LIKE_DIGEST.fullmatch(reference.repository):
         raise UsageError(
-            f"Docker gives no image the name {str(reference)!r}, which reads as a digest.",
-            hint="Choose another --image REPO:TAG.",
+            f"{str(reference)!r} looks like a digest, so Docker does not accept it as a name.",
+            hint="Choose another name: --image REPO:TAG",
         )
     if len(f"{reference.tag}{suffix}") > _LONGEST_TAG:
         raise UsageError(
-            f"The tag of the image is too long: {suffix!r} is added to it.",
-            hint=f"Choose one of at most {_LONGEST_TAG - len(suffix)} characters.",
+            f"The tag of the image is too long, because {suffix!r} is added to it.",
+            hint=f"Choose a tag of at most {_LONGEST_TAG - len(suffix)} characters.",
         )
 
 
 def platform_of(machine: str) -> str:
-    """The platform of images for a CPU that a kernel calls `machine`: ``linux/arm64`` for ``aarch64``."""
+    """Returns the image platform for the kernel's name of a CPU: ``linux/arm64`` for ``aarch64``."""
     return f"linux/{_ARCHITECTURES.get(machine, machine)}"
 
 
 def runs_natively(platform: str, engine: str) -> bool:
-    """Whether an engine of the platform `engine` runs images for `platform`, such as ``linux/arm64/v8``, by itself."""
+    """Whether an engine with the platform `engine` runs images for `platform`, such as ``linux/arm64/v8``, natively."""
     wanted = "/".join(platform.split("/")[:2])  # without the variant
     return wanted in (engine, _ALSO_NATIVE.get(engine))
 
 
 def is_tag(text: str) -> bool:
-    """Whether Docker takes `text` as a tag."""
+    """Whether `text` is a valid tag."""
     return _TAG.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""``tfserve build``: a serving image from source."""
+"""``tfserve build``: builds a serving image from source."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["build"]
 
 def build(
     source: Annotated[
-        Path, typer.Option("--source", metavar="DIR", help="A checkout of tensorflow/serving: its Dockerfiles.")
+        Path, typer.Option("--source", metavar="DIR", help="A checkout of tensorflow/serving, with its Dockerfiles.")
     ],
     image: Annotated[
         str,
-        typer.Option("--image", metavar="REPO:TAG", help="The name of the image; REPO:TAG-devel is made on the way."),
+        typer.Option("--image", metavar="REPO:TAG", help="Name of the new image; REPO:TAG-devel is also built."),
     ],
     *,
-    gpu: Annotated[bool, typer.Option("--gpu", help="With CUDA.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Build with CUDA.")] = False,
     build_option: Annotated[
         list[str] | None,
         typer.Option(
             "--build-option",
             metavar="OPTION",
-            help="What Bazel compiles with, such as --copt=-march=native; repeatable.  [default: the Dockerfile's]",
+            help="Option for Bazel, such as --copt=-march=native; repeatable.  [default: those of the Dockerfile]",
         ),
     ] = None,
     ram: Annotated[
-        int | None, typer.Option("--ram", metavar="MB", help="How much memory Bazel may use.  [default: most]")
+        int | None, typer.Option("--ram", metavar="MB", help="Memory limit for Bazel.  [default: most of the memory]")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Take the name of an image that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Use the name of an existing image.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Build a serving image from source. It takes the guide's two steps: a development image, and one to serve."""
+    """Build a serving image from source. As in the guide, a development image is built first."""
     from time import monotonic
 
     from tfserve.images.build import build as make
@@ -60,7 +60,7 @@ def build(
         "build_arguments": {str(step.image): dict(step.arguments) for step in made.steps},
     }
     lines = [
-        f"{spec.image} is here: {size_text(made.image.size)}, built in {monotonic() - begin:.0f} s",
+        f"Built {spec.image}: {size_text(made.image.size)}, in {monotonic() - begin:.0f} s",
         f"  serve    tfserve run ./my_model --image {spec.image}",
         f"  develop  tfserve devel --image {spec.devel_image}",
     ]

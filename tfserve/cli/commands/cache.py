@@ -1,4 +1,4 @@
-"""``tfserve cache``: the models that came out of archives."""
+"""``tfserve cache``: lists or removes the models unpacked from archives."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ _DIGITS = 12
 
 def cache(
     action: Annotated[
-        Literal["list", "clear"], typer.Argument(metavar="[list|clear]", help="What to do.  [default: list]")
+        Literal["list", "clear"],
+        typer.Argument(metavar="[list|clear]", help="List the models, or remove them.  [default: list]"),
     ] = "list",
     digests: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DIGEST]...", help="Which ones to clear, by their first digits; all without."),
+        typer.Argument(metavar="[DIGEST]...", help="Digest prefixes of the models to remove; omit to remove all."),
     ] = None,
     *,
     json: JsonOption = False,
 ) -> None:
-    """List or clear the models unpacked from archives. What a server has is kept."""
+    """List or clear the models unpacked from archives. Models that servers use are kept."""
     from tfserve.errors import UsageError
 
     output = Output(json_wanted=json)
     if action == "clear":
         _clear(digests or [], output)
     elif digests:
-        raise UsageError("tfserve cache list takes no DIGEST.", hint="To remove one: tfserve cache clear DIGEST")
+        raise UsageError(
+            "tfserve cache list does not accept a DIGEST.", hint="To remove a model: tfserve cache clear DIGEST"
+        )
     else:
         _list(output)
 
@@ -56,7 +59,7 @@ def _list(output: Output) -> None:
         ]
         output.result({"path": str(cache_root()), "models": entries}, "")
     elif not models:
-        output.text("The cache is empty. It fills by: tfserve run my_model.tar.gz")
+        output.text("The cache is empty. tfserve run my_model.tar.gz adds a model to it.")
     else:
         rows = [
             (model.digest[:_DIGITS], size_text(model.size), f"{model.created:%Y-%m-%d %H:%M}", model.source)
@@ -70,7 +73,7 @@ def _clear(digests: list[str], output: Output) -> None:
 
     cleared = prune(digests)
     for model, servers in cleared.kept:
-        output.notice(f"Kept {model.digest[:_DIGITS]}, which {', '.join(servers)} has: {model.source}")
+        output.notice(f"Kept {model.digest[:_DIGITS]}, which is in use by {', '.join(servers)}: {model.source}")
     freed = sum(model.size for model in cleared.removed)
     count = len(cleared.removed)
     output.result(

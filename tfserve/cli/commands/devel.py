@@ -1,4 +1,4 @@
-"""``tfserve devel``: a container with TensorFlow Serving's sources and compilers."""
+"""``tfserve devel``: runs a container with TensorFlow Serving's sources and compilers."""
 
 from __future__ import annotations
 
@@ -17,33 +17,41 @@ __all__ = ["devel"]
 
 def devel(
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="What to run there.  [default: a shell]")
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="Command to run.  [default: a shell]")
     ] = None,
     *,
     source: Annotated[
-        Path | None, typer.Option("--source", metavar="DIR", help="Your sources, in the place of the image's.")
+        Path | None,
+        typer.Option(
+            "--source", metavar="DIR", help="Directory with your sources, to use instead of those in the image."
+        ),
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu/--no-gpu", help="The image with CUDA, and a GPU.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu/--no-gpu", help="Use the image with CUDA, and a GPU.")] = False,
     grpc_port: Annotated[
-        str | None, typer.Option("--grpc-port", metavar="PORT", help="Host port of gRPC: 8500, 0 for any, or none.")
+        str | None,
+        typer.Option(
+            "--grpc-port",
+            metavar="PORT",
+            help="Host port for gRPC: a number, 0 for any free port, or none.  [default: 8500]",
+        ),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Address to publish on; 0.0.0.0 for every network.")
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to publish the port on; 0.0.0.0 for all networks.")
     ] = HOST,
     image: Annotated[
-        str | None, typer.Option("--image", help="The development image.  [default: tensorflow/serving:latest-devel]")
+        str | None, typer.Option("--image", help="Development image.  [default: tensorflow/serving:latest-devel]")
     ] = None,
     tag: Annotated[
-        str | None, typer.Option("--tag", help="The image's version, such as 2.19.1.", autocompletion=complete_tag)
+        str | None, typer.Option("--tag", help="Tag of the image, such as 2.19.1.", autocompletion=complete_tag)
     ] = None,
     platform: Annotated[
-        str | None, typer.Option("--platform", help="The image's platform, such as linux/amd64.")
+        str | None, typer.Option("--platform", help="Platform of the image, such as linux/amd64.")
     ] = None,
     pull: Annotated[PullPolicy, typer.Option("--pull", help="When to pull the image.")] = "missing",
 ) -> None:
-    """Work in a development container. On a terminal it opens a shell; its exit code is that of what runs there.
+    """Work in a development container. Without a command, it opens a shell; the exit code is that of the command.
 
-    What is piped in goes to the command. An image's entrypoint is left out, as a serving image's would serve.
+    Piped input is sent to the command. The entrypoint of the image is not used, because it would start a server.
     """
     from tfserve.devel.attach import attached
     from tfserve.devel.container import DevelSpec, prepare
@@ -57,10 +65,11 @@ def devel(
     terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if not command and not terminal:
         raise UsageError(
-            "There is no terminal here that a shell could use.", hint="Give a command: tfserve devel -- bazel version"
+            "A shell needs a terminal, but stdin or stdout is not one.",
+            hint="Give a command: tfserve devel -- bazel version",
         )
     if source is not None and not source.is_dir():
-        raise UsageError(f"There is no directory {str(source)!r}.", hint="Give the one that holds the sources.")
+        raise UsageError(f"{str(source)!r} is not a directory.", hint="Give the directory that contains the sources.")
     spec = DevelSpec(
         image=ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=True),
         command=tuple(command or ()),

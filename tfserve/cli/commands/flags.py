@@ -1,4 +1,4 @@
-"""``tfserve flags``: the flags of the model server."""
+"""``tfserve flags``: lists the flags of the model server."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["flags"]
 
 def flags(
     word: Annotated[
-        str | None, typer.Argument(metavar="[WORD]", help="Only flags with this in their name or help.")
+        str | None, typer.Argument(metavar="[WORD]", help="Show only flags that contain this in their name or help.")
     ] = None,
     *,
     json: JsonOption = False,
 ) -> None:
-    """List the flags of tensorflow_model_server. They go after -- of tfserve run."""
+    """List the flags of tensorflow_model_server. Pass them to tfserve run after --."""
     wanted = (word or "").lower().lstrip("-").replace("-", "_")
     found = [flag for flag in SERVER_FLAGS if wanted in flag.name or wanted.replace("_", " ") in flag.help.lower()]
     if not found:
-        hint = did_you_mean(wanted, [flag.name for flag in SERVER_FLAGS]) or "tfserve flags lists them all."
-        raise UsageError(f"No flag has {word!r} in its name or help.", hint=hint)
+        hint = did_you_mean(wanted, [flag.name for flag in SERVER_FLAGS]) or "List all flags: tfserve flags"
+        raise UsageError(f"No flag contains {word!r} in its name or help.", hint=hint)
     output = Output(json_wanted=json)
     if json:
         output.result([_json(flag) for flag in found], "")

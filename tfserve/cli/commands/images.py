@@ -1,4 +1,4 @@
-"""``tfserve images``: the serving images that are here, or that a registry has."""
+"""``tfserve images``: lists the serving images on the Docker Engine, or in a registry."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["images"]
 
 def images(
     repository: Annotated[
-        str | None, typer.Argument(metavar="[REPOSITORY]", help="Only images of this repository.")
+        str | None, typer.Argument(metavar="[REPOSITORY]", help="Show only images in this repository.")
     ] = None,
     *,
     remote: Annotated[
-        bool, typer.Option("--remote", help="The tags that the registry has.  [of tensorflow/serving, or REPOSITORY]")
+        bool, typer.Option("--remote", help="Show the tags in the registry, of REPOSITORY or tensorflow/serving.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the serving images on this engine. Images of your own are listed, too, with the models inside."""
+    """List the serving images on this engine. The list includes your own images, with the models inside."""
     from tfserve.spec.image import ImageReference
 
     output = Output(json_wanted=json)
     reference = None if repository is None else ImageReference.parse(repository)
-    # One that is named without a tag stands for all of its tags.
+    # A repository without a tag means all of its tags.
     tag = reference.tag if reference is not None and repository != reference.repository else None
     if remote:
         _show_remote(output, reference or ImageReference.parse(), tag)
@@ -41,11 +41,11 @@ def images(
     from tfserve.images.list import list_images
     from tfserve.text import rfc3339
 
-    found = [listed for listed in list_images(docker_engine(), reference) if tag in (None, listed.reference.tag)]
+    found = [listed for listed in list_images(docker_engine(), reference) if tag in (None, listed.image.reference.tag)]
     if json:
         data = [
             {
-                "image": str(listed.reference),
+                "image": str(listed.image.reference),
                 "kind": listed.kind,
                 "id": listed.image.id,
                 "size": listed.image.size,
@@ -57,16 +57,14 @@ def images(
         ]
         output.result(data, "")
     elif not found and reference is not None:
-        output.notice(
-            f"There is no serving image of {reference.repository} here. tfserve images lists those of others."
-        )
+        output.notice(f"No serving image of {reference.repository} has been pulled. List all images: tfserve images")
     elif not found:
-        output.notice("There is no serving image here. tfserve pull gets one.")
+        output.notice("No serving image has been pulled. Pull one: tfserve pull")
     else:
         now = datetime.now(timezone.utc)
         rows = [
             (
-                str(listed.reference),
+                str(listed.image.reference),
                 listed.kind,
                 size_text(listed.image.size),
                 age_text((now - listed.created).total_seconds()),
@@ -86,8 +84,8 @@ def _show_remote(output: Output, repository: ImageReference, tag: str | None) ->
     from tfserve.images.registry import remote_tags
     from tfserve.spec.image import HUB
 
-    asked_first = mirrors() if repository.registry == HUB else ()
-    tags = [found for found in remote_tags(repository, asked_first) if tag in (None, found)]
+    mirrors_of_hub = mirrors() if repository.registry == HUB else ()
+    tags = [found for found in remote_tags(repository, mirrors_of_hub) if tag in (None, found)]
     named = [replace(repository, tag=found, digest=None) for found in newest_first(tags)]
     rows = [(str(reference), kind_of(reference, {}) or "") for reference in named]
     if output.json_wanted:

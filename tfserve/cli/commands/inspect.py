@@ -1,4 +1,4 @@
-"""``tfserve inspect``: what is in a SavedModel."""
+"""``tfserve inspect``: shows the versions and signatures of a SavedModel."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def inspect(
     model_dir: ModelArgument,
     *,
     tags: Annotated[
-        str, typer.Option("--tags", metavar="TAG[,TAG]", help="Which meta graph to read; served is the one of 'serve'.")
+        str, typer.Option("--tags", metavar="TAG[,TAG]", help="Tags of the meta graph to read; servers load 'serve'.")
     ] = "serve",
     sha256: Sha256Option = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what is in a SavedModel. Its versions and signatures, read without TensorFlow."""
+    """Show what is in a SavedModel. Its versions and signatures are read without TensorFlow."""
     from tfserve.cli.signatures import signature_lines, signatures_json
     from tfserve.models.saved_model import read_signatures
     from tfserve.models.source import find_source

@@ -1,4 +1,4 @@
-"""``tfserve package``: an own serving image, with the model inside."""
+"""``tfserve package``: makes a serving image with models inside."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ def package(
         ),
     ],
     *,
-    image: Annotated[str, typer.Option("--image", metavar="REPO:TAG", help="The name of the image to make.")],
+    image: Annotated[str, typer.Option("--image", metavar="REPO:TAG", help="Name of the new image.")],
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="A model's name; repeatable, in the models' order.  [default: the directory's]"),
+        typer.Option(
+            "--name", help="Name of a model; repeatable, in the order of the models.  [default: name of the directory]"
+        ),
     ] = None,
     base: Annotated[
-        str | None, typer.Option("--base", help="The serving image to make it from.  [default: tensorflow/serving]")
+        str | None, typer.Option("--base", help="Serving image to use as the base.  [default: tensorflow/serving]")
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="Make it from the image with CUDA.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Use the base image with CUDA.")] = False,
     platform: Annotated[
-        str | None, typer.Option("--platform", help="Another platform than the engine's, such as linux/amd64.")
+        str | None,
+        typer.Option("--platform", help="Platform of the image, such as linux/amd64.  [default: that of the engine]"),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label of the image; repeatable.")
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Label for the image; repeatable.")
     ] = None,
-    push: Annotated[bool, typer.Option("--push", help="Push it to its registry.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Take the name of an image that is there.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Push the image to its registry.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Use the name of an existing image.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a serving image with models inside. Plain docker run serves them, and so does tfserve run --image."""
+    """Make a serving image with models inside. Serve them with plain docker run, or with tfserve run --image."""
     from tfserve.errors import UsageError
     from tfserve.images.engine import docker_engine
     from tfserve.images.package import package as make
@@ -53,8 +56,8 @@ def package(
     output = Output(json_wanted=json)
     if name and len(name) != len(model_dirs):
         raise UsageError(
-            f"There are {len(model_dirs)} models and {len(name)} names.",
-            hint="Give one --name for each model, or none.",
+            f"There are {len(model_dirs)} models but {len(name)} names.",
+            hint="Give one --name for each model, or none at all.",
         )
     sources = [parse_source(directory) for directory in model_dirs]
     names = name or [source_name(source) for source in sources]
@@ -69,7 +72,7 @@ def package(
         force=force,
     )
     if gpu and not spec.base.is_official:
-        output.notice(f"--gpu chooses among the official tags alone: {spec.base} is taken as it is named.")
+        output.notice(f"--gpu has no effect on {spec.base}: only the official images have a tag with CUDA.")
     made = make(docker_engine(), spec, output, push=push)
     reference = str(spec.image)
     data = {
@@ -84,7 +87,7 @@ def package(
         ],
     }
     lines = [
-        f"{reference} is here: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
+        f"Made {reference}: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
         *([f"  pushed  {made.pushed}"] if made.pushed else ()),
         f"  serve   tfserve run --image {reference}",
         f"  or      docker run -p 8501:8501 {reference}",

@@ -1,4 +1,4 @@
-"""``tfserve pull``: gets a serving image."""
+"""``tfserve pull``: pulls a serving image."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ __all__ = ["pull"]
 
 def pull(
     image: Annotated[
-        str | None, typer.Argument(metavar="[IMAGE]", help="Another image than tensorflow/serving.")
+        str | None, typer.Argument(metavar="[IMAGE]", help="Image to pull instead of tensorflow/serving.")
     ] = None,
     *,
     tag: Annotated[
         str | None,
-        typer.Option(
-            "--tag", help="The version to pull, such as 2.19.1.  [default: latest]", autocompletion=complete_tag
-        ),
+        typer.Option("--tag", help="Tag of the image, such as 2.19.1.  [default: latest]", autocompletion=complete_tag),
     ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="The image with CUDA: latest-gpu, or TAG-gpu.")] = False,
-    devel: Annotated[bool, typer.Option("--devel", help="The development image: latest-devel, or TAG-devel.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Pull the image with CUDA: latest-gpu, or TAG-gpu.")] = False,
+    devel: Annotated[
+        bool, typer.Option("--devel", help="Pull the development image: latest-devel, or TAG-devel.")
+    ] = False,
     platform: Annotated[
-        str | None, typer.Option("--platform", help="Another platform than the engine's, such as linux/amd64.")
+        str | None,
+        typer.Option("--platform", help="Platform of the image, such as linux/amd64.  [default: that of the engine]"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Pull the official serving image. On a terminal each layer has a progress bar."""
+    """Pull the official serving image. On a terminal, each layer has a progress bar."""
     from time import monotonic
 
     from tfserve.images.engine import docker_engine
@@ -45,14 +46,14 @@ def pull(
     begin = monotonic()
     engine = docker_engine()
     if (gpu or devel) and not reference.is_official:
-        output.notice(f"--gpu and --devel choose among the official tags alone: {reference} is pulled as it is named.")
+        output.notice(f"--gpu and --devel have no effect on {reference}: only the official images have such tags.")
     pulled = pull_image(engine, reference, platform, output)
     data = {
-        "image": pulled.name,
+        "image": str(pulled.reference),
         "id": pulled.id,
         "digests": list(pulled.digests),
         "size": pulled.size,
         "platform": pulled.platform,
     }
     seconds = monotonic() - begin
-    output.result(data, f"{pulled.name} is here: {size_text(pulled.size)}, {pulled.platform}, in {seconds:.1f} s")
+    output.result(data, f"Pulled {pulled.reference}: {size_text(pulled.size)}, {pulled.platform}, in {seconds:.1f} s")

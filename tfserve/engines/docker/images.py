@@ -22,7 +22,7 @@ class Image:
     """An image on the engine.
 
     Attributes:
-        name: what it was asked for by.
+        reference: the name by which it was found.
         id: the digest of its configuration.
         digests: its names by digest, ``repository@sha256:…``; none if it was never in a registry.
         size: in bytes.
@@ -33,7 +33,7 @@ class Image:
         environment: their variables.
     """
 
-    name: str
+    reference: ImageReference
     id: str
     digests: tuple[str, ...]
     size: int
@@ -59,7 +59,7 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
         return None
     config = data.get("Config") or {}
     return Image(
-        name=str(reference),
+        reference=reference,
         id=data["Id"],
         digests=tuple(data.get("RepoDigests") or ()),
         size=data["Size"],
