@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.docs.compare import matches
 from tests.docs.session import Session, prepare
 from tests.program import Program
 from tfserve.docs import DIRECTORY
@@ -116,6 +117,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
         program = Program(Path(made))
         try:
-            FILE.write_text(svg(take(program)), encoding="utf-8")
+            picture = svg(take(program))
+            if not FILE.exists() or not matches(described(FILE.read_text(encoding="utf-8")), described(picture)):
+                FILE.write_text(picture, encoding="utf-8")
         finally:
             program.clean_up()

@@ -16,7 +16,7 @@ from tests.docs.pages import PAGES, blocks, mentioned_commands
 from tests.docs.run import differences
 from tests.docs.session import Session, prepare
 from tests.program import Program
-from tfserve import cli
+from tfserve import cli, errors
 from tfserve.cli.command_table import COMMANDS
 from tfserve.cli.program import option_names
 from tfserve.docs import TOPICS
@@ -74,3 +74,9 @@ def test_the_files_that_developers_are_sent_to_exist() -> None:
     assert len(names) > 30
     root = PAGES["README"].parent
     assert [name for name in names if not (root / "tfserve" / name).exists() and not (root / name).exists()] == []
+
+
+def test_the_table_of_exit_codes_is_complete() -> None:
+    listed = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", TEXTS["scripts"], re.M) for code in cell.split(",")}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TfserveError)]
+    assert {kind.exit_code for kind in kinds} <= listed

@@ -1,7 +1,8 @@
-"""Runs what the topics show that needs Docker; ``tests/docs`` runs the rest."""
+"""Runs what the README and the topics show with Docker; ``tests/docs`` runs it without."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.docs.session import Session, prepare
 from .conftest import StartEngine, Tfserve
 
 TEXTS = {name: file.read_text(encoding="utf-8") for name, file in PAGES.items()}
+NEED_DOCKER = [name for name, text in TEXTS.items() if any(block.needs == "docker" for block in blocks(text))]
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +23,25 @@ def host(start_engine: StartEngine) -> str:
     return start_engine().host
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, text in TEXTS.items() if any(block.needs == "docker" for block in blocks(text))]
-)
-def test_what_a_page_shows(name: str, host: str, tfserve: Tfserve, tmp_path: Path) -> None:
+@pytest.fixture
+def session(host: str, tfserve: Tfserve, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
+    """A session on that engine, with the images that pages take for granted."""
     directory = tmp_path / "session"
     directory.mkdir()
-    prepare(directory, everything=True)
-    session = Session(directory, {**tfserve.environment, "DOCKER_HOST": host}, docker=True)
+    prepare(directory, everything=request.node.callspec.params["name"] != "README")
+    engine = {"DOCKER_HOST": host}
+    for pull in ("pull",), ("pull", "--devel"):
+        assert tfserve(*pull, env=engine).returncode == 0
+    yield Session(directory, {**tfserve.environment, **engine}, docker=True)
+    names = tfserve("ps", env=engine).stdout.splitlines()[1:]
+    tfserve("rm", "--force", *(line.split()[0] for line in names), env=engine)
+
+
+@pytest.mark.parametrize("name", NEED_DOCKER)
+def test_what_needs_docker(name: str, session: Session) -> None:
     assert differences(TEXTS[name], session, ("docker",)) == []
+
+
+@pytest.mark.parametrize("name", ["README", "requests", "versions", "tfserve-yaml"])
+def test_what_works_without_docker_works_with_it(name: str, session: Session) -> None:
+    assert differences(TEXTS[name], session, compare_output=False) == []

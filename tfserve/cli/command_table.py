@@ -212,7 +212,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "help": Command(
             "help",
             "show_help",
-            "Show the help of a command, or a topic of the guide.",
+            "Show the help of a command, or a topic.",
             ("tfserve help run", "tfserve help tfserve-yaml"),
         ),
     },

@@ -47,7 +47,7 @@ class Output:
         _print(printable_lines(text))
 
     def page(self, markdown: str, *, for_terminals: Callable[[str], str]) -> None:
-        """Prints a page of the guide on stdout: formatted on a terminal, unchanged elsewhere.
+        """Prints a page of Markdown on stdout: formatted on a terminal, unchanged elsewhere.
 
         Args:
             markdown: the page.

@@ -1,4 +1,4 @@
-"""The guide by topic: one Markdown file a topic, shipped with the package and shown by ``tfserve help TOPIC``.
+"""The documentation by topic: one Markdown file for each, shown by ``tfserve help TOPIC``.
 
 The list of topics is data, so that it can be shown without reading a file.
 """
@@ -21,7 +21,7 @@ TOPICS = {
     "archives": "Models in archives and in buckets",
     "local-server": "Serve without Docker, and what is different there",
     "python": "Serve and send requests from Python",
-    "scripts": "Exit codes, JSON output and other help for scripts",
+    "scripts": "Use tfserve in scripts: exit codes and JSON output",
     "troubleshooting": "What to do when something does not work",
     "speed": "How long commands and requests take",
     "developers": "How the source code is organized, and where a change goes",

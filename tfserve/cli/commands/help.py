@@ -1,4 +1,4 @@
-"""``tfserve help``: the topics of the guide, and the page of one.
+"""``tfserve help``: lists the topics, or shows the page of one.
 
 The help of a command is not shown here: ``tfserve help run`` is turned into ``tfserve run --help`` first.
 """
@@ -30,10 +30,7 @@ def show_help(
         ),
     ] = None,
 ) -> None:
-    """Show the help of a command, or a topic of the guide.
-
-    A topic is formatted on a terminal, and printed as Markdown everywhere else.
-    """
+    """Show the help of a command, or a topic. Topics are plain Markdown when piped."""
     output = Output()
     if name is None:
         output.text(_list_of_topics())
