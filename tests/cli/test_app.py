@@ -115,14 +115,14 @@ def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
     assert "Traceback" not in stderr
 
 
-def test_an_error_that_nobody_thought_of(tfserve: Program, half_plus_two: Path) -> None:
+def test_an_unexpected_error(tfserve: Program, half_plus_two: Path) -> None:
     run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
     log = tfserve.servers / "half_plus_two" / "server.log"
     log.unlink()
     log.mkdir()
     done = tfserve("logs")
-    assert_error(done, 1, "Unexpected IsADirectoryError", "defect of tfserve", "TFSERVE_DEBUG=1")
+    assert_error(done, 1, "Unexpected IsADirectoryError", "bug in tfserve", "TFSERVE_DEBUG=1")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_interrupted(tfserve: Program) -> None:
 def test_with_a_gpu_and_without(command: str, tfserve: Program) -> None:
     done = tfserve(command, "--gpu", "--no-gpu")
     assert done.returncode == 2
-    assert "Error: --gpu and --no-gpu contradict each other." in done.stderr
+    assert "Error: --gpu cannot be combined with --no-gpu." in done.stderr
 
 
 def test_docker_that_is_not_there(tfserve: Program) -> None:
@@ -68,6 +68,6 @@ def test_half_plus_two_for_a_gpu_is_here(half_plus_two: Path) -> None:
 
 
 def test_another_model_is_not() -> None:
-    with pytest.raises(SavedModelError, match="lacks the model 'resnet'") as caught:
+    with pytest.raises(SavedModelError, match="The example model 'resnet' is missing") as caught:
         bundled_model("resnet")
     assert caught.value.hint

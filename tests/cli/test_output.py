@@ -52,10 +52,10 @@ def test_an_error(capsys: Captured) -> None:
     Output().error(GpuError("What is wrong.", hint="What to do."))
     assert capsys.readouterr().err.splitlines()[1:] == [
         "Hint: What to do.",
-        "To look at the whole machine: tfserve doctor",
+        "To check the whole machine: tfserve doctor",
     ]
     Output().error(TfserveError("What is wrong.", doctor=True))
-    assert capsys.readouterr().err.endswith("Hint: To look at the whole machine: tfserve doctor\n")
+    assert capsys.readouterr().err.endswith("Hint: To check the whole machine: tfserve doctor\n")
 
 
 def test_a_table_in_a_pipe_is_aligned(capsys: Captured) -> None:
@@ -98,7 +98,7 @@ def test_bars_on_a_terminal() -> None:
         while piece := os.read(controller, 4096):
             shown += piece.decode(errors="replace")
     os.close(controller)
-    for words in ("Copying [m] into me/m:1", "storing it", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
+    for words in ("Copying [m] into me/m:1", "storing", "2.0/2.0 kB", "Pushing me/m:1", "abc", "Pushed"):
         assert words in shown
     assert "d\\x1b]0;ef" in shown
     assert "\x1b]0;" not in shown

@@ -87,7 +87,7 @@ def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
         (["{model}", "--", "--port=1"], 2, "Use --grpc-port"),
         (["--", "--enable_batching=true"], 2, "There is no model to serve"),
         (["--image", "me/m:1"], 2, "has no --image"),
-        (["--image", "me/m:1", "--model-name", "b"], 2, "that it was packaged with"),
+        (["--image", "me/m:1", "--model-name", "b"], 2, "cannot be used with a model inside an image"),
         (["{model}", "--", "--saved_model_tags=tpu"], 3, "with the tags tpu"),
         (["{model}", "--", "--ssl_config_file=no/such"], 2, "no/such', which --ssl_config_file names, is not there"),
     ],

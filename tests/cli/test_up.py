@@ -292,15 +292,15 @@ def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatc
     assert_error(tfserve("init", "none"), 3, "There is no model")
     shutil.move("a model", "model")
     done = tfserve("init", "model")
-    assert (done.returncode, done.stdout) == (0, "tfserve.yaml is written. Look at it, then: tfserve up\n")
+    assert (done.returncode, done.stdout) == (0, "Created tfserve.yaml. Review it, then: tfserve up\n")
     assert "- path: ./model\n" in (tmp_path / "tfserve.yaml").read_text()
     assert actions(tfserve.json("up", "--dry-run")) == {"model": "create"}
-    assert_error(tfserve("init", "model"), 2, "tfserve.yaml is there already")
-    assert_error(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: there is no directory no/such")
-    assert_error(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: there is no directory no")
+    assert_error(tfserve("init", "model"), 2, "tfserve.yaml already exists")
+    assert_error(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: the directory no/such does not exist")
+    assert_error(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: the directory no does not exist")
     assert tfserve("init", "model", "-f", "-").stdout == (tmp_path / "tfserve.yaml").read_text()
     shutil.move("model", "bad näme")
     done = tfserve("init", "bad näme", "-f", "named.yaml")
-    assert (done.returncode, "it is called bad_n_me there" in done.stderr) == (0, True)
+    assert (done.returncode, "the file uses 'bad_n_me'" in done.stderr) == (0, True)
     assert list(tfserve.json("config", "-f", "named.yaml")["servers"]) == ["bad_n_me"]
     assert json.loads(tfserve("schema").stdout)["title"] == "tfserve.yaml"

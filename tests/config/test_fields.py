@@ -78,7 +78,7 @@ def test_what_run_saves_is_what_up_starts(
     text = (tmp_path / "saved.yaml").read_text()
     saved = tfserve("run", half_plus_two, "--name", "prod", "--save", "saved.yaml", "--dry-run")
     assert (saved.returncode, (tmp_path / "saved.yaml").read_text()) == (2, text)
-    assert "is there already" in saved.stderr
+    assert "already exists" in saved.stderr
 
 
 def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: what a person types. Each module parses, calls and shows; the work is done elsewhere."""
+"""The command line. Its modules parse arguments, call other packages and show results; the work is done there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEBUG_VARIABLE = "TFSERVE_DEBUG"
 
 
 def main() -> None:
-    """Runs the command line, and leaves at once when it is done: tearing all modules down would take 20 ms."""
+    """Runs the command line, and exits without tearing all modules down, which would take 20 ms."""
     raise_on_termination()
     arguments = sys.argv[1:]
     if arguments[:1] == ["help"] and len(arguments) == 2 and arguments[1] in COMMANDS:
@@ -38,10 +38,14 @@ def main() -> None:
         build_app(completion.begin() or arguments)(arguments, prog_name=NAME, complete_var=completion.VARIABLE)
     except SystemExit as leaving:
         code = leaving.code or 0
-    except KeyboardInterrupt as interrupt:  # before the command had begun
+    except KeyboardInterrupt as interrupt:  # before the command started
         code = exit_code(interrupt)
     except OSError as error:  # the help could not be written
-        Output().error(TfserveError(f"The output cannot be written: {error.strerror}.", hint="See where stdout goes."))
+        Output().error(
+            TfserveError(
+                f"The output cannot be written: {error.strerror}.", hint="Check where stdout is redirected to."
+            )
+        )
         code = TfserveError.exit_code
     with suppress(OSError):
         sys.stdout.flush()
@@ -53,8 +57,8 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     """Builds the command line.
 
     Args:
-        arguments: what was typed. When it begins with a command, only that one is built, so that every command starts
-            as fast as a program of one command.
+        arguments: the arguments of the process. If the first is a command, only this command is built, so that it
+            starts as fast as a program with a single command.
     """
     app = typer.Typer(
         name=NAME,
@@ -62,7 +66,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
         help="TensorFlow Serving in one command, with Docker or without.",
         epilog="tfserve help COMMAND shows the options of a command, with examples; tfserve help lists the topics.",
         no_args_is_help=True,
-        rich_markup_mode=None,  # plain help: instant, and the same in a pipe
+        rich_markup_mode=None,  # plain help needs no rich, and is the same in a pipe
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -77,7 +81,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def _listed_only() -> None:
-    """Stands for a command whose name a shell may complete; it never runs."""
+    """A placeholder for a command whose name a shell may complete; it never runs."""
 
 
 def _add(app: typer.Typer, name: str, command: Command) -> None:
@@ -85,7 +89,7 @@ def _add(app: typer.Typer, name: str, command: Command) -> None:
     examples = "\n".join(f"  {example}" for example in command.examples)
     settings = {"ignore_unknown_options": command.takes_negative_numbers}
     app.command(name, cls=OneCommand, epilog=f"\b\nExamples:\n{examples}", context_settings=settings)(
-        _with_errors_told(function)
+        _with_errors_shown(function)
     )
 
 
@@ -106,8 +110,8 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
-    """Makes a command tell its errors as a sentence, a hint and an exit code instead of a traceback."""
+def _with_errors_shown(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command show its errors as a sentence, a hint and an exit code instead of a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> None:
@@ -116,17 +120,17 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except typer.Exit:  # with the exit code of another program
             raise
-        except BrokenPipeError:  # whoever read our output has enough: tfserve logs | head
+        except BrokenPipeError:  # the reader of the output has exited: tfserve logs | head
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as interrupt:
-            _tell_where()
+            _show_traceback()
             Output().notice("Interrupted.")
             raise typer.Exit(exit_code(interrupt)) from None
         except Exception as error:
-            _tell_where()
-            told = error if isinstance(error, TfserveError) else _unexpected(error)
-            Output().error(told)
-            raise typer.Exit(told.exit_code) from None
+            _show_traceback()
+            shown = error if isinstance(error, TfserveError) else _unexpected(error)
+            Output().error(shown)
+            raise typer.Exit(shown.exit_code) from None
 
     return wrapped
 
@@ -134,11 +138,11 @@ def _with_errors_told(command: Callable[..., None]) -> Callable[..., None]:
 def _unexpected(error: Exception) -> TfserveError:
     return TfserveError(
         f"Unexpected {type(error).__name__}: {error}",
-        hint=f"This is a defect of tfserve. {DEBUG_VARIABLE}=1 shows where it is.",
+        hint=f"This is a bug in tfserve. Set {DEBUG_VARIABLE}=1 to see the traceback.",
     )
 
 
-def _tell_where() -> None:
-    """Prints the traceback of the error being handled, when that is wanted."""
+def _show_traceback() -> None:
+    """Prints the traceback of the error being handled, if the user asked for it."""
     if os.environ.get(DEBUG_VARIABLE) == "1":
         traceback.print_exc()

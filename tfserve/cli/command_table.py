@@ -1,6 +1,6 @@
-"""The commands, as data: where each is defined, and what the help, the completion and the reference say of it.
+"""The table of commands: where each is defined, and its text in the help, in completion and in the reference.
 
-A new command is one entry. Nothing is imported here, so that the list of commands is shown at once.
+A new command is one entry here. The module imports no command, so that the list of commands is shown without delay.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Command(NamedTuple):
         module: the module of `tfserve.cli.commands` that defines it.
         function: its name there.
         summary: the first sentence of its docstring.
-        examples: two or more lines to type, as they are.
-        takes_negative_numbers: whether what begins with ``-`` may be a value.
+        examples: two or more command lines.
+        takes_negative_numbers: whether a word that begins with ``-`` may be a value.
     """
 
     module: str
@@ -31,7 +31,10 @@ class Command(NamedTuple):
 TASKS: dict[str, dict[str, Command]] = {
     "Serve a model": {
         "demo": Command(
-            "demo", "demo", "Serve a model, ask it, clean up.", ("tfserve demo", "tfserve demo --engine local")
+            "demo",
+            "demo",
+            "Serve an example model, send it a request, clean up.",
+            ("tfserve demo", "tfserve demo --engine local"),
         ),
         "run": Command(
             "run",
@@ -55,18 +58,18 @@ TASKS: dict[str, dict[str, Command]] = {
             ("tfserve down", "tfserve down prod --time 30"),
         ),
     },
-    "Ask a server": {
+    "Send requests": {
         "predict": Command(
             "predict",
             "predict",
-            "Ask a server to predict.",
+            "Send a predict request.",
             ("tfserve predict half_plus_two 1 2 5", "tfserve predict my_model --input age=31 --input name=Ada --json"),
             takes_negative_numbers=True,
         ),
         "classify": Command(
             "classify",
             "classify",
-            "Ask a server to classify examples.",
+            "Send a classify request.",
             (
                 "tfserve classify half_plus_two x=1.0 x=2.0",
                 "tfserve classify my_model --data examples.csv --context country=FI --json",
@@ -76,7 +79,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "regress": Command(
             "classify",
             "regress",
-            "Ask a server for a value for each example.",
+            "Send a regress request.",
             (
                 "tfserve regress half_plus_two x=1.0 --signature regress_x_to_y",
                 'tfserve regress my_model \'{"age": 31.0, "name": "Ada"}\'',
@@ -90,7 +93,7 @@ TASKS: dict[str, dict[str, Command]] = {
             ("tfserve metadata my_model", "tfserve metadata my_model --url http://127.0.0.1:8501"),
         ),
     },
-    "Look after servers": {
+    "Manage servers": {
         "ps": Command("servers", "ps", "List the servers, running and stopped.", ("tfserve ps", "tfserve ps --json")),
         "status": Command(
             "servers",
@@ -134,13 +137,13 @@ TASKS: dict[str, dict[str, Command]] = {
         "init": Command(
             "config",
             "init",
-            "Begin a YAML file.",
+            "Create a YAML file for one model.",
             ("tfserve init ./my_model", "tfserve init ./my_model -f servers.yaml"),
         ),
         "config": Command(
             "config",
             "config",
-            "Show what a YAML file comes to.",
+            "Show a YAML file with defaults and variables resolved.",
             ("tfserve config", "tfserve config -f servers.yaml --json"),
         ),
         "schema": Command(
@@ -217,6 +220,6 @@ TASKS: dict[str, dict[str, Command]] = {
         ),
     },
 }
-"""The commands by what they are for, in the order of the help."""
+"""The commands by task, in the order of the help."""
 
 COMMANDS = {name: command for commands in TASKS.values() for name, command in commands.items()}

@@ -1,6 +1,6 @@
-"""What could come next on a command line, for the shells: names of servers, models, signatures and tags.
+"""Shell completion of the names of servers, models, signatures and tags.
 
-Whoever presses Tab wants an answer at once, or none: what fails, or takes too long, is left out without a word.
+Completion never prints an error: names that cannot be found, or not within the time limit, are left out.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ __all__ = [
 
 VARIABLE = "_TFSERVE_COMPLETE"
 _SECONDS = 2.0
-_HARMLESS = re.compile(r"[\w.+/@-]+")  # what a shell evaluates as it stands: zsh's function is an eval
+_HARMLESS = re.compile(r"[\w.+/@-]+")  # needs no quoting: the function for zsh is an eval
 
 Completer = Callable[[typer.Context, str], list[str]]
 
 
 class _TooLongError(BaseException):
-    """The time is up; no handler on the way takes it for an error of its own."""
+    """The time limit was reached. It is not an Exception, so that no handler on the way catches it."""
 
 
 def is_wanted() -> bool:
-    """Returns whether it is a shell that asks."""
+    """Whether a shell is asking for completions."""
     return os.environ.get(VARIABLE, "").startswith("complete_")
 
 
 def begin() -> list[str]:
-    """Prepares for the question of a shell, if that is what there is, and returns the words typed behind ``tfserve``.
+    """Prepares for completion, if a shell asks for it, and returns the words typed after ``tfserve``.
 
-    Nothing is printed any more but the answer. Typer would load rich for the help beside each name, and lose what
-    stands in brackets there.
+    From then on only completions are printed. Typer would load rich for the help beside each name, and lose text in
+    brackets.
     """
     if not is_wanted():
         return []
     if os.environ.get("TFSERVE_DEBUG") != "1":
-        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it stays open to the end
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it stays open until the process exits
     sys.modules["rich"] = None  # type: ignore[assignment]
     if "COMP_WORDS" not in os.environ:
         return os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:]
@@ -69,13 +69,13 @@ def begin() -> list[str]:
 
 
 def _joined(words: Sequence[str], position: int) -> tuple[list[str], int]:
-    """Leaves out each lone "=" before the word at `position`, as bash makes three words of ``--option=value``."""
+    """Removes each lone "=" before the word at `position`: bash splits ``--option=value`` into three words."""
     kept = [word for index, word in enumerate(words) if word != "=" or index >= position]
     return kept, position - (len(words) - len(kept))
 
 
 def _completer(names: Callable[[typer.Context], Iterator[str]]) -> Completer:
-    """Makes `names` a function that Typer can ask, and that fails never and takes no longer than the limit."""
+    """Makes a completer for Typer that never fails and keeps to the time limit."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         found: dict[str, None] = {}
@@ -128,12 +128,12 @@ def _configured_names(ctx: typer.Context) -> Iterator[str]:
 
     given = ctx.params.get("names") or ()
     file = Path(ctx.params.get("file") or DEFAULT_FILE)
-    names = read_engines(file, os.environ) if file != STANDARD_INPUT else ()  # which is for the command alone
+    names = read_engines(file, os.environ) if file != STANDARD_INPUT else ()  # which only the command may read
     yield from (name for name in names if name not in given)
 
 
 def _model_names(ctx: typer.Context) -> Iterator[str]:
-    if ctx.params.get("action") != "add":  # what it takes are paths
+    if ctx.params.get("action") != "add":  # its arguments are paths
         for server in _servers(ctx):
             if server.name == ctx.params.get("name"):
                 yield from server.models
@@ -147,7 +147,9 @@ def _server_flag_names(ctx: typer.Context) -> Iterator[str]:
 
 
 def _target_names(ctx: typer.Context) -> Iterator[str]:
-    if ctx.params.get("words") or ctx.params.get("url"):  # what is typed are values, or another's model
+    if ctx.params.get("words") or ctx.params.get(
+        "url"
+    ):  # the next words are values, or the server is not one of tfserve
         return
     for server in _servers(ctx):
         if server.running:
@@ -199,5 +201,5 @@ complete_tag = _completer(_tags)
 
 
 def complete_server_flag(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The flags of the model server, once something of one is typed; until then it may be a path."""
+    """Completes flags of the model server after a dash; any other word may be a path."""
     return _completer(_server_flag_names)(ctx, incomplete) if incomplete.startswith("-") else []

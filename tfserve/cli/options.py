@@ -51,12 +51,11 @@ ConfiguredNames = Annotated[
 ]
 FileOption = Annotated[
     Path | None,
-    typer.Option(
-        "--file", "-f", metavar="FILE", help="The YAML file; - is the standard input.  [default: tfserve.yaml]"
-    ),
+    typer.Option("--file", "-f", metavar="FILE", help="YAML file; - for standard input.  [default: tfserve.yaml]"),
 ]
 GpuOption = Annotated[
-    bool | None, typer.Option("--gpu/--no-gpu", help="Require or refuse a GPU.  [default: one if there is one]")
+    bool | None,
+    typer.Option("--gpu/--no-gpu", help="Require a GPU, or do without one.  [default: a GPU is used if there is one]"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 LabelsOption = Annotated[
@@ -78,15 +77,15 @@ VersionsOption = Annotated[
     ),
 ]
 _MODEL_HELP = (
-    "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), here or "
-    "at an https:// address"
+    "A directory of versions, one version, or a SavedModel; or an archive of one (.tar.gz, .tgz, .tar, .zip), as a "
+    "file or an https:// address"
 )
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL_DIR", help=f"{_MODEL_HELP}.")]
 ModelWords = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL_DIR[=NAME]]... [-- SERVER_FLAGS]",
-        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); none for an --image with models inside. "
+        help=f"{_MODEL_HELP}; or a base path in a bucket (s3://, gs://); omit it for an --image with models inside. "
         "After --, flags for tensorflow_model_server as --name=value (tfserve flags).",
         autocompletion=complete_server_flag,
     ),
@@ -94,17 +93,17 @@ ModelWords = Annotated[
 OptionalName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]", help="The server; not needed when there is only one.", autocompletion=complete_server
+        metavar="[NAME]", help="Name of the server. Optional if there is only one.", autocompletion=complete_server
     ),
 ]
 OptionalNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME]...", help="The servers; not needed when there is only one.", autocompletion=complete_server
+        metavar="[NAME]...", help="Names of the servers. Optional if there is only one.", autocompletion=complete_server
     ),
 ]
 Sha256Option = Annotated[
-    str | None, typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the archive has to have.")
+    str | None, typer.Option("--sha256", metavar="DIGEST", help="Expected SHA-256 digest of the archive.")
 ]
 Sha256sOption = Annotated[
     list[str] | None,
@@ -116,27 +115,30 @@ Sha256sOption = Annotated[
     ),
 ]
 TimeOption = Annotated[
-    float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="How long it may take to end by itself.")
+    float, typer.Option("--time", "-t", metavar="SECONDS", min=0, help="Seconds to wait before killing the server.")
 ]
 WaitOption = Annotated[
     float,
-    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait until it is ready; 0 for not at all."),
+    typer.Option(
+        "--wait", metavar="SECONDS", min=0, help="Seconds to wait for the server to be ready; 0 to return immediately."
+    ),
 ]
 
 UrlOption = Annotated[
-    str | None, typer.Option("--url", metavar="URL", help="A server that tfserve did not start: http://HOST:PORT.")
+    str | None,
+    typer.Option("--url", metavar="URL", help="URL of a server that tfserve did not start: http://HOST:PORT."),
 ]
-ApiOption = Annotated[Api, typer.Option("--api", help="Which API to ask; gRPC needs the extra tfserve-cli[local].")]
-VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="The version to ask.  [default: newest]")]
-LabelOption = Annotated[str | None, typer.Option("--label", help="The version with this label.")]
+ApiOption = Annotated[Api, typer.Option("--api", help="API to use; gRPC needs the extra tfserve-cli[local].")]
+VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="Version to use.  [default: newest]")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="Use the version with this label.")]
 SignatureOption = Annotated[
     str | None,
     typer.Option(
         "--signature",
         "-s",
-        help="The signature to call.  [default: serving_default]",
+        help="Signature to call.  [default: serving_default]",
         autocompletion=complete_signature,
     ),
 ]
-TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for the answer.")]
-CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl line, and ask nothing.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Seconds to wait for the response.")]
+CurlOption = Annotated[bool, typer.Option("--curl", help="Print the equivalent curl command, and send nothing.")]

@@ -1,6 +1,6 @@
-"""The only place that prints: results on stdout, as text for people or as one JSON document; the rest on stderr.
+"""The only module that prints: results on stdout, as text or as one JSON document, and everything else on stderr.
 
-rich draws the progress on a terminal; it is loaded only there. Into a pipe goes plain text.
+Progress is drawn by rich, which is loaded only on a terminal; a pipe gets plain text.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import typer
 
 from tfserve.errors import TfserveError, Wording
 from tfserve.progress import LayerProgress
-from tfserve.spec.fields import option_names
 from tfserve.text import printable_lines
 
 __all__ = ["Output", "age_text", "size_text"]
 
-_DOCTOR = "To look at the whole machine: tfserve doctor"
+_DOCTOR = "To check the whole machine: tfserve doctor"
 
 
 class Output:
-    """What a command says. It is also the `Progress` that long work reports to.
+    """The output of a command. It is also the `Progress` that long operations report to.
 
     Args:
-        json_wanted: whether the result is to be one JSON document.
+        json_wanted: whether to print the result as one JSON document.
     """
 
     def __init__(self, *, json_wanted: bool = False) -> None:
@@ -65,32 +64,32 @@ class Output:
         console.print(Markdown(for_terminals(markdown), code_theme="ansi_dark", hyperlinks=False))
 
     def shell_line(self, line: str) -> None:
-        """Prints a line for a shell on stdout, character for character, as it has to be pasted; or as JSON."""
+        """Prints a line for a shell on stdout, unescaped so that it can be pasted; or as JSON."""
         if self.json_wanted:
             self.result({"command": line}, "")
         else:
             _print(os.fsencode(line))
 
     def body(self, body: bytes) -> None:
-        """Prints a server's answer on stdout, byte for byte, with a line end behind it if it has none."""
+        """Prints the body of a response on stdout, byte for byte, and a newline if it ends without one."""
         _print(body)
 
     def raw(self, data: bytes, *, to_stderr: bool = False) -> None:
-        """Passes on what another program writes, byte for byte and at once."""
+        """Prints the output of another program, byte for byte and immediately."""
         if to_stderr:
             typer.echo(data, nl=False, err=True)
         else:
             _print(data, nl=False)
 
     def line(self, line: str, *, to_stderr: bool = False) -> None:
-        """Prints one line of a log at once."""
+        """Prints one line of a log immediately."""
         if to_stderr:
             self.notice(line)
         else:
             _print(printable_lines(line))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Prints a table on stdout, in aligned columns that no width of a terminal breaks into pieces."""
+        """Prints a table on stdout, with aligned columns, whatever the width of the terminal."""
         safe = [[printable_lines(cell).replace("\n", "\\n") for cell in row] for row in (columns, *rows)]
         widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
         for number, row in enumerate(safe):
@@ -98,7 +97,7 @@ class Output:
             _print(line if number else typer.style(line, bold=True))
 
     def finding(self, verdict: str, colour: str, name: str, detail: str, hint: str | None) -> None:
-        """Prints what a look found: one line, and under it what to do about it."""
+        """Prints the result of a check: one line, and below it how to fix the problem."""
         margin = " " * 6
         _print(f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(detail)}")
         for line in printable_lines(hint or "").splitlines():
@@ -106,10 +105,16 @@ class Output:
 
     def notice(self, text: str | Wording) -> None:
         """Prints a notice on stderr."""
-        typer.echo(printable_lines(text if isinstance(text, str) else text(option_names)), err=True)
+        if isinstance(text, Wording):
+            from tfserve.spec.fields import option_names
+
+            text = text(option_names)
+        typer.echo(printable_lines(text), err=True)
 
     def error(self, error: TfserveError) -> None:
         """Prints what is wrong and what to do about it, on stderr."""
+        from tfserve.spec.fields import option_names
+
         error.reword(option_names)
         typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
         if error.details:
@@ -120,7 +125,7 @@ class Output:
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
-        """Shows what is being waited for: a spinner on a terminal, one line a step elsewhere."""
+        """Shows what the command is waiting for: a spinner on a terminal, one line per step elsewhere."""
         if not sys.stderr.isatty():
             yield self.notice
             return
@@ -132,13 +137,13 @@ class Output:
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
-        """Shows a pull: one bar a layer on a terminal, one line elsewhere."""
+        """Shows a pull: one bar per layer on a terminal, one line elsewhere."""
         with self._layers(f"Pulling {image}") as on_progress:
             yield on_progress
 
     @contextmanager
     def pushing(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
-        """Shows a push, as `pulling` does a pull."""
+        """Shows a push, like `pulling`."""
         with self._layers(f"Pushing {image}") as on_progress:
             yield on_progress
 
@@ -167,14 +172,14 @@ class Output:
 
 
 def size_text(size: int) -> str:
-    """Writes a number of bytes for people: ``1,234 MB``, ``1.2 MB``, ``12 kB``."""
+    """Formats a number of bytes: ``1,234 MB``, ``1.2 MB``, ``12 kB``."""
     if size >= 1e6:
         return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
     return f"{size / 1e3:.{0 if size >= 1e4 else 1}f} kB"
 
 
 def age_text(seconds: float) -> str:
-    """Writes how long something has been for people: ``5 minutes``, ``3 hours``, ``12 days``."""
+    """Formats a duration: ``5 minutes``, ``3 hours``, ``12 days``."""
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)
@@ -183,15 +188,17 @@ def age_text(seconds: float) -> str:
 
 
 def _print(line: str | bytes, *, nl: bool = True) -> None:
-    """Writes on stdout, at once, with a line end behind it if it has none, or without one.
+    """Writes on stdout immediately, with a newline unless `nl` is False or the bytes end with one.
 
     Raises:
-        BrokenPipeError: whoever read it has gone.
-        TfserveError: it cannot be written for another reason, such as a full disk.
+        BrokenPipeError: the reader of the pipe has exited.
+        TfserveError: writing failed for another reason, such as a full disk.
     """
     try:
         typer.echo(line, nl=nl and not (isinstance(line, bytes) and line.endswith(b"\n")))
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise TfserveError(f"The output cannot be written: {error.strerror}.", hint="See where stdout goes.") from None
+        raise TfserveError(
+            f"The output cannot be written: {error.strerror}.", hint="Check where stdout is redirected to."
+        ) from None

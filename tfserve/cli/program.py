@@ -17,20 +17,20 @@ __all__ = ["OneCommand", "Program", "option_names"]
 
 
 _ARGUMENTS, _OPTIONS = "Arguments", "Options"
-_NOT_ONE_OF = re.compile(r"'(.*?)' is not one of")  # how the error for a choice begins, which holds no value
+_NOT_ONE_OF = re.compile(r"'(.*?)' is not one of")  # the beginning of click's error for a value that is not a choice
 
 
 class OneCommand(TyperCommand):
-    """A command that says which option or choice was meant."""
+    """A command that suggests the nearest option or choice for a mistyped one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         show_metavars(self.params)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parses `args` into `ctx`, and returns what is left."""
+        """Parses `args` into `ctx`, and returns the rest."""
         if ctx.resilient_parsing and args and args[-1] in option_names(ctx):
-            args = args[:-1]  # its value is what a shell asks for; for the lack of it nothing else would be parsed
+            args = args[:-1]  # the shell completes its value; without one, nothing would be parsed
         _refuse_contradictions(ctx, args)
         convert_without_pydantic(self.get_params(ctx))
         with _nearest_suggested(ctx):
@@ -51,20 +51,20 @@ class OneCommand(TyperCommand):
 def _group_of(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return _ARGUMENTS
-    return getattr(parameter, "rich_help_panel", None) or _OPTIONS  # the option --help is click's own
+    return getattr(parameter, "rich_help_panel", None) or _OPTIONS  # --help is an option of click, which has no panels
 
 
 class Program(TyperGroup):
-    """The list of commands; of them, those that are needed have been added."""
+    """The list of commands; only those that are needed have been added."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parses `args` into `ctx`, and returns what is left."""
+        """Parses `args` into `ctx`, and returns the rest."""
         convert_without_pydantic(self.get_params(ctx))
         with _nearest_suggested(ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Finds the command that `args` begin with; says which one was meant."""
+        """Finds the command that `args` begin with, or suggests the nearest one."""
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             hint = did_you_mean(name, COMMANDS, "tfserve ") or "tfserve --help lists them."
@@ -72,7 +72,7 @@ class Program(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes all commands with their summaries, by what they are for."""
+        """Writes all commands with their summaries, grouped by task."""
         width = max(map(len, COMMANDS))
         for task, commands in TASKS.items():
             with formatter.section(task):
@@ -80,24 +80,24 @@ class Program(TyperGroup):
 
 
 def option_names(ctx: Any) -> list[str]:
-    """The options of the command that is being run, as they are typed."""
+    """The options of the command that is being run, with their dashes."""
     parameters = ctx.command.get_params(ctx)
     names = [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
     return [name for name in names if name.startswith("-")]
 
 
 def _refuse_contradictions(ctx: Any, args: list[str]) -> None:
-    """Refuses an option together with its opposite, of which the last would win."""
+    """Refuses an option together with its opposite; click would use the last one."""
     typed = args[: args.index("--")] if "--" in args else args
     for parameter in ctx.command.get_params(ctx):
         for names in zip(parameter.opts, parameter.secondary_opts, strict=False):
             if all(name in typed for name in names) and not ctx.resilient_parsing:
-                ctx.fail(f"{' and '.join(names)} contradict each other. Choose one of them.")
+                ctx.fail(f"{names[0]} cannot be combined with {names[1]}.")
 
 
 @contextmanager
 def _nearest_suggested(ctx: Any) -> Iterator[None]:
-    """Adds to the error for an unknown option, or for none of the choices of one, which was meant."""
+    """Adds the nearest name to errors for unknown options and choices."""
     try:
         yield
     except Exception as caught:

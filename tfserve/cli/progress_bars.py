@@ -1,4 +1,4 @@
-"""The progress bars of images and models on their way, on a terminal: one for each layer, or one for a copy."""
+"""Progress bars on a terminal: one for each layer of an image, or one for a copy."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SHOWN_CHARACTERS = 100
 
 @contextmanager
 def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
-    """Draws the bars while the block runs, and gives the function that moves them."""
+    """Draws the bars while the block runs, and yields the function that updates them."""
     progress = _bars(what, _text("{task.fields[layer]}"))
     tasks: dict[str, TaskID] = {}
 
-    def move(layer: LayerProgress) -> None:
+    def update(layer: LayerProgress) -> None:
         status = printable(layer.status, limit=_SHOWN_CHARACTERS)
         if layer.layer not in tasks:
             name = printable(layer.layer, limit=_SHOWN_CHARACTERS)
@@ -39,25 +39,25 @@ def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
             progress.update(task, description=status)
 
     with progress:
-        yield move
+        yield update
 
 
 @contextmanager
 def copy_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Draws one bar while the block runs, and gives the function that moves it."""
+    """Draws one bar while the block runs, and yields the function that updates it."""
     progress = _bars(what)
     task = progress.add_task("", total=total)
 
-    def move(done: int) -> None:
+    def update(done: int) -> None:
         stored = total is not None and done >= total
-        progress.update(task, completed=done, description="storing it" if stored else "")
+        progress.update(task, completed=done, description="storing" if stored else "")
 
     with progress:
-        yield move
+        yield update
 
 
 def _bars(what: str, *columns: ProgressColumn) -> Progress:
-    """Says what goes on, and makes bars for it, each on one row however narrow the terminal is."""
+    """Prints a heading, and makes bars that stay on one row each, however narrow the terminal is."""
     console = Console(stderr=True)
     console.print(Text(printable(what)))
     return Progress(

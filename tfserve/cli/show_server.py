@@ -1,4 +1,4 @@
-"""Shows a server that has just been started: where it is, that it works, and what to type next."""
+"""Shows a server that was just started: its addresses and the result of its test request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tfserve.interrupts import interrupts_deferred
 from tfserve.servers.launch import Launched
 from tfserve.servers.status import look_at
 
-__all__ = ["show_launched", "show_server", "stay"]
+__all__ = ["follow", "show_launched", "show_server"]
 
 _STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def show_launched(launched: Launched, output: Output) -> None:
-    """Shows what ``run`` started, and what its smoke test found."""
+    """Shows the server that ``run`` started, with the result of its smoke test."""
     tested = launched.smoke_test
     lines = [] if tested is None else [f"  smoke test  answered in {tested.latency_ms:.1f} ms"]
     show_server(launched.server, output, lines, smoke_test=tested.to_json() if tested else None)
@@ -40,12 +40,12 @@ def show_server(server: Server, output: Output, lines: list[str], **more: Any) -
     output.result({**status.to_json(), **more}, "\n".join(text))
 
 
-def stay(launched: Launched, output: Output) -> None:
-    """Shows the server's log on stderr until it ends.
+def follow(launched: Launched, output: Output) -> None:
+    """Shows the server, then follows its log on stderr until the server exits.
 
     Raises:
-        KeyboardInterrupt: somebody interrupted; the server has been stopped.
-        NotReadyError: the server ended by itself, other than by being stopped.
+        KeyboardInterrupt: the user interrupted; the server was stopped.
+        NotReadyError: the server exited with an error.
     """
     server = launched.server
     try:
@@ -59,5 +59,5 @@ def stay(launched: Launched, output: Output) -> None:
     now = server.engine.find(server.name)
     if now is not None and now.exit is not None and now.exit.code not in _STOPPED:
         raise NotReadyError(
-            f"{server.name!r} ended with code {now.exit.code}.", hint=f"Its log stays: tfserve logs {server.name}"
+            f"{server.name!r} exited with code {now.exit.code}.", hint=f"Read its log: tfserve logs {server.name}"
         )

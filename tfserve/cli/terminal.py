@@ -1,4 +1,4 @@
-"""Makes this terminal a container's: every key goes there, and what comes back is shown as it is."""
+"""Connects this terminal with a container: keys are sent unchanged, and so is the output that comes back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tfserve.devel.attach import Attached
 
 __all__ = ["interact", "send_input"]
 
+_CHUNK_BYTES = 65536
+
 
 def interact(container: Attached, output: Output) -> None:
-    """Connects this terminal with `container` until that ends."""
+    """Connects this terminal with `container` until the container exits."""
     with _raw(), _sized(container):
         send_input(container)
         for to_stderr, data in container.output():
@@ -28,7 +30,7 @@ def interact(container: Attached, output: Output) -> None:
 
 @contextmanager
 def _raw() -> Iterator[None]:
-    """Lets the terminal pass on every key, Ctrl-C too, and shows none by itself."""
+    """Makes the terminal pass on every key, including Ctrl-C, without echo."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setraw(descriptor)
@@ -40,7 +42,7 @@ def _raw() -> Iterator[None]:
 
 @contextmanager
 def _sized(container: Attached) -> Iterator[None]:
-    """Keeps the container's terminal as large as this one."""
+    """Keeps the size of the container's terminal the same as that of this one."""
 
     def resize(*_: object) -> None:
         columns, lines = shutil.get_terminal_size()
@@ -54,17 +56,14 @@ def _sized(container: Attached) -> Iterator[None]:
         signal.signal(signal.SIGWINCH, before)
 
 
-_CHUNK_BYTES = 65536
-
-
 def send_input(container: Attached) -> None:
-    """Begins to send stdin to `container`, and goes on beside whoever reads what it says. It hears of the end, too."""
-    # Nobody waits for it: a container may end while there is more to read, or while nobody writes.
+    """Sends stdin to `container` in the background, and then end of file."""
+    # The thread is not joined: the container may exit while there is more to read, or while no input comes.
     threading.Thread(target=_send, args=(sys.stdin.fileno(), container), daemon=True).start()
 
 
 def _send(descriptor: int, container: Attached) -> None:
-    with suppress(OSError):  # it has ended, or there is nothing to read from
+    with suppress(OSError):  # the container has exited, or stdin is closed
         while data := os.read(descriptor, _CHUNK_BYTES):
             container.send(data)
     container.end_input()

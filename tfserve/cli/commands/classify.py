@@ -105,9 +105,9 @@ def _command(method: ExampleMethod, summary: str) -> Callable[..., None]:
 
 classify = _command(
     "classify",
-    "Ask a server to classify examples. The classes are shown as a table; --json prints the response unchanged.",
+    "Send a classify request. The classes are shown as a table; --json prints the response unchanged.",
 )
 regress = _command(
     "regress",
-    "Ask a server for a value for each example. The values are shown as a table; --json prints the response unchanged.",
+    "Send a regress request. The values are shown as a table; --json prints the response unchanged.",
 )

@@ -1,4 +1,4 @@
-"""``tfserve config``, ``init`` and ``schema``: YAML files of servers, looked at, begun and checked."""
+"""``tfserve config``, ``init`` and ``schema``: show, create and validate YAML files of servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def config(
     file: FileOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a YAML file comes to. Defaults and variables are put in, and all of it is checked."""
+    """Show a YAML file with defaults and variables resolved.
+
+    Models, versions and files that it names are checked, as before tfserve up.
+    """
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers
     from tfserve.engines.choice import check_spec
@@ -41,7 +44,10 @@ def init(
     *,
     file: FileOption = None,
 ) -> None:
-    """Begin a YAML file. It serves one model, and says in comments what else there is."""
+    """Create a YAML file for one model.
+
+    The file has a comment for each other field that it could set.
+    """
     from tfserve.config.document import STANDARD_INPUT
     from tfserve.config.read import DEFAULT_FILE
     from tfserve.config.template import first_file
@@ -55,7 +61,7 @@ def init(
     own = source_name(source)
     name = valid_name(own)
     if name != own:
-        Output().notice(f"{own!r} is no name for a model; it is called {name} there.")
+        Output().notice(f"{own!r} is not a valid model name; the file uses {name!r}.")
     if isinstance(source, Url):
         text = first_file(name, source)
     else:
@@ -66,21 +72,24 @@ def init(
         Output().text(text.rstrip())
         return
     write_new(target, text)
-    Output().text(f"{target} is written. Look at it, then: tfserve up{'' if file is None else f' -f {file}'}")
+    Output().text(f"Created {target}. Review it, then: tfserve up{'' if file is None else f' -f {file}'}")
 
 
 def schema() -> None:
-    """Print the JSON Schema of the YAML file. Editors complete and check a file by it."""
+    """Print the JSON Schema of the YAML file.
+
+    Editors use it to complete and validate the file.
+    """
     from tfserve.config.schema import json_schema
 
     Output(json_wanted=True).result(json_schema(), "")
 
 
 def write_new(file: Path, text: str, *, secret: bool = False) -> None:
-    """Writes a file that is not there yet.
+    """Creates a file.
 
     Raises:
-        UsageError: it is there, or its directory is not.
+        UsageError: the file exists, or its directory does not.
         TfserveError: it cannot be written.
     """
     try:
@@ -88,11 +97,12 @@ def write_new(file: Path, text: str, *, secret: bool = False) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
     except FileExistsError:
-        raise UsageError(f"{file} is there already.", hint="Remove it first, or name another file.") from None
+        raise UsageError(f"{file} already exists.", hint="Remove it first, or choose another name.") from None
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
-            f"{file} cannot be written: there is no directory {file.parent}.", hint="Make it first, or name another."
+            f"{file} cannot be written: the directory {file.parent} does not exist.",
+            hint="Create it, or choose another.",
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise TfserveError(f"{file} cannot be written: {reason}.", hint="Name another file.") from None
+        raise TfserveError(f"{file} cannot be written: {reason}.", hint="Choose another file.") from None

@@ -1,4 +1,4 @@
-"""``tfserve demo``: TensorFlow Serving's guide in one go."""
+"""``tfserve demo``: the main example of TensorFlow Serving's guide as one command."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _VALUES = (1.0, 2.0, 5.0)
 
 
 def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOption = False) -> None:
-    """Serve a model, ask it, clean up.
+    """Serve an example model, send it a request, clean up.
 
-    The model is the bundled half_plus_two, the question 1 2 5, as in TensorFlow Serving's guide. With --gpu it is
-    half_plus_two_gpu, which computes the same and can only be served on a GPU.
+    The model is half_plus_two of TensorFlow Serving's guide, and the request has the values 1, 2 and 5. With --gpu the
+    model is half_plus_two_gpu, which computes the same on a GPU.
     """
     import uuid
 
@@ -32,7 +32,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
 
     output = Output(json_wanted=json)
     model = "half_plus_two_gpu" if gpu else "half_plus_two"
-    # A name and ports of its own: a demo takes nothing from a server that is there already.
+    # A unique name and free ports, so that the demo does not affect other servers.
     any_port = PortRequest(0)
     spec = ServeSpec(
         name=f"demo-{uuid.uuid4().hex[:8]}",
@@ -41,7 +41,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
         rest_port=any_port,
         grpc_port=any_port,
     )
-    output.notice(f"Serving {model}, a model that computes 0.5 * x + 2 ...")
+    output.notice(f"Serving {model}, which computes 0.5 * x + 2 ...")
     launched = launch(spec, LaunchOptions(engine=engine, smoke_test=False), output)
     try:
         url = str(launched.server.rest_url)
@@ -52,14 +52,14 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
         with interrupts_deferred():
             launched.server.remove()
     text = f"""\
-Asked {url}/v1/models/{model}:predict
+POST {url}/v1/models/{model}:predict
   {body.decode()}
-and the model answered
+Response
   {json_module.dumps(answer["predictions"])}
-The demo's server is removed again. With a model of yours:
-  tfserve run ./my_model              serves it, and tries it with one request
-  tfserve predict my_model 1 2 5      asks it
-  tfserve logs my_model               shows what it has to say"""
+The demo server was removed. To serve a model of your own:
+  tfserve run ./my_model              start a server and test it
+  tfserve predict my_model 1 2 5      send it a request
+  tfserve logs my_model               show its log"""
     output.result({"engine": launched.server.engine.name, "instances": _VALUES, **answer}, text)
 
 
@@ -67,15 +67,15 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def bundled_model(name: str) -> Path:
-    """The base path of a bundled model: inside the installed package, or in the examples of a source checkout.
+    """The base path of an example model: in the installed package, or in the examples/ of a source checkout.
 
     Raises:
-        SavedModelError: the package was installed without it.
+        SavedModelError: the installation is incomplete.
     """
     for examples in (_PACKAGE / "examples", _PACKAGE.parent / "examples"):
         if (examples / name).is_dir():
             return examples / name
     raise SavedModelError(
-        f"This installation lacks the model {name!r}.",
+        f"The example model {name!r} is missing from this installation.",
         hint="Install it again: pip install --force-reinstall tfserve-cli",
     )

@@ -63,7 +63,7 @@ def predict(
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Ask a server to predict. The response is shown as a table; --json prints it unchanged."""
+    """Send a predict request. The response is shown as a table; --json prints it unchanged."""
     from tfserve.client.connection import connect
     from tfserve.client.predict_request import predict_request
     from tfserve.servers.target import split_words

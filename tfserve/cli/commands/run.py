@@ -37,13 +37,19 @@ def run(
         str | None,
         typer.Option(
             "--name",
-            help="Name of the server, and of its only model.  [default: that of the directory]",
+            metavar="NAME",
+            help="Name of the server, and of its only model.  [default: name of the directory]",
             rich_help_panel="Model",
         ),
     ] = None,
     model_name: Annotated[
         str | None,
-        typer.Option("--model-name", help="Name of the model, if not the server's.", rich_help_panel="Model"),
+        typer.Option(
+            "--model-name",
+            metavar="NAME",
+            help="Name of the model, if it differs from the server's.",
+            rich_help_panel="Model",
+        ),
     ] = None,
     versions: VersionsOption = None,
     label: LabelsOption = None,
@@ -69,7 +75,7 @@ def run(
 ) -> None:
     """Start a server for SavedModels, and test it.
 
-    The command returns when the models are loaded and one predict request to each was answered.
+    The command returns when the models are loaded and each has answered one predict request.
     """
     from tfserve.cli.show_server import show_launched
     from tfserve.servers import launch as launching
@@ -100,9 +106,9 @@ def run(
             return
         launched = launching.launch(spec, options, output)
     if foreground:
-        from tfserve.cli.show_server import stay
+        from tfserve.cli.show_server import follow
 
-        stay(launched, output)
+        follow(launched, output)
         return
     try:
         show_launched(launched, output)
@@ -112,7 +118,7 @@ def run(
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Splits what was typed into models, and flags for the server, which stand behind them."""
+    """Splits the arguments into models and the server flags behind them."""
     first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], words[first:]
 
@@ -127,7 +133,7 @@ def _models(
     labels: list[str] | None,
     digests: list[str] | None,
 ) -> tuple[ModelSpec, ...]:
-    """Reads which models to serve: those of the command line, of the user's own configuration, or none: the image's."""
+    """The models to serve: of the command line, or of a models.config; none if they are inside the image."""
     from tfserve.cli.model_arguments import parse_models
     from tfserve.spec.models_config import read_models_config
 
@@ -136,15 +142,15 @@ def _models(
     if config is not None:
         if beside := [*(["MODEL_DIR"] if paths else ()), *given]:
             raise UsageError(
-                f"--config names the models, their versions and labels, and excludes {', '.join(beside)}.",
-                hint="Write it into that file, or leave --config out.",
+                f"--config cannot be combined with {', '.join(beside)}: the file names the models and their versions.",
+                hint="Edit the file, or leave --config out.",
             )
         return read_models_config(config)
     if not paths:
         if given and image is not None:
             raise UsageError(
-                "The model inside an image has the name and the versions that it was packaged with.",
-                hint=f"Leave {', '.join(given)} out; --name names the server.",
+                f"{', '.join(given)} cannot be used with a model inside an image, which has a name and versions.",
+                hint="Leave them out; --name sets the name of the server.",
             )
         return ()
     only = name if model_name is None and len(paths) == 1 else model_name
@@ -153,7 +159,7 @@ def _models(
 
 @contextmanager
 def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterator[None]:
-    """Writes a server down as YAML; when the block fails, the file goes again."""
+    """Writes the server to a YAML file; if the block fails, the file is removed."""
     if file is None:
         yield
         return
@@ -161,7 +167,7 @@ def _saved(file: Path | None, spec: ServeSpec, options: LaunchOptions) -> Iterat
     from tfserve.config.read import ConfiguredServer
     from tfserve.config.write import write_servers
 
-    # For the user's eyes only when there are variables or addresses, which may hold secrets.
+    # Variables and addresses may contain secrets, so that only the user may read the file.
     secret = bool(spec.environment) or any(isinstance(model.path, str) for model in spec.models)
     write_new(file, write_servers([ConfiguredServer(spec, options)]), secret=secret)
     try:
