@@ -296,7 +296,9 @@ def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatc
     assert "- path: ./model\n" in (tmp_path / "tfserve.yaml").read_text()
     assert actions(tfserve.json("up", "--dry-run")) == {"model": "create"}
     assert_error(tfserve("init", "model"), 2, "tfserve.yaml already exists")
-    assert_error(tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: the directory no/such does not exist")
+    assert_error(
+        tfserve("init", "model", "-f", "no/such/file"), 2, "cannot be written: the directory no/such does not exist"
+    )
     assert_error(tfserve("run", "model", "--save", "no/file"), 2, "cannot be written: the directory no does not exist")
     assert tfserve("init", "model", "-f", "-").stdout == (tmp_path / "tfserve.yaml").read_text()
     shutil.move("model", "bad näme")
