@@ -93,4 +93,4 @@ def test_reason_why_docker_does_not_respond(tfserve: Program) -> None:
 def test_driver_that_hangs(tfserve: Program, nvml: object) -> None:
     done = tfserve("doctor", "--timeout", "1.5", **environment(nvml, hang="1"))  # type: ignore[arg-type]
     assert done.returncode == 0
-    assert "The NVIDIA driver hangs: NVML did not answer within 1.5 s." in done.stdout
+    assert "The NVIDIA driver hangs: NVML did not respond within 1.5 s." in done.stdout

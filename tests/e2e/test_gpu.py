@@ -231,7 +231,7 @@ def test_an_engine_that_was_not_restarted_since_the_toolkit_came(
         ((), {"error": "18"}, ("--gpu",), "driver/library version mismatch"),
         ((), {"error": "9"}, ("--gpu",), "installed but not loaded"),
         ((), {"crash": "1"}, ("--gpu",), "does not work"),
-        ((), {"hang": "1"}, ("--gpu",), "The NVIDIA driver hangs: NVML did not answer within"),
+        ((), {"hang": "1"}, ("--gpu",), "The NVIDIA driver hangs: NVML did not respond within"),
     ],
 )
 def test_each_broken_link_is_named(

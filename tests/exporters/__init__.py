@@ -1,1 +1,1 @@
-"""Tests of launch plans written down."""
+"""Tests of the exporters."""

@@ -32,7 +32,7 @@ NASTY = [
     "* ? [x] {a,b} ~ # ! & | ; < >",
     "escape \x1b[31m bell \x07",
     "zero\u200bwidth, joined \U0001f469\u200d\U0001f4bb",
-    "\udcff is no UTF-8",
+    "\udcff is not UTF-8",
     "'",
     "\\'",
     "",
@@ -53,7 +53,7 @@ shell_text = st.text(st.characters(blacklist_characters="\0", blacklist_categori
 
 
 def words_in_bash(line: str, directory: Path) -> list[str]:
-    """What bash makes of the arguments of `line`, whose first word is replaced by a program that prints them."""
+    """Returns the words of `line` as bash parses them."""
     first, rest = line.split(" ", 1)
     script = f"printf '%s\\0' {rest}"
     done = subprocess.run(
@@ -63,7 +63,7 @@ def words_in_bash(line: str, directory: Path) -> list[str]:
     return [first, *done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]]
 
 
-def test_the_whole_line() -> None:
+def test_complete_line() -> None:
     assert shlex.split(docker_run(PLAN)) == [
         "docker",
         "run",
@@ -97,18 +97,18 @@ def test_the_whole_line() -> None:
         ({"rest": PublishedPort(8501, "::1", 9001)}, ["--publish=[::1]:9001:8501"]),
     ],
 )
-def test_what_else_a_plan_may_say(changes: dict[str, Any], words: list[str]) -> None:
+def test_options(changes: dict[str, Any], words: list[str]) -> None:
     made = shlex.split(docker_run(replace(PLAN, **changes)))
     image = made.index("tensorflow/serving:latest")
     plain_words = shlex.split(docker_run(PLAN))
     assert [word for word in made[:image] if word not in plain_words] == words
 
 
-def test_nothing_is_published_that_is_not_in_the_plan() -> None:
+def test_no_ports() -> None:
     assert "--publish" not in docker_run(replace(PLAN, rest=None, grpc=None))
 
 
-def test_every_nasty_value_means_itself_in_bash(tmp_path: Path) -> None:
+def test_bash_does_not_interpret_values(tmp_path: Path) -> None:
     made = replace(
         PLAN,
         mounts=tuple(Mount(f"/data/{text}", "/models/m") for text in NASTY),
@@ -127,21 +127,21 @@ def test_every_nasty_value_means_itself_in_bash(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminal_shows_the_line_as_it_is() -> None:
+def test_line_is_printable() -> None:
     line = docker_run(replace(PLAN, command=tuple(NASTY)))
     assert printable_lines(line) == line
 
 
 @settings(max_examples=40)
 @given(st.lists(shell_text, max_size=8))
-def test_any_text_means_itself_in_bash(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+def test_bash_does_not_interpret_any_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     line = docker_run(replace(PLAN, command=("--", *texts)))
     words = words_in_bash(line, tmp_path_factory.getbasetemp())
     assert words[words.index("--") + 1 :] == texts
     assert printable_lines(line) == line
 
 
-def test_each_kind_of_plan_has_its_line() -> None:
+def test_command_line_of_a_container() -> None:
     assert command_line(PLAN) == docker_run(PLAN)
     with pytest.raises(ValueError):
         docker_run(replace(PLAN, image=None))

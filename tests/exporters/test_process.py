@@ -9,8 +9,8 @@ from tfserve.exporters import command_line
 from tfserve.plan.mounts import Mount
 
 
-def test_a_process_as_a_line_that_does_it(tmp_path: Path) -> None:
-    """Bash runs the line: the model is linked, the variables are set, and the program gets its arguments."""
+def test_bash_runs_the_line(tmp_path: Path) -> None:
+    """The model is linked, the variables are set, and the program gets its arguments."""
     model = tmp_path / "the model's $(touch pwned)"
     model.mkdir()
     target = tmp_path / "state dir" / "models" / "m"

@@ -18,9 +18,9 @@ WITH, WITHOUT = EngineFacts(runtimes=frozenset({"nvidia"})), EngineFacts()
 DEBIAN = System("debian")
 
 
-def decide(asked: bool | None, engine: EngineFacts, gpus: GpuFacts, needs: GpuNeeds | None = None) -> tuple[bool, str]:
+def decide(wanted: bool | None, engine: EngineFacts, gpus: GpuFacts, needs: GpuNeeds | None = None) -> tuple[bool, str]:
     progress = RecordedProgress()
-    uses = uses_gpu(asked, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, progress)
+    uses = uses_gpu(wanted, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, progress)
     return uses, "\n".join(progress.notices)
 
 
@@ -40,23 +40,23 @@ def test_refused() -> None:
     assert progress.notices == []
 
 
-def test_by_itself_it_says_in_one_line_what_it_does() -> None:
-    assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). --no-gpu serves on the CPU.")
+def test_automatic_choice_gives_one_notice() -> None:
+    assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). To use the CPU instead: --no-gpu")
     uses, line = decide(None, WITH, BROKEN)
     assert not uses
     assert line.startswith("Serving on the CPU. The NVIDIA driver in the kernel is older")
     assert line.endswith("tfserve doctor")
     assert "\n" not in line
-    assert decide(None, WITH, NONE) == (False, "")  # nothing to be said of a GPU where there is none
+    assert decide(None, WITH, NONE) == (False, "")  # no notice on a machine without a GPU
 
 
-def test_the_gpus_of_another_machine_are_taken_on_trust() -> None:
-    there = EngineFacts(host="gpu-box")
+def test_engine_on_another_machine_is_trusted() -> None:
+    remote = EngineFacts(host="gpu-box")
     offering = EngineFacts(runtimes=frozenset({"nvidia"}), host="gpu-box")
     named = GpuNeeds(GpuRequest(devices=("7",)))
-    assert decide(True, there, NONE, named) == (True, "")
-    assert decide(None, there, GOOD) == (False, "")
+    assert decide(True, remote, NONE, named) == (True, "")
+    assert decide(None, remote, GOOD) == (False, "")
     assert decide(None, offering, NONE) == (
         True,
-        "Using the GPUs of gpu-box: its Docker Engine offers them. --no-gpu refuses them.",
+        "Using the GPUs of gpu-box: its Docker Engine offers them. To use the CPU instead: --no-gpu",
     )

@@ -12,16 +12,16 @@ import pytest
 from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
 from tfserve.gpu.probe import Gpu, GpuFacts, GpuProbe
 
-LOOK = """
+PROBE = """
 from tfserve.gpu.probe import GpuProbe
 print(GpuProbe({seconds}).facts())
 """
 
 
 def facts(variables: dict[str, str], seconds: float = 10.0) -> GpuFacts:
-    """What a process with these variables sees: the loader reads LD_LIBRARY_PATH when a process starts."""
+    """Returns the facts in a new process with these variables: LD_LIBRARY_PATH is read when a process starts."""
     done = subprocess.run(
-        [sys.executable, "-c", LOOK.format(seconds=seconds)],
+        [sys.executable, "-c", PROBE.format(seconds=seconds)],
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -29,10 +29,10 @@ def facts(variables: dict[str, str], seconds: float = 10.0) -> GpuFacts:
         timeout=60,
     )
     names: dict[str, Any] = {"GpuFacts": GpuFacts, "Gpu": Gpu, "frozenset": frozenset}
-    return eval(done.stdout, names)  # type: ignore[no-any-return] # a dataclass, as it shows itself
+    return eval(done.stdout, names)  # type: ignore[no-any-return] # the repr of a dataclass
 
 
-def test_what_the_driver_of_this_machine_shows() -> None:
+def test_this_machine() -> None:
     devices = list(Path("/dev").glob("nvidia[0-9]*"))
     seen = GpuProbe().facts()
     assert [gpu.index for gpu in seen.gpus] == list(range(len(devices)))
@@ -41,7 +41,7 @@ def test_what_the_driver_of_this_machine_shows() -> None:
     assert (seen.failure is None) is bool(seen.gpus)
 
 
-def test_a_gpu(nvml: Path) -> None:
+def test_two_gpus(nvml: Path) -> None:
     seen = facts({} if real_gpu() else environment(nvml, Card(), Card(uuid="GPU-1")))
     assert seen.failure is None
     assert seen.present
@@ -52,7 +52,7 @@ def test_a_gpu(nvml: Path) -> None:
     assert [gpu.index for gpu in seen.gpus] == list(range(len(seen.gpus)))
 
 
-def test_all_that_nvml_can_say(nvml: Path) -> None:
+def test_all_facts(nvml: Path) -> None:
     whole, partitioned = Card(free=GIB), Card(name="NVIDIA H100", uuid="GPU-1", slices=("MIG-a", "MIG-b"))
     shown = environment(nvml, whole, partitioned, Card(slices=()), Card(name="lost"), driver="470.1", cuda="11040")
     seen = facts(shown)
@@ -75,32 +75,32 @@ def test_all_that_nvml_can_say(nvml: Path) -> None:
         ({"crash": "1"}, "crashes"),
     ],
 )
-def test_a_driver_in_trouble(nvml: Path, settings: dict[str, str], failure: str) -> None:
+def test_failures(nvml: Path, settings: dict[str, str], failure: str) -> None:
     seen = facts(environment(nvml, **settings))
     assert (seen.failure, seen.gpus) == (failure, ())
     assert seen.details
     assert seen.present
 
 
-def test_a_driver_that_hangs_is_not_waited_for(nvml: Path) -> None:
+def test_driver_that_hangs(nvml: Path) -> None:
     begin = time.monotonic()
     seen = facts(environment(nvml, Card(), hang="1"), seconds=0.2)
-    assert (seen.failure, seen.details) == ("hangs", "NVML did not answer within 0.2 s")
-    assert time.monotonic() - begin < 30  # it would hang for ever
+    assert (seen.failure, seen.details) == ("hangs", "NVML did not respond within 0.2 s")
+    assert time.monotonic() - begin < 30  # the driver would hang forever
 
 
-@pytest.mark.skipif(real_gpu(), reason="here the loader passes over the foreign library and finds the driver's own")
-def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(real_gpu(), reason="the loader skips the library and finds the real driver's")
+def test_library_for_another_cpu(nvml: Path, tmp_path: Path) -> None:
     assert facts({"LD_LIBRARY_PATH": str(for_another_cpu(nvml, tmp_path))}).failure == "wrong architecture"
 
 
-@pytest.mark.skipif(real_gpu(), reason="there is a driver here")
-def test_no_driver_at_all() -> None:
+@pytest.mark.skipif(real_gpu(), reason="this machine has a driver")
+def test_no_driver() -> None:
     seen = facts({})
     assert (seen.failure, seen.present) == ("no library", bool(seen.cards))
 
 
-def test_the_toolkit_is_found_where_root_finds_it(tmp_path: Path) -> None:
+def test_toolkit_in_the_path_of_root(tmp_path: Path) -> None:
     for name in ("nvidia-ctk", "nvidia-container-runtime-hook"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)

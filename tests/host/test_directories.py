@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pwd
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -40,3 +42,11 @@ def test_user_without_a_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert user_directory("cache") is None
     assert user_directory("state") == Path("/state/tfserve")
+
+
+def test_help_does_not_load_the_libraries() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "tfserve", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"platformdirs", "filelock"}

@@ -73,7 +73,7 @@ def digest_of(path: Path) -> str:
 def test_layouts(tmp_path: Path, half_plus_two: Path, suffix: str, prefix: str, strip: str, layout: Layout) -> None:
     files = {
         **{prefix + name.removeprefix(strip): data for name, data in model_files(half_plus_two).items()},
-        "README.md": b"beside it",
+        "README.md": b"another file",
         "__MACOSX/._x": b"",
         ".DS_Store": b"",
     }

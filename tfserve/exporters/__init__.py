@@ -1,4 +1,4 @@
-"""A launch plan written down: one module a format, each a pure function from plan to text."""
+"""Exports a launch plan: each module is one format, and contains a pure function from a plan to text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["command_line"]
 
 
 def command_line(plan: LaunchPlan) -> str:
-    """Returns the shell line that starts `plan`, whether it is one of a container or of a process."""
+    """Returns the shell line that starts the container or process of `plan`."""
     from tfserve.exporters.docker_run import docker_run
     from tfserve.exporters.process import process_line
 

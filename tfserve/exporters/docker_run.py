@@ -1,6 +1,6 @@
-"""A container plan as the ``docker run`` line that makes the same container.
+"""Exports a container plan as the ``docker run`` line that creates the same container.
 
-With files of its own it is a line of ``docker create``, ``docker cp`` and ``docker start``.
+If the plan has files, the line consists of ``docker create``, ``docker cp`` and ``docker start``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ __all__ = ["docker_run"]
 
 
 def docker_run(plan: LaunchPlan) -> str:
-    """Returns one shell line that makes the container of `plan`.
+    """Returns one shell line that creates the container of `plan`.
 
-    Everything is quoted for a shell, so that no name, path or value is read as anything but itself.
+    All names, paths and values are quoted, so that the shell does not interpret them.
     """
     if plan.image is None:
-        raise ValueError("the plan of a local process has no docker run line")
+        raise ValueError("a plan for a local process has no docker run line")
     options = [
         f"--name={plan.container_name}",
         *(f"--publish={_published(port)}" for port in (plan.grpc, plan.rest) if port),
         *(f"--mount={_mount(mount)}" for mount in plan.mounts),
         *(f"--env={name}={value}" for name, value in plan.environment.items()),
-        *(f"--env={name}" for name in plan.secrets),  # docker takes the value from its own environment
+        *(f"--env={name}" for name in plan.secrets),  # docker reads the value from its environment
         *(["--init"] if plan.init else []),
         *(f"--cap-drop={capability}" for capability in plan.dropped_capabilities),
         *(f"--security-opt={option}" for option in plan.security_options),
@@ -48,8 +48,8 @@ def docker_run(plan: LaunchPlan) -> str:
     options += [f"--label={name}={value}" for name, value in plan.labels.items()]
     if not plan.files:
         return shell_line(["docker", "run", "--detach", *options, plan.image, *plan.command])
-    made = shell_line(["docker", "create", *options, plan.image, *plan.command])
-    # What is copied gets the mode of the draft, and mktemp would let nobody else read it.
+    created = shell_line(["docker", "create", *options, plan.image, *plan.command])
+    # docker cp keeps the mode of the file, and mktemp creates files that other users cannot read.
     draft = "draft=$(mktemp)"
     copies = [
         f'{shell_line(["printf", "%s", text])} >"$draft" && chmod 644 "$draft" && docker cp "$draft" '
@@ -57,7 +57,7 @@ def docker_run(plan: LaunchPlan) -> str:
         for path, text in plan.files.items()
     ]
     started = shell_line(["docker", "start", plan.container_name])
-    return " && ".join([made, draft, *copies, 'rm "$draft"', started])
+    return " && ".join([created, draft, *copies, 'rm "$draft"', started])
 
 
 def _published(port: PublishedPort) -> str:
@@ -70,7 +70,7 @@ def _mount(mount: Mount) -> str:
 
 
 def _csv(fields: Sequence[str]) -> str:
-    """What docker reads as one line of CSV; https://docs.docker.com/engine/storage/bind-mounts/."""
+    """Encodes a value that docker parses as CSV; https://docs.docker.com/engine/storage/bind-mounts/."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(fields)  # what is in the terminator is quoted in a field
+    csv.writer(line, lineterminator="\r\n").writerow(fields)  # fields with these characters are quoted
     return line.getvalue().removesuffix("\r\n")

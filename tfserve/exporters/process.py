@@ -1,4 +1,4 @@
-"""A process plan as the shell line that starts the same process."""
+"""Exports a process plan as the shell line that starts the same process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["process_line"]
 
 
 def process_line(plan: LaunchPlan) -> str:
-    """Returns one shell line that starts the local process of `plan`, with the model linked where it expects it."""
+    """Returns one shell line that starts the local process of `plan`, and links the model to the expected path."""
     lines = []
     for mount in plan.mounts:
         parent = mount.target.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Words as one line for a shell, to be pasted."""
+"""Quotes words as one line to paste into a shell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["shell_line"]
 
 
 def shell_line(words: Sequence[str]) -> str:
-    """Quotes and joins `words`, so that a shell reads each as nothing but itself."""
+    """Quotes and joins `words`, so that a shell does not interpret them."""
     return " ".join(map(_quoted, words))
 
 
 def _quoted(word: str) -> str:
-    """Quotes one word; what a terminal would not show is written as ``$'…'``, which bash, zsh and ksh read."""
+    """Quotes one word; unprintable characters are written as ``$'…'``, which bash, zsh and ksh understand."""
     if all(character.isprintable() or character in "\n\t" for character in word):
         return shlex.quote(word)
     return "$'" + "".join(map(_escaped, word)) + "'"

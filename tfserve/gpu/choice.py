@@ -1,4 +1,4 @@
-"""Whether a container gets a GPU: what was asked for, against what this machine and the engine say."""
+"""Decides whether a container gets a GPU, from the user's request and the facts about this machine and the engine."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ __all__ = ["uses_gpu"]
 
 
 def uses_gpu(
-    asked: bool | None,
+    wanted: bool | None,
     needs: GpuNeeds,
     engine: EngineFacts,
-    look: Callable[[], GpuFacts],
+    probe: Callable[[], GpuFacts],
     system: System,
     progress: Progress,
 ) -> bool:
     """Decides whether a container gets GPUs.
 
     Args:
-        asked: True to require them, False to refuse them, None to take them when they can be had.
-        needs: which ones, and what for.
-        engine: what is true of the engine. What NVML says here, says nothing of the GPUs of another machine; that
-            engine is asked, and trusted.
-        look: looks at the GPUs of this machine.
+        wanted: True to require GPUs, False to refuse them, None to use them if possible.
+        needs: the requirements of the server.
+        engine: the facts about the engine. If it runs on another machine, its own report is trusted, because NVML
+            only reports the GPUs of this machine.
+        probe: returns the facts about the GPUs of this machine.
         system: this machine's operating system.
-        progress: told, in one line, what is done when nobody asked, unless there is no sign of a GPU.
+        progress: receives the decision, in one line, unless the user made it or no GPU was found.
 
     Raises:
-        GpuError: they are required, and cannot be had.
+        GpuError: GPUs are required, but cannot be used.
     """
-    if asked is False:
+    if wanted is False:
         return False
     if engine.host is not None:
-        if asked is None and engine.offers_gpus:
-            progress.notice(f"Using the GPUs of {engine.host}: its Docker Engine offers them. --no-gpu refuses them.")
-        return bool(asked or engine.offers_gpus)
-    gpus = look()
-    broken = first_problem(gpus, engine, needs, system)
-    if broken is not None and asked:
-        raise GpuError(broken.cause, hint=broken.fix)
-    if asked is None and (gpus.present or broken is None):
-        progress.notice(_line(gpus, needs, broken.cause if broken else None))
-    return broken is None
+        if wanted is None and engine.offers_gpus:
+            progress.notice(
+                f"Using the GPUs of {engine.host}: its Docker Engine offers them. To use the CPU instead: --no-gpu"
+            )
+        return bool(wanted or engine.offers_gpus)
+    gpus = probe()
+    problem = first_problem(gpus, engine, needs, system)
+    if problem is not None and wanted:
+        raise GpuError(problem.cause, hint=problem.fix)
+    if wanted is None and (gpus.present or problem is None):
+        progress.notice(_line(gpus, needs, problem.cause if problem else None))
+    return problem is None
 
 
-def _line(gpus: GpuFacts, needs: GpuNeeds, broken: str | None) -> str:
-    if broken is not None:
-        return f"Serving on the CPU. {broken} What mends it: tfserve doctor"
+def _line(gpus: GpuFacts, needs: GpuNeeds, problem: str | None) -> str:
+    if problem is not None:
+        return f"Serving on the CPU. {problem} To fix this, see: tfserve doctor"
     named = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in chosen_gpus(gpus, needs.request))
-    return f"Using GPU {named}. --no-gpu serves on the CPU."
+    return f"Using GPU {named}. To use the CPU instead: --no-gpu"

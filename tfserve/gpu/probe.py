@@ -1,4 +1,4 @@
-"""Facts about NVIDIA GPUs: what NVML says of them, and what of their driver and their toolkit this machine has."""
+"""The NVIDIA GPUs of this machine, as NVML reports them, and the installed driver and toolkit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, Literal
 __all__ = ["Failure", "Gpu", "GpuFacts", "GpuProbe"]
 
 LIBRARY = "libnvidia-ml.so.1"
-LOOK_SECONDS = 10.0  # of a driver that wakes eight GPUs one after the other
+LOOK_SECONDS = 10.0  # enough for a driver that wakes eight GPUs one by one
 TOOLKIT = ("nvidia-container-runtime-hook", "nvidia-container-runtime", "nvidia-ctk")
 
 Failure = Literal[
@@ -29,7 +29,7 @@ Failure = Literal[
 _FAILURES: dict[int, Failure] = {4: "no permission", 9: "no driver", 10: "hangs", 12: "no library", 18: "mismatch"}
 
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/wsl/lib")
-_ELF_MACHINES = {"i386": 3, "i686": 3, "x86_64": 62, "aarch64": 183}  # e_machine, of the ELF specification
+_ELF_MACHINES = {"i386": 3, "i686": 3, "x86_64": 62, "aarch64": 183}  # e_machine in the ELF specification
 _DISPLAY_CONTROLLER = "0x03"
 _NVIDIA = "0x10de"
 
@@ -39,14 +39,14 @@ class Gpu:
     """One NVIDIA GPU of this machine.
 
     Attributes:
-        index: its number, as NVML counts.
-        name: its product name.
-        uuid: ``GPU-…``.
-        memory: its memory in bytes.
-        free: how much of that nobody uses.
+        index: the index of the GPU in NVML.
+        name: the product name.
+        uuid: the UUID, ``GPU-…``.
+        memory: the size of its memory in bytes.
+        free: the size of its free memory in bytes.
         partitioned: whether it is in MIG mode, in which only its slices can be used.
-        slices: the UUIDs of those, ``MIG-…``.
-        failure: what NVML says in place of all that when the GPU does not answer.
+        slices: the UUIDs of its slices, ``MIG-…``.
+        failure: NVML's error message if the GPU does not respond; the other facts are then missing.
     """
 
     index: int
@@ -61,16 +61,16 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """What is true of the GPUs of this machine.
+    """The facts about the GPUs of this machine.
 
     Attributes:
-        gpus: those that NVML shows.
-        driver: the driver's version, such as ``550.54.15``; None without one.
-        cuda: the newest CUDA that it runs, as (12, 4).
-        failure: why NVML says nothing.
-        details: how it says so itself.
-        cards: how many NVIDIA display controllers are on the PCI bus, with a driver or without.
-        programs: which of the NVIDIA Container Toolkit's programs are installed.
+        gpus: the GPUs that NVML lists.
+        driver: the version of the driver, such as ``550.54.15``; None if there is no driver.
+        cuda: the newest CUDA release that the driver supports, such as (12, 4).
+        failure: why NVML does not work; None if it does.
+        details: NVML's own message about the failure.
+        cards: the number of NVIDIA display controllers on the PCI bus, with or without a driver.
+        programs: the installed programs of the NVIDIA Container Toolkit.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -83,24 +83,24 @@ class GpuFacts:
 
     @property
     def present(self) -> bool:
-        """Whether there is any sign of an NVIDIA GPU, usable or not."""
+        """Whether this machine appears to have an NVIDIA GPU, usable or not."""
         return bool(self.gpus or self.cards or self.failure not in (None, "no library"))
 
 
 class GpuProbe:
-    """A look at the GPUs, which goes on in a process of its own while others do something else.
+    """A probe of the GPUs, which runs in a separate process in the background.
 
     Args:
-        seconds: how long NVML may take in all, from now on.
+        seconds: how long NVML may take, from now on.
     """
 
     def __init__(self, seconds: float = LOOK_SECONDS) -> None:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
-        self._process = _ask_nvml() if _is_installed() else None
+        self._process = _start_query() if _is_installed() else None
 
     def facts(self) -> GpuFacts:
-        """Returns what was found; waits for it, but no longer than it may take."""
+        """Waits for the result, at most until the timeout, and returns it."""
         programs = frozenset(name for name in TOOLKIT if shutil.which(name, path=_path_of_root()))
         cards = _cards()
         if self._process is None:
@@ -108,23 +108,23 @@ class GpuProbe:
         try:
             output, _ = self._process.communicate(timeout=max(0.0, self._deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._process.kill()  # and not waited for: what hangs in the driver does not even end now
-            details = f"NVML did not answer within {self._seconds:g} s"
+            self._process.kill()  # without waiting: a process that hangs in the driver cannot even be killed
+            details = f"NVML did not respond within {self._seconds:g} s"
             return GpuFacts(failure="hangs", details=details, cards=cards, programs=programs)
         try:
-            said = json.loads(output)
+            answer = json.loads(output)
         except ValueError:
-            details = f"What asked NVML ended with code {self._process.returncode}"
+            details = f"The program that queries NVML exited with code {self._process.returncode}"
             return GpuFacts(failure="crashes", details=details, cards=cards, programs=programs)
-        if "error" in said:
-            failure = _FAILURES.get(said["error"], "fails")
+        if "error" in answer:
+            failure = _FAILURES.get(answer["error"], "fails")
             if failure == "no library" and _is_foreign():
                 failure = "wrong architecture"
-            return GpuFacts(failure=failure, details=said["text"], cards=cards, programs=programs)
+            return GpuFacts(failure=failure, details=answer["text"], cards=cards, programs=programs)
         return GpuFacts(
-            gpus=tuple(_gpu(data) for data in said["gpus"]),
-            driver=said["driver"],
-            cuda=(said["cuda"] // 1000, said["cuda"] % 1000 // 10),  # 12040 is CUDA 12.4
+            gpus=tuple(_gpu(data) for data in answer["gpus"]),
+            driver=answer["driver"],
+            cuda=(answer["cuda"] // 1000, answer["cuda"] % 1000 // 10),  # 12040 is CUDA 12.4
             cards=cards,
             programs=programs,
         )
@@ -134,7 +134,7 @@ def _gpu(data: dict[str, Any]) -> Gpu:
     return Gpu(**{**data, "slices": tuple(data.get("slices", ()))})
 
 
-def _ask_nvml() -> subprocess.Popen[bytes]:
+def _start_query() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-S", "-c", "from tfserve.gpu.nvml import main; main()"],
         stdin=subprocess.DEVNULL,
@@ -145,18 +145,18 @@ def _ask_nvml() -> subprocess.Popen[bytes]:
 
 
 def _is_installed() -> bool:
-    """Whether the driver's library is anywhere; when it is not, there is no need to ask it."""
+    """Whether the driver's library is installed; otherwise there is no need to start a process."""
     if sys.platform != "linux":
         return sys.platform == "win32"
     try:
         known = Path("/etc/ld.so.cache").read_bytes()
-    except OSError:  # as in musl's world
+    except OSError:  # such as on musl
         known = b""
     return LIBRARY.encode() in known or any(path.exists() for path in _places())
 
 
 def _is_foreign() -> bool:
-    """Whether there is a library, for another CPU than this one; the loader passes over it, as if it was not there."""
+    """Whether the installed library is for another CPU; the loader skips such a library as if it did not exist."""
     return any(_machine_of(path) not in (None, _ELF_MACHINES.get(platform.machine())) for path in _places())
 
 
@@ -167,7 +167,7 @@ def _places() -> Iterator[Path]:
 
 
 def _machine_of(library: Path) -> int | None:
-    """The ELF number of the CPU that a library is for; None where there is none."""
+    """Returns the ELF machine number of a library; None if it is not a library."""
     try:
         with library.open("rb") as file:
             head = file.read(20)
@@ -179,17 +179,17 @@ def _machine_of(library: Path) -> int | None:
 
 
 def _cards() -> int:
-    """How many NVIDIA display controllers the PCI bus has."""
+    """Returns the number of NVIDIA display controllers on the PCI bus."""
     found = 0
     for device in Path("/sys/bus/pci/devices").glob("*"):
         try:
             vendor, kind = ((device / name).read_text() for name in ("vendor", "class"))
-        except OSError:  # it was unplugged
+        except OSError:  # it was removed
             continue
         found += vendor.startswith(_NVIDIA) and kind.startswith(_DISPLAY_CONTROLLER)
     return found
 
 
 def _path_of_root() -> str:
-    """Where programs are that only root has on its PATH, too, as the Docker Engine does."""
+    """Returns PATH with the directories that only root has on it, because the Docker Engine runs as root."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])

@@ -1,6 +1,6 @@
 """The cache of unpacked archives: ``$XDG_CACHE_HOME/tfserve/models``, one directory per model, named by digest.
 
-A model appears in the cache complete, by a rename, and is never changed. It is made in a draft directory beside it,
+A model appears in the cache complete, by a rename, and is never changed. It is made in a draft directory next to it,
 under a lock, so that two processes never make the same model; a draft whose lock is free belongs to a dead process.
 """
 
