@@ -79,7 +79,11 @@ def _match(expected: list[str], real: list[str]) -> bool:
 
 
 def _relevant(shown: Sequence[str], real: Sequence[str]) -> list[str]:
-    """Leaves out notices of a default port that is taken, and of an engine that does not answer."""
+    """Leaves out notices of a default port that is taken, and of an engine that does not answer.
+
+    If another process takes a default port while the server starts, tfserve also waits a second time.
+    """
     if any(_DEPENDS_ON_THE_MACHINE.match(line) for line in shown):
         return list(real)
-    return [line for line in real if not _DEPENDS_ON_THE_MACHINE.match(line)]
+    lines = [line for line in real if not _DEPENDS_ON_THE_MACHINE.match(line)]
+    return [line for line, before in zip(lines, ["", *lines], strict=False) if line != before or line == ""]

@@ -17,8 +17,9 @@ from pathlib import Path
 from tests.cached import made_by_script
 from tests.docs.compare import matches
 from tests.docs.pages import Block, Step
+from tests.free_ports import free_ports
 
-__all__ = ["Session", "prepare"]
+__all__ = ["Session", "free_ports_for_pages", "prepare"]
 
 ROOT = Path(__file__).parents[2]
 SHOWN_DIRECTORY = "/home/ada"
@@ -44,6 +45,12 @@ def prepare(directory: Path, *, everything: bool) -> None:
     made = made_by_script(Path(__file__).with_name("make_image_model.py"))
     shutil.copytree(made / "brightness", directory / "brightness")
     shutil.copy(made / "cat.jpg", directory)
+
+
+def free_ports_for_pages() -> dict[str, str]:
+    """Returns variables with free ports, for the pages that choose ports with these variables."""
+    production, staging = map(str, free_ports(2))
+    return {"PRODUCTION_PORT": production, "STAGING_PORT": staging}
 
 
 @dataclass(frozen=True)

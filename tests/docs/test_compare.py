@@ -51,6 +51,7 @@ def test_notices_that_depend_on_the_machine() -> None:
     moved = "Port 8501 is taken: REST is on 40001."
     assert matches(["m is ready"], [moved, "m is ready"])
     assert matches([moved], [moved])
+    assert matches(["Waiting", "m is ready"], ["Waiting", moved, "Waiting", "m is ready"])
     assert refreshed(["m is ready"], [moved, "m is ready"]) == ["m is ready"]
     assert matches(
         ["Docker was not found. Serving with the local engine instead."],

@@ -14,7 +14,7 @@ import typer
 
 from tests.docs.pages import PAGES, blocks, mentioned_commands
 from tests.docs.run import differences
-from tests.docs.session import Session, prepare
+from tests.docs.session import Session, free_ports_for_pages, prepare
 from tests.program import Program
 from tfserve import cli, errors
 from tfserve.cli.command_table import COMMANDS
@@ -31,7 +31,8 @@ RUN = [
 @pytest.mark.parametrize("name", RUN)
 def test_what_a_page_shows(name: str, tfserve: Program) -> None:
     prepare(tfserve.home, everything=name != "README")
-    assert differences(TEXTS[name], Session(tfserve.home, tfserve.environment)) == []
+    session = Session(tfserve.home, {**tfserve.environment, **free_ports_for_pages()})
+    assert differences(TEXTS[name], session) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.pages import PAGES, blocks
 from tests.docs.run import differences
-from tests.docs.session import Session, prepare
+from tests.docs.session import Session, free_ports_for_pages, prepare
 
 from .conftest import StartEngine, Tfserve
 
@@ -32,7 +32,7 @@ def session(host: str, tfserve: Tfserve, tmp_path: Path, request: pytest.Fixture
     engine = {"DOCKER_HOST": host}
     for pull in ("pull",), ("pull", "--devel"):
         assert tfserve(*pull, env=engine).returncode == 0
-    yield Session(directory, {**tfserve.environment, **engine}, docker=True)
+    yield Session(directory, {**tfserve.environment, **engine, **free_ports_for_pages()}, docker=True)
     names = tfserve("ps", env=engine).stdout.splitlines()[1:]
     tfserve("rm", "--force", *(line.split()[0] for line in names), env=engine)
 
