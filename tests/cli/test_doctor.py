@@ -52,7 +52,7 @@ def test_nothing_can_serve(tfserve: Program) -> None:
     assert "Error: This machine cannot serve models yet.\nHint: Install one of the two:" in done.stderr
     assert "Docker, or without Docker: export XDG_STATE_HOME=DIRECTORY" in done.stderr
     assert "pip install" not in done.stderr  # the local engine is installed
-    assert "To look at" not in done.stderr
+    assert "To check the whole machine" not in done.stderr
     assert json.loads(tfserve("doctor", "--json", XDG_STATE_HOME=str(tfserve.home / "file")).stdout)["ok"] is False
 
 

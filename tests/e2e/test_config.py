@@ -63,9 +63,9 @@ def test_what_is_private_needs_the_helper(
     configured(config)
     image = f"{private_registry.host}/{unique_name('private')}:1"
     assert_error(tfserve("pull", image), 5, "does not give", why, f"docker login {private_registry.host}")
-    assert_error(tfserve("images", "--remote", image), 5, "does not show", why)
+    assert_error(tfserve("images", "--remote", image), 5, "denies this user access", why)
     packaged = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push")
-    assert_error(packaged, 5, "does not take", why, f"docker login {private_registry.host} && docker push {image}")
+    assert_error(packaged, 5, "refused", why, f"docker login {private_registry.host} && docker push {image}")
     assert docker_client.images.get(image)
     inside = json.loads((private_registry.config / "config.json").read_text())
     configured({**config, **inside})  # what is in the file itself is found all the same

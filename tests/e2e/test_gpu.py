@@ -234,7 +234,7 @@ def test_an_engine_that_was_not_restarted_since_the_toolkit_came(
         ((), {"hang": "1"}, ("--gpu",), "The NVIDIA driver hangs: NVML did not respond within"),
     ],
 )
-def test_each_broken_link_is_named(
+def test_gpu_problems(
     cards: tuple[Card, ...],
     settings: dict[str, str],
     options: tuple[str, ...],
@@ -255,7 +255,7 @@ def test_each_broken_link_is_named(
     assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
-@pytest.mark.skipif(real_gpu(), reason="there is a GPU here")
+@pytest.mark.skipif(real_gpu(), reason="this machine has a GPU")
 @pytest.mark.parametrize("command", [("run", HALF_PLUS_TWO, *PORTS), ("demo",)])
 def test_a_machine_without_a_gpu(command: tuple[str | Path, ...], tfserve: Tfserve) -> None:
     ran = tfserve(*command, "--gpu")
@@ -269,7 +269,7 @@ def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path, tfserve: Tfserve)
     foreign = {"LD_LIBRARY_PATH": str(for_another_cpu(nvml, tmp_path))}
     ran = tfserve("run", HALF_PLUS_TWO, "--gpu", *PORTS, env=foreign)
     assert ran.returncode == 9, ran.stderr
-    assert "is for another CPU than this one" in ran.stderr
+    assert "is not for this machine's CPU" in ran.stderr
 
 
 @pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
@@ -305,4 +305,4 @@ def test_what_another_machine_lacks_is_mended_there(
     assert f"On {relay.ANOTHER_HOST}, if it has Debian or Ubuntu:" in ran.stderr
     assert not docker_client.api.containers(all=True, filters={"name": name})
     assert f"on {relay.ANOTHER_HOST} at tcp://" in looked.stdout
-    assert f"{relay.ANOTHER_HOST} pulls by itself" in looked.stdout
+    assert f"The engine on {relay.ANOTHER_HOST} pulls images over its own network" in looked.stdout

@@ -97,5 +97,5 @@ def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:
     assert looked.returncode == 0, looked.stderr
     checks = {check["name"]: check for check in json.loads(looked.stdout)["checks"]}
     assert checks["platform"]["status"] == "warn"
-    assert "linux/arm64, for which TensorFlow publishes no image" in checks["platform"]["detail"]
+    assert "linux/arm64, for which TensorFlow does not publish images" in checks["platform"]["detail"]
     assert "--engine local" in checks["platform"]["hint"]

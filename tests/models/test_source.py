@@ -319,7 +319,7 @@ def test_redirects(web: FileServer) -> None:
         find_source(Url(f"{web.url}/circle"))
     with pytest.raises(SavedModelError) as caught:
         find_source(Url(f"{web.url}/out"))
-    assert "redirects to http://example.invalid/m.tgz, which is not encrypted" in caught.value.message
+    assert "redirects to http://example.invalid/m.tgz, where the connection is not encrypted" in caught.value.message
 
 
 def test_http_needs_a_digest() -> None:

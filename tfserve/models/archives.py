@@ -81,7 +81,7 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
     """
     if sha256 is None and not url.is_secure:
         raise UsageError(
-            f"{url.shown} is not encrypted: anyone on the network could replace the model.",
+            f"The connection to {url.shown} is not encrypted: anyone on the network could replace the model.",
             hint=Wording(
                 "Use https://, or give the digest of the archive: {digest}", digest=Attribute("sha256", "DIGEST")
             ),

@@ -129,8 +129,8 @@ def _refuse_insecure_redirect(response: Response, **_: Any) -> None:
     target = Url(urljoin(response.url, response.headers["Location"]))
     if not target.is_secure:
         raise SavedModelError(
-            f"{Url(response.url).shown} redirects to {target.shown}, which is not encrypted: anyone on the network "
-            "could replace the model.",
+            f"{Url(response.url).shown} redirects to {target.shown}, where the connection is not encrypted: anyone "
+            "on the network could replace the model.",
             hint=Wording(
                 "Use an address that redirects to https://, or give the digest of the archive: {digest}",
                 digest=Attribute("sha256", "DIGEST"),
