@@ -1,4 +1,4 @@
-"""Compares output that a page shows with real output, apart from what differs on each run: ports, times, ids."""
+"""Compares output that a page shows with real output, apart from parts that differ in each run: ports, times, ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ANYTHING", "matches", "normalized", "refreshed"]
 ANYTHING = "..."
 _SERVED_LOCALLY = "Serving with the local engine instead."
 
-# A machine with Docker must do for one without it.
+# On a machine with Docker, the tests use an address without an engine.
 _NO_DOCKER = re.compile(r"No Docker Engine answers at \S+\.")
 _VARYING = (
     (r"\b(127\.0\.0\.1|localhost|0\.0\.0\.0):\d+", r"\1:PORT"),
@@ -60,7 +60,7 @@ def refreshed(shown: Sequence[str], real: Sequence[str]) -> list[str]:
 
 
 def _keys(lines: Sequence[str]) -> list[str]:
-    """Returns what is compared. Servers that start together report in any order that there is no Docker."""
+    """Returns the lines as they are compared. Servers that start together print this notice in any order."""
     keys = list[str]()
     for is_notice, found in groupby(map(normalized, lines), lambda line: line.endswith(_SERVED_LOCALLY)):
         group = list(found)

@@ -13,7 +13,7 @@ __all__ = ["PAGES", "Block", "Step", "blocks", "mentioned_commands", "steps"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = {"README": ROOT / "README.md", **{file.stem: file for file in sorted(DIRECTORY.glob("*.md"))}}
-"""Every page that a person writes, and the reference."""
+"""The README and the topics, by name."""
 
 _FENCED = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE_SPAN = re.compile(r"`(tfserve [^`]+)`")
@@ -27,7 +27,7 @@ class Block:
     Attributes:
         language: the first word behind the fence: ``console`` (commands with their output), ``sh`` (commands without
             it), ``yaml``, ``python``, or anything else, which is not run.
-        needs: what is needed to run it, from the other words: nothing, ``docker`` or ``gpu``.
+        needs: what it needs, which are the other words: nothing, or ``docker``.
         text: what is between the fences.
         start: the position of `text` in the page.
     """

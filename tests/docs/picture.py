@@ -61,7 +61,7 @@ def _read(controller: int) -> Iterator[bytes]:
 
 
 def _lines_left(written: str) -> list[str]:
-    """Returns the lines of a terminal after all of `written`: a spinner erases its line, and moves up."""
+    """Returns the lines on a terminal after all of `written`. A spinner erases its line, or moves up to it."""
     lines, row, at_start = [""], 0, True
     for token in _TOKEN.split(written):
         if token == "\n":
@@ -83,7 +83,7 @@ def _lines_left(written: str) -> list[str]:
 
 
 def svg(screen: str) -> str:
-    """Draws a screen. The text is in the picture once more, as its description, for those who cannot see it."""
+    """Draws a screen. The picture also contains the text as its description, for screen readers."""
     from rich.console import Console
     from rich.text import Text
 

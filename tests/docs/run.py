@@ -1,4 +1,4 @@
-"""Runs the blocks of a page and says where it shows something else than what happens; or writes what happens."""
+"""Runs the blocks of a page, and reports where the page is out of date, or updates it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs.session import Session
 __all__ = ["differences", "rewritten"]
 
 _NOT_RUN = ("bash tests/run", "python3 -m venv")
-"""How the commands begin that set up tfserve itself, or run all tests: every other test needs them to have worked."""
+"""Parts of the commands that set up tfserve itself, or run all tests. No test could run without the first."""
 
 
 def differences(
@@ -51,7 +51,7 @@ def _differences(block: Block, session: Session, compare_output: bool) -> Iterat
 def rewritten(page: str, session: Session, needs: Collection[str] = ("",)) -> str:
     """Runs the ``console`` blocks of a page, and returns the page with the real output in them.
 
-    Output of which a page shows only a part, with ``...``, is left unchanged: a test says if it is out of date.
+    Output that a page shows with ``...`` is left unchanged. `differences` reports it if it is out of date.
     """
     written, end = "", 0
     for block in blocks(page):

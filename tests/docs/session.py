@@ -26,13 +26,13 @@ SHOWN_DIRECTORY = "/home/ada"
 """What pages show in place of the directory of a session."""
 
 _DOCKER_SOCKET = Path("/var/run/docker.sock")
-_ONLY_ASKS = re.compile(r"tfserve (status|predict|models \S+$)")
+_CHANGES_NOTHING = re.compile(r"tfserve (status|predict|models \S+$)")
 _WAIT_SECONDS = 10.0
 _FILE_NAME = re.compile(r"# (\S+\.yaml)\n")
 
 
 def prepare(directory: Path, *, everything: bool) -> None:
-    """Fills a directory with the examples and, with `everything`, the models and the image that topics mention."""
+    """Fills a directory with the examples and, with `everything`, the models and the image that the topics use."""
     for name in ("examples", "configs"):
         shutil.copytree(ROOT / name, directory / name)
     if not everything:
@@ -70,13 +70,13 @@ class Session:
     def run(self, step: Step) -> tuple[int, list[str]]:
         """Runs a command, and returns its exit code and the lines of its output, stderr among them.
 
-        A server takes a second to notice a new version, so a command that only asks is repeated until it prints what
-        the page shows, or for some seconds.
+        A server takes a second to notice a new version. A command that changes nothing is therefore repeated until it
+        prints what the page shows, for up to ten seconds.
         """
         deadline = time.monotonic() + _WAIT_SECONDS
         while True:
             code, output = self._once(step.command)
-            if step.output is None or matches(step.output, output) or not _ONLY_ASKS.match(step.command):
+            if step.output is None or matches(step.output, output) or not _CHANGES_NOTHING.match(step.command):
                 return code, output
             if time.monotonic() > deadline:
                 return code, output

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from tfserve.cli.command_table import COMMANDS, TASKS
 from tfserve.cli.typer_versions import choices_of, convert_without_pydantic, show_metavars
 from tfserve.text import did_you_mean, printable
 
-__all__ = ["OneCommand", "Program", "option_names"]
+__all__ = ["OneCommand", "Program", "help_by_group", "option_names"]
 
 
 _ARGUMENTS, _OPTIONS = "Arguments", "Options"
@@ -37,15 +37,20 @@ class OneCommand(TyperCommand):
             return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the arguments, and the options in their groups; those without a group come last."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in sorted(self.get_params(ctx), key=lambda parameter: _group_of(parameter) == _OPTIONS):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                groups.setdefault(_group_of(parameter), []).append(record)
-        for group, records in groups.items():
+        """Writes the arguments, and the options in their groups."""
+        for group, records in help_by_group(self.get_params(ctx), ctx).items():
             with formatter.section(group):
                 formatter.write_dl(records)
+
+
+def help_by_group(parameters: Iterable[Any], ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """Returns the syntax and help of parameters, by the title of their group; options without a group come last."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for parameter in sorted(parameters, key=lambda parameter: _group_of(parameter) == _OPTIONS):
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            groups.setdefault(_group_of(parameter), []).append(record)
+    return groups
 
 
 def _group_of(parameter: Any) -> str:

@@ -16,6 +16,7 @@ import typer
 from tfserve import errors
 from tfserve.cli import NAME, build_app
 from tfserve.cli.command_table import TASKS, Command
+from tfserve.cli.program import help_by_group
 from tfserve.docs import DIRECTORY
 
 __all__ = ["PAGES", "man_page", "markdown"]
@@ -25,25 +26,38 @@ _WRITTEN_BY = "Written by python -m tfserve.cli.reference from the commands them
 
 @dataclass(frozen=True)
 class Entry:
-    """What the help of a command says: how it is called, what it does, and each argument and option with its help."""
+    """The help of a command.
+
+    Attributes:
+        usage: the command line.
+        description: what the command does.
+        groups: the title of each group of parameters, and the syntax and help of the parameters in it.
+        examples: command lines.
+    """
 
     usage: str
     description: str
-    parameters: tuple[tuple[str, str], ...]
+    groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     examples: tuple[str, ...]
 
 
 def markdown() -> str:
     """The reference as Markdown."""
-    lines = [f"<!-- {_WRITTEN_BY} -->", "", f"# {NAME}", "", _summary(), "", "## Options of the program itself", ""]
+    lines = [f"<!-- {_WRITTEN_BY} -->", "", f"# {NAME}", "", _summary(), "", "## Options of the program", ""]
     lines += [*(f"- `{syntax}`: {_markdown_text(text)}" for syntax, text in _own_options()), ""]
     for task, commands in TASKS.items():
         lines += [f"## {task}", ""]
         for name, command in commands.items():
             entry = _entry(name, command)
             lines += [f"### {NAME} {name}", "", _markdown_text(entry.description), "", f"    {entry.usage}", ""]
-            lines += [f"- `{syntax}`: {_markdown_text(text)}" for syntax, text in entry.parameters]
-            lines += ["", "Examples:", "", *(f"    {example}" for example in entry.examples), ""]
+            for title, parameters in entry.groups:
+                lines += [
+                    f"{title}:",
+                    "",
+                    *(f"- `{syntax}`: {_markdown_text(text)}" for syntax, text in parameters),
+                    "",
+                ]
+            lines += ["Examples:", "", *(f"    {example}" for example in entry.examples), ""]
     lines += ["## Exit codes", ""]
     lines += [f"- `{code}`: {_markdown_text(meaning)}" for code, meaning in _exit_codes()]
     return "\n".join([*lines, ""])
@@ -52,7 +66,7 @@ def markdown() -> str:
 def man_page() -> str:
     """The reference as a page of the manual, in roff."""
     lines = [f'.\\" {_WRITTEN_BY}', f".TH {NAME.upper()} 1", ".SH NAME", f"{NAME} \\- {_roff(_summary())}"]
-    lines += [".SH SYNOPSIS", f".B {NAME}", "COMMAND [OPTIONS] [ARGS]...", ".SH OPTIONS OF THE PROGRAM ITSELF"]
+    lines += [".SH SYNOPSIS", f".B {NAME}", "COMMAND [OPTIONS] [ARGS]...", ".SH OPTIONS OF THE PROGRAM"]
     for syntax, text in _own_options():
         lines += [".TP", f".B {_roff(syntax)}", _roff(text)]
     for task, commands in TASKS.items():
@@ -61,8 +75,10 @@ def man_page() -> str:
             entry = _entry(name, command)
             paragraphs = map(_roff, entry.description.split("\n\n"))
             lines += [f".SS {_roff(entry.usage)}", "\n.PP\n".join(paragraphs)]
-            for syntax, text in entry.parameters:
-                lines += [".TP", f".B {_roff(syntax)}", _roff(text)]
+            for title, parameters in entry.groups:
+                lines += [".PP", _roff(f"{title}:")]
+                for syntax, text in parameters:
+                    lines += [".TP", f".B {_roff(syntax)}", _roff(text)]
             lines += [".PP", "Examples:", ".PP", ".nf", ".RS", *map(_roff, entry.examples), ".RE", ".fi"]
     lines += [".SH EXIT STATUS"]
     for code, meaning in _exit_codes():
@@ -71,7 +87,7 @@ def man_page() -> str:
 
 
 PAGES = {"reference.md": markdown, "tfserve.1": man_page}
-"""The files of the directory of topics that are written here, each with the function that returns its text."""
+"""The files to write into the directory of topics, each with the function that returns its text."""
 
 
 def _summary() -> str:
@@ -85,21 +101,21 @@ def _entry(name: str, command: Command) -> Entry:
     return Entry(
         " ".join([NAME, name, *defined.collect_usage_pieces(context)]),
         inspect.cleandoc(defined.help),
-        tuple(_help_of(defined.params, context)),
+        tuple((title, _in_one_line(records)) for title, records in help_by_group(defined.params, context).items()),
         command.examples,
     )
 
 
 def _own_options() -> Iterator[tuple[str, str]]:
-    """What may stand where a command does, each with its help."""
+    """The options of the program itself, with their help."""
     program: Any = typer.main.get_command(build_app())
     context = typer.Context(program, info_name=NAME, **program.context_settings)
-    yield from ((f"{NAME} {syntax}", text) for syntax, text in _help_of(program.get_params(context), context))
+    for records in help_by_group(program.get_params(context), context).values():
+        yield from ((f"{NAME} {syntax}", text) for syntax, text in _in_one_line(records))
 
 
-def _help_of(parameters: Iterable[Any], context: typer.Context) -> Iterator[tuple[str, str]]:
-    records = (parameter.get_help_record(context) for parameter in parameters)
-    yield from ((syntax.strip(), " ".join(text.split())) for syntax, text in filter(None, records))
+def _in_one_line(records: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((syntax.strip(), " ".join(text.split())) for syntax, text in records)
 
 
 def _exit_codes() -> Iterator[tuple[int, str]]:
@@ -117,7 +133,7 @@ def _markdown_text(text: str) -> str:
 
 def _roff(text: str) -> str:
     escaped = " ".join(text.split()).replace("\\", r"\e")
-    for sign, name in (("-", r"\-"), ("'", r"\(aq"), ('"', r"\(dq")):  # of which the last would quote an argument
+    for sign, name in (("-", r"\-"), ("'", r"\(aq"), ('"', r"\(dq")):  # a double quote would begin an argument
         escaped = escaped.replace(sign, name)
     return rf"\&{escaped}" if escaped.startswith(".") else escaped
 
