@@ -6,8 +6,8 @@ Whatever fails on the way, or is interrupted, what was made for it is removed.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -26,7 +26,7 @@ from tfserve.servers.replace import own_ports, place_of, servers_named
 from tfserve.servers.smoke_test import SmokeTest, read_test_request, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
 
-__all__ = ["Launched", "launch", "make_plan", "restart"]
+__all__ = ["Launched", "launch", "planned", "restart"]
 
 _ATTEMPTS = 4
 
@@ -76,14 +76,19 @@ def restart(server: Server, *, wait_seconds: float, progress: Progress) -> Serve
     return started
 
 
-def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, replace: bool = False) -> LaunchPlan:
-    """Plans what `launch` would start, and changes nothing. A plan for Docker can be had without Docker.
+@contextmanager
+def planned(
+    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, replace: bool = False
+) -> Iterator[LaunchPlan]:
+    """Plans what `launch` would start, and changes nothing. Some plans can be made without a connection to the engine.
+
+    Plans whose blocks overlap do not name the same free ports.
 
     Args:
-        spec: what was asked for.
-        choice: which engine was asked for.
-        progress: told what goes on.
-        replace: whether it would take the place of a server of the same name, and so that server's ports.
+        spec: what was requested.
+        choice: which engine was chosen.
+        progress: reports decisions and downloads.
+        replace: whether the server would replace one of the same name, and so take its ports.
     """
     own = own_ports(servers_named(spec.name)) if replace else frozenset()
     probe = start_probe(spec, choice)
@@ -99,12 +104,11 @@ def make_plan(spec: ServeSpec, choice: EngineChoice, progress: Progress, *, repl
             Wording("{problem} This is the line for an engine with the usual settings.", problem=error.wording)
         )
         planner, gpu = alternative, bool(spec.wants_gpu)
-    # Its ports stay claimed, so that the plans of several servers do not name the same ones.
-    chooser = PortChooser(spec.host, shared=planner.shares_ports, progress=progress, own=own)
-    plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
-    if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
-        progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them there first.")
-    return plan
+    with PortChooser(spec.host, shared=planner.shares_ports, progress=progress, own=own) as chooser:
+        plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
+        if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
+            progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them first.")
+        yield plan
 
 
 def _launch_on_free_ports(

@@ -102,7 +102,8 @@ def run(
         if dry_run:
             from tfserve.exporters import command_line
 
-            output.shell_line(command_line(launching.make_plan(spec, options.engine, output, replace=options.replace)))
+            with launching.planned(spec, options.engine, output, replace=options.replace) as plan:
+                output.shell_line(command_line(plan))
             return
         launched = launching.launch(spec, options, output)
     if foreground:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +45,7 @@ def up(
         return
     for step in steps:
         if step.action != "leave":
-            output.notice(_said(step))
+            output.notice(_summary(step))
     done: list[Outcome] = []
     with _what_stays(done, file, output):
         with output.waiting() as on_wait:
@@ -81,7 +81,7 @@ def down(
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
 
 
-def _said(step: Step) -> str:
+def _summary(step: Step) -> str:
     return f"{step.name}: {step.action}{f' ({step.why})' if step.why else ''}"
 
 
@@ -101,32 +101,32 @@ def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Itera
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
     from tfserve.exporters import command_line
-    from tfserve.servers.launch import make_plan
+    from tfserve.servers.launch import planned
 
     shown: list[dict[str, Any]] = []
     failed: list[tuple[str, TfserveError]] = []
-    for step in steps:
-        spec, options = step.configured.spec, step.configured.options
-        line, error = None, step.error
-        if step.action in ("create", "recreate"):
-            replace = step.action == "recreate"
-            try:
-                with step.configured.located():
-                    made = make_plan(spec, options.engine, output, replace=replace)
-                line = command_line(made)
-            except TfserveError as caught:
-                error = caught
-        shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
-        if error is not None:
-            shown[-1]["error"] = _error_json(error)
-            failed.append((step.name, error))
-        if not output.json_wanted:
-            output.text(f"# {_said(step)}")
-            if line is not None:
-                output.shell_line(line)
+    with ExitStack() as plans:  # all of them stay open, so that they name different free ports
+        for step in steps:
+            line, error = None, step.error
+            if step.action in ("create", "recreate"):
+                spec, engine = step.configured.spec, step.configured.options.engine
+                try:
+                    with step.configured.located():
+                        plan = plans.enter_context(planned(spec, engine, output, replace=step.action == "recreate"))
+                    line = command_line(plan)
+                except TfserveError as caught:
+                    error = caught
+            shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
+            if error is not None:
+                shown[-1]["error"] = _error_json(error)
+                failed.append((step.name, error))
+            if not output.json_wanted:
+                output.text(f"# {_summary(step)}")
+                if line is not None:
+                    output.shell_line(line)
     if output.json_wanted:
         output.result(shown, "")
-    _end(failed, output)
+    _exit_with_errors(failed, output)
 
 
 def _error_json(error: TfserveError) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _error_json(error: TfserveError) -> dict[str, Any]:
     return {"message": error.message, "exit_code": error.exit_code}
 
 
-def _end(failed: list[tuple[str, TfserveError]], output: Output) -> None:
+def _exit_with_errors(failed: list[tuple[str, TfserveError]], output: Output) -> None:
     """Says of each server that failed why, and ends with the code of the first."""
     for name, error in failed:
         output.notice(f"{name}:")
@@ -166,4 +166,4 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
     failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
     if shown and (output.json_wanted or lines):
         output.result(shown, "\n".join(lines))
-    _end(failed, output)
+    _exit_with_errors(failed, output)
