@@ -58,7 +58,7 @@ def test_lock_is_reentrant_and_removes_its_file(state_home: Path) -> None:
         with server_lock("m", Silent()):
             assert is_locked("m")
         assert is_locked("m")
-    assert list((state_home / "tfserve" / "turns").iterdir()) == []
+    assert list((state_home / "tfserve" / "locks").iterdir()) == []
 
 
 @pytest.mark.parametrize("state", ["/proc/state", "file"])

@@ -18,7 +18,7 @@ def test_paths(text: str) -> None:
 def test_shown_address_has_no_secrets() -> None:
     url = parse_source("https://ada:s3cret@host:8443/a/m.tgz?token=s3cret#s3cret")
     assert isinstance(url, Url)
-    assert url.shown == "https://host:8443/a/m.tgz"
+    assert url.redacted == "https://host:8443/a/m.tgz"
     assert (url.scheme, url.model_name) == ("https", "m")
 
 
@@ -92,4 +92,4 @@ def test_any_text(text: str) -> None:
     except UsageError:
         return
     assert isinstance(source, Url)
-    assert isinstance(source.model_name + source.shown, str)
+    assert isinstance(source.model_name + source.redacted, str)

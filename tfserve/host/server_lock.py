@@ -54,7 +54,7 @@ def is_locked(name: str) -> bool:
 
 def _lock_file(name: str) -> Path | None:
     state = user_directory("state")
-    return None if state is None else state / "turns" / name
+    return None if state is None else state / "locks" / name
 
 
 def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:

@@ -81,7 +81,7 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
     """
     if sha256 is None and not url.is_secure:
         raise UsageError(
-            f"The connection to {url.shown} is not encrypted: anyone on the network could replace the model.",
+            f"The connection to {url.redacted} is not encrypted: anyone on the network could replace the model.",
             hint=Wording(
                 "Use https://, or give the digest of the archive: {digest}", digest=Attribute("sha256", "DIGEST")
             ),
@@ -90,7 +90,7 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         return found
     key = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
     limits = Limits.configured()
-    with Draft.begin(key, on_wait=_notice_of_waiting(url.shown, progress)) as draft:
+    with Draft.begin(key, on_wait=_notice_of_waiting(url.redacted, progress)) as draft:
         known = find_validators(key) if sha256 is None else None
         last = find_cached(known.digest) if known else None
         try:
@@ -112,12 +112,12 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         if downloaded is None and last is not None:
             return last
         assert downloaded is not None  # noqa: S101 - without validators, the archive is always downloaded
-        _check_digest(downloaded.digest, sha256, url.shown)
+        _check_digest(downloaded.digest, sha256, url.redacted)
         with cache_errors(cache_root()):
             model = find_cached(downloaded.digest)
             if model is None:
-                unpacked = _unpack(draft.archive, draft, url.shown, progress)
-                model = draft.publish(downloaded.digest, source=url.shown, size=unpacked.size, files=unpacked.files)
+                unpacked = _unpack(draft.archive, draft, url.redacted, progress)
+                model = draft.publish(downloaded.digest, source=url.redacted, size=unpacked.size, files=unpacked.files)
             save_validators(key, downloaded)
         return model
 

@@ -91,7 +91,7 @@ def _save(url: Url, response: Response, target: Path, limit: int, progress: Prog
     done = 0
     with cache_errors(target.parent.parent):
         file = target.open("xb")
-    with file, progress.copying(f"Downloading {url.shown}", total) as on_progress:
+    with file, progress.copying(f"Downloading {url.redacted}", total) as on_progress:
         while piece := response.raw.read(_CHUNK_BYTES, decode_content=False):
             done += len(piece)
             if done > limit:
@@ -104,7 +104,7 @@ def _save(url: Url, response: Response, target: Path, limit: int, progress: Prog
             file.flush()
     if total is not None and done < total:
         raise UnreachableError(
-            f"The connection to {url.shown} was lost after {done:,} of {total:,} bytes.",
+            f"The connection to {url.redacted} was lost after {done:,} of {total:,} bytes.",
             hint="Try again; the download starts from the beginning.",
         )
     return digest.hexdigest()
@@ -116,7 +116,7 @@ def _check_status(url: Url, response: Response) -> None:
     code = response.status_code
     known = f": {_REASONS[code]}" if code in _REASONS else ""
     raise SavedModelError(
-        f"The model cannot be downloaded from {url.shown}{known} (HTTP {code}).",
+        f"The model cannot be downloaded from {url.redacted}{known} (HTTP {code}).",
         hint="Log in with https://USER:PASSWORD@…, or add an entry for the host to ~/.netrc."
         if code in _UNAUTHORISED
         else "Check the address in a browser.",
@@ -129,8 +129,8 @@ def _refuse_insecure_redirect(response: Response, **_: Any) -> None:
     target = Url(urljoin(response.url, response.headers["Location"]))
     if not target.is_secure:
         raise SavedModelError(
-            f"{Url(response.url).shown} redirects to {target.shown}, where the connection is not encrypted: anyone "
-            "on the network could replace the model.",
+            f"{Url(response.url).redacted} redirects to {target.redacted}, where the connection is not encrypted: "
+            "anyone on the network could replace the model.",
             hint=Wording(
                 "Use an address that redirects to https://, or give the digest of the archive: {digest}",
                 digest=Attribute("sha256", "DIGEST"),
@@ -140,7 +140,7 @@ def _refuse_insecure_redirect(response: Response, **_: Any) -> None:
 
 def _too_large(url: Url, limit: int) -> SavedModelError:
     return SavedModelError(
-        f"{url.shown} is larger than the limit of {limit:,} bytes.",
+        f"{url.redacted} is larger than the limit of {limit:,} bytes.",
         hint=f"If the model is that large, raise the limit: export {SIZE_VARIABLE}=500",
     )
 
@@ -154,17 +154,17 @@ def _download_errors(url: Url) -> Iterator[None]:
         yield
     except requests.exceptions.SSLError:
         raise UnreachableError(
-            f"The certificate of {url.shown} could not be verified.",
+            f"The certificate of {url.redacted} could not be verified.",
             hint="Behind a proxy with its own certificate authority: export REQUESTS_CA_BUNDLE=/path/ca.pem",
         ) from None
     except requests.exceptions.TooManyRedirects:
-        raise SavedModelError(f"{url.shown} redirects too often.", hint="Check the address in a browser.") from None
+        raise SavedModelError(f"{url.redacted} redirects too often.", hint="Check the address in a browser.") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
-        raise SavedModelError(f"{url.shown} is not a valid address.", hint="Check it in a browser.") from None
+        raise SavedModelError(f"{url.redacted} is not a valid address.", hint="Check it in a browser.") from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        raise UnreachableError(f"{url.shown} did not respond in time.", hint="Try again later.") from None
+        raise UnreachableError(f"{url.redacted} did not respond in time.", hint="Try again later.") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
         raise UnreachableError(
-            f"{url.shown} cannot be reached, or the connection was lost.",
+            f"{url.redacted} cannot be reached, or the connection was lost.",
             hint="Check the network and the address, then try again.",
         ) from None

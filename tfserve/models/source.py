@@ -56,8 +56,8 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
 
     if isinstance(source, Url) and source.in_bucket:
         raise UsageError(
-            f"{source.shown} is in a bucket, which only a server can read.",
-            hint=f"Serve it with tfserve run {source.shown}, or copy it to this machine first.",
+            f"{source.redacted} is in a bucket, which only a server can read.",
+            hint=f"Serve it with tfserve run {source.redacted}, or copy it to this machine first.",
         )
     wanted = None if sha256 is None else sha256.lower()
     listener = progress or Silent()

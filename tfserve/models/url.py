@@ -21,7 +21,7 @@ _ANONYMOUS = "download"  # the name of every archive on Kaggle
 class Url(str):
     """The address of an archive (``https://host/my_model.tar.gz``), or of a base path in a bucket (``s3://bucket/my_model``).
 
-    It may contain a password or a token; `shown` does not.
+    It may contain a password or a token; `redacted` does not.
     """
 
     __slots__ = ()
@@ -37,8 +37,8 @@ class Url(str):
         return self.scheme in ("s3", "gs")
 
     @property
-    def shown(self) -> str:
-        """The address without user, password, query and fragment."""
+    def redacted(self) -> str:
+        """The address for display, without user, password, query and fragment."""
         parts = urlsplit(self)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
