@@ -1,7 +1,7 @@
-"""What is to be done to make what runs the same as what a file describes: the file, compared with what there is.
+"""Decides what ``tfserve up`` does, by comparing the servers of a file with those that exist.
 
-A server is compared by the label that holds its spec; its models by what it serves now, which ``tfserve models`` may
-have changed. A server of a name in the file is the file's, whoever made it: also one of ``tfserve run`` is made anew.
+The spec of a server is read from its label. Its models are compared by what it serves now, because ``tfserve models``
+may have changed that. A server with a name from the file belongs to the file, even if ``tfserve run`` started it.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from tfserve.spec.models_config import NEWEST
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import flag_digests
 
-__all__ = ["Step", "decide", "decide_again"]
+__all__ = ["Step", "reconcile", "reconcile_again"]
 
 Action = Literal["create", "recreate", "start", "unpause", "leave", "fail"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done about one server.
+    """What to do about one server.
 
     Attributes:
         configured: the server as the file describes it.
-        action: what is to be done.
+        action: what to do.
         existing: the server of that name; None if there is none.
-        changed: the fields by which it differs, for ``recreate``.
-        error: why nothing can be done about it, for ``fail``.
+        changed: for ``recreate``, the fields in which the existing server differs.
+        error: for ``fail``, the reason.
     """
 
     configured: ConfiguredServer
@@ -58,36 +58,36 @@ class Step:
 
     @property
     def why(self) -> str:
-        """Why it is made anew; empty for all else."""
+        """Why the server is recreated; empty for other actions."""
         if self.action != "recreate":
             return ""
         return f"{', '.join(self.changed)} changed" if self.changed else "it was never started"
 
 
-def decide(servers: Sequence[ConfiguredServer], progress: Progress) -> list[Step]:
-    """Compares what a file describes with what is there; changes nothing, but downloads archives into the cache."""
-    there: dict[str, list[Server]] = {}
+def reconcile(servers: Sequence[ConfiguredServer], progress: Progress) -> list[Step]:
+    """Decides what to do about each server of a file. Changes nothing, but downloads archives into the cache."""
+    existing: dict[str, list[Server]] = {}
     for server in list_servers().servers:
-        there.setdefault(server.name, []).append(server)
-    return [_step(configured, there.get(configured.spec.name, []), progress) for configured in servers]
+        existing.setdefault(server.name, []).append(server)
+    return [_step(configured, existing.get(configured.spec.name, []), progress) for configured in servers]
 
 
-def decide_again(step: Step, progress: Progress) -> Step:
-    """Compares once more, as somebody may have changed the server since."""
-    (again,) = decide([step.configured], progress)
+def reconcile_again(step: Step, progress: Progress) -> Step:
+    """Decides again, because another command may have changed the server in the meantime."""
+    (again,) = reconcile([step.configured], progress)
     return again
 
 
-def _step(configured: ConfiguredServer, there: Sequence[Server], progress: Progress) -> Step:
+def _step(configured: ConfiguredServer, existing: Sequence[Server], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
         with configured.located():
             read_test_request(configured.options)
             wanted, flag_files = _recorded(configured.spec, choice, progress)
-        if not there:
+        if not existing:
             return Step(configured, "create")
-        server = next((server for server in there if choice in (AUTO, server.engine.name)), there[0])
-        if server.state == "created":  # whoever made it was killed before its files were in place
+        server = next((server for server in existing if choice in (AUTO, server.engine.name)), existing[0])
+        if server.state == "created":  # tfserve was killed before the files of the server were in place
             return Step(configured, "recreate", server)
         changed = _changed(configured.spec, wanted, flag_files, server)
         if choice not in (AUTO, server.engine.name):

@@ -20,7 +20,7 @@ from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
 from tfserve.progress import LayerProgress, Progress, Silent
 from tfserve.servers.launch import launch, restart
-from tfserve.servers.reconcile import Step, decide_again
+from tfserve.servers.reconcile import Step, reconcile_again
 
 __all__ = ["Outcome", "down", "run_in_parallel", "up"]
 
@@ -97,7 +97,7 @@ def _take(step: Step, progress: Progress) -> Outcome:
         return Outcome(step, step.existing, step.error)
     try:
         with server_lock(step.name, progress):
-            step = decide_again(step, progress)
+            step = reconcile_again(step, progress)
             raise_if_cancelled()
             return Outcome(step, _carry_out(step, progress), step.error)
     except NameTakenError:

@@ -35,11 +35,11 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
-    from tfserve.servers.reconcile import decide
+    from tfserve.servers.reconcile import reconcile
     from tfserve.servers.up import up as bring_up
 
     output = Output(json_wanted=json)
-    steps = decide(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
+    steps = reconcile(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
     if dry_run:
         _show_dry_run(steps, output)
         return
