@@ -22,8 +22,8 @@ def test_no_command_loads_pydantic(tfserve: Program, half_plus_two: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "option"),
     [
-        (("run", "m", "--cpus", "many"), "--cpus"),
-        (("run", "m", "--wait", "-1"), "--wait"),
+        (("predict", "m", "1", "--timeout", "long"), "--timeout"),
+        (("models", "m", "--wait", "0.5"), "--wait"),
         (("logs", "m", "--tail", "-1"), "--tail"),
         (("logs", "m", "--tail", "1.5"), "--tail"),
         (("ps", "--engine", "podman"), "--engine"),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -62,10 +61,24 @@ def test_what_is_wrong(text: str, words: str) -> None:
         interpolate(text, VARIABLES)
 
 
+PARTS = [("${A}", "one"), ("$$", "$"), ("${NO:-${A}}", "one"), ("${EMPTY:-x}", "x"), ("${A:+ y}", " y"), ("} {", "} {")]
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text().map(lambda text: (text.replace("$", "$$"), text))))
+def test_any_sequence_of_valid_parts(parts: list[tuple[str, str]]) -> None:
+    assert interpolate("".join(part for part, _ in parts), VARIABLES) == "".join(value for _, value in parts)
+
+
 @given(st.text("${}A:-?+ ") | st.text())
 def test_any_text(text: str) -> None:
-    with suppress(InterpolationError):
-        interpolate(text, VARIABLES)
+    try:
+        value = interpolate(text, VARIABLES)
+    except InterpolationError as error:
+        assert "$" in text
+        assert error.hint
+    else:
+        assert "$" in text or value == text
+        )
 
 
 @given(st.text())
