@@ -78,7 +78,6 @@ def test_any_text(text: str) -> None:
         assert error.hint
     else:
         assert "$" in text or value == text
-        )
 
 
 @given(st.text())

@@ -1,11 +1,12 @@
-"""What the tests here share: the engine, clients of it, and the promise that nothing they made stays.
+"""Fixtures of the end-to-end tests: the engine, clients of it, and the removal of everything that a test created.
 
-`engine` skips, with one line, where no engine can be had; with CI=true in the environment that is a failure.
+`engine` skips the tests, with one line, if no engine is available; with CI=true in the environment they fail.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from .dockerd import Dockerd
 from .problem import EngineUnavailableError
 
 _HERE = Path(__file__).parent
+_NO_REGISTRY = "this test needs a registry, which only an engine that these tests started has"
 _OUTCOME = pytest.StashKey[bring_up.Engine | EngineUnavailableError]()
 
 
@@ -35,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Brings the engine up before the first test: no test's time limit has to allow for it."""
+    """Starts the engine before the first test, outside the time limit of any test."""
     wanted = any(_HERE in item.path.parents for item in session.items)
     if wanted and not session.config.option.collectonly:
         try:
@@ -47,11 +49,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest, unique_prefix: str) -> Iterator[bring_up.Engine]:
-    """The Docker Engine, which has or can pull `tensorflow/serving`. What tests made in it is removed at the end."""
+    """The Docker Engine, which has or can pull `tensorflow/serving`."""
     outcome = request.config.stash[_OUTCOME]
     if isinstance(outcome, EngineUnavailableError):
         _unavailable(str(outcome))
-    if not outcome.own and (reason := _why_not_servable(outcome.host)):
+    if not outcome.own and (reason := _reason_without_image(outcome.host)):
         _unavailable(reason)
     yield outcome
     leftovers.remove(outcome.host, unique_prefix)
@@ -59,9 +61,9 @@ def engine(request: pytest.FixtureRequest, unique_prefix: str) -> Iterator[bring
 
 @pytest.fixture(scope="module")
 def own_engine(engine: bring_up.Engine) -> None:
-    """Skips what would build on, or start, the official development image, but for the stand-in of our own engine."""
+    """Skips tests that use the development image, unless the engine is that of these tests, where it is small."""
     if not engine.own:
-        pytest.skip("the official development image has many gigabytes, and this engine is not ours")
+        pytest.skip("the official development image has many gigabytes")
 
 
 @pytest.fixture(scope="session")
@@ -76,19 +78,32 @@ def docker_client(engine: bring_up.Engine) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def unique_prefix() -> str:
-    """What every container, network, volume and image of this test run is named or labelled with at the start."""
+    """The start of the name, or of a label, of every container, network, volume and image of this test run."""
     return f"tfserve-test-{os.getpid()}-{secrets.token_hex(3)}-"
 
 
 @pytest.fixture(scope="session")
-def unique_name(unique_prefix: str) -> Callable[..., str]:
-    """`unique_name("hint")` is a new name; whatever carries it, or has it in a label, is removed at the end."""
-    counter = iter(range(1, 1_000_000))
-    return lambda hint="server": f"{unique_prefix}{next(counter)}-{hint}"
+def numbers_of_tests() -> Iterator[int]:
+    """A number for each test that names something."""
+    return itertools.count(1)
+
+
+@pytest.fixture
+def unique_name(engine: bring_up.Engine, unique_prefix: str, numbers_of_tests: Iterator[int]) -> Iterator[UniqueName]:
+    """`unique_name("hint")` is a new name. Whatever has it as its name or label is removed after the test."""
+    prefix = f"{unique_prefix}{next(numbers_of_tests)}-"
+    numbers = itertools.count(1)
+    yield lambda hint="server": f"{prefix}{next(numbers)}-{hint}"
+    if next(numbers) > 1:
+        leftovers.remove(engine.host, prefix)
+
+
+UniqueName = Callable[..., str]
+"""Returns a new name; its argument is a hint for people who read it."""
 
 
 class Tfserve(Protocol):
-    """Runs the command line as a person would: `tfserve("ps", "--json")`, or starts it, for tests of its signals."""
+    """Runs the command line as a user would, `tfserve("ps", "--json")`, or starts it, for tests of its signals."""
 
     environment: dict[str, str]
     directory: Path
@@ -132,10 +147,10 @@ class _Tfserve:
 
 @pytest.fixture
 def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
-    """The command line as a subprocess, with a home and a state directory of its own, talking to `engine`.
+    """The command line as a subprocess that uses `engine`, with a home and a state directory of its own.
 
-    Its `environment` and `directory` are for tests that start it otherwise (with Popen, on a terminal). Processes that
-    are left of it, such as servers of the local engine, are ended after the test.
+    Its `environment` and `directory` are for tests that start it in another way (with Popen, on a terminal). Processes
+    that it leaves behind, such as servers of the local engine, are killed after the test.
     """
     home, state = tmp_path / "home", tmp_path / "state"
     home.mkdir()
@@ -143,11 +158,11 @@ def tfserve(engine: bring_up.Engine, tmp_path: Path) -> Iterator[Tfserve]:
     private = {"HOME": str(home), "XDG_STATE_HOME": str(state)}
     run = _Tfserve({**os.environ, **private, "DOCKER_HOST": engine.host, "DOCKER_CONFIG": docker_config}, tmp_path)
     yield run
-    leftovers.end_processes(f"XDG_STATE_HOME={state}")
+    leftovers.kill_processes(f"XDG_STATE_HOME={state}")
 
 
 class StartEngine(Protocol):
-    """Starts a second engine, with settings of its own; it is gone when the tests of the module are done."""
+    """Starts a second engine, with settings of its own, which is removed after the tests of the module."""
 
     def __call__(self, options: Mapping[str, object] | None = None, path: str = "") -> Dockerd: ...
 
@@ -155,33 +170,33 @@ class StartEngine(Protocol):
 @pytest.fixture(scope="module")
 def start_engine(engine: bring_up.Engine) -> Iterator[StartEngine]:
     if engine.mirror is None:
-        _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
+        _unavailable(_NO_REGISTRY)
     mirror = engine.mirror
     with ExitStack() as started:
 
         def start(options: Mapping[str, object] | None = None, path: str = "") -> Dockerd:
-            one = throwaway.start(bring_up.STATE, bring_up.RUN, mirror, options=options, path=path)
-            started.callback(throwaway.remove, one)
-            return one
+            dockerd = throwaway.start(bring_up.STATE, bring_up.RUN, mirror, options=options, path=path)
+            started.callback(throwaway.remove, dockerd)
+            return dockerd
 
         yield start
 
 
 @pytest.fixture
 def throwaway_engine(engine: bring_up.Engine) -> Iterator[Dockerd]:
-    """A second engine with an empty store, for this test alone: `host`, `pid()`, `kill()`, `start(mirror)`, `log`."""
+    """A second engine with an empty store, for one test."""
     yield from _throwaway(engine)
 
 
 @pytest.fixture
 def small_engine(engine: bring_up.Engine) -> Iterator[Dockerd]:
-    """A second engine with an empty store, whose disk has 48 MiB, for this test alone."""
+    """A second engine with an empty store on a disk of 48 MiB, for one test."""
     yield from _throwaway(engine, disk="48m")
 
 
 def _throwaway(engine: bring_up.Engine, disk: str | None = None) -> Iterator[Dockerd]:
     if engine.mirror is None:
-        _unavailable("a throwaway engine needs the registry that only an engine brought up by these tests has")
+        _unavailable(_NO_REGISTRY)
     started = throwaway.start(bring_up.STATE, bring_up.RUN, engine.mirror, disk=disk)
     yield started
     throwaway.remove(started)
@@ -189,7 +204,7 @@ def _throwaway(engine: bring_up.Engine, disk: str | None = None) -> Iterator[Doc
 
 @dataclass(frozen=True)
 class PrivateRegistry:
-    """A registry on loopback that lets one user in; `config` is a docker configuration with that user's password."""
+    """A registry on loopback that requires a login; `config` is a docker configuration with the password of `user`."""
 
     host: str
     user: str
@@ -199,9 +214,9 @@ class PrivateRegistry:
 
 @pytest.fixture(scope="session")
 def private_registry(engine: bring_up.Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    """A registry with authentication, empty at first."""
+    """A registry that requires a login and is empty at first."""
     if shutil.which("docker-registry") is None:
-        _unavailable("a registry with authentication needs docker-registry")
+        _unavailable("docker-registry is not installed")
     state = tmp_path_factory.mktemp("registry")
     users = state / "users"
     users.write_text("tester:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n")
@@ -217,12 +232,12 @@ def private_registry(engine: bring_up.Engine, tmp_path_factory: pytest.TempPathF
 
 def _unavailable(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
-        pytest.fail(f"on CI the engine tests must run: {reason}", pytrace=False)
+        pytest.fail(f"on CI the end-to-end tests must run: {reason}", pytrace=False)
     pytest.skip(reason)
 
 
-def _why_not_servable(host: str) -> str | None:
-    """Why the engine at `host`, which is not ours, has no `tensorflow/serving`; None when it has it (by now)."""
+def _reason_without_image(host: str) -> str | None:
+    """Why an engine that these tests did not start cannot serve; None if it has, or can pull, `tensorflow/serving`."""
     import docker
     from docker.errors import APIError, ImageNotFound
 
