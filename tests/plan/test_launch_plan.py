@@ -264,7 +264,7 @@ def test_what_is_no_plan(text: str) -> None:
         plan.from_json(text)
 
 
-ADDED_LATER = {  # fields that older versions of tfserve did not write
+ADDED_LATER: dict[str, Any] = {  # fields that older versions of tfserve did not write
     **dict.fromkeys(("image", "platform", "user", "memory", "cpus", "restart", "runtime", "gpus")),
     **dict.fromkeys(("gpu", "init", "remove"), False),
     "files": {},
