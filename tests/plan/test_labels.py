@@ -8,7 +8,7 @@ import pytest
 
 from tfserve.models.saved_model import find_model
 from tfserve.models.url import Url
-from tfserve.plan.labels import flag_files_from_label, recorded_spec, spec_from_label, spec_json
+from tfserve.plan.spec_label import flag_files_from_label, recorded_spec, spec_from_label, spec_json
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.port_request import PortRequest

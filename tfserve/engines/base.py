@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from tfserve.defaults import Api, PullPolicy
@@ -83,8 +84,7 @@ class Server(ABC):
         auto_remove: whether it is removed when it stops (``run --rm``).
         mounts: the paths on its engine's machine that it can read.
         config: the path, as the server sees it, of the ``models.config`` that tfserve wrote for it; None without one.
-        spec: the spec in its label, without the values of its environment; None if the label is damaged.
-        flag_files: the digests of the text files that its server flags name, as they were when it was created.
+        label: the label that records its spec.
     """
 
     name: str
@@ -102,8 +102,21 @@ class Server(ABC):
     auto_remove: bool = False
     mounts: tuple[str, ...] = ()
     config: str | None = None
-    spec: ServeSpec | None = field(default=None, compare=False)
-    flag_files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    label: str = field(default="", repr=False, compare=False)
+
+    @cached_property
+    def spec(self) -> ServeSpec | None:
+        """The spec in its label, without the values of its environment; None if the label is damaged."""
+        from tfserve.plan.spec_label import spec_from_label
+
+        return spec_from_label(self.label)
+
+    @property
+    def flag_files(self) -> Mapping[str, str]:
+        """The digests of the text files that its server flags name, as they were when it was created."""
+        from tfserve.plan.spec_label import flag_files_from_label
+
+        return flag_files_from_label(self.label)
 
     @property
     def running(self) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.models.saved_model import ModelDirectory
-from tfserve.plan.labels import NO_FILES, server_labels
 from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, publish, secrets_in, without_secrets
 from tfserve.plan.mounts import process_view
+from tfserve.plan.spec_label import NO_FILES, server_labels
 from tfserve.spec.serve import ServeSpec
 
 __all__ = ["process_plan"]

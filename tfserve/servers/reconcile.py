@@ -18,7 +18,7 @@ from tfserve.engines.base import Server
 from tfserve.engines.choice import check_spec
 from tfserve.errors import TfserveError, UsageError
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
-from tfserve.plan.labels import recorded_spec
+from tfserve.plan.spec_label import recorded_spec
 from tfserve.progress import Progress
 from tfserve.servers.lookup import list_servers
 from tfserve.servers.served_models import served_now

@@ -264,8 +264,7 @@ def read_server(engine: Engine, children: Children, directory: ServerDirectory) 
         auto_remove=plan.remove,
         mounts=tuple(mount.source for mount in plan.mounts),
         config=plan.labels.get(labels.CONFIG),
-        spec=labels.spec_from_label(label),
-        flag_files=labels.flag_files_from_label(label),
+        label=label,
     )
 
 

@@ -1,0 +1,128 @@
+"""The label that holds the spec of a server, from which ``tfserve up`` decides whether to recreate the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tfserve._version import __version__
+from tfserve.errors import TfserveError
+from tfserve.models.saved_model import ModelDirectory
+from tfserve.models.url import parse_source
+from tfserve.plan import labels
+from tfserve.plan.mounts import ServerView
+from tfserve.spec.gpus import GpuRequest
+from tfserve.spec.model import ModelSpec
+from tfserve.spec.port_request import PortRequest
+from tfserve.spec.serve import ServeSpec
+from tfserve.spec.versions import VersionPolicy
+
+__all__ = ["NO_FILES", "flag_files_from_label", "recorded_spec", "server_labels", "spec_from_label", "spec_json"]
+
+NO_FILES: Mapping[str, str] = {}
+
+
+def recorded_spec(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> ServeSpec:
+    """The spec as it is written into the label: with the directories of its models, and no values of its environment.
+
+    Every user of the engine can read a label, and the environment may contain secrets.
+    """
+    paths = (directory.path for directory in directories)
+    models = tuple(model if model.is_remote else replace(model, path=next(paths)) for model in spec.models)
+    return replace(spec, models=models, environment=dict.fromkeys(spec.environment, ""))
+
+
+def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files: Mapping[str, str] = NO_FILES) -> str:
+    """Writes the fields of a `recorded_spec` that are not defaults as JSON.
+
+    Args:
+        spec: what was requested.
+        directories: its models that are on this machine, in its order.
+        flag_files: the digests of the text files that its server flags name; a server reads them only when it starts.
+    """
+    written = asdict(recorded_spec(spec, directories))
+    written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
+    default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
+    kept = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
+    return json.dumps({**kept, **({"flag_files": dict(flag_files)} if flag_files else {})}, default=str)
+
+
+def spec_from_label(text: str) -> ServeSpec | None:
+    """Reads the `recorded_spec` that `spec_json` of this or another version wrote; fields of others are ignored.
+
+    Returns:
+        The spec; None if the label is damaged, or if this version does not accept its values.
+    """
+    known = {field.name for field in fields(ServeSpec)}
+    try:
+        written = json.loads(text)
+        return ServeSpec(**{key: _READERS.get(key, _same)(value) for key, value in written.items() if key in known})
+    except (ValueError, TypeError, KeyError, AttributeError, TfserveError):
+        return None
+
+
+def flag_files_from_label(text: str) -> Mapping[str, str]:
+    """Reads the digests of text files that `spec_json` wrote; empty if there are none, or if the label is damaged."""
+    try:
+        return dict(json.loads(text).get("flag_files", {}))
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _port(value: Mapping[str, Any]) -> PortRequest:
+    return PortRequest(value["number"], value["explicit"])
+
+
+def _models(value: Sequence[Mapping[str, Any]]) -> tuple[ModelSpec, ...]:
+    return tuple(
+        ModelSpec(
+            parse_source(model["path"]),
+            model["name"],
+            _versions(model["versions"]) if "versions" in model else None,
+            model.get("labels", {}),
+            model.get("sha256"),
+        )
+        for model in value
+    )
+
+
+def _versions(value: Mapping[str, Any]) -> VersionPolicy:
+    return VersionPolicy(value["latest"], tuple(value["specific"]))
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "config": Path,
+    "gpus": lambda value: GpuRequest(value["count"], tuple(value["devices"])),
+    "grpc_port": _port,
+    "models": _models,
+    "rest_port": _port,
+    "server_flags": tuple,
+}
+"""How the values of those fields are read that JSON does not preserve."""
+
+
+def server_labels(
+    spec: ServeSpec,
+    models: Sequence[str],
+    directories: Sequence[ModelDirectory],
+    view: ServerView,
+    flag_files: Mapping[str, str],
+    *,
+    gpu: bool,
+) -> dict[str, str]:
+    """The labels of a server; `flag_files` contains the digests of the text files that its flags name."""
+    return {
+        labels.NAME: spec.name,
+        labels.MODELS: json.dumps(models),
+        labels.GPU: json.dumps(gpu),
+        labels.SPEC: spec_json(spec, directories, flag_files),
+        labels.VERSION: __version__,
+        **({labels.CONFIG: view.config} if view.config else {}),
+    }
