@@ -67,7 +67,6 @@ class MemoryEngine:
         if self.refusals:
             raise self.refusals.pop(0)
         self.plans.append(plan)
-        label = plan.labels[labels.SPEC]
         server = MemoryServer(
             name=plan.name,
             engine=self,
@@ -77,8 +76,7 @@ class MemoryEngine:
             created=datetime.now(timezone.utc),
             grpc_address=f"127.0.0.1:{plan.grpc.host_port}" if plan.grpc else None,
             config=plan.labels.get(labels.CONFIG),
-            spec=labels.spec_from_label(label),
-            flag_files=labels.flag_files_from_label(label),
+            label=plan.labels[labels.SPEC],
             variables={**plan.environment, **plan.secrets},
             files=plan.files,
             log=self.log,
