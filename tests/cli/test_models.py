@@ -169,7 +169,7 @@ def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path:
     file = tmp_path / "models.config"
     text = f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
     file.write_text(text)
-    assert_error(tfserve("run", half_plus_two, "--config", file), 2, "excludes MODEL_DIR")
+    assert_error(tfserve("run", half_plus_two, "--config", file), 2, "--config cannot be combined with MODEL_DIR")
     assert tfserve("run", "--config", file, "--name", "own", *PORTS, "--label", "x=1").returncode == 2
     said = tfserve.json("run", "--config", file, "--name", "own", *PORTS)
     assert said["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from tfserve.defaults import PullPolicy
-from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server, changed_elsewhere, name_taken
+from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server
+from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import TfserveError
 from tfserve.gpu.probe import GpuProbe
 from tfserve.models.saved_model import ModelDirectory

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines.memory import READY, MemoryEngine
 from tests.recorded_progress import RecordedProgress
-from tfserve.engines.base import name_taken, port_taken
+from tfserve.engines.conflicts import name_taken, port_taken
 from tfserve.errors import GpuError, ImageError, NameTakenError, NotReadyError, PortTakenError, TfserveError
 from tfserve.servers.launch import launch, planned, restart
 from tfserve.spec.model import ModelSpec

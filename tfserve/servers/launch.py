@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve.defaults import EngineChoice
-from tfserve.engines.base import Engine, Planner, Server, changed_elsewhere, name_taken
+from tfserve.engines.base import Engine, Planner, Server
 from tfserve.engines.choice import check_spec, choose_engine, planner_without_engine, start_probe
+from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
 from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred

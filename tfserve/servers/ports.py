@@ -6,7 +6,7 @@ from collections.abc import Collection
 from types import TracebackType
 
 from tfserve.defaults import GRPC_PORT, REST_PORT, Api
-from tfserve.engines.base import port_taken
+from tfserve.engines.conflicts import port_taken
 from tfserve.errors import PortTakenError, UsageError
 from tfserve.host import ports
 from tfserve.plan.launch_plan import HostPorts

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tfserve.engines.base import Exit, Server, port_taken
+from tfserve.engines.base import Exit, Server
+from tfserve.engines.conflicts import port_taken
 from tfserve.errors import NotReadyError, PortTakenError, RequestError
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
-from tfserve.engines.base import Server, changed_elsewhere
+from tfserve.engines.base import Server
+from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.registry import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording
 from tfserve.host.server_lock import is_locked, server_lock

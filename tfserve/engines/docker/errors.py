@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Server, name_taken, port_taken
+from tfserve.engines.base import Server
+from tfserve.engines.conflicts import name_taken, port_taken
 from tfserve.engines.docker.client import LOG_HINT, explanation
 from tfserve.errors import GpuError, ImageError, NotReadyError, SavedModelError, UsageError
 from tfserve.host.system import System, this_system

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Server, changed_elsewhere
+from tfserve.engines.base import Server
+from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.docker.client import explanation
 from tfserve.engines.docker.images import remove_nameless
 from tfserve.plan import labels

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
-from tfserve.engines.base import Diagnosis, Engine, Exit, Server, changed_elsewhere, name_taken, port_taken
+from tfserve.engines.base import Diagnosis, Engine, Exit, Server
+from tfserve.engines.conflicts import changed_elsewhere, name_taken, port_taken
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError

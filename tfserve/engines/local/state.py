@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import name_taken
+from tfserve.engines.conflicts import name_taken
 from tfserve.errors import EngineUnavailableError
 from tfserve.host.directories import user_directory
 
