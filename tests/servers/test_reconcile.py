@@ -161,7 +161,7 @@ def test_a_changed_file_of_a_flag(memory: MemoryEngine, half_plus_two: Path, tmp
 
 
 def test_a_damaged_label(memory: MemoryEngine, half_plus_two: Path) -> None:
-    memory.stored["m"] = replace(start(spec(half_plus_two)), spec=None)
+    memory.stored["m"] = replace(start(spec(half_plus_two)), label="{")
     step = step_of(spec(half_plus_two))
     assert (step.action, step.existing) == ("recreate", memory.stored["m"])
     assert "models" in step.changed
