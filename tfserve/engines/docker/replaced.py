@@ -6,6 +6,7 @@ server, or when the server is replaced again.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["free_name", "give_name_back", "is_suspended", "left_suspended", "remove_container"]
 
+_PAUSES = (0.1, 0.3, 1.0, 3.0)  # seconds between attempts to remove a container
 _SUFFIX = ".replaced"
 _suspended: set[str] = set()  # the containers that this process has suspended
 
@@ -81,7 +83,7 @@ def remove_container(client: APIClient, container: str) -> None:
 
     try:
         data = client.inspect_container(container)
-        client.remove_container(container, force=True, v=True)
+        _remove(client, container)
         if labels.PACKAGED in (data["Config"]["Labels"] or {}):
             remove_nameless(client, data["Image"])
     except docker.errors.NotFound:
@@ -89,3 +91,17 @@ def remove_container(client: APIClient, container: str) -> None:
     except docker.errors.APIError as error:
         if "already in progress" not in explanation(error):
             raise
+
+
+def _remove(client: APIClient, container: str) -> None:
+    """Removes a container. On a busy machine the engine may fail because files appear while it deletes them."""
+    import docker.errors
+
+    for pause in (*_PAUSES, None):
+        try:
+            client.remove_container(container, force=True, v=True)
+            return
+        except docker.errors.APIError as error:
+            if pause is None or "directory not empty" not in explanation(error).lower():
+                raise
+            time.sleep(pause)
