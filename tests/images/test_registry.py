@@ -99,9 +99,8 @@ def test_password_is_not_sent_unencrypted(docker_config: Path) -> None:
         auth = base64.b64encode(b"me:secret").decode()
         docker_config.write_text(json.dumps({"auths": {repository.registry: {"auth": auth}}}))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(
-                "HTTP_PROXY", f"http://{repository.registry}"
-            )  # redirects the request for a token to this server
+            # The request for a token goes to this server, too.
+            patch.setenv("HTTP_PROXY", f"http://{repository.registry}")
             patch.setenv("NO_PROXY", "127.0.0.1")
             with pytest.raises(ImageError, match="denies this user access"):
                 remote_tags(repository)

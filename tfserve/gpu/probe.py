@@ -18,7 +18,7 @@ from typing import Any, Literal
 __all__ = ["Failure", "Gpu", "GpuFacts", "GpuProbe"]
 
 LIBRARY = "libnvidia-ml.so.1"
-LOOK_SECONDS = 10.0  # enough for a driver that wakes eight GPUs one by one
+PROBE_SECONDS = 10.0  # enough for a driver that wakes eight GPUs one by one
 TOOLKIT = ("nvidia-container-runtime-hook", "nvidia-container-runtime", "nvidia-ctk")
 
 Failure = Literal[
@@ -94,7 +94,7 @@ class GpuProbe:
         seconds: how long NVML may take, from now on.
     """
 
-    def __init__(self, seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, seconds: float = PROBE_SECONDS) -> None:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._process = _start_query() if _is_installed() else None
