@@ -73,7 +73,7 @@ def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Pa
     assert done.returncode == 7  # that of the first that failed
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]
     assert "'broken' cannot load its model" in done.stderr
-    assert "broken: create\ngone: fail\nWaiting until one, two, broken are ready\n" in done.stderr  # and not gone
+    assert "broken: create\ngone: fail\nWaiting for one, two, broken to become ready\n" in done.stderr  # and not gone
     assert "tfserve.yaml, line 10, servers.gone.models[0].path: There is no model at" in done.stderr
     assert tfserve.server_names() == ["one", "two"]
     done = tfserve("up", "--json")

@@ -84,7 +84,7 @@ def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfse
     assert following.stdout.readline()
     silent = silent_image(throwaway_engine)
     waiting = tfserve.start("run", HALF_PLUS_TWO, "--name", "waiting", "--image", silent, *PORTS, env=host)
-    wait_for_line(waiting, "Waiting until")
+    wait_for_line(waiting, "Waiting for")
     throwaway_engine.kill()
     assert_ended_well(following)
     assert_ended_well(waiting)

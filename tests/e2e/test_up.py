@@ -111,7 +111,7 @@ def test_what_models_did_is_seen(tfserve: Tfserve, file: File) -> None:
     assert step() == "recreate (models changed)"
     file.write(labelled.replace("stable: 1", "stable: 1, canary: 1") + f", {B}", memory="1g")
     assert step() == "recreate (memory, models changed)"  # a copy gets no new versions, as the file's directory would
-    assert "Waiting until a, b is AVAILABLE" in tfserve("restart", file.name).stderr
+    assert "Waiting for a, b to become AVAILABLE" in tfserve("restart", file.name).stderr
     assert brought_up(tfserve)["action"] == "recreate"
     assert step() == "leave"
 

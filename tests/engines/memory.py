@@ -14,7 +14,7 @@ from tfserve.defaults import PullPolicy
 from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import TfserveError
-from tfserve.gpu.probe import GpuProbe
+from tfserve.gpu.host import Host
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan import labels
 from tfserve.plan.container import container_plan
@@ -187,7 +187,7 @@ class _Memory(EngineKind):
     def connect(self) -> MemoryEngine:
         return self.engine
 
-    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: Host) -> Prepared:
         self.engine.note("prepare", spec.name)
         return Prepared(self.engine, bool(spec.wants_gpu))
 

@@ -14,6 +14,7 @@ import tfserve
 from tests.recorded_progress import RecordedProgress
 from tfserve.engines.choice import choose_engine
 from tfserve.errors import EngineUnavailableError
+from tfserve.gpu.host import Host
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.serve import ServeSpec
@@ -33,13 +34,13 @@ def spec(**changes: Any) -> ServeSpec:
 
 def test_what_was_asked_for_by_name_needs_no_words() -> None:
     progress = RecordedProgress()
-    engine, gpu = choose_engine(spec(), "local", "missing", progress)
+    engine, gpu = choose_engine(spec(), "local", "missing", progress, Host())
     assert (engine.name, gpu, progress.notices) == ("local", False, [])
 
 
 def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
     progress = RecordedProgress()
-    engine, gpu = choose_engine(spec(), "auto", "missing", progress)
+    engine, gpu = choose_engine(spec(), "auto", "missing", progress, Host())
     assert (engine.name, gpu) == ("local", False)
     assert progress.notices == [f"No Docker Engine answers at {no_docker}. Serving with the local engine instead."]
 
@@ -62,7 +63,7 @@ def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
 def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: dict[str, Any]) -> None:
     progress = RecordedProgress()
     with pytest.raises(EngineUnavailableError, match="No Docker Engine answers") as caught:
-        choose_engine(spec(**changes), choice, "missing", progress)
+        choose_engine(spec(**changes), choice, "missing", progress, Host())
     assert caught.value.exit_code == 4
     assert "docs.docker.com" in str(caught.value.hint)
     assert "DOCKER_HOST names this address" in str(caught.value.hint)
@@ -75,7 +76,7 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
 def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineUnavailableError, match="is no address of a Docker Engine") as caught:
-        choose_engine(spec(), "docker", "missing", RecordedProgress())
+        choose_engine(spec(), "docker", "missing", RecordedProgress(), Host())
     assert repr(address) in caught.value.message
     assert "unset DOCKER_HOST" in str(caught.value.hint)
     assert "docker context ls" not in str(caught.value.hint)
@@ -90,7 +91,7 @@ def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.
         silent.listen()
         silent.settimeout(0.0)
         for _ in range(2):
-            choose_engine(spec(), "auto", "missing", progress)
+            choose_engine(spec(), "auto", "missing", progress, Host())
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
             silent.accept()
@@ -108,6 +109,7 @@ def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path:
     program = """
 from pathlib import Path
 from tfserve.engines.choice import choose_engine
+from tfserve.gpu.host import Host
 from tfserve.engines.local.runtime import is_installed
 from tfserve.errors import EngineUnavailableError
 from tfserve.plan.launch_plan import HostPorts
@@ -117,9 +119,9 @@ from tfserve.spec.model import ModelSpec
 from tfserve.spec.serve import ServeSpec
 assert not is_installed()
 spec = ServeSpec("m", (ModelSpec(Path("/m"), "m"),))
-engine, _ = choose_engine(spec, "local", "missing", Silent())
+engine, _ = choose_engine(spec, "local", "missing", Silent(), Host())
 for attempt in (
-    lambda: choose_engine(spec, "auto", "missing", Silent()),
+    lambda: choose_engine(spec, "auto", "missing", Silent(), Host()),
     lambda: engine.plan(spec, (), HostPorts(1, None), gpu=False),
 ):
     try:

@@ -19,6 +19,7 @@ from tfserve.defaults import engine_names
 from tfserve.engines.choice import choose_engine
 from tfserve.engines.registry import automatic_kinds, engine_kinds
 from tfserve.errors import NoSuchServerError
+from tfserve.gpu.host import Host
 from tfserve.servers.launch import launch
 from tfserve.servers.lookup import find_server, list_servers
 from tfserve.spec.model import ModelSpec
@@ -78,7 +79,7 @@ def test_its_servers_are_listed_and_found(memory: MemoryEngine, half_plus_two: P
 @pytest.mark.usefixtures("memory")
 def test_auto_chooses_by_rank(half_plus_two: Path) -> None:
     progress = RecordedProgress()
-    assert choose_engine(spec(half_plus_two), "auto", "missing", progress).engine.name == "memory"
+    assert choose_engine(spec(half_plus_two), "auto", "missing", progress, Host()).engine.name == "memory"
     assert "Serving with the memory engine instead." in progress.notices[0]
 
 
@@ -89,7 +90,8 @@ def test_the_command_line_offers_it(tfserve: Program, tmp_path: Path, half_plus_
         command = [sys.executable, "-c", PROGRAM, str(packages), str(half_plus_two), *arguments]
         return subprocess.run(command, env=tfserve.environment, cwd=ROOT, capture_output=True, text=True)
 
-    assert "<auto|docker|local|memory>" in run("run", "--help").stdout
+    assert "auto|docker|local|memory" in run("ps", "--help").stdout
+    assert "memory" in run("run", "--help").stdout.partition("--engine")[2]
     assert '"memory"' in run("schema").stdout
     (listed,) = json.loads(run("ps", "--json").stdout)
     assert (listed["name"], listed["engine"], listed["state"]) == ("kept", "memory", "running")

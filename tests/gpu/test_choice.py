@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from functools import cached_property
+
 import pytest
 
 from tests.recorded_progress import RecordedProgress
 from tfserve.errors import GpuError
 from tfserve.gpu.checks import GpuNeeds
 from tfserve.gpu.choice import uses_gpu
+from tfserve.gpu.host import Host
 from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
@@ -15,12 +18,26 @@ GOOD = GpuFacts((Gpu(0, "NVIDIA L4", "GPU-0", 24 * 2**30, 23 * 2**30),), "550.54
 NONE = GpuFacts(failure="no library")
 BROKEN = GpuFacts(failure="mismatch", cards=1)
 WITH, WITHOUT = EngineFacts(runtimes=frozenset({"nvidia"})), EngineFacts()
-DEBIAN = System("debian")
+
+
+class FakeHost(Host):
+    """A machine with Debian and with these GPUs; without facts it must not be asked for them."""
+
+    def __init__(self, facts: GpuFacts | None) -> None:
+        self.facts = facts
+
+    @cached_property
+    def system(self) -> System:
+        return System("debian")
+
+    def gpus(self) -> GpuFacts:
+        assert self.facts is not None
+        return self.facts
 
 
 def decide(wanted: bool | None, engine: EngineFacts, gpus: GpuFacts, needs: GpuNeeds | None = None) -> tuple[bool, str]:
     progress = RecordedProgress()
-    uses = uses_gpu(wanted, needs or GpuNeeds(), engine, lambda: gpus, DEBIAN, progress)
+    uses = uses_gpu(wanted, needs or GpuNeeds(), engine, FakeHost(gpus), progress)
     return uses, "\n".join(progress.notices)
 
 
@@ -36,7 +53,7 @@ def test_required() -> None:
 
 def test_refused() -> None:
     progress = RecordedProgress()
-    assert uses_gpu(False, GpuNeeds(), WITH, pytest.fail, DEBIAN, progress) is False
+    assert uses_gpu(False, GpuNeeds(), WITH, FakeHost(None), progress) is False
     assert progress.notices == []
 
 

@@ -19,7 +19,7 @@ from tfserve.errors import Wording
 from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
-    from tfserve.gpu.probe import GpuProbe
+    from tfserve.gpu.host import Host
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.progress import Progress
@@ -306,14 +306,14 @@ class EngineKind(ABC):
         """
 
     @abstractmethod
-    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: Host) -> Prepared:
         """Connects to it and prepares it for `spec`; afterwards it has the image.
 
         Args:
             spec: what was requested.
             pull: when to pull the image; None to do without it, for a plan that is only shown.
             progress: reports pulls and decisions.
-            probe: the probe of this machine's GPUs, if `may_use_gpus` and it has been started.
+            host: this machine.
 
         Raises:
             EngineUnavailableError: the engine cannot be used.

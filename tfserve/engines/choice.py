@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tfserve.defaults import AUTO, EngineChoice, PullPolicy
 from tfserve.engines.base import EngineKind, Planner, Prepared
 from tfserve.engines.registry import automatic_kinds, engine_kind
 from tfserve.errors import EngineUnavailableError, ImageError, TfserveError, Wording
-from tfserve.gpu.probe import GpuProbe
+from tfserve.gpu.host import Host
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.preflight import check_models
 from tfserve.progress import Progress
 from tfserve.spec.serve import ServeSpec
 
-__all__ = ["check_spec", "choose_engine", "planner_without_engine", "start_probe"]
+__all__ = ["check_spec", "choose_engine", "host_for", "planner_without_engine"]
 
 
 def check_spec(
@@ -37,14 +39,15 @@ def check_spec(
     return check_models(spec, progress, download=download)
 
 
-def start_probe(spec: ServeSpec, choice: EngineChoice) -> GpuProbe | None:
-    """Starts to probe the GPUs in the background, if `choose_engine` may need the result."""
-    kinds = automatic_kinds() if choice == AUTO else [engine_kind(choice)]
-    return GpuProbe() if spec.wants_gpu is not False and any(kind.may_use_gpus() for kind in kinds) else None
+def host_for(servers: Iterable[tuple[ServeSpec, EngineChoice]]) -> Host:
+    """Describes this machine for the launch of these servers; starts to probe its GPUs if that may be needed."""
+    choices = {choice for spec, choice in servers if spec.wants_gpu is not False}
+    kinds = [*(automatic_kinds() if AUTO in choices else ()), *map(engine_kind, choices - {AUTO})]
+    return Host(probe_gpus=any(kind.may_use_gpus() for kind in kinds))
 
 
 def choose_engine(
-    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None = None
+    spec: ServeSpec, choice: EngineChoice, pull: PullPolicy | None, progress: Progress, host: Host
 ) -> Prepared:
     """Chooses the engine for `spec` and prepares it; afterwards it has the image.
 
@@ -53,7 +56,7 @@ def choose_engine(
         choice: which engine was chosen.
         pull: when to pull the image; None to do without it, for a plan that is only shown.
         progress: reports which engine is used if not the first one.
-        probe: the probe of the GPUs, if it has been started.
+        host: this machine.
 
     Returns:
         The engine, and whether the server is to use a GPU.
@@ -71,7 +74,7 @@ def choose_engine(
     try:
         if choice == AUTO and others and not first.is_configured():
             raise EngineUnavailableError(f"{first.title} was not found.", hint=first.how_to_use())
-        return first.prepare(spec, pull, progress, probe)
+        return first.prepare(spec, pull, progress, host)
     except (EngineUnavailableError, ImageError) as error:
         if choice == AUTO:
             for kind in others:
@@ -79,7 +82,7 @@ def choose_engine(
                     progress.notice(
                         Wording("{problem} Serving with {title} instead.", problem=error.wording, title=kind.title)
                     )
-                    return kind.prepare(spec, pull, progress, probe)
+                    return kind.prepare(spec, pull, progress, host)
         if not others:
             raise
         raise _with_alternatives(error, first, others, tried=choice == AUTO) from error

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tfserve.errors import GpuError
 from tfserve.gpu.checks import GpuNeeds, chosen_gpus, first_problem
+from tfserve.gpu.host import Host
 from tfserve.gpu.probe import GpuFacts
-from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 
@@ -18,8 +16,7 @@ def uses_gpu(
     wanted: bool | None,
     needs: GpuNeeds,
     engine: EngineFacts,
-    probe: Callable[[], GpuFacts],
-    system: System,
+    host: Host,
     progress: Progress,
 ) -> bool:
     """Decides whether a container gets GPUs.
@@ -29,8 +26,7 @@ def uses_gpu(
         needs: the requirements of the server.
         engine: the facts about the engine. If it runs on another machine, its own report is trusted, because NVML
             only reports the GPUs of this machine.
-        probe: returns the facts about the GPUs of this machine.
-        system: this machine's operating system.
+        host: this machine.
         progress: receives the decision, in one line, unless the user made it or no GPU was found.
 
     Raises:
@@ -44,8 +40,8 @@ def uses_gpu(
                 f"Using the GPUs of {engine.host}: its Docker Engine offers them. To use the CPU instead: --no-gpu"
             )
         return bool(wanted or engine.offers_gpus)
-    gpus = probe()
-    problem = first_problem(gpus, engine, needs, system)
+    gpus = host.gpus()
+    problem = first_problem(gpus, engine, needs, host.system)
     if problem is not None and wanted:
         raise GpuError(problem.cause, hint=problem.fix)
     if wanted is None and (gpus.present or problem is None):

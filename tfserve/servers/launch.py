@@ -1,6 +1,6 @@
-"""Starts a server the whole way: look at the model, choose an engine, plan, start, wait until it serves, ask it once.
+"""Launches a server: checks the models, chooses an engine, plans, starts, waits until ready, sends a test request.
 
-Whatever fails on the way, or is interrupted, what was made for it is removed.
+If a launch fails or is interrupted, everything that was created for it is removed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from datetime import datetime, timezone
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Planner, Server
-from tfserve.engines.choice import check_spec, choose_engine, planner_without_engine, start_probe
+from tfserve.engines.choice import check_spec, choose_engine, host_for, planner_without_engine
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
+from tfserve.gpu.host import Host
 from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import ModelDirectory
@@ -40,24 +41,30 @@ class Launched:
     smoke_test: SmokeTest | None
 
 
-def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launched:
-    """Starts the server that `spec` asks for, and returns when it serves.
+def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress, host: Host | None = None) -> Launched:
+    """Starts a server for `spec`, and returns when it is ready.
+
+    Args:
+        spec: what was requested.
+        options: how to launch it.
+        progress: reports decisions, downloads and what is being waited for.
+        host: this machine, if several servers are launched; None to look at it for this launch only.
 
     Raises:
-        TfserveError: a subclass for each way to fail; then no server is left, unless a failed one is to be kept.
-        KeyboardInterrupt: somebody interrupted; no server is left.
+        TfserveError: a subclass for each kind of failure; no server is left, unless `options` keep a failed one.
+        KeyboardInterrupt: the user interrupted; no server is left.
     """
     options = read_test_request(options)
-    probe = start_probe(spec, options.engine)
+    host = host or host_for([(spec, options.engine)])
     directories = check_spec(spec, options.engine, progress)
     if not options.replace and servers_named(spec.name):
         raise name_taken(spec.name)
-    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, probe)
+    engine, gpu = choose_engine(spec, options.engine, options.pull, progress, host)
     if not options.replace:
         return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
     with server_lock(spec.name, progress):
         old = servers_named(spec.name)
-        if old:  # what would fail is to fail while it still runs
+        if old:  # a plan that is refused must be refused while the old server is still running
             requested = requested_ports(spec, shared=engine.shares_ports, own=own_ports(old))
             engine.plan(spec, directories, requested, gpu=gpu)
         with place_of(old, progress):
@@ -68,7 +75,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress) -> Launc
 
 
 def restart(server: Server, *, wait_seconds: float, progress: Progress) -> Server:
-    """Starts a stopped or paused server again, and returns when it serves. One that fails stays, with its log."""
+    """Starts a stopped or paused server again, and returns when it is ready. If it fails, it is kept with its log."""
     since = None if server.state == "paused" else datetime.now(timezone.utc)
     started = server.start()
     if wait_seconds:
@@ -79,7 +86,7 @@ def restart(server: Server, *, wait_seconds: float, progress: Progress) -> Serve
 
 @contextmanager
 def planned(
-    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, replace: bool = False
+    spec: ServeSpec, choice: EngineChoice, progress: Progress, host: Host | None = None, *, replace: bool = False
 ) -> Iterator[LaunchPlan]:
     """Plans what `launch` would start, and changes nothing. Some plans can be made without a connection to the engine.
 
@@ -89,14 +96,15 @@ def planned(
         spec: what was requested.
         choice: which engine was chosen.
         progress: reports decisions and downloads.
+        host: this machine, if several servers are planned; None to look at it for this plan only.
         replace: whether the server would replace one of the same name, and so take its ports.
     """
     own = own_ports(servers_named(spec.name)) if replace else frozenset()
-    probe = start_probe(spec, choice)
+    host = host or host_for([(spec, choice)])
     directories = check_spec(spec, choice, progress)
     planner: Planner
     try:
-        planner, gpu = choose_engine(spec, choice, None, progress, probe)
+        planner, gpu = choose_engine(spec, choice, None, progress, host)
     except EngineUnavailableError as error:
         alternative = planner_without_engine(choice) if spec.models else None
         if alternative is None:
@@ -120,14 +128,14 @@ def _launch_on_free_ports(
     options: LaunchOptions,
     progress: Progress,
 ) -> Launched:
-    """Launches on the ports asked for; a default port that is taken in the meantime is replaced by a free one."""
+    """Launches on the requested ports; a default port that is taken in the meantime is replaced by a free one."""
     with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:
         for attempts_left in reversed(range(_ATTEMPTS)):
             chosen = chooser.choose(spec)
             plan = engine.plan(spec, directories, chosen, gpu=gpu)
             if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
                 progress.notice(
-                    "tensorflow_model_server listens on every interface: the network can reach this server."
+                    "tensorflow_model_server listens on every interface: other machines can reach this server."
                 )
             try:
                 return _launch_plan(plan, engine, options, progress)
@@ -139,12 +147,12 @@ def _launch_on_free_ports(
 
 
 def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progress: Progress) -> Launched:
-    """Starts a plan and sees it serve; a server that does not is removed, unless it is to be kept."""
+    """Starts a plan and waits until the server is ready; otherwise removes it, unless `options` keep a failed one."""
     server: Server | None = None
     try:
         with interrupts_deferred():
             server = engine.launch(plan)
-        return Launched(server, _see_it_serve(server, options, progress))
+        return Launched(server, _wait_and_test(server, options, progress))
     except BaseException as error:
         kept = options.keep_failed and isinstance(error, TfserveError) and not isinstance(error, PortTakenError)
         if server is not None and not kept:
@@ -153,14 +161,14 @@ def _launch_plan(plan: LaunchPlan, engine: Engine, options: LaunchOptions, progr
         raise
 
 
-def _see_it_serve(server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:
+def _wait_and_test(server: Server, options: LaunchOptions, progress: Progress) -> SmokeTest | None:
     if not options.wait_seconds:
         return None
     with progress.waiting() as on_wait:
         wait_until_ready(server, seconds=options.wait_seconds, on_wait=on_wait)
         if not options.smoke_test:
             return None
-        on_wait("Asking it once")
+        on_wait("Sending a test request")
         return smoke_test(
             server, options.smoke_test.encode() if isinstance(options.smoke_test, str) else None, progress
         )

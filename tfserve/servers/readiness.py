@@ -68,7 +68,7 @@ def wait_until_ready(
     watch = _Watch(deque(maxlen=_LINES_KEPT))
     threading.Thread(target=_follow, args=(server, since, watch), daemon=True).start()
     try:
-        on_wait(f"Waiting until {', '.join(server.models)} is AVAILABLE")
+        on_wait(f"Waiting for {', '.join(server.models)} to become AVAILABLE")
         _wait(server, seconds, watch)
     finally:
         watch.over = True

@@ -1,7 +1,7 @@
-"""Makes what runs the same as what a file describes: carries out what `reconcile` decided on, and takes servers down.
+"""Starts the servers of a file as `reconcile` decided, and removes them.
 
-Servers start together, and one that fails does not hide the others. Of two commands that change one server at the same
-time, the second waits for the first, and then does what is left to do.
+Servers start at the same time, and the failure of one does not affect the others. If two commands change one server at
+the same time, the second waits for the first, and then does what remains to be done.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import TypeVar
 
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Server
+from tfserve.engines.choice import host_for
 from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.registry import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording
+from tfserve.gpu.host import Host
 from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
 from tfserve.progress import LayerProgress, Progress, Silent
@@ -32,7 +34,7 @@ _NOTHING_TO_DO = ("leave", "fail")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a step: the server with its engine, or the error."""
+    """The result of a step: the server, or the error."""
 
     step: Step
     server: Server | None = None
@@ -42,40 +44,42 @@ class Outcome:
 def up(
     steps: Sequence[Step], progress: Progress, on_outcome: Callable[[Outcome], None] = lambda outcome: None
 ) -> list[Outcome]:
-    """Takes all steps at the same time, and returns what came of each, in their order.
+    """Takes all steps at the same time, and returns their outcomes, in the order of the steps.
 
     Args:
         steps: what to do.
-        progress: told what goes on.
-        on_outcome: told what came of each as soon as that is known, in whatever order and thread.
+        progress: receives notices, each with the name of its server.
+        on_outcome: called with each outcome as soon as it is known, in any order and in any thread.
 
     Raises:
-        KeyboardInterrupt: somebody interrupted; what was being made is gone, what was done stays.
+        KeyboardInterrupt: the user interrupted; servers that are ready stay, those that were starting are removed.
     """
 
     def take(step: Step) -> Outcome:
-        outcome = _take(step, _Part(step.name, progress))
+        outcome = _take(step, _ServerProgress(step.name, progress), host)
         on_outcome(outcome)
         return outcome
 
-    with starting_together(sum(step.action not in _NOTHING_TO_DO for step in steps)):
+    launches = [step.configured for step in steps if step.action not in _NOTHING_TO_DO]
+    host = host_for((each.spec, each.options.engine) for each in launches)
+    with starting_together(len(launches)):
         return run_in_parallel(take, steps)
 
 
 def down(servers: Sequence[Server], *, grace: float) -> None:
-    """Stops and removes servers, all at the same time."""
+    """Stops and removes servers at the same time."""
 
-    def end(server: Server) -> None:
+    def remove(server: Server) -> None:
         with server_lock(server.name, Silent()):
             if server.running and not server.auto_remove:
                 server.stop(grace=grace)
             server.remove()
 
-    run_in_parallel(end, servers)
+    run_in_parallel(remove, servers)
 
 
 def run_in_parallel(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
-    """Does something to all things at the same time, each in a thread; an interrupt ends them all, in good order."""
+    """Calls a function for all things at the same time, each in a thread. An interrupt cancels all of them cleanly."""
     if not things:
         return []
     futures: list[Future[R]] = []
@@ -93,21 +97,21 @@ def run_in_parallel(do: Callable[[T], R], things: Sequence[T]) -> list[R]:
     return [future.result() for future in futures]
 
 
-def _take(step: Step, progress: Progress) -> Outcome:
+def _take(step: Step, progress: Progress, host: Host) -> Outcome:
     if step.action == "fail" or (step.action == "leave" and not is_locked(step.name)):
         return Outcome(step, step.existing, step.error)
     try:
         with server_lock(step.name, progress):
             step = reconcile_again(step, progress)
             raise_if_cancelled()
-            return Outcome(step, _carry_out(step, progress), step.error)
+            return Outcome(step, _carry_out(step, progress, host), step.error)
     except NameTakenError:
         return Outcome(step, error=changed_elsewhere(step.name))
     except TfserveError as error:
         return Outcome(step, error=error)
 
 
-def _carry_out(step: Step, progress: Progress) -> Server | None:
+def _carry_out(step: Step, progress: Progress, host: Host) -> Server | None:
     options = step.configured.options
     if step.action in _NOTHING_TO_DO:
         return step.existing
@@ -121,29 +125,26 @@ def _carry_out(step: Step, progress: Progress) -> Server | None:
     if step.action == "recreate":
         options = replace(options, replace=True, keep_failed=False)
     with step.configured.located():
-        launched = launch(step.configured.spec, options, progress)
+        launched = launch(step.configured.spec, options, progress, host)
     return launched.server
 
 
-class _Part(Silent):
-    """The progress of one server among several: notices say whose they are, and nothing is drawn."""
+class _ServerProgress(Silent):
+    """The progress of one server among several: notices begin with its name, and there are no progress bars."""
 
     def __init__(self, name: str, progress: Progress) -> None:
         self._name = name
         self._progress = progress
 
     def notice(self, text: str | Wording) -> None:
-        """See `Progress.notice`."""
         self._progress.notice(Wording("{name}: {text}", name=self._name, text=text))
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:
-        """See `Progress.pulling`."""
         self.notice(f"Pulling {image}")
         yield lambda layer: raise_if_cancelled()
 
     @contextmanager
     def copying(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """See `Progress.copying`."""
         self.notice(what)
         yield lambda done: raise_if_cancelled()

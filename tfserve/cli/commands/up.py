@@ -51,7 +51,7 @@ def up(
         with output.waiting() as on_wait:
             busy = [step.name for step in steps if step.action not in ("leave", "fail")]
             if busy:
-                on_wait(f"Waiting until {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} ready")
+                on_wait(f"Waiting for {', '.join(busy)} to become ready")
             outcomes = bring_up(steps, output, done.append)
         _show(outcomes, output)
 
@@ -100,19 +100,21 @@ def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Itera
 
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
+    from tfserve.engines.choice import host_for
     from tfserve.exporters import command_line
     from tfserve.servers.launch import planned
 
     shown: list[dict[str, Any]] = []
     failed: list[tuple[str, TfserveError]] = []
+    host = host_for((step.configured.spec, step.configured.options.engine) for step in steps)
     with ExitStack() as plans:  # all of them stay open, so that they name different free ports
         for step in steps:
             line, error = None, step.error
             if step.action in ("create", "recreate"):
-                spec, engine = step.configured.spec, step.configured.options.engine
+                spec, engine, replace = step.configured.spec, step.configured.options.engine, step.action == "recreate"
                 try:
                     with step.configured.located():
-                        plan = plans.enter_context(planned(spec, engine, output, replace=step.action == "recreate"))
+                        plan = plans.enter_context(planned(spec, engine, output, host, replace=replace))
                     line = command_line(plan)
                 except TfserveError as caught:
                     error = caught

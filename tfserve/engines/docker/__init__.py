@@ -10,7 +10,7 @@ from tfserve.engines.base import Engine, EngineKind, Planner, Prepared
 
 if TYPE_CHECKING:
     from tfserve.defaults import PullPolicy
-    from tfserve.gpu.probe import GpuProbe
+    from tfserve.gpu.host import Host
     from tfserve.progress import Progress
     from tfserve.spec.serve import ServeSpec
 
@@ -53,10 +53,10 @@ class _Docker(EngineKind):
     def may_use_gpus(self) -> bool:
         return is_configured()
 
-    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: Host) -> Prepared:
         from tfserve.engines.docker.prepare import prepare
 
-        return prepare(spec, pull, progress, probe)
+        return prepare(spec, pull, progress, host)
 
     def planner_without_engine(self) -> Planner:
         from tfserve.engines.docker.plan import TypicalDocker

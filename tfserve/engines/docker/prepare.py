@@ -10,7 +10,7 @@ from tfserve.engines.docker.client import connect
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.errors import UsageError, Wording
-from tfserve.gpu.probe import GpuProbe
+from tfserve.gpu.host import Host
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["prepare", "require_gpus"]
 
 
-def prepare(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+def prepare(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: Host) -> Prepared:
     """Connects to the Docker Engine and prepares it for `spec`; see `EngineKind.prepare`.
 
     Raises:
@@ -39,21 +39,20 @@ def prepare(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe:
             hint=Wording("Publish on its network with {host} 0.0.0.0, if everyone there may use the server."),
             about=("host",),
         )
-    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, probe or GpuProbe(), progress)
+    gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, host, progress)
     image = ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu)
     ensure_image(engine, image, spec.platform, pull, progress)
     return Prepared(engine, gpu)
 
 
-def _uses_gpu(spec: ServeSpec, engine: EngineFacts, probe: GpuProbe, progress: Progress) -> bool:
+def _uses_gpu(spec: ServeSpec, engine: EngineFacts, host: Host, progress: Progress) -> bool:
     from tfserve.gpu.checks import GpuNeeds
     from tfserve.gpu.choice import uses_gpu
     from tfserve.gpu.cuda import cuda_of
-    from tfserve.host.system import this_system
 
     cuda = cuda_of(ImageReference.parse(spec.image, spec.tag).official_variant(gpu=True))
     needs = GpuNeeds(spec.gpus or GpuRequest(), spec.gpu_memory_fraction, cuda)
-    return uses_gpu(spec.wants_gpu, needs, engine, probe.facts, this_system(), progress)
+    return uses_gpu(spec.wants_gpu, needs, engine, host, progress)
 
 
 def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> None:
@@ -64,6 +63,5 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     """
     from tfserve.gpu.checks import GpuNeeds
     from tfserve.gpu.choice import uses_gpu
-    from tfserve.host.system import this_system
 
-    uses_gpu(True, GpuNeeds(cuda=cuda), engine, GpuProbe().facts, this_system(), progress)
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, Host(), progress)

@@ -10,7 +10,7 @@ from tfserve.engines.base import Engine, EngineKind, Prepared
 if TYPE_CHECKING:
     from tfserve.defaults import PullPolicy
     from tfserve.errors import Wording
-    from tfserve.gpu.probe import GpuProbe
+    from tfserve.gpu.host import Host
     from tfserve.progress import Progress
     from tfserve.spec.serve import ServeSpec
 
@@ -41,7 +41,7 @@ class _Local(EngineKind):
 
         return LocalEngine()
 
-    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, probe: GpuProbe | None) -> Prepared:
+    def prepare(self, spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: Host) -> Prepared:
         return Prepared(self.connect(), gpu=False)
 
     def supports(self, spec: ServeSpec) -> bool:
