@@ -76,6 +76,12 @@ def test_who_answers_on_the_port_has_to_be_the_server_itself(engine: LocalEngine
     assert "Address already in use" in str(caught.value.details)
 
 
+def test_taken_port_is_recognized_before_the_server_exits(engine: LocalEngine, python_plan: Plan) -> None:
+    line = "Failed to start server. Error: INVALID_ARGUMENT: Failed to bind to address 127.0.0.1:8500"
+    with pytest.raises(PortTakenError):
+        wait_until_ready(engine.launch(python_plan(says(line) + FOREVER)), seconds=20)
+
+
 def test_without_rest_the_log_says_so(engine: LocalEngine, python_plan: Plan) -> None:
     line = "[evhttp_server.cc : 261] NET_LOG: Entering the event loop ..."
     server = engine.launch(python_plan(says(line) + FOREVER))

@@ -140,7 +140,7 @@ def _not_ready(server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
         what = f"{server.name!r} cannot load its model."
     from tfserve.engines.server_log import port_was_taken
 
-    if watch.ended and port_was_taken(watch.lines):
+    if port_was_taken(watch.lines):  # the server is about to exit, if it has not yet
         return port_taken(details=_last_lines(watch))
     diagnosis = server.diagnose(list(watch.lines), ended)
     return NotReadyError(
