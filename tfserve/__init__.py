@@ -1,10 +1,10 @@
-"""tfserve: TensorFlow Serving in one command, or from Python: see `serve` and `Client`."""
+"""tfserve: TensorFlow Serving with one command, or from Python with `serve` and `Client`."""
 
 from __future__ import annotations
 
 from tfserve._version import __version__
 
-TYPE_CHECKING = False  # typing itself takes longer to load than all of this
+TYPE_CHECKING = False  # importing typing would take longer than everything in this module
 if TYPE_CHECKING:
     from tfserve.client.numpy_client import Client
     from tfserve.servers.python_api import RunningServer, serve
@@ -13,7 +13,7 @@ __all__ = ["Client", "RunningServer", "__version__", "serve"]
 
 
 def __getattr__(name: str) -> object:
-    """Imports a public name when it is first used, as a command that only prints needs none of them."""
+    """Imports a public name when it is first used, because most commands do not need them."""
     if name in ("RunningServer", "serve"):
         from tfserve.servers import python_api
 

@@ -14,11 +14,11 @@ _OBJECTS_BEFORE_COLLECTION = 100_000
 def main() -> None:
     """Runs the command line.
 
-    Collecting garbage while modules are loaded finds nothing, and is a tenth of the time of a short command.
+    Garbage collection while modules are imported finds nothing, but takes a tenth of the time of a short command.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # whoever started the program has closed it
-            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - it stays open to the end
+        if getattr(sys, name) is None:  # the parent process has closed it
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - it stays open until the process exits
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     try:
         from tfserve.interrupts import leave_on_interrupt

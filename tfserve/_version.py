@@ -1,4 +1,4 @@
-"""The version of tfserve, in a file of its own so that everything may import it."""
+"""The version of tfserve, in a separate file so that every module can import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network addresses as text: how URLs write them, how this machine reaches them, which of them are loopback."""
+"""Network addresses as text: in URLs, as this machine reaches them, and whether they are loopback addresses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["in_url", "is_loopback", "reachable"]
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether `host`, a name or an address, is this machine."""
+    """Returns whether `host`, a name or an address, refers to this machine."""
     host = host.rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -20,10 +20,10 @@ def is_loopback(host: str) -> bool:
 
 
 def in_url(host: str) -> str:
-    """An address as a URL, and Docker, write it: IPv6 in brackets."""
+    """Returns an address as written in URLs and by Docker: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def reachable(host: str, port: int) -> str:
-    """The ``host:port`` at which this machine reaches what listens on `host`: all interfaces through loopback."""
+    """Returns the ``host:port`` at which this machine reaches a port; through loopback if `host` is all interfaces."""
     return f"{in_url({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host))}:{port}"  # noqa: S104

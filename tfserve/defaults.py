@@ -1,4 +1,4 @@
-"""Default values, and the choices of options. Every command loads this module, so it imports next to nothing."""
+"""Default values, and the choices of options. Every command loads this module, so it imports as little as possible."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ AUTO = "auto"
 HOST = "127.0.0.1"
 GRPC_PORT = 8500
 REST_PORT = 8501
-STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL, as docker stop has it
+STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL; the default of docker stop
 WAIT_SECONDS = 300.0
 
 
 def engine_names() -> tuple[str, ...]:
-    """The names of all engines, which are those of the packages in ``tfserve/engines``; none of them is loaded."""
+    """Returns the names of all engines: those of the packages in ``tfserve/engines``, which are not imported."""
     package = find_spec("tfserve.engines")
     paths = package.submodule_search_locations if package else None
     return tuple(sorted({file.parent.name for path in paths or () for file in Path(path).glob("*/__init__.py")}))

@@ -1,6 +1,6 @@
-"""Every error a user can meet: what is wrong in one sentence, what to do about it in another, and an exit code.
+"""The errors that a user can encounter: each has a message, a hint that explains what to do, and an exit code.
 
-A message names attributes of what was asked for; a front end says how it calls them. See `Wording`.
+Messages name attributes of a spec, which each front end writes in its own way; see `Wording`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 Names = Callable[[str, Any], str]
-"""How a front end writes an attribute, alone (its value is None) or with one: ``--rest-port``, ``--rest-port 0``."""
+"""How a front end writes an attribute, alone (value None) or with a value: ``--rest-port``, ``--rest-port 0``."""
 
 
 class Attribute(NamedTuple):
-    """An attribute of what was asked for, and the value that it has or should get; None for the attribute alone."""
+    """An attribute of a spec, with a value that it has or could have; None for the attribute alone."""
 
     name: str
     value: Any = None
@@ -23,13 +23,13 @@ class Attribute(NamedTuple):
 class Wording:
     """Text that names attributes, each of which a front end writes in its own way.
 
-    ``Wording("Give {rest_port} another number than {number}.", number=8500)`` speaks of ``--rest-port`` on the command
-    line, of ``rest_port:`` in a file and of ``rest_port=`` in Python. Values are inserted unchanged, so that text of a
-    user which looks like a placeholder stays what it is.
+    ``Wording("Set {rest_port} to another number than {number}.", number=8500)`` becomes ``--rest-port`` on the command
+    line, ``rest_port`` in a file and ``rest_port=`` in Python. Values are inserted unchanged, even if text of a user
+    looks like a placeholder.
 
     Args:
-        template: the text, with placeholders as `str.format` has them: a value's name, or an attribute's.
-        values: what to insert. An `Attribute`, a list of them, or another `Wording` is written as the front end does.
+        template: the text, with placeholders of `str.format`: each is the name of a value or of an attribute.
+        values: what to insert; an `Attribute`, a list of them, or another `Wording` is written as by the front end.
     """
 
     def __init__(self, template: str, /, **values: object) -> None:
@@ -64,21 +64,22 @@ def _inserted(value: object, names: Names) -> object:
 
 
 def python_names(attribute: str, value: Any) -> str:
-    """Writes attributes as a caller in Python does: ``rest_port=``, or ``rest_port=0``."""
-    return f"{attribute}=" if value is None else f"{attribute}={value!r}"
+    """Writes attributes as arguments of `tfserve.serve`: ``rest_port=``, or ``rest_port=0``."""
+    name = "model" if attribute == "models" else attribute
+    return f"{name}=" if value is None else f"{name}={value!r}"
 
 
 class TfserveError(Exception):
     """Base of all errors that are shown to a user without a traceback.
 
     Args:
-        message: one sentence that says what is wrong; a `Wording` where it names attributes.
-        hint: one sentence, or a few lines, that say what to do about it; likewise.
-        details: lines shown unchanged between the two, such as the end of a server's log.
-        doctor: whether ``tfserve doctor`` looks at the cause, so that a user's hint ends in it; None for what is usual
-            for this kind of error.
-        about: which part of what was asked for it is about: an attribute of a spec, and keys and indices below it, such
-            as ``("models", 0, "labels", "stable")``. Whoever read that from a file finds the place by it.
+        message: one sentence that describes the problem; a `Wording` if it names attributes.
+        hint: a sentence, or a few lines, that explain what to do; likewise.
+        details: lines to show unchanged between message and hint, such as the end of a server's log.
+        doctor: whether ``tfserve doctor`` checks for the cause, so that the hint should refer to it; None for the
+            default of the class.
+        about: the part of a spec that the error is about: an attribute, followed by keys and indices within it, such
+            as ``("models", 0, "labels", "stable")``. The place in a file is found by it.
     """
 
     exit_code: ClassVar[int] = 1
@@ -106,24 +107,24 @@ class TfserveError(Exception):
 
     @property
     def message(self) -> str:
-        """What is wrong, in the words of a caller in Python unless `reword` was called."""
+        """The message, with attributes written as in Python unless `reword` was called."""
         return str(self.wording)
 
     @property
     def hint(self) -> str | None:
-        """What to do about it, likewise."""
+        """The hint, likewise."""
         return None if self.hint_wording is None else str(self.hint_wording)
 
     def add_hint(self, more: str | Wording) -> None:
-        """Adds text to the end of the hint."""
+        """Appends text to the hint."""
         self.hint_wording = more if self.hint_wording is None else Wording("{a}{b}", a=self.hint_wording, b=more)
 
     def reword(self, names: Names, place: str | None = None) -> None:
-        """Settles how the attributes are written; once settled, other names change nothing.
+        """Writes the attributes in message and hint with `names`; later calls do not change them again.
 
         Args:
-            names: how to write them.
-            place: where in a file the cause is, which then begins the message.
+            names: how to write attributes.
+            place: the place in a file, to put before the message; None for none.
         """
         message = self.wording(names) if isinstance(self.wording, Wording) else self.wording
         self.wording = message if place is None else f"{place}: {message}"
@@ -131,93 +132,93 @@ class TfserveError(Exception):
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
-        """What Python from 3.11 on shows under the message in a traceback."""
+        """The lines that Python 3.11 and later show below the message in a traceback."""
         return [*([self.details] if self.details else ()), *([f"Hint: {self.hint}"] if self.hint else ())]
 
 
 class UsageError(TfserveError):
-    """A bad option, argument or configuration file."""
+    """An option, argument or configuration file is not valid."""
 
     exit_code = 2
 
 
 class SavedModelError(TfserveError):
-    """A path that is not a SavedModel which TensorFlow Serving can serve."""
+    """A path is not a SavedModel that TensorFlow Serving can serve."""
 
     exit_code = 3
 
 
 class EngineUnavailableError(TfserveError):
-    """No engine to run a server on: Docker is not reachable, or the local runtime is not installed."""
+    """No engine can run servers: Docker is not reachable, or the local runtime is not installed."""
 
     exit_code = 4
     doctor_knows = True
 
 
 class ImageError(TfserveError):
-    """An image that cannot be had: unknown, refused, for another platform, or too big for the disk."""
+    """An image cannot be obtained: it is unknown, access is denied, it is for another platform, or the disk is full."""
 
     exit_code = 5
 
 
 class NameTakenError(TfserveError):
-    """A server of that name exists already."""
+    """A server with the same name already exists."""
 
     exit_code = 6
 
 
 class PortTakenError(TfserveError):
-    """A port asked for by number that another program listens on."""
+    """Another process listens on a port that was requested by number."""
 
     exit_code = 6
 
 
 class NotReadyError(TfserveError):
-    """A server that did not become ready, or failed its smoke test."""
+    """A server did not become ready, or failed its test request."""
 
     exit_code = 7
 
 
 class RequestError(TfserveError):
-    """A request that the server refused, failed, or did not answer."""
+    """A request was rejected, failed, or received no response."""
 
     exit_code = 8
 
 
 class GpuError(TfserveError):
-    """A GPU was asked for and cannot be used."""
+    """A GPU was required, but cannot be used."""
 
     exit_code = 9
     doctor_knows = True
 
 
 class NoSuchServerError(TfserveError):
-    """No server of that name."""
+    """There is no server with the name."""
 
     exit_code = 10
 
 
 class CommandRefusedError(TfserveError):
-    """A command that the development container has, and that is no program."""
+    """A command for the development container exists there, but is not executable."""
 
     exit_code = 126
 
 
 class CommandNotFoundError(TfserveError):
-    """A command that the development container does not have."""
+    """A command for the development container does not exist there."""
 
     exit_code = 127
 
 
 class InterruptError(TfserveError):
-    """The user pressed Ctrl-C, or the process was told to end."""
+    """The user pressed Ctrl-C, or the process received a signal to terminate."""
 
     exit_code = 130
 
 
 @contextmanager
 def about(*keys: str | int) -> Iterator[None]:
-    """Says of the errors in the block that what they are about is below `keys`."""
+    """Prepends `keys` to what the errors in the block are about."""
     try:
         yield
     except TfserveError as error:
@@ -226,11 +227,11 @@ def about(*keys: str | int) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong at the bottom of a chain of errors, in the system's words where it has some."""
-    words = str(error)
+    """Returns the root cause of a chain of errors: the last message of the operating system, or `error` itself."""
+    text = str(error)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            words = cause.strerror
+            text = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return words
+    return text

@@ -61,7 +61,7 @@ def test_versions_and_labels() -> None:
     [
         (["p=a", "p=b"], {"versions": ["all"]}, "--versions all does not name a model"),
         (["p=a", "p=b"], {"labels": ["c:x=1"]}, "--label c:x=1 is for an unknown model 'c'"),
-        (["p=a"], {"labels": ["x"]}, "is not a label"),
+        (["p=a"], {"labels": ["x"]}, "is not a label of a version"),
         (["p=a"], {"labels": ["x="]}, "'x' has no version"),
         (["p=a"], {"labels": ["x=2", "a:x=3"]}, "'x' is assigned to two versions, 2 and 3"),
         (["p=a", "p=b"], {"name": "m"}, "requires a single model"),

@@ -23,11 +23,9 @@ def test_markdown() -> None:
         assert section.strip().replace("\\", "").startswith(command.summary)
         assert f"    tfserve {name} [OPTIONS]" in section
         assert all(f"    {example}\n" in section for example in command.examples)
-    assert (
-        "- `--wait SECONDS`: Seconds to wait for the server to be ready; 0 to return immediately. \\[default: 300\\]"
-        in text
-    )
-    assert "- `6`: A server of that name exists already. A port asked for" in text
+    wait = "- `--wait SECONDS`: Seconds to wait for the server to become ready; 0 to return immediately. "
+    assert f"{wait}\\[default: 300\\]" in text
+    assert "- `6`: A server with the same name already exists. Another process" in text
 
 
 @pytest.mark.parametrize("page", [reference.markdown(), reference.man_page().replace("\\-", "-")])

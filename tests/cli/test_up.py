@@ -217,7 +217,7 @@ def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
     batching.write_text("max_batch_size { value: }")
     assert_error(tfserve("up", "two"), 2, "batching.config', line 1, column 25")
     batching.unlink()
-    assert_error(tfserve("up", "two"), 2, "which --batching_parameters_file names, is not there")
+    assert_error(tfserve("up", "two"), 2, "the file for --batching_parameters_file, does not exist")
 
 
 def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: Path) -> None:
@@ -274,9 +274,9 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(text)
     assert tfserve("config", "-f", "resolved.yaml").stdout == text  # which says the same anywhere
     assert list(tfserve.json("config", "two")["servers"]) == ["two"]
-    assert_error(tfserve("config", "x"), 2, "describes no server 'x'", "one, two")
+    assert_error(tfserve("config", "x"), 2, "does not describe a server named 'x'", "one, two")
     for command in ("config", "up", "down"):
-        assert_error(tfserve(command, "tow"), 2, "describes no server 'tow'", "Did you mean two?")
+        assert_error(tfserve(command, "tow"), 2, "does not describe a server named 'tow'", "Did you mean two?")
     (tmp_path / "tfserve.yaml").write_text("servers:\n  one: {modles: [m]}")
     for command in ("config", "up"):
         assert_error(tfserve(command), 2, "tfserve.yaml, line 2, servers.one.modles: ", "Did you mean models?")

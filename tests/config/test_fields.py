@@ -38,6 +38,7 @@ def options_of(name: str) -> set[str]:
 def test_every_option_of_run_is_a_field() -> None:
     fields = {name for field in FIELDS for name in (field.option_name, field.off_option)} - {"", "--", "--no-gpu"}
     assert fields | OF_THE_MODELS | OF_THE_COMMAND == options_of("run")
+    assert all(field.off_help for field in FIELDS if field.argument == "value or off")
 
 
 def test_every_attribute_of_a_spec_is_a_field() -> None:

@@ -238,12 +238,12 @@ def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> N
     ("fields", "line", "path", "words"),
     [
         ("rest_prot: 1", 4, "rest_prot", "There is no field 'rest_prot'"),
-        ("gpu: true\ngpu: false", 5, "gpu", "The key is a duplicate of line 4"),
+        ("gpu: true\ngpu: false", 5, "gpu", "The key is also in line 4"),
         ("rest_port: http", 4, "rest_port", "'http' is not a port"),
         ("rest_port: 70000", 4, "rest_port", "'70000' is not a port"),
-        ("rest_port: [1]", 4, "rest_port", "Expected a port, or none for rest_port, found a list"),
-        ("rest_port:", 4, "rest_port", "Expected a port, or none for rest_port, found nothing"),
-        ("grpc_port: {a: 1}", 4, "grpc_port", "Expected a port, or none for grpc_port, found a mapping"),
+        ("rest_port: [1]", 4, "rest_port", "Expected a port number or none for rest_port, found a list"),
+        ("rest_port:", 4, "rest_port", "Expected a port number or none for rest_port, found nothing"),
+        ("grpc_port: {a: 1}", 4, "grpc_port", "Expected a port number or none for grpc_port, found a mapping"),
         ("engine: podman", 4, "engine", "Expected one of auto, docker, local for engine, found 'podman'"),
         ("pull: 1", 4, "pull", "Expected one of missing, always, never for pull, found '1'"),
         ("image: []", 4, "image", "Expected text"),
@@ -255,38 +255,43 @@ def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> N
         ("host: example.com", 4, "host", "is not an IP address"),
         ("gpu: yes", 4, "gpu", "Expected true or false for gpu, found 'yes'"),
         ('gpu: "true"', 4, "gpu", "Expected true or false for gpu, found 'true'"),
-        ("gpus: both", 4, "gpus", "'both' does not say which GPUs"),
-        ("gpus: []", 4, "gpus", "does not say which GPUs"),
-        ("gpus: {a: 1}", 4, "gpus", "Expected all, a number of GPUs, or a list of them for gpus, found a mapping"),
-        ("gpu: false\ngpus: 1", 5, "gpus", "gpu: false and gpus contradict"),
-        ("gpu_memory_fraction: 2", 4, "gpu_memory_fraction", "2 is not a share"),
-        ("env: A", 4, "env", "Expected variables: a mapping, or a list of NAME=VALUE for env, found 'A'"),
+        ("gpus: both", 4, "gpus", "'both' is not a valid selection of GPUs"),
+        ("gpus: []", 4, "gpus", "is not a valid selection of GPUs"),
+        ("gpus: {a: 1}", 4, "gpus", "Expected all, a number of GPUs, or a list of GPUs for gpus, found a mapping"),
+        ("gpu: false\ngpus: 1", 5, "gpus", "gpu: false cannot be combined with gpus"),
+        ("gpu_memory_fraction: 2", 4, "gpu_memory_fraction", "2 is not a valid share"),
+        ("env: A", 4, "env", "Expected a mapping of variables, or a list of NAME=VALUE for env, found 'A'"),
         ("env: {A b: 1}", 4, "env.A b", "is not the name of a variable"),
-        ("env: [A]", 4, "env[0]", "A is not set in this environment"),
+        ("env: [A]", 4, "env[0]", "The variable A is not set"),
         ("env:\n  A: [1]", 5, "env.A", "Expected text"),
         ("env: {MODEL_NAME: x}", 4, "env.MODEL_NAME", "is set by tfserve"),
         ("memory: much", 4, "memory", "is not an amount of memory"),
         ("cpus: two", 4, "cpus", "Expected a number for cpus, found 'two'"),
-        ("cpus: -1", 4, "cpus", "-1 is not a number of CPUs"),
+        ("cpus: -1", 4, "cpus", "-1 is not a valid number of CPUs"),
         ("restart: sometimes", 4, "restart", "is not a restart policy"),
-        ("rm: true\nrestart: always", 4, "rm", "rm and restart contradict"),
-        ("batching: 1", 4, "batching", "Expected true, false, or parameters: a mapping for batching, found '1'"),
+        ("rm: true\nrestart: always", 4, "rm", "rm cannot be combined with restart"),
+        ("batching: 1", 4, "batching", "Expected true, false, or a mapping of parameters for batching, found '1'"),
         ("batching: {max_bacth_size: 1}", 4, "batching.max_bacth_size", "There is no field"),
         ("batching:\n  max_batch_size: x", 5, "batching.max_batch_size", "is not a value of type integer"),
-        ("batching: {max_batch_size: 9, allowed_batch_sizes: [4]}", 4, "batching.allowed_batch_sizes", "The last of"),
+        (
+            "batching: {max_batch_size: 9, allowed_batch_sizes: [4]}",
+            4,
+            "batching.allowed_batch_sizes",
+            "The last size in",
+        ),
         (
             "batching: true\nserver_flags: {enable_batching: true}",
             5,
             "server_flags.enable_batching",
-            "batching sets the",
+            "--enable_batching cannot be combined with batching",
         ),
         (
             "monitoring: off",
             4,
             "monitoring",
-            "Expected true, false, or the path of a page of metrics for monitoring, found 'off'",
+            "Expected true, false, or a URL path for monitoring, found 'off'",
         ),
-        ("monitoring: {path: x}", 4, "monitoring.path", "is not the path of a page"),
+        ("monitoring: {path: x}", 4, "monitoring.path", "is not a URL path for the metrics"),
         ("monitoring: {port: 1}", 4, "monitoring.port", "There is no field"),
         ("server_flags: [a]", 4, "server_flags[0]", "'a' is not a server flag"),
         ("server_flags:\n  enable_bacthing: true", 5, "server_flags.enable_bacthing", "has no flag --enable_bacthing"),
@@ -298,7 +303,7 @@ def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> N
             "smoke_test: []",
             4,
             "smoke_test",
-            "Expected true, false, a request in JSON, or a file for smoke_test, found a list",
+            "Expected true, false, a request as JSON, or the path of a file for smoke_test, found a list",
         ),
         ("config: x", 4, "config", "config and models cannot be combined"),
         ("rest_port: 1\ngrpc_port: 1", 5, "grpc_port", "cannot share port 1"),
@@ -323,15 +328,18 @@ def test_wrong_fields(server: Callable[..., ConfiguredServer], fields: str, line
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ("gpu: false\ngpus: 1", "gpu: false and gpus contradict each other."),
-        ("gpu: false\ngpu_memory_growth: true", "gpu: false and gpu_memory_growth contradict each other."),
-        ("rest_port: 1\ngrpc_port: 1", "Give rest_port and grpc_port two numbers."),
-        ("rest_port: none\ngrpc_port: none", "Give rest_port or grpc_port a number."),
-        ("batching: true\nserver_flags: {batching_parameters_file: a}", "batching sets the server flag --batching_"),
+        ("gpu: false\ngpus: 1", "gpu: false cannot be combined with gpus."),
+        ("gpu: false\ngpu_memory_growth: true", "gpu: false cannot be combined with gpu_memory_growth."),
+        ("rest_port: 1\ngrpc_port: 1", "Use different numbers for rest_port and grpc_port."),
+        ("rest_port: none\ngrpc_port: none", "Set rest_port or grpc_port to a number."),
+        (
+            "batching: true\nserver_flags: {batching_parameters_file: a}",
+            "--batching_parameters_file cannot be combined with batching",
+        ),
         ("smoke_test: '{}'\nwait: 0", "Leave smoke_test out, or wait for the server"),
         ("server_flags: {bind_address: x}", "Use host instead."),
-        ("env: [A]", "A is not set in this environment."),
-        ("env: {MODEL_NAME: m}", "name the model itself."),
+        ("env: [A]", "or give its value: A=VALUE"),
+        ("env: {MODEL_NAME: m}", "tfserve derives it from the model."),
         ("models: [{path: s3://bucket/m, name: m, sha256: '" + "0" * 64 + "'}]", "Leave sha256 out."),
         ("image: a:1\ntag: b", "Leave tag out, or give the image without a tag."),
     ],
@@ -357,10 +365,10 @@ def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) 
     assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
     assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
     assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
-    assert "The fields are: " in str(complaint(lambda: server("zzz: 1")).hint)
+    assert "The valid fields are: " in str(complaint(lambda: server("zzz: 1")).hint)
     assert complaint(lambda: server("engine: dockr")).hint == "Did you mean docker?"
     assert complaint(lambda: server("gpu: Ture")).hint == "Did you mean true?"
-    assert complaint(lambda: server("gpu: yes")).hint == "For example gpu: true"
+    assert complaint(lambda: server("gpu: yes")).hint == "For example: gpu: true"
     assert "schema" in str(complaint(lambda: server("env: 1")).hint)
 
 
@@ -368,19 +376,23 @@ def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) 
     ("models", "place", "words"),
     [
         ("m", "models", "Expected a list of models, found 'm'"),
-        ("[]", "models", "There is no model"),
-        ("[[a]]", "models[0]", "Expected a path, or the fields of a model, found a list"),
+        ("[]", "models", "The list of models is empty"),
+        ("[[a]]", "models[0]", "Expected a path, or a mapping with the fields of a model, found a list"),
         ("[{name: a}]", "models[0]", "The field path is missing"),
         ("[{path: a, nam: b}]", "models[0].nam", "There is no field 'nam'"),
         ("[{path: a, name: b/c}]", "models[0].name", "'b/c' is not a model name"),
-        ("[{path: a, name: [b]}]", "models[0].name", "Expected the name of a model, found a list"),
-        ("[{path: a, name: b, versions: some}]", "models[0].versions", "does not say which versions"),
-        ("[{path: a, name: b, versions: [x]}]", "models[0].versions[0]", "Expected the number of a version"),
-        ("[{path: a, name: b, versions: []}]", "models[0].versions", "does not say which versions"),
-        ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "Expected the number of a version, found 'y'"),
-        ("[{path: a, name: b, labels: {a b: 1}}]", "models[0].labels.a b", "is not a label"),
-        ("[{path: a, name: b, labels: [x]}]", "models[0].labels", "Expected labels: a mapping, found a list"),
-        ("[{path: a, name: b}, {path: c, name: b}]", "models[1].name", "There are two models 'b'"),
+        ("[{path: a, name: [b]}]", "models[0].name", "Expected a model name, found a list"),
+        ("[{path: a, name: b, versions: some}]", "models[0].versions", "is not a valid choice of versions"),
+        ("[{path: a, name: b, versions: [x]}]", "models[0].versions[0]", "Expected a version number"),
+        ("[{path: a, name: b, versions: []}]", "models[0].versions", "is not a valid choice of versions"),
+        ("[{path: a, name: b, labels: {x: y}}]", "models[0].labels.x", "Expected a version number, found 'y'"),
+        ("[{path: a, name: b, labels: {a b: 1}}]", "models[0].labels.a b", "is not a label of a version"),
+        (
+            "[{path: a, name: b, labels: [x]}]",
+            "models[0].labels",
+            "Expected a mapping of labels to version numbers, found a list",
+        ),
+        ("[{path: a, name: b}, {path: c, name: b}]", "models[1].name", "Two models are named 'b'"),
         ("[{path: a, name: b, sha256: yes}]", "models[0].sha256", "'yes' is not a SHA-256 digest"),
         ("[{path: '', name: b}]", "models[0].path", "The path of the model is empty"),
         ("['']", "models[0]", "The path of the model is empty"),
@@ -388,7 +400,11 @@ def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) 
         ("[a, b]", "models[0]", "There is no model at"),
         ("[ftp://a/b]", "models[0]", "tfserve cannot read models from ftp:// addresses"),
         ("[{path: s3://, name: m}]", "models[0].path", "not a path in a bucket"),
-        (f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]", "models[0].sha256", "is no archive, and has no digest"),
+        (
+            f"[{{path: s3://bucket/m, sha256: {'0' * 64}}}]",
+            "models[0].sha256",
+            "is not an archive, so it has no digest",
+        ),
     ],
 )
 def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
@@ -402,28 +418,28 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
     [
         (b"", "is empty"),
         (b"# nothing\n", "is empty"),
-        (b"a: \xff", "line 1: not UTF-8"),
+        (b"a: \xff", "line 1: The text is not UTF-8"),
         (b"a: 1\nb: \x00", "line 2: a character that YAML does not allow"),
         (b"servers:\n\tprod: 1", "line 2, column 1: found character '\\t' that cannot start any token"),
         (b"servers: {", "line 1, column 11"),
         (b"a: 1\n---\nb: 2", "line 2, column 1: expected a single document in the stream, but found another document"),
         (b"a: *nope", "found undefined alias"),
-        (b"[" * 500, "nested too deep"),
-        (b"servers: !!python/object/apply:os.system [id]", "Expected servers by name: a mapping, found a list"),
+        (b"[" * 500, "nested too deeply"),
+        (b"servers: !!python/object/apply:os.system [id]", "Expected a mapping of servers by name, found a list"),
         (b"just text", "line 1: Expected servers: and defaults:, found 'just text'"),
         (b"[]", "line 1: Expected servers: and defaults:, found a list"),
         (b"defaults: {}", "line 1: The field servers is missing"),
         (b"server: {}", "line 1, server: There is no field 'server'"),
-        (b"servers: {}", "line 1, servers: There is no server"),
-        (b"servers:", "line 1, servers: Expected servers by name: a mapping, found nothing"),
-        (b"servers:\n  a:", "line 2, servers.a: Expected the fields of a server, found nothing"),
+        (b"servers: {}", "line 1, servers: The mapping of servers is empty"),
+        (b"servers:", "line 1, servers: Expected a mapping of servers by name, found nothing"),
+        (b"servers:\n  a:", "line 2, servers.a: Expected a mapping with the fields of a server, found nothing"),
         (b"servers:\n  a: {}", "line 2, servers.a: The field models is missing"),
         (b"servers:\n  a b: {models: [m]}", "line 2, servers.a b: 'a b' is not a server name"),
-        (b"servers:\n  a: {models: [m]}\n  a: {models: [m]}", "line 3, servers.a: The key is a duplicate"),
+        (b"servers:\n  a: {models: [m]}\n  a: {models: [m]}", "line 3, servers.a: The key is also in line 2"),
         (b"defaults: {models: [m]}\nservers: {a: {models: [m]}}", "line 1, defaults.models: There is no field"),
         (b"servers: &s {a: *s}", "There is no field 'a'"),
-        (b"servers: {a: &a {<<: *a, models: [m]}}", "Nested too deeply"),
-        (b"x" * (300 << 10), "over 256 KiB"),
+        (b"servers: {a: &a {<<: *a, models: [m]}}", "It is nested too deeply"),
+        (b"x" * (300 << 10), "larger than 256 KiB"),
     ],
 )
 def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
@@ -443,8 +459,8 @@ def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
         ("servers: @x", "Quote text that begins with"),
         ("servers: {", "brackets and quotes are closed"),
         ("servers:\n  a: 1\n b: 2", "Check the indentation"),
-        ("servers: {a b: {models: [m]}}", "Choose another one, for example a_b"),
-        ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another one, for example name: a_b"),
+        ("servers: {a b: {models: [m]}}", "Choose another name, for example a_b"),
+        ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another name, for example name: a_b"),
     ],
 )
 def test_hints_fit(read: Read, text: str, hint: str) -> None:
@@ -468,7 +484,7 @@ def test_a_port_that_is_used_twice(read: Read) -> None:
         return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
 
     error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
-    assert "line 3, servers.b.grpc_port: Port 9000 is also the port of 'a', in line 2" in error.message
+    assert "line 3, servers.b.grpc_port: Port 9000 is already used by 'a' in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
 
@@ -490,7 +506,7 @@ def test_servers_by_name(read: Read) -> None:
     servers = read("servers: {a: {models: [m]}, b: {models: [m]}}")
     assert choose(servers, ()) == servers
     assert [server.spec.name for server in choose(servers, ["b"])] == ["b"]
-    with pytest.raises(UsageError, match="describes no server 'c'"):
+    with pytest.raises(UsageError, match="does not describe a server named 'c'"):
         choose(servers, ["b", "c"])
 
 

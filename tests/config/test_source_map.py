@@ -73,7 +73,7 @@ def placeholders() -> set[str]:
 def test_messages_name_attributes_that_there_are() -> None:
     named = {option_names(attribute) for attribute in placeholders()}
     assert named > {"--rest-port", "--config"}
-    arguments = {"VALUES", "EXAMPLES"}
+    arguments = {"MODEL_DIR", "VALUES", "EXAMPLES"}
     assert named - arguments < options_of("run") | options_of("predict") | options_of("classify")
 
 

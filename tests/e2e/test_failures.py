@@ -149,7 +149,7 @@ def test_a_failed_smoke_test_removes_the_server(
         (("--platform", "nonsense"), 2, "not a platform"),
         (("--", "--enable_batchin=true"), 2, "Did you mean --enable_batching?"),
         (("--restart", "sometimes"), 2, "not a restart policy"),
-        (("--rm", "--restart", "always"), 2, "contradict"),
+        (("--rm", "--restart", "always"), 2, "cannot be combined"),
         (("--gpus", "GPU-of-nobody"), 9, "GPU"),
     ],
 )

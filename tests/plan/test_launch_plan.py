@@ -396,7 +396,7 @@ def test_blocks_become_files() -> None:
     assert "--batching_parameters_file=/state/prod/batching_parameters.config" in local.command
     alone = container(asked=spec(batching={}))
     assert (alone.command, alone.files) == (("--enable_batching=true",), {})
-    with pytest.raises(UsageError, match="monitoring= sets the server flag --monitoring_config_file"):
+    with pytest.raises(UsageError, match="--monitoring_config_file cannot be combined with monitoring=, which sets it"):
         spec(monitoring="/", server_flags=("--monitoring_config_file=/x",))
 
 
@@ -476,5 +476,5 @@ def test_a_bucket_and_a_local_process() -> None:
     made = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
     assert made.mounts == ()
     assert "--model_base_path=gs://b/m" in made.command
-    with pytest.raises(UsageError, match="only reads models from a disk, and gs://b/m is in a bucket"):
+    with pytest.raises(UsageError, match="only reads local models, but gs://b/m is in a bucket"):
         process_plan(in_bucket("gs://b/m"), [], binary=OWN, **facts)

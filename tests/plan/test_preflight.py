@@ -57,7 +57,7 @@ GOOD = {"path": "./m", "label": "1", "versions": "latest", "flag_file": "good", 
         ({"path": "./cut"}, SavedModelError, 8, "models[0].path", "is damaged"),
         ({"label": "7"}, UsageError, 9, "models[0].labels.stable", "is for version 7, which is not served"),
         ({"versions": "[1, 7]"}, UsageError, 10, "models[0].versions", "has no version 7; it has 1."),
-        ({"flag_file": "gone"}, UsageError, 4, "defaults", "which --batching_parameters_file names, is not there"),
+        ({"flag_file": "gone"}, UsageError, 4, "defaults", "the file for --batching_parameters_file, does not exist"),
         ({"flag_file": "bad"}, UsageError, 4, "defaults", "line 1, column 1"),
         ({"engine": "local", "field": "memory: 1g"}, UsageError, 13, "memory", "which has no memory."),
         ({"engine": "local", "field": "image: a/b"}, UsageError, 13, "image", "which has no image."),
@@ -102,7 +102,7 @@ def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
         ("m.zip", "", SavedModelError, "m.zip' is a file, but a model is a directory.", "that contains the versions"),
         (
             *("m", "model_version_policy { specific { versions: 7 } }", UsageError),
-            *("The model 'm' has no version 7; it has 1.", "Serve others"),
+            *("The model 'm' has no version 7; it has 1.", "Choose other versions"),
         ),
         (
             *("m", "version_labels { key: 'a' value: 7 }", UsageError),

@@ -33,7 +33,7 @@ def test_which_gpus(text: str, request_: GpuRequest, option: str, visible: str) 
 def test_what_says_nothing(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         GpuRequest.parse(text)
-    assert "device=2 for one" in str(caught.value.hint)
+    assert "device=2 for a single one" in str(caught.value.hint)
 
 
 @given(st.text(max_size=30))

@@ -29,7 +29,7 @@ def test_it_reads_as_it_is_written(models: list[ServedModel]) -> None:
 
 
 def test_a_path_that_the_format_cannot_hold() -> None:
-    with pytest.raises(UsageError, match="not UTF-8"):
+    with pytest.raises(UsageError, match="is not valid UTF-8"):
         to_text([ServedModel("m", "/\udcff")])
 
 
@@ -61,8 +61,8 @@ def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
     ("text", "error", "words"),
     [
         ("model_config_list {\n  confg {} }", UsageError, "models.config', line 2, column 3: "),
-        ("model_config_list {}", UsageError, "names no models"),
-        ("custom_model_config {}", UsageError, "names no models"),
+        ("model_config_list {}", UsageError, "does not list any models"),
+        ("custom_model_config {}", UsageError, "does not list any models"),
         (
             entry("x/m"),
             UsageError,
@@ -70,8 +70,8 @@ def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
         ),
         (entry("https://a/b.zip"), UsageError, "is not an absolute path"),
         (entry("s3://bucket/m?c"), UsageError, "line 2: The address of the model is not a path in a bucket"),
-        (entry("/tmp", ""), UsageError, "not one of TensorFlow"),
-        (entry("/tmp", 'model_platform: "caffe"'), UsageError, "not one of TensorFlow"),
+        (entry("/tmp", ""), UsageError, "is not a TensorFlow model"),
+        (entry("/tmp", 'model_platform: "caffe"'), UsageError, "is not a TensorFlow model"),
         (entry("/tmp", name="a/b"), UsageError, "'a/b' is not a model name"),
     ],
 )

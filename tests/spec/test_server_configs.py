@@ -29,14 +29,14 @@ def test_batching_by_itself() -> None:
         (["off"], "'off' is not a batching parameter", "on, or KEY=VALUE"),
         (["max_bacth_size=1"], "is not a batching parameter", "max_batch_size?"),
         (["max_batch_size"], "is not a batching parameter", "max_batch_size?"),
-        (["max_batch_size=-1"], "is not a value of type integer", "Largest batch"),
-        (["max_batch_size=0"], "cannot be 0", "Largest batch"),
-        (["max_batch_size=٣"], "is not a value of type integer", "Largest batch"),
+        (["max_batch_size=-1"], "is not a value of type integer", "Maximum size of a batch"),
+        (["max_batch_size=0"], "cannot be 0", "Maximum size of a batch"),
+        (["max_batch_size=٣"], "is not a value of type integer", "Maximum size of a batch"),
         (["enable_large_batch_splitting=1"], "is not a value of type boolean", "large request"),
-        (['thread_pool_name="'], "is not a value of type string", "threads"),
+        (['thread_pool_name="'], "is not a value of type string", "thread pool"),
         (["allowed_batch_sizes="], "is not a value of type integers", "Sizes"),
-        (["allowed_batch_sizes=8,4"], "has to rise", "8,16,32"),
-        (["allowed_batch_sizes=4,8"], "is 8, and max_batch_size is 1000", "the same"),
+        (["allowed_batch_sizes=8,4"], "not in ascending order", "8,16,32"),
+        (["allowed_batch_sizes=4,8"], "is 8, but max_batch_size is 1000", "the same"),
     ],
 )
 def test_what_is_no_batching(given: list[str], message: str, hint: str) -> None:
@@ -51,5 +51,5 @@ def test_monitoring() -> None:
     config = parse_text(monitoring_text(parse_monitoring("/a-b")).encode(), MonitoringConfig()).prometheus_config
     assert (config.enable, config.path) == (True, "/a-b")
     for text in ("off", "", "metrics", '/"'):
-        with pytest.raises(UsageError, match="not the path of a page of metrics"):
+        with pytest.raises(UsageError, match="is not a URL path for the metrics"):
             parse_monitoring(text)

@@ -59,7 +59,7 @@ def test_server_flags(flag: str) -> None:
         ("--port=1", "set by tfserve", "grpc_port="),
         ("--rest_api_port=1", "set by tfserve", "rest_port="),
         ("--model_name=m", "set by tfserve", "model_name="),
-        ("--model_base_path=/m", "set by tfserve", "models="),
+        ("--model_base_path=/m", "set by tfserve", "model="),
         ("--model_config_file=/m", "set by tfserve", "config="),
         ("--bind_address=::", "set by tfserve", "host="),
         ("--num_load_threads", "needs a value", "--num_load_threads=VALUE"),
@@ -148,7 +148,7 @@ def test_where_a_file_is_wrong_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    assert "is not there" in complaint(tmp_path / "none").message
+    assert "does not exist" in complaint(tmp_path / "none").message
     assert "is not a file" in complaint(tmp_path).message
     os.mkfifo(tmp_path / "pipe")
     assert "is not a file" in complaint(tmp_path / "pipe").message
@@ -157,7 +157,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     assert str(tmp_path) in complaint(tmp_path / ("a" * 300)).message
     with (tmp_path / "big").open("wb") as big:
         big.truncate(17 << 20)
-    assert "over 16 MiB" in complaint(tmp_path / "big").message
+    assert "larger than 16 MiB" in complaint(tmp_path / "big").message
 
 
 @given(st.binary(min_size=1, max_size=80))

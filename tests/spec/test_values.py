@@ -19,7 +19,7 @@ def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
 
 def test_a_long_name() -> None:
     check_name("a" * 128, kind="server", attribute=None)
-    with pytest.raises(UsageError, match="128 at most"):
+    with pytest.raises(UsageError, match="up to 128"):
         check_name("a" * 129, kind="server", attribute=None)
 
 
@@ -32,4 +32,4 @@ def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
     ]
     with pytest.raises(UsageError) as caught:
         check_name("a b", kind="server", attribute=None)
-    assert caught.value.hint == "Choose another one, for example a_b"
+    assert caught.value.hint == "Choose another name, for example a_b"

@@ -38,7 +38,7 @@ def test_a_policy_reads_as_it_is_written(policy: VersionPolicy) -> None:
     "text", ["", "newest", "latest=0", "latest=", "1,", "-1", "1;2", "1.5", "9" * 19, "all=2", "٣"]
 )
 def test_what_is_no_policy(text: str) -> None:
-    with pytest.raises(UsageError, match="which versions to serve"):
+    with pytest.raises(UsageError, match="is not a valid choice of versions"):
         VersionPolicy.parse(text)
 
 
@@ -46,10 +46,12 @@ def test_labels() -> None:
     assert parse_label("canary=2") == ("canary", 2)
     assert parse_label("canary=") == ("canary", None)
     for text in ("canary", "=2", "a b=2", "a=b", "a/b=1", "a=" + "9" * 19):
-        with pytest.raises(UsageError, match="is not a label"):
+        with pytest.raises(UsageError, match="is not a label of a version"):
             parse_label(text)
     check_labels("m", {"a": 1}, (1, 2))
-    with pytest.raises(UsageError, match="'a' of the model 'm' is for version 3, which is not served; served: 1, 2"):
+    with pytest.raises(
+        UsageError, match="'a' of the model 'm' is for version 3, which is not served; served versions: 1, 2"
+    ):
         check_labels("m", {"a": 3}, (1, 2))
 
 

@@ -66,7 +66,7 @@ def _parameters(field: Field) -> Iterator[inspect.Parameter]:
     )
     yield _parameter(field.attribute, kind, option, default)
     if field.argument == "value or off":
-        off = typer.Option(field.off_option, help=f"The opposite of {field.option_name}.", rich_help_panel=field.group)
+        off = typer.Option(field.off_option, help=field.off_help, rich_help_panel=field.group)
         yield _parameter(_off_name(field), bool, off, False)
 
 

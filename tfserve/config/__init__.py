@@ -1,6 +1,6 @@
-"""YAML files of servers, and the specs they stand for.
+"""YAML files that describe servers, and the specs that they describe.
 
-From the outside in: `servers` (a file <-> specs), `schema` (what an editor checks it by) and `template` (a first file);
-`fields` (every field a server has, once) and `readers` (what reads them); `document` (YAML with lines and limits) and
-`interpolation` (``${VAR}``).
+`read` and `write` convert between the two, `schema` describes the files for editors, and `template` creates the first
+file. They use `source_map` (the place in a file that an error is about), `document` (YAML with lines and limits),
+`interpolation` (``${VAR}``) and `paths`. The fields of a server are defined in `tfserve.spec.fields`.
 """

@@ -1,7 +1,7 @@
-"""A YAML file as a tree of nodes that know their line and path, so that each error names both.
+"""A YAML file as a tree of nodes that have a line and a path, so that each error names both.
 
-Scalars stay text: ``2.10`` does not become a number, nor ``no`` a boolean; the type of a field decides. Aliases and
-merge keys (``<<``) work, within a limit on what they expand to.
+Scalars are kept as text until the type of their field is known: ``2.10`` may be a version, and ``no`` a restart policy.
+Aliases and merge keys (``<<``) are supported, with a limit on the size of their expansion.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _HINTS = {
     "another document": "Remove the line ---: a file holds one document.",
     "that cannot start any token": "Quote text that begins with a special character; indent with spaces, not tabs.",
     "a character that YAML does not allow": "Remove it.",
-    "nested too deep": "Close every bracket, and reduce the nesting.",
-}  # by PyYAML's messages
-_HINT = "tfserve schema prints which fields and values are valid."
+    "nested too deeply": "Close every bracket, and reduce the nesting.",
+}  # parts of PyYAML's messages -> hints
+_HINT = "List the valid fields and values: tfserve schema"
 _INDENTATION = "Check the indentation, and that brackets and quotes are closed."
 
 
 class Document:
-    """What all nodes of one file share: its name, the variables, its words, and how many nodes were visited."""
+    """What all nodes of a file share: its name, variables and names of attributes, and how many nodes were visited."""
 
     def __init__(self, file: str, variables: Mapping[str, str], names: Names) -> None:
         self.file = file
@@ -55,8 +55,8 @@ class YamlNode:
     Attributes:
         document: the file.
         node: PyYAML's node.
-        path: the way to it, such as ``servers.prod.models[0]``.
-        depth: how many nodes it is inside of.
+        path: its path in the document, such as ``servers.prod.models[0]``.
+        depth: how many nodes contain it.
     """
 
     document: Document
@@ -66,7 +66,7 @@ class YamlNode:
 
     @property
     def line(self) -> int:
-        """The line where it begins, counted from 1."""
+        """The line in which it begins, counted from 1."""
         return int(self.node.start_mark.line) + 1
 
     @property
@@ -79,13 +79,13 @@ class YamlNode:
         return "nothing" if self.node.tag == _NULL_TAG else "scalar"
 
     def fail(self, problem: str, hint: str | None = None) -> NoReturn:
-        """Raises UsageError with file, line and path before `problem`, a sentence."""
+        """Raises UsageError with `problem`, a sentence, after file, line and path."""
         error = UsageError(problem, hint=hint)
         self.locate(error)
         raise error
 
     def locate(self, error: TfserveError) -> None:
-        """Adds file, line and path to an error about this node, or about one below it, unless it has them."""
+        """Adds file, line and path to an error about this node or a node below it, unless the error has them."""
         if not error.located:
             node = self.at(error.about)
             place = f"{self.document.file}, line {node.line}"
@@ -103,7 +103,7 @@ class YamlNode:
             raise
 
     def plain(self) -> Any:
-        """The node as plain data: mappings, lists, None, and scalars as text; variables are resolved.
+        """Returns the node as plain data: mappings, lists, None, and scalars as text, with variables resolved.
 
         Raises:
             UsageError: a variable is not set, or a key is not valid.
@@ -118,27 +118,27 @@ class YamlNode:
         return Scalar(text, quoted=self.kind == "string" and text == self.node.value)
 
     def find(self, keys: Sequence[str | int]) -> YamlNode | None:
-        """The node below this one at `keys` of mappings and indices of sequences; None if there is none."""
+        """Returns the node at a path of keys and indices below this node; None if there is none."""
         if not keys:
             return self
-        below: dict[str | int, YamlNode] = {}
+        children: dict[str | int, YamlNode] = {}
         if self.kind == "mapping":
-            below.update(self.fields("a mapping"))
+            children.update(self.fields("a mapping"))
         elif self.kind == "sequence":
-            below.update(enumerate(self.items("a list")))
-        return below[keys[0]].find(keys[1:]) if keys[0] in below else None
+            children.update(enumerate(self.items("a list")))
+        return children[keys[0]].find(keys[1:]) if keys[0] in children else None
 
     def at(self, keys: Sequence[str | int]) -> YamlNode:
-        """The deepest node that exists on the way that `keys` describe."""
+        """Returns the deepest node that exists on a path of keys and indices below this node."""
         return next(filter(None, (self.find(keys[:length]) for length in range(len(keys), -1, -1))), self)
 
     def expected(self, what: str, hint: str | None = None) -> NoReturn:
-        """Raises UsageError: another kind of node was found than `what`."""
-        shown = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
-        self.fail(f"Expected {what}, found {shown or repr(str(self.node.value)[:80])}.", hint)
+        """Raises UsageError, because `what` was expected and the node is something else."""
+        found = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
+        self.fail(f"Expected {what}, found {found or repr(str(self.node.value)[:80])}.", hint)
 
     def text(self, what: str) -> str:
-        """The text of a scalar, with variables resolved.
+        """Returns the text of a scalar, with variables resolved.
 
         Raises:
             UsageError: it is not a scalar, or a variable is not set.
@@ -151,18 +151,18 @@ class YamlNode:
             self.fail(f"{error}.", error.hint)
 
     def items(self, what: str) -> list[YamlNode]:
-        """The nodes of a sequence."""
+        """Returns the nodes of a sequence."""
         if self.kind != "sequence":
             self.expected(what)
-        return [self._node(node, f"{self.path}[{index}]") for index, node in enumerate(self.node.value)]
+        return [self._child(node, f"{self.path}[{index}]") for index, node in enumerate(self.node.value)]
 
     def fields(self, what: str, known: Iterable[str] | None = None, *, extensions: bool = False) -> dict[str, YamlNode]:
-        """The nodes of a mapping, by key; keys of merged mappings come last.
+        """Returns the nodes of a mapping, by key; keys of merged mappings come last.
 
         Args:
-            what: what was expected, for an error.
+            what: what is expected here, for errors.
             known: the valid keys; None for any.
-            extensions: whether keys that begin with ``x-`` are valid too; they are ignored.
+            extensions: whether to ignore keys that begin with ``x-``.
 
         Raises:
             UsageError: it is not a mapping, or a key is unknown, duplicate or not text.
@@ -171,7 +171,7 @@ class YamlNode:
         for key, node in self._pairs(what):
             if not (extensions and key.startswith("x-")):
                 found.setdefault(key, node)
-        nodes = {key: self._node(node, self._below(key)) for key, node in found.items()}
+        nodes = {key: self._child(node, self._path_of(key)) for key, node in found.items()}
         names = None if known is None else list(known)
         for key in nodes:
             if names is not None and key not in names:
@@ -181,42 +181,43 @@ class YamlNode:
         return nodes
 
     def _pairs(self, what: str) -> Iterator[tuple[str, Any]]:
-        """Yields keys and nodes of a mapping, its own before merged ones."""
+        """Yields the keys and nodes of a mapping: its own before those of merged mappings."""
         if self.kind != "mapping":
             self.expected(what)
         seen: dict[str, int] = {}
         merged: list[YamlNode] = []
         for key, value in self.node.value:
-            key_node = self._node(key, self.path)
+            key_node = self._child(key, self.path)
             if key.tag == _MERGE_TAG:
-                below = self._node(value, self._below("<<"))
-                merged += below.items("mappings to merge") if below.kind == "sequence" else [below]
+                source = self._child(value, self._path_of("<<"))
+                merged += source.items("a list of mappings to merge") if source.kind == "sequence" else [source]
                 continue
             if key_node.kind not in ("scalar", "string"):
-                key_node.fail("A key has to be text.", "Quote it.")
+                key_node.fail("A key has to be text.", "Put it in quotes.")
             if key.value in seen:
-                self._node(key, self._below(key.value)).fail(
-                    f"The key is a duplicate of line {seen[key.value]}.", "Remove one of them."
+                self._child(key, self._path_of(key.value)).fail(
+                    f"The key is also in line {seen[key.value]}.", "Remove one of them."
                 )
             seen[key.value] = key_node.line
             yield key.value, value
         for node in merged:
             yield from node._pairs("a mapping to merge")
 
-    def _below(self, key: str) -> str:
+    def _path_of(self, key: str) -> str:
         key = key[:80]
         return f"{self.path}.{key}" if self.path else key
 
-    def _node(self, node: Any, path: str) -> YamlNode:
+    def _child(self, node: Any, path: str) -> YamlNode:
         self.document.visited += 1
-        found = YamlNode(self.document, node, path, self.depth + 1)
-        if found.depth > _MAX_DEPTH:
-            found.fail(
-                "Nested too deeply, or an alias of a node that contains it.", "Check where aliases (*name) lead."
+        child = YamlNode(self.document, node, path, self.depth + 1)
+        if child.depth > _MAX_DEPTH:
+            child.fail(
+                "It is nested too deeply, or is an alias of a node that contains it.",
+                "Check what the aliases (*name) refer to.",
             )
         if self.document.visited > _MAX_NODES:
-            found.fail("The file is too large once its aliases are expanded.", "Split it into several files.")
-        return found
+            child.fail("The file is too large once its aliases are expanded.", "Split it into several files.")
+        return child
 
 
 def read_document(path: Path, variables: Mapping[str, str], names: Names = python_names) -> YamlNode:
@@ -224,11 +225,11 @@ def read_document(path: Path, variables: Mapping[str, str], names: Names = pytho
 
     Args:
         path: the file, or `STANDARD_INPUT`.
-        variables: for ``${NAME}``.
-        names: how the file writes attributes of a spec.
+        variables: the environment variables, for ``${NAME}``.
+        names: how errors write attributes of a spec.
 
     Raises:
-        UsageError: it cannot be read, is not UTF-8, is empty, too big, or not one document of YAML.
+        UsageError: it cannot be read, is not UTF-8, is empty or too large, or is not a single YAML document.
     """
     file = "standard input" if path == STANDARD_INPUT else str(path)
     document = Document(file, variables, names)
@@ -240,28 +241,29 @@ def read_document(path: Path, variables: Mapping[str, str], names: Names = pytho
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        whole = isinstance(error, yaml.composer.ComposerError)  # other contexts describe PyYAML's own steps
-        problem = ", ".join(filter(None, (error.context if whole else None, error.problem))) or error.context
-        raise _broken(f"{file}{where}: {problem}") from None
+        # Only the context of a ComposerError concerns the document; others describe PyYAML's own steps.
+        context = error.context if isinstance(error, yaml.composer.ComposerError) else None
+        problem = ", ".join(filter(None, (context, error.problem))) or error.context
+        raise _invalid(f"{file}{where}: {problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _broken(f"{file}, line {line}: a character that YAML does not allow: {error.character!r}") from None
+        raise _invalid(f"{file}, line {line}: a character that YAML does not allow: {error.character!r}") from None
     except RecursionError:
-        raise _broken(f"{file}: nested too deep") from None
+        raise _invalid(f"{file}: nested too deeply") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise _broken(f"{file}: {error}") from None
+        raise _invalid(f"{file}: {error}") from None
     if node is None:
         raise UsageError(f"{file} is empty.", hint="Create a file with tfserve init MODEL_DIR")
     return YamlNode(document, node, "")
 
 
-def _broken(problem: str) -> UsageError:
+def _invalid(problem: str) -> UsageError:
     hint = next((hint for words, hint in _HINTS.items() if words in problem), _INDENTATION)
     return UsageError(f"{problem.rstrip('.')}.", hint=hint)
 
 
 def _text(path: Path) -> str:
-    hint = "Name the file with -f, or create one: tfserve init MODEL_DIR"
+    hint = "Choose another file with -f, or create one: tfserve init MODEL_DIR"
     try:
         if path == STANDARD_INPUT:
             content = sys.stdin.buffer.read(_MAX_BYTES + 1)
@@ -274,9 +276,9 @@ def _text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path} cannot be read: {reason}.", hint=hint) from None
     if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path} is over {_MAX_BYTES >> 10} KiB.", hint=hint)
+        raise UsageError(f"{path} is larger than {_MAX_BYTES >> 10} KiB.", hint=hint)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}, line {line}: not UTF-8.", hint="Save the file as UTF-8.") from None
+        raise UsageError(f"{path}, line {line}: The text is not UTF-8.", hint="Save the file as UTF-8.") from None

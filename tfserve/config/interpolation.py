@@ -1,4 +1,4 @@
-"""Variables of the environment in a text: ``${VAR}``, ``${VAR:-default}``, ``${VAR:?message}``, as Compose has them.
+"""Environment variables in text, with the syntax of Compose: ``${VAR}``, ``${VAR:-default}``, ``${VAR:?message}``.
 
 Source: https://docs.docker.com/reference/compose-file/interpolation/
 """
@@ -18,7 +18,7 @@ _WRITE = "Write ${NAME}, or $$ for a dollar sign."
 
 
 class InterpolationError(ValueError):
-    """A variable that is not set, or a stray dollar sign; with a hint."""
+    """A variable is not set, or a dollar sign does not begin a variable."""
 
     def __init__(self, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -29,10 +29,10 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
     """Returns `text` with the values of its variables; ``$$`` is a dollar sign.
 
     ``:-``, ``:?`` and ``:+`` treat an empty value as unset; ``-``, ``?`` and ``+`` do not. The text after them may
-    contain variables, too: ``${A:-${B:-none}}``. It is resolved only if it is used.
+    contain variables too: ``${A:-${B:-none}}``. It is resolved only if it is used.
 
     Raises:
-        InterpolationError: a variable is not set, or a ``$`` does not begin one of these.
+        InterpolationError: a variable is not set, or a ``$`` does not begin a variable.
     """
     resolved = []
     position = 0
@@ -56,26 +56,26 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _end_of(text: str, start: int) -> int:
-    """The position of the brace that closes the one before `start`."""
+    """Returns the position of the brace that closes the one before `start`."""
     depth = 1
     for mark in _BRACE.finditer(text, start):
         depth += {"${": 1, "}": -1}.get(mark[0], 0)
         if depth == 0:
             return mark.start()
         if depth > _MAX_DEPTH:
-            raise InterpolationError(f"more than {_MAX_DEPTH} variables are nested", "Nest fewer.")
+            raise InterpolationError(f"More than {_MAX_DEPTH} variables are nested", "Nest fewer variables.")
     raise InterpolationError("'${' has no '}'", _WRITE)
 
 
 def _value(name: str, operator: str, word: str, variables: Mapping[str, str]) -> str:
     value = variables.get(name)
-    given = bool(value) if operator.startswith(":") else value is not None
+    is_set = bool(value) if operator.startswith(":") else value is not None
     if operator.endswith("+"):
-        return interpolate(word, variables) if given else ""
-    if given:
+        return interpolate(word, variables) if is_set else ""
+    if is_set:
         return str(value)
     if operator.endswith("-"):
         return interpolate(word, variables)
-    why = interpolate(word, variables)
-    problem = f"The variable {name} is not set{f': {why}' if why else ''}"
+    message = interpolate(word, variables)
+    problem = f"The variable {name} is not set{f': {message}' if message else ''}"
     raise InterpolationError(problem, "Set it, or give a default: ${NAME:-default}")

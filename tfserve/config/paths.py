@@ -1,4 +1,4 @@
-"""Paths as a person would write them: absolute, and without ``..`` where that names the same file."""
+"""Simplifies paths: absolute, and without ``..`` if that refers to the same file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["normalized"]
 
 
 def normalized(path: Path) -> Path:
-    """Returns `path` absolute and without ``..``; links stay, and so does a ``..`` behind a link."""
+    """Returns `path` absolute and without ``..``; links are kept, and so is a ``..`` that follows a link."""
     absolute = path.absolute()
     shorter = Path(os.path.normpath(absolute))
     try:

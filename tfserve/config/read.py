@@ -35,12 +35,12 @@ DEFAULT_FILE = Path("tfserve.yaml")
 
 _DOCUMENT = "servers: and defaults:"
 _FIELDS = {field.name: field for field in FIELDS if field.key is not None}
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a port on these is taken on every other address
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a port on one of these is taken on every other address
 
 
 @dataclass(frozen=True)
 class ConfiguredServer:
-    """One server of a file: what it is, how it is started, and where the file describes it."""
+    """One server of a file: its spec, how to start it, and where the file describes it."""
 
     spec: ServeSpec
     options: LaunchOptions
@@ -59,27 +59,27 @@ class ConfiguredServer:
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredServer, ...]:
-    """Reads the servers of a file, in its order.
+    """Reads the servers of a file, in the order of the file.
 
-    A model without a name is named after its server where it is the only model, as with ``tfserve run --name``, else
+    A model without a name is named after its server if it is the only model, as with ``tfserve run --name``, otherwise
     after its directory.
 
     Args:
-        file: the YAML file; relative paths in it begin in its directory.
-        variables: the environment, for ``${NAME}`` and for ``env`` without values.
+        file: the YAML file; paths in it are relative to its directory.
+        variables: the environment variables, for ``${NAME}`` and for ``env`` without values.
 
     Raises:
         UsageError: the file, or something in it, is not valid; with file, line and path.
-        SavedModelError: a path without a name is not a model.
+        SavedModelError: a model without a name is not a SavedModel.
     """
     document = read_document(file, variables, file_names)
     context = Context(file.parent.absolute(), variables)
-    known = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
-    described = _servers_in(document)
-    shared_names = [name for name, field in _FIELDS.items() if field.shared]
-    defaults = known["defaults"].fields("the defaults of all servers", shared_names) if "defaults" in known else {}
+    sections = document.fields(_DOCUMENT, ["defaults", "servers"], extensions=True)
+    nodes = _server_nodes(document)
+    shared = [name for name, field in _FIELDS.items() if field.shared]
+    defaults = sections["defaults"].fields("a mapping of defaults", shared) if "defaults" in sections else {}
     servers = []
-    for name, node in described.items():
+    for name, node in nodes.items():
         source = ServerSource(node, defaults)
         with source.located():
             servers.append(_read_server(name, source, context))
@@ -88,10 +88,10 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredSe
 
 
 def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Reads the names of the servers of a file, and the engine of each: ``auto`` where the file does not name one.
+    """Reads the names of the servers of a file, and the engine of each: ``auto`` if the file does not set one.
 
     Other fields are not read, so that servers can be removed when their description is no longer valid, for example
-    because a variable is not set. An engine that is not valid counts as ``auto``.
+    because a variable is not set. An engine that is not valid is treated as ``auto``.
 
     Raises:
         UsageError: the file cannot be read, or describes no servers.
@@ -100,7 +100,7 @@ def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
     context = Context(file.parent.absolute(), variables)
     engine = _FIELDS["engine"]
     engines = {}
-    for name, node in _servers_in(document).items():
+    for name, node in _server_nodes(document).items():
         engines[name] = "auto"
         for start, keys in ((document, ["defaults", engine.name]), (node, [engine.name])):
             with suppress(UsageError):
@@ -110,40 +110,40 @@ def read_engines(file: Path, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def choose(servers: Sequence[ConfiguredServer], names: Sequence[str]) -> tuple[ConfiguredServer, ...]:
-    """Returns the servers of these names, or all of them if there are no names.
+    """Returns the servers with these names; all servers if `names` is empty.
 
     Raises:
-        UsageError: the file describes no server of one of the names.
+        UsageError: the file does not describe a server with one of the names.
     """
     chosen = choose_names([server.spec.name for server in servers], names)
     return tuple(server for server in servers if server.spec.name in chosen)
 
 
 def choose_names(known: Sequence[str], names: Sequence[str]) -> Sequence[str]:
-    """Returns `names`, or all names that a file has if there are none.
+    """Returns `names`; all `known` names if it is empty.
 
     Raises:
-        UsageError: the file describes no server of one of the names.
+        UsageError: the file does not describe a server with one of the names.
     """
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"The servers are: {', '.join(known)}."
-            raise UsageError(f"The file describes no server {name!r}.", hint=hint)
+            raise UsageError(f"The file does not describe a server named {name!r}.", hint=hint)
     return names or known
 
 
-def _servers_in(document: YamlNode) -> dict[str, YamlNode]:
+def _server_nodes(document: YamlNode) -> dict[str, YamlNode]:
     node = document.fields(_DOCUMENT).get("servers")
     if node is None:
         document.fail("The field servers is missing.", "Create a file with tfserve init MODEL_DIR")
-    servers = node.fields("servers by name: a mapping")
+    servers = node.fields("a mapping of servers by name")
     if not servers:
-        node.fail("There is no server.", "Add one: servers: {NAME: {models: [MODEL_DIR]}}")
+        node.fail("The mapping of servers is empty.", "Add a server: servers: {NAME: {models: [MODEL_DIR]}}")
     return servers
 
 
 def _read_server(name: str, source: ServerSource, context: Context) -> ConfiguredServer:
-    own = source.node.fields("the fields of a server", ["models", *_FIELDS])
+    own = source.node.fields("a mapping with the fields of a server", ["models", *_FIELDS])
     with source.node.located():
         check_name(name, kind="server")
     given, shared = _plain(own), _plain(source.defaults)
@@ -156,7 +156,7 @@ def _read_server(name: str, source: ServerSource, context: Context) -> Configure
 
 
 def _plain(nodes: Mapping[str, YamlNode]) -> dict[str, Any]:
-    """The fields of a server by their attributes, as plain data."""
+    """Returns the fields of a server, by attribute, as plain data."""
     return {_FIELDS[name].attribute: node.plain() for name, node in nodes.items() if name in _FIELDS}
 
 
@@ -164,7 +164,7 @@ def _read_models(
     server: str, source: ServerSource, own: Mapping[str, YamlNode], context: Context
 ) -> tuple[ModelSpec, ...]:
     if "config" in own and "models" in own:
-        own["config"].fail("config and models cannot be combined: config names the models.", "Remove one of them.")
+        own["config"].fail("config and models cannot be combined: config lists the models.", "Remove one of them.")
     if "config" in own:
         with about("config"):
             path = _FIELDS["config"].type.parse(own["config"].plain(), context)
@@ -173,14 +173,14 @@ def _read_models(
         return tuple(_read_entries(server, own["models"].items("a list of models"), own["models"], context))
     if "image" not in own:
         source.node.fail(
-            "The field models is missing.", "Add it: models: [MODEL_DIR], or an image with models inside: image: …"
+            "The field models is missing.", "Add it: models: [MODEL_DIR]; or use an image with models inside: image: …"
         )
     return ()
 
 
 def _read_entries(server: str, entries: Sequence[YamlNode], models: YamlNode, context: Context) -> Iterator[ModelSpec]:
     if not entries:
-        models.fail("There is no model.", "Add one: models: [MODEL_DIR]")
+        models.fail("The list of models is empty.", "Add a model: models: [MODEL_DIR]")
     for index, entry in enumerate(entries):
         with about("models", index):
             model = ModelSpec.parse(entry.plain(), context, server if len(entries) == 1 else None)
@@ -188,10 +188,10 @@ def _read_entries(server: str, entries: Sequence[YamlNode], models: YamlNode, co
 
 
 def _check_ports(servers: Sequence[ConfiguredServer]) -> None:
-    """Refuses a port that two servers ask for by number.
+    """Refuses two servers with the same port.
 
     Raises:
-        UsageError: there is one.
+        UsageError: two servers request a port by the same number, on addresses that overlap.
     """
     taken: dict[int, list[tuple[str, ConfiguredServer]]] = {}
     for server in servers:
@@ -204,8 +204,8 @@ def _check_ports(servers: Sequence[ConfiguredServer]) -> None:
                 if host == other_host or host in _EVERY_ADDRESS or other_host in _EVERY_ADDRESS:
                     with server.located():
                         raise UsageError(
-                            f"Port {request.number} is also the port of {other.spec.name!r}, in line {other.line}.",
-                            hint="Give each server ports of its own; 0 takes any free one.",
+                            f"Port {request.number} is already used by {other.spec.name!r} in line {other.line}.",
+                            hint="Use different ports for each server, or 0 for any free port.",
                             about=(attribute,),
                         )
             taken[request.number].append((host, server))

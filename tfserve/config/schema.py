@@ -1,4 +1,4 @@
-"""The JSON Schema of a YAML file of servers, with which editors complete and validate it."""
+"""The JSON Schema of YAML files that describe servers, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _MODEL = {
                 "name": {
                     **TEXT_SCHEMA,
                     "description": "Name of the model in requests. Default: the name of the server if this is its only "
-                    "model, else the name of its directory.",
+                    "model, otherwise the name of the directory.",
                 },
                 "versions": {
                     "anyOf": [{"type": "array", "items": _VERSION}, _VERSION],
-                    "description": "latest, latest=2, all, or a list of numbers.",
+                    "description": "latest, latest=2, all, or a list of version numbers.",
                 },
                 "labels": {
                     "type": "object",
@@ -46,7 +46,7 @@ _MODEL = {
 
 
 def json_schema() -> dict[str, Any]:
-    """Returns the schema, of draft 2020-12."""
+    """Returns the schema, as of draft 2020-12."""
     fields = {field.name: {"description": field.help, **field.type.schema} for field in FIELDS if field.key is not None}
     shared = {field.name: fields[field.name] for field in FIELDS if field.key is not None and field.shared}
     server = {

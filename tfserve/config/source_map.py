@@ -1,6 +1,7 @@
-"""Finds the place in a file that an error is about, after the file has been read.
+"""Finds the place in a file that an error is about.
 
-An error about a spec names an attribute of the spec; here the attribute becomes the field of the file, with its line.
+An error about a spec names an attribute of the spec; this module maps the attribute to the field of the file and its
+line.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from tfserve.spec.fields import FIELDS
 __all__ = ["FIELD_NAMES", "ServerSource", "file_names"]
 
 FIELD_NAMES: Mapping[str, str] = {field.attribute: field.name for field in FIELDS}
-"""Attributes of a spec -> the fields of a file."""
+"""Attributes of a spec -> fields of a file."""
 
 
 def file_names(attribute: str, value: Any = None) -> str:
     """Writes attributes as a file does: ``rest_port``, ``rest_port: 0``, ``gpu: false``."""
-    name = FIELD_NAMES.get(attribute) or attribute.removeprefix("model_")  # a model's name, in the fields of the model
+    name = FIELD_NAMES.get(attribute) or attribute.removeprefix("model_")  # model_name is the field name of a model
     if isinstance(value, bool):
         value = str(value).lower()
     return name if value is None else f"{name}: {value}"
@@ -30,11 +31,11 @@ def file_names(attribute: str, value: Any = None) -> str:
 
 @dataclass(frozen=True)
 class ServerSource:
-    """Where a file describes one server.
+    """Where a file describes a server.
 
     Attributes:
-        node: the fields of the server.
-        defaults: the fields that all servers of the file share, by name.
+        node: the node with the fields of the server.
+        defaults: the nodes of the defaults for all servers, by field.
     """
 
     node: YamlNode
@@ -50,16 +51,16 @@ class ServerSource:
             raise
 
     def locate(self, error: TfserveError) -> None:
-        """Adds file, line and path to an error, unless it has them."""
+        """Adds file, line and path to an error, unless the error has them."""
         self.at(error.about).locate(error)
 
     def at(self, keys: Sequence[str | int]) -> YamlNode:
-        """The node that describes an attribute of the spec, or what is below one."""
+        """Returns the node that describes an attribute of the spec, or the key or index within it."""
         if not keys:
             return self.node
-        name, *below = (FIELD_NAMES.get(str(keys[0]), keys[0]), *keys[1:])
+        name, *rest = (FIELD_NAMES.get(str(keys[0]), keys[0]), *keys[1:])
         own = self.node.find([name])
         shared = self.defaults.get(str(name))
         candidates = [node for node in (own, shared) if node is not None]
-        whole = (found for node in candidates if (found := node.find(below)) is not None)
-        return next(whole, None) or next((node.at(below) for node in candidates), self.node)
+        exact = (found for node in candidates if (found := node.find(rest)) is not None)
+        return next(exact, None) or next((node.at(rest) for node in candidates), self.node)

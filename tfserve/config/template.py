@@ -1,4 +1,4 @@
-"""The file that ``tfserve init`` creates: one server, and a comment for every other field."""
+"""The file that ``tfserve init`` creates: one server, and a comment for each of the other fields."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def first_file(name: str, path: str, version: int = 1) -> str:
     """Returns a file with one server of one model.
 
     Args:
-        name: the model's and the server's name.
-        path: where the model is, relative to the file.
-        version: one of its versions, for the example.
+        name: the name of the model and of the server.
+        path: the path of the model, relative to the file.
+        version: one of its versions, for the examples in comments.
     """
     name = _scalar(name)
     lines = [

@@ -1,4 +1,4 @@
-"""Writes a YAML file that describes servers."""
+"""Writes YAML files that describe servers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["servers_data", "write_servers"]
 
 
 def write_servers(servers: Iterable[ConfiguredServer]) -> str:
-    """Returns a file that `read_servers` reads as `servers`; defaults are left out."""
+    """Returns the text of a file that describes `servers`; values that are defaults are omitted."""
     import yaml
 
     return yaml.safe_dump(servers_data(servers), sort_keys=False, allow_unicode=True, width=2**16)
 
 
 def servers_data(servers: Iterable[ConfiguredServer]) -> dict[str, Any]:
-    """Returns the content of such a file as plain data."""
+    """Returns the content of the file that `write_servers` writes as plain data."""
     return {"servers": {server.spec.name: _data(server) for server in servers}}
 
 
@@ -61,7 +61,7 @@ def _model_data(model: ModelSpec) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """Doubles the dollar signs of all text, so that they do not begin variables."""
+    """Doubles the dollar signs in all text, so that they do not begin variables."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""What will run: a spec and the facts about the machine become a plan, plain data."""
+"""What will run: plans, which are plain data made from a spec and the facts about the machine."""

@@ -1,4 +1,4 @@
-"""Plans a container: a spec, and the facts about its models and its engine, become a launch plan."""
+"""Makes the launch plan of a container from a spec and the facts about its models and its engine."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def container_plan(
     """Plans a container of a serving image.
 
     Args:
-        spec: what was asked for.
+        spec: the server.
         directories: the models of `spec` that are on this machine, in its order.
-        ports: where to publish it.
-        engine: what is true of the engine.
+        ports: the host ports to publish on.
+        engine: the facts about the engine.
         gpu: whether to use a GPU.
-        user: the uid and gid that can read the models; None where the engine maps users by itself.
-        credentials: what it needs to read those in buckets.
-        packaged: the names of the models inside the image, when `spec` has none.
-        flag_files: the digests of the text files that its server flags name.
+        user: the uid and gid that can read the models; None to run as the user of the image.
+        credentials: what the server needs to read models in buckets.
+        packaged: the names of the models inside the image, if `spec` has no models.
+        flag_files: the digests of the text files that the server flags name.
 
     Raises:
-        UsageError: the image's name is wrong.
-        SavedModelError: a model cannot be mounted whole.
+        UsageError: the name of the image is not valid.
+        SavedModelError: a model is not completely inside the directory to mount.
     """
     for directory in directories:
         _check_links(directory)
@@ -58,8 +58,10 @@ def container_plan(
     fraction = spec.gpu_memory_fraction if gpu else None
     key_files = {name: path for name, path in credentials.files.items() if name not in spec.environment}
     environment = {
-        # What is inside an image, that itself knows how to serve.
-        **({"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models and spec.fixed else {}),
+        # An image with models inside has these variables itself.
+        **(
+            {"MODEL_NAME": models[0], "MODEL_BASE_PATH": images.MODEL_ROOT} if spec.models and spec.single_model else {}
+        ),
         **(gpus.environment if runtime else {}),
         **({"TF_FORCE_GPU_ALLOW_GROWTH": "true"} if gpu and spec.gpu_memory_growth else {}),
         **{name: _secret_file(name) for name in key_files},
@@ -80,7 +82,7 @@ def container_plan(
         image=str(images.ImageReference.parse(spec.image, spec.tag).official_variant(gpu=gpu)),
         platform=spec.platform,
         user=f"{user[0]}:{user[1]}" if user and not engine.rootless else None,
-        init=True,  # the image's entrypoint is a shell, which would neither forward signals nor end on them
+        init=True,  # the image's entrypoint is a shell, which neither forwards signals nor exits on them
         dropped_capabilities=("ALL",),
         security_options=("no-new-privileges", *(("label=disable",) if engine.selinux else ())),
         memory=spec.memory,
@@ -97,10 +99,10 @@ def _secret_file(variable: str) -> str:
 
 
 def _check_links(directory: ModelDirectory) -> None:
-    """Refuses a newest version that lies outside the mount: in the container its link would lead nowhere."""
+    """Refuses a newest version that is a link to a place outside the mount, which does not exist in the container."""
     if not directory.newest.path.is_relative_to(directory.path):
         raise SavedModelError(
             f"Version {directory.newest.number} of {str(directory.path)!r} is a link to "
-            f"{str(directory.newest.path)!r}, which a container would not see.",
-            hint="Copy the version into the directory, or give the linked directory itself.",
+            f"{str(directory.newest.path)!r}, which would not be visible in a container.",
+            hint="Copy the version into the directory, or serve the linked directory itself.",
         )

@@ -1,4 +1,4 @@
-"""Facts about a Docker Engine, as far as a plan has to know of them."""
+"""The facts about a Docker Engine that a plan depends on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ NVIDIA_RUNTIME = "nvidia"
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What is true of a Docker Engine.
+    """Facts about a Docker Engine.
 
     Attributes:
-        rootless: whether its root is an ordinary user of the host, so that root in a container is that user.
-        selinux: whether it labels containers, which keeps them from files that are not labelled for them.
+        rootless: whether it runs as an ordinary user, who is root in its containers.
+        selinux: whether it confines containers with SELinux, which denies access to files without a matching label.
         runtimes: the names of its OCI runtimes.
-        devices: what it offers to containers by name (CDI), such as ``nvidia.com/gpu=0``; older ones do not say.
-        architecture: its CPU, as its kernel names it: ``x86_64``, ``aarch64``.
-        desktop: whether it is Docker Desktop's, in a virtual machine.
-        host: the machine it is on; None for this one.
+        devices: the CDI devices that it offers to containers, such as ``nvidia.com/gpu=0``; empty for older engines,
+            which do not report them.
+        architecture: the CPU architecture as its kernel reports it: ``x86_64``, ``aarch64``.
+        desktop: whether it belongs to Docker Desktop, and runs in a virtual machine.
+        host: the machine it runs on; None for this machine.
     """
 
     rootless: bool = False
@@ -40,5 +41,5 @@ class EngineFacts:
 
     @property
     def offers_gpus(self) -> bool:
-        """Whether it says that it can give a container NVIDIA GPUs; one that does not, may still take a request."""
+        """Whether it reports NVIDIA GPUs for containers. An engine that does not may still accept a request for one."""
         return NVIDIA_RUNTIME in self.runtimes or any(name.startswith("nvidia.com/gpu") for name in self.devices)

@@ -27,5 +27,5 @@ PACKAGED = "tfserve.packaged"  # on an image, and therefore on every container o
 
 
 def container_name(server: str) -> str:
-    """The name of a server's container; the prefix allows servers with a name of one letter, which Docker rejects."""
+    """Returns the name of a server's container. Docker rejects names of one letter, which the prefix makes possible."""
     return f"tfserve-{server}"

@@ -1,7 +1,7 @@
-"""A launch plan: plain data that says what will run.
+"""A launch plan: plain data that describes what will run.
 
-Engines run a plan, exporters write one down, and tests compare one with another. Plans are made by pure functions: the
-same spec and the same facts give the same plan, with no Docker, no files and no clock involved.
+Engines run plans, exporters write them in other formats, and tests compare them. Plans are made by pure functions: the
+same spec and the same facts give the same plan, without access to Docker, files or the clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
 @dataclass(frozen=True)
 class PublishedPort:
-    """A port of the server (`server_port`) that the host listens on, at `host`; `host_port` 0 is any free one."""
+    """A port of the server (`server_port`), published at `host` and `host_port`; 0 is any free port."""
 
     server_port: int
     host: str
@@ -30,7 +30,7 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class HostPorts:
-    """The ports of the host for REST and gRPC: 0 lets the engine choose one, None is for not publishing."""
+    """The host ports for REST and gRPC: 0 lets the engine choose a port, None publishes nothing."""
 
     rest: int | None
     grpc: int | None
@@ -41,8 +41,8 @@ class Binary:
     """The program that a local server runs.
 
     Attributes:
-        argv: how it is started, without flags.
-        official: whether it is TensorFlow's own ``tensorflow_model_server``, which listens on every interface.
+        argv: the command that starts it, without flags.
+        official: whether it is TensorFlow's own ``tensorflow_model_server``, which listens on all interfaces.
     """
 
     argv: tuple[str, ...]
@@ -56,23 +56,23 @@ class LaunchPlan:
     Attributes:
         name: the server's name.
         models: the names of its models.
-        mounts: what it sees of the host.
-        files: text files that it sees as its own: path -> content.
-        rest: where the REST API is published; None for nowhere.
-        grpc: where the gRPC API is published; None for nowhere.
-        environment: variables of its process.
-        secrets: more of them, whose values are shown and written nowhere.
-        command: for a container, what follows the image's entrypoint; for a local process, the whole command line.
+        mounts: the directories and files of the host that it sees.
+        files: the text files to create for it: path -> content.
+        rest: where the REST API is published; None if it is not.
+        grpc: where the gRPC API is published; None if it is not.
+        environment: environment variables of its process.
+        secrets: more environment variables, whose values are neither shown nor recorded.
+        command: for a container, the arguments of the image's entrypoint; for a local process, the whole command line.
         gpu: whether it uses a GPU.
-        labels: what tfserve has to know to find the server again.
+        labels: what tfserve records to find the server again.
         image: the serving image; None for a local process.
         platform: the image's platform; None for the engine's own.
         user: ``uid:gid`` of the process; None for the image's own.
         init: whether an init process forwards signals to it and reaps its children.
         dropped_capabilities: Docker's ``--cap-drop``.
         security_options: Docker's ``--security-opt``.
-        memory: its limit in bytes; None for none.
-        cpus: its limit in CPUs; None for none.
+        memory: the memory limit in bytes; None for no limit.
+        cpus: the CPU limit; None for no limit.
         restart: Docker's restart policy; None for ``no``.
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
@@ -105,12 +105,12 @@ class LaunchPlan:
 
     @property
     def container_name(self) -> str:
-        """The container's name."""
+        """The name of its container."""
         return labels.container_name(self.name)
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """Writes a plan, without its secrets, as one JSON document."""
+    """Returns a plan, without its secrets, as a JSON document."""
     data = asdict(plan)
     del data["secrets"]
     return json.dumps(data)
@@ -132,15 +132,15 @@ def from_json(text: str) -> LaunchPlan:
 
 
 def secrets_in(environment: Mapping[str, str]) -> dict[str, str]:
-    """The credentials among the variables: they are passed on, and written nowhere."""
+    """Returns the variables that are credentials, whose values are passed on but not recorded."""
     return {name: value for name, value in environment.items() if name in SECRET_VARIABLES}
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are not credentials."""
+    """Returns the variables that are not credentials."""
     return {name: value for name, value in environment.items() if name not in SECRET_VARIABLES}
 
 
 def publish(server_port: int, host: str, host_port: int | None) -> PublishedPort | None:
-    """The server's port as published on the host; None where it is not published."""
+    """Returns where a port of the server is published; None if it is not."""
     return None if host_port is None else PublishedPort(server_port, host, host_port)

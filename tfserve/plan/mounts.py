@@ -1,8 +1,8 @@
-"""How a server sees the host's models and text files: what is mounted where, and the flags that say so to the server.
+"""How a server sees the host's models and text files: the mounts, and the flags with their paths.
 
-A server of one model, at its newest version, is told so by flags or, in the image, by variables. Every other one gets a
-``models.config``: one that tfserve writes, or the user's own, which stays as it is. What is in a bucket is not mounted:
-the server reads it from there.
+For one model at its newest version, flags are enough or, in an image, variables. Every other server needs a
+``models.config``: one that tfserve writes, or the user's own, which is used unchanged. Models in buckets are not
+mounted, because the server reads them itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["MODELS_CONFIG", "Mount", "ServerView", "container_view", "model_moun
 MODELS_CONFIG = "models.config"
 _BATCHING_FILE = "batching_parameters.config"
 _MONITORING_FILE = "monitoring.config"
-# Labels are checked by tfserve; the server would refuse them all at its start, when no version is loaded yet.
+# tfserve checks the labels. Without this flag the server rejects all labels at startup, when no version is loaded yet.
 _LABELS_FLAG = "--allow_version_labels_for_unavailable_models=true"
 
 
@@ -41,10 +41,10 @@ class ServerView:
     """What a server sees.
 
     Attributes:
-        mounts: of the host.
-        flags: what tells it of its models, and those of the user, with paths as the server sees them.
-        files: text files of its own: path -> content.
-        config: which of these files is its ``models.config``; None for none of them.
+        mounts: the directories and files of the host that it sees.
+        flags: the flags for its models, and those of the user, with paths as the server sees them.
+        files: the text files to create for it: path -> content.
+        config: the path of the ``models.config`` among `files`; None if they contain none.
     """
 
     mounts: tuple[Mount, ...]
@@ -54,17 +54,17 @@ class ServerView:
 
 
 def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> ServerView:
-    """What a container sees; of one model at its newest version it learns by the image's variables.
+    """Returns what a container sees; variables of the image describe a single model at its newest version.
 
     Args:
-        spec: what was asked for.
-        directories: its models that are here, in its order.
+        spec: the server.
+        directories: the models of `spec` that are on this machine, in its order.
     """
     inside = {name: f"{images.CONFIG_ROOT}/{name}" for name, _ in flag_files(spec.server_flags)}
     mounts = [Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags)]
     given = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
     given += [f"--{name}={target}" for name, target in inside.items()]
-    block_flags, files = _blocks(spec, "")  # in a directory that every image has
+    block_flags, files = _blocks(spec, "")  # the root directory exists in every image
     flags = (*block_flags, *given)
     models = list(zip(spec.local_models, directories, strict=True))
     if spec.config is not None:
@@ -73,8 +73,8 @@ def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Se
         own = [Mount(str(spec.config), config), *(Mount(str(found.path), str(model.path)) for model, found in models)]
         return ServerView((*own, *mounts), (*_config_flags(config), *flags), files)
     named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
-    if spec.fixed:
-        # What the image makes of its variables stands before these flags, and the last one holds.
+    if spec.single_model:
+        # The image appends these flags to those it derives from its variables, and the server uses the last one.
         base_paths = [f"--model_base_path={model.path}" for model in spec.models if model.is_remote]
         return ServerView((*named, *mounts), (*base_paths, *flags), files)
     config = f"/{MODELS_CONFIG}"
@@ -83,12 +83,12 @@ def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Se
 
 
 def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: str) -> ServerView:
-    """What a process sees, which has a directory of its own at `root`; the models are linked below it.
+    """Returns what a local process sees.
 
     Args:
-        spec: what was asked for.
-        directories: its models that are here, in its order.
-        root: the absolute path of the server's own directory.
+        spec: the server.
+        directories: the models of `spec` that are on this machine, in its order.
+        root: the absolute path of the server's own directory, in which the engine links the models.
     """
     block_flags, files = _blocks(spec, root)
     flags = (*block_flags, *spec.server_flags)
@@ -100,7 +100,7 @@ def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: s
         model_mount(found, f"{models}/{model.name}")
         for model, found in zip(spec.local_models, directories, strict=True)
     )
-    if spec.fixed:
+    if spec.single_model:
         (model,) = spec.models
         named = (f"--model_name={model.name}", f"--model_base_path={_base_path(model, models)}")
         return ServerView(mounts, (*named, *flags), files)
@@ -109,7 +109,7 @@ def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: s
 
 
 def model_mount(directory: ModelDirectory, target: str) -> Mount:
-    """The mount by which a server sees a model under the base path `target`."""
+    """Returns the mount through which a server sees a model at the base path `target`."""
     if directory.layout is Layout.BASE_PATH:
         return Mount(str(directory.path), target)
     version = directory.newest
@@ -131,7 +131,7 @@ def _config(spec: ServeSpec, root: str) -> str:
 
 
 def _blocks(spec: ServeSpec, root: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The flags and files, below `root`, of what `spec` says of batching and monitoring."""
+    """Returns the flags and the files in `root` that configure batching and monitoring."""
     flags: list[str] = []
     files: dict[str, str] = {}
     if spec.batching is not None:
@@ -150,10 +150,10 @@ def _config_flags(config: str) -> tuple[str, str]:
 
 
 def _check_layouts(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> None:
-    """Refuses base paths of a user's own configuration that the server could not serve as they are."""
+    """Refuses base paths in a user's own ``models.config`` that are not directories of versions."""
     for model, directory in zip(spec.local_models, directories, strict=True):
         if directory.layout is not Layout.BASE_PATH:
             raise SavedModelError(
                 f"The base_path {str(model.path)!r} in {str(spec.config)!r} is {directory.layout.value}.",
-                hint="A base_path is the directory above, with a sub-directory for each version, named by a number.",
+                hint="Use a directory that has a numbered subdirectory for each version as base_path.",
             )

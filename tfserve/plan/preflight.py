@@ -1,6 +1,7 @@
-"""What facts refuse: a server that could not serve, found before anything starts.
+"""Checks of a spec against the files on this machine, before anything starts.
 
-``run`` and ``up`` look here first, and ``config`` only here. Each complaint says which part of the spec it is about.
+``tfserve run`` and ``tfserve up`` begin with these checks, and ``tfserve config`` runs nothing else. Each error names
+the part of the spec that it is about.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tfserve.models.source import find_source
 from tfserve.models.url import Url
 from tfserve.progress import Progress
 from tfserve.spec.model import ModelSpec
-from tfserve.spec.models_config import placed_in
+from tfserve.spec.models_config import located_in
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import check_flag_files, model_tags
 from tfserve.spec.versions import VersionPolicy, check_versions
@@ -23,16 +24,16 @@ __all__ = ["check_models"]
 
 
 def check_models(spec: ServeSpec, progress: Progress, *, download: bool = True) -> tuple[ModelDirectory, ...]:
-    """Refuses what cannot be served, and returns the models that are on this machine, in the order of `spec`.
+    """Checks that a server can serve its models, and returns those on this machine, in the order of `spec`.
 
     Args:
-        spec: what was asked for.
-        progress: told of downloads.
-        download: whether to fetch what is behind an address; else only what is here is looked at, and returned.
+        spec: the server.
+        progress: receives the progress of downloads.
+        download: whether to download models from addresses; otherwise they are neither checked nor returned.
 
     Raises:
-        UsageError: a flag's file, a version or a label is not there.
-        SavedModelError: a model is not there, or is none.
+        UsageError: a flag's file, a version or a label is not available.
+        SavedModelError: a model does not exist, or is not a SavedModel.
     """
     check_flag_files(spec.server_flags)
     tags = model_tags(spec.server_flags)
@@ -40,20 +41,20 @@ def check_models(spec: ServeSpec, progress: Progress, *, download: bool = True) 
     for index, model in enumerate(spec.models):
         if model.is_remote or (isinstance(model.path, Url) and not download):
             continue
-        with _said_by(spec, index):
-            directories.append(_look_at(model, tags, progress, archives=spec.config is None))
+        with _located(spec, index):
+            directories.append(_check_model(model, tags, progress, archives=spec.config is None))
     return tuple(directories)
 
 
-def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress, *, archives: bool) -> ModelDirectory:
-    with _path_unless_said():
+def _check_model(model: ModelSpec, tags: frozenset[str], progress: Progress, *, archives: bool) -> ModelDirectory:
+    with _about_path():
         if archives or isinstance(model.path, Url):
             directory = find_source(model.path, sha256=model.sha256, progress=progress)
         else:
-            directory = find_model(model.path)  # the server reads the file itself, and knows no archives
-    there = [version.number for version in directory.versions]
-    served = check_versions(model.name, model.versions or VersionPolicy(), model.labels, there)
-    with _path_unless_said():
+            directory = find_model(model.path)  # a user's own models.config cannot refer to archives
+    available = [version.number for version in directory.versions]
+    served = check_versions(model.name, model.versions or VersionPolicy(), model.labels, available)
+    with _about_path():
         for version in directory.versions:
             if version.number in served:
                 check_version(version, tags=tags)
@@ -61,18 +62,19 @@ def _look_at(model: ModelSpec, tags: frozenset[str], progress: Progress, *, arch
 
 
 @contextmanager
-def _said_by(spec: ServeSpec, index: int) -> Iterator[None]:
-    """Says of the errors in the block where a model was asked for: in `spec` itself, or in its ``models.config``."""
+def _located(spec: ServeSpec, index: int) -> Iterator[None]:
+    """Adds to the errors in the block where a model is described: in `spec` itself, or in its ``models.config``."""
     if spec.config is None:
         with about("models", index):
             yield
     else:
-        with about("config"), placed_in(spec.config, spec.models[index].name):
+        with about("config"), located_in(spec.config, spec.models[index].name):
             yield
 
 
 @contextmanager
-def _path_unless_said() -> Iterator[None]:
+def _about_path() -> Iterator[None]:
+    """Makes the errors in the block about the path of the model, unless they are about something else."""
     try:
         yield
     except TfserveError as error:

@@ -1,4 +1,4 @@
-"""Plans a local process: a spec, and the facts about its models and its program, become a launch plan."""
+"""Makes the launch plan of a local process from a spec and the facts about its models and its program."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def process_plan(
     """Plans a local process.
 
     Args:
-        spec: what was asked for.
+        spec: the server.
         directories: the models of `spec` that are on this machine, in its order.
-        ports: where it listens; each a port or None.
+        ports: the ports to listen on; a number or None each.
         binary: the program to run.
-        root: the server's own directory, in which the engine links the models, as ``/models`` is in a container.
-        flag_files: the digests of the text files that its server flags name.
+        root: the server's own directory, in which the engine links the models.
+        flag_files: the digests of the text files that the server flags name.
 
     Raises:
         UsageError: `spec` requests something that `binary` does not support.
     """
-    if not binary.official and (elsewhere := [model.path for model in spec.models if model.is_remote]):
+    if not binary.official and (remote := [model.path for model in spec.models if model.is_remote]):
         raise UsageError(
-            f"tfserve's own model server only reads models from a disk, and {elsewhere[0]} is in a bucket.",
-            hint=Wording("Serve it in a container, with another {engine}, or copy it to this machine first."),
+            f"tfserve's own model server only reads local models, but {remote[0]} is in a bucket.",
+            hint=Wording("Serve it in a container with another {engine}, or copy it to this machine first."),
         )
     if ports.grpc is None and binary.official:
         raise UsageError(
@@ -52,7 +52,7 @@ def process_plan(
     flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]
     if not binary.official:
         flags.append(f"--bind_address={spec.host}")
-    host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - what the official server does, said to the user
+    host = "0.0.0.0" if binary.official else spec.host  # noqa: S104 - the official server has no flag for an address
     return LaunchPlan(
         name=spec.name,
         models=models,

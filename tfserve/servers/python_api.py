@@ -1,4 +1,4 @@
-"""Servers for programs: ``with tfserve.serve("./my_model") as server: server.predict([1, 2, 5])``."""
+"""Servers in Python programs: ``with tfserve.serve("./my_model") as server: server.predict([1, 2, 5])``."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ ModelPath = str | os.PathLike[str]
 
 
 class RunningServer(Client):
-    """A server that `serve` started, and a `Client` of its model, or of the first of several.
+    """A server that `serve` started, and a `Client` of its model, or of the first of several models.
 
-    It is removed at the end of the ``with`` block, by `close`, or at the latest when the program ends. A program that
-    is killed leaves it behind: ``tfserve ps`` shows it, and ``tfserve rm --force`` removes it.
+    The server is removed at the end of the ``with`` block, by `close`, or at the latest when the program exits. If the
+    program is killed, the server keeps running: ``tfserve ps`` lists it, and ``tfserve rm --force`` removes it.
 
     Attributes:
-        name: the server's name, by which ``tfserve logs NAME`` and the like find it.
-        engine: what runs it: ``docker`` or ``local``.
+        name: the server's name, for commands such as ``tfserve logs NAME``.
+        engine: the engine that runs it: ``docker`` or ``local``.
         models: the names of its models.
-        rest_url: where its REST API is; None when it is not published.
-        grpc_address: where its gRPC API is, as ``host:port``; None when it is not published.
+        rest_url: the URL of its REST API; None if it is not published.
+        grpc_address: the address of its gRPC API, as ``host:port``; None if it is not published.
     """
 
     def __init__(self, server: Server, *, api: Api, timeout: float) -> None:
@@ -61,11 +61,11 @@ class RunningServer(Client):
         self._removal = weakref.finalize(self, _remove, server, os.getpid())
 
     def logs(self, *, tail: int | None = None) -> Iterator[str]:
-        """Yields the lines of its log so far, or the last `tail` of them."""
+        """Yields the lines of the server's log so far, or the last `tail` lines."""
         return self._server.logs(tail=tail)
 
     def close(self) -> None:
-        """Stops the server, and removes it with its log. A second time it does nothing."""
+        """Stops the server, and removes it and its log. Further calls do nothing."""
         super().close()
         self._removal()
 
@@ -87,7 +87,7 @@ def serve(
     progress: Progress | None = None,
     **options: Unpack[ServeOptions],
 ) -> RunningServer:
-    """Starts a server, and returns when it is ready, as ``tfserve run`` does.
+    """Starts a server like ``tfserve run``, and returns when it is ready.
 
     >>> with tfserve.serve("examples/half_plus_two", engine="local") as server:
     ...     server.predict([1, 2, 5])
@@ -96,21 +96,22 @@ def serve(
     By default the server gets a unique name and free ports.
 
     Raises:
-        TfserveError: a subclass in `tfserve.errors` for each kind of failure; no server is left.
+        TfserveError: a subclass in `tfserve.errors` for each kind of failure; the server is removed.
 
     Args:
         model: a directory of versions, one version, or a SavedModel; an archive of one, or its ``https://`` address; or
-            a base path in a bucket (``s3://``, ``gs://``). Several of these, in a list or by their names; None for
-            the models of `config`, or for those inside `image`.
+            a base path in a bucket (``s3://``, ``gs://``). Several models are a list, or a mapping from their names;
+            None for the models in `config`, or for those inside `image`.
         name: the server's name; None for the model's name with a unique suffix.
         model_name: the name of the only model; None for the name of its directory.
-        versions: which versions of the only model: ``"latest"``, ``"latest=2"``, ``"all"``, ``"1,3"``, or numbers.
+        versions: the versions of the only model to serve: ``"latest"``, ``"latest=2"``, ``"all"``, ``"1,3"``, or a list
+            of numbers.
         labels: labels of versions of the only model -> the numbers of the versions.
-        sha256: the expected digest of the archive of the only model; None for any.
-        api: which API the methods of the returned server use.
-        timeout: how long a request may take, in seconds.
-        progress: receives notices, and the progress of downloads and pulls; None for nothing.
-        options: as follows, each None for its default.
+        sha256: the expected digest of the archive of the only model; None to accept any.
+        api: the API that the methods of the returned server use.
+        timeout: the time limit of a request, in seconds.
+        progress: receives notices and the progress of downloads and pulls; None to show nothing.
+        options: the arguments that follow; None for the default.
     """
     check_timeout(timeout)
     if options.get(f"{api}_port", 0) is None:
@@ -136,11 +137,12 @@ def serve(
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that the caller set, with the defaults of `serve`."""
+    """Returns the fields that the caller set, and the defaults of `serve`."""
     known = [field.attribute for field in _FIELDS]
     for name in options:
         if name not in known:
-            raise TypeError(" ".join(filter(None, (f"serve() has no parameter {name!r}.", did_you_mean(name, known)))))
+            hint = did_you_mean(name, known)
+            raise TypeError(f"serve() has no parameter {name!r}.{f' {hint}' if hint else ''}")
     given: dict[str, Any] = {"rest_port": 0, "grpc_port": 0}
     for name, value in options.items():
         if value is not None:
@@ -155,11 +157,11 @@ def _models(
     config: ModelPath | None,
     only: Mapping[str, object],
 ) -> tuple[ModelSpec, ...]:
-    """The models to serve; `only` has the fields of a model that is the only one."""
+    """Returns the models to serve; `only` contains fields that require a single model."""
     if config is not None:
         if given is not None:
             raise UsageError(
-                "model= and config= cannot be combined: the file names the models.",
+                "model= and config= cannot be combined: the file lists the models.",
                 hint="Leave one of them out.",
             )
         return read_models_config(Path(config))
@@ -172,16 +174,18 @@ def _models(
     if fields and len(entries) != 1:
         raise UsageError(
             Wording(
-                "{fields} can only be used with one model.",
+                "{fields} can only be used with a single model.",
                 fields=[Attribute("model_name" if key == "name" else key) for key in fields],
             ),
-            hint=Wording("Name several models as {{NAME: PATH}}; for the rest write a models.config for {config}."),
+            hint=Wording(
+                "Name several models with {{NAME: PATH}}; for anything else use {config} with a models.config."
+            ),
         )
     return tuple(ModelSpec.parse({**entry, **fields}, Context()) for entry in entries)
 
 
 def _remove(server: Server, process: int) -> None:
-    """Removes a server, if this is the process that started it and not a fork of it, and the name is still its own."""
+    """Removes a server if this process started it, rather than a fork, and no other server has its name."""
     if os.getpid() != process:
         return
     with interrupts_deferred():
@@ -191,7 +195,7 @@ def _remove(server: Server, process: int) -> None:
 
 
 def _describe_options() -> None:
-    """Adds the fields of a server to the signature and the documentation of `serve`, for help() and for editors."""
+    """Adds the fields of a server to the signature and the docstring of `serve`, for help() and editors."""
     signature = inspect.signature(serve)
     parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     parameters += [

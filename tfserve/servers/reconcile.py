@@ -129,7 +129,7 @@ def _models_differ(spec: ServeSpec, wanted: ServeSpec, server: Server) -> bool:
     recorded = server.spec.models if server.spec else ()
     if spec.config is not None or not spec.models:  # a file of the user's, or the image, determines what is served
         return wanted.models != recorded
-    if spec.fixed != (server.config is None):
+    if spec.single_model != (server.config is None):
         return True
     requested = {model.name: (model.versions or NEWEST, dict(model.labels)) for model in spec.models}
     try:

@@ -1,1 +1,1 @@
-"""What the user asked for: frozen dataclasses, and how text becomes one of them."""
+"""What the user requested: frozen dataclasses, and the parsers that create them from text."""

@@ -1,7 +1,7 @@
-"""Parsers of fields: text or plain data becomes a value of a spec.
+"""Parsers of fields, which turn text or plain data into values of a spec.
 
-The command line passes text, a file passes text and plain data, and a program passes Python values; one parser takes
-all of them, so that a value is valid everywhere or nowhere.
+The command line passes text, a YAML file passes text and plain data, and a Python program passes Python values. One
+parser accepts all of them, so that a value is valid in every front end or in none.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class Context:
-    """What a value may refer to.
+    """What values may refer to.
 
     Attributes:
-        directory: the directory in which relative paths begin.
-        variables: the environment, for variables that are passed on by name.
+        directory: the directory that paths are relative to.
+        variables: the environment variables that a spec may pass on by name.
     """
 
     directory: Path = field(default_factory=Path)
@@ -59,28 +59,28 @@ class Context:
 
 
 class Scalar(str):
-    """A scalar of a file, as text: ``2.10`` is not a number, and ``no`` not a boolean, before a type makes it one.
+    """A scalar of a YAML file, kept as text: the type of its field decides whether ``2.10`` or ``true`` means more.
 
     Attributes:
-        quoted: whether it was written in quotes, so that it can only be text.
+        quoted: whether the scalar is in quotes, which makes it text for every field.
     """
 
     __slots__ = ("quoted",)
     quoted: bool
 
     def __new__(cls, text: str, *, quoted: bool) -> Scalar:
-        """Makes a scalar of its text."""
-        made = super().__new__(cls, text)
-        made.quoted = quoted
-        return made
+        """Creates a scalar from its text."""
+        scalar = super().__new__(cls, text)
+        scalar.quoted = quoted
+        return scalar
 
 
 class MismatchError(UsageError):
     """A value that is not of the expected kind.
 
     Attributes:
-        expected: what was expected, in words.
-        found: what was found, in words.
+        expected: a description of what was expected.
+        found: a description of what was found.
     """
 
     def __init__(self, expected: str, value: object, hint: str | None = None) -> None:
@@ -91,25 +91,25 @@ class MismatchError(UsageError):
 
 
 def unknown_field(key: str, known: Sequence[str]) -> UsageError:
-    """The error for a key that is not one of those known."""
-    hint = did_you_mean(key, known) or f"The fields are: {', '.join(known)}."
+    """Returns the error for a key that is not one of the `known` keys."""
+    hint = did_you_mean(key, known) or f"The valid fields are: {', '.join(known)}."
     return UsageError(f"There is no field {key[:80]!r}.", hint=hint, about=(key,))
 
 
 def parse_text(value: object, context: Context, expected: str = "text") -> str:
-    """Parses text; a number is taken as text, too."""
+    """Parses text; a number is accepted as text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise MismatchError(expected, value)
     return str(value)
 
 
 def text_parser(parse: Callable[[str], Any], expected: str) -> Callable[[Any, Context], Any]:
-    """Makes a parser of a function that parses text."""
+    """Returns a parser of fields that passes the text of a value to `parse`."""
     return lambda value, context: parse(parse_text(value, context, expected))
 
 
 def parse_one_of(value: object, expected: str, allowed: Mapping[str, Any]) -> Any:
-    """Parses one of a few words; a quoted true or false is text, and not a boolean."""
+    """Parses one of the `allowed` words; a quoted true or false is text, not a boolean."""
     if isinstance(value, bool):
         value = str(value).lower()
     if not isinstance(value, str):
@@ -133,7 +133,7 @@ def parse_number(value: object, context: Context) -> float:
 
 
 def parse_file(value: object, context: Context) -> Path:
-    """Parses the path of a file."""
+    """Parses the path of a file, and makes it absolute."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     return (context.directory / parse_text(value, context, "the path of a file")).absolute()
@@ -141,26 +141,26 @@ def parse_file(value: object, context: Context) -> Path:
 
 def parse_port(value: object, context: Context) -> PortRequest:
     """Parses a port, or ``none``."""
-    return PortRequest.parse(parse_text(value, context, "a port, or none"))
+    return PortRequest.parse(parse_text(value, context, "a port number or none"))
 
 
 def parse_gpus(value: object, context: Context) -> GpuRequest:
     """Parses all, a number of GPUs, or a list of indices or UUIDs."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        value = "device=" + ",".join(parse_text(each, context, "a GPU: its index, or its UUID") for each in value)
-    return GpuRequest.parse(parse_text(value, context, "all, a number of GPUs, or a list of them"))
+        value = "device=" + ",".join(parse_text(each, context, "the index or UUID of a GPU") for each in value)
+    return GpuRequest.parse(parse_text(value, context, "all, a number of GPUs, or a list of GPUs"))
 
 
 def parse_environment_field(value: object, context: Context) -> dict[str, str]:
-    """Parses variables: a mapping, or a list of ``NAME=VALUE``; without a value, a variable is passed on."""
-    expected = "variables: a mapping, or a list of NAME=VALUE"
+    """Parses a mapping of variables, or a list of ``NAME=VALUE``; a name without a value passes the variable on."""
+    expected = "a mapping of variables, or a list of NAME=VALUE"
     assignments: list[tuple[str | int, str]]
     if isinstance(value, Mapping):
         assignments = [
-            (name, name if each is None else f"{name}={_below(name, each, context)}") for name, each in value.items()
+            (name, name if each is None else f"{name}={_text_at(name, each, context)}") for name, each in value.items()
         ]
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        assignments = [(index, _below(index, each, context, "NAME=VALUE")) for index, each in enumerate(value)]
+        assignments = [(index, _text_at(index, each, context, "NAME=VALUE")) for index, each in enumerate(value)]
     else:
         raise MismatchError(expected, value)
     environment: dict[str, str] = {}
@@ -170,25 +170,25 @@ def parse_environment_field(value: object, context: Context) -> dict[str, str]:
     return environment
 
 
-def _below(key: str | int, value: object, context: Context, expected: str = "text") -> str:
-    """The text below a key; booleans are written as a file writes them."""
+def _text_at(key: str | int, value: object, context: Context, expected: str = "text") -> str:
+    """Parses the text at a key or index of a value; booleans become ``true`` and ``false``."""
     with about(key):
         return parse_text(str(value).lower() if isinstance(value, bool) else value, context, expected)
 
 
 def parse_flags(value: object, context: Context) -> tuple[str, ...]:
-    """Parses server flags: a mapping by name, or a list of ``--name=value``."""
+    """Parses a mapping of server flags by name, or a list of ``--name=value``."""
     if isinstance(value, Mapping):
-        given = [
-            (name, f"--{name.removeprefix('--')}={_below(name, each, context, 'a value')}")
+        entries = [
+            (name, f"--{name.removeprefix('--')}={_text_at(name, each, context, 'a value')}")
             for name, each in value.items()
         ]
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        given = [(index, _below(index, each, context, "--name=value")) for index, each in enumerate(value)]
+        entries = [(index, _text_at(index, each, context, "--name=value")) for index, each in enumerate(value)]
     else:
-        raise MismatchError("server flags by name: a mapping", value)
+        raise MismatchError("a mapping of server flags by name", value)
     flags: list[str] = []
-    for key, flag in given:
+    for key, flag in entries:
         with about(key):
             flags += parse_server_flags([flag], context.directory)
     return tuple(flags)
@@ -200,27 +200,27 @@ def parse_batching_field(value: object, context: Context) -> dict[str, BatchingV
         for name in value:
             if name not in BATCHING:
                 raise unknown_field(name, [*BATCHING])
-        assignments = [(name, f"{name}={_parameter(name, each, context)}") for name, each in value.items()]
+        assignments = [(name, f"{name}={_parameter_text(name, each, context)}") for name, each in value.items()]
         for name, assignment in assignments:
-            if name != "allowed_batch_sizes":  # which is checked against the others
+            if name != "allowed_batch_sizes":  # it can only be checked together with the other parameters
                 with about(name):
                     parse_batching([assignment])
         return parse_batching(assignment for _, assignment in assignments)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return parse_batching(parse_text(each, context, "on, or KEY=VALUE") for each in value)
-    expected = "true, false, or parameters: a mapping"
+    expected = "true, false, or a mapping of parameters"
     return {} if parse_one_of(value, expected, {**_BOOLEANS, "on": True}) else None
 
 
-def _parameter(name: str, value: object, context: Context) -> str:
+def _parameter_text(name: str, value: object, context: Context) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         with about(name):
             return ",".join(parse_text(each, context, "a number") for each in value)
-    return _below(name, value, context, f"a value of type {BATCHING[name].type}")
+    return _text_at(name, value, context, f"a value of type {BATCHING[name].type}")
 
 
 def parse_metrics(value: object, context: Context) -> str | None:
-    """Parses true, false, or the path of the page of metrics."""
+    """Parses true, false, or the URL path of the metrics."""
     if isinstance(value, Mapping):
         for key in value:
             if key != "path":
@@ -229,13 +229,13 @@ def parse_metrics(value: object, context: Context) -> str | None:
             return parse_monitoring(parse_text(value["path"], context, "a path")) if "path" in value else METRICS_PATH
     if isinstance(value, str) and value.startswith("/"):
         return parse_monitoring(value)
-    expected = "true, false, or the path of a page of metrics"
+    expected = "true, false, or a URL path"
     return METRICS_PATH if parse_one_of(value, expected, {**_BOOLEANS, "on": True}) else None
 
 
 def parse_request(value: object, context: Context) -> str | bool:
     """Parses whether to send a test request, or the request: JSON, a mapping, or the path of a file."""
-    expected = "true, false, a request in JSON, or a file"
+    expected = "true, false, a request as JSON, or the path of a file"
     if isinstance(value, Mapping):
         import json
 

@@ -1,4 +1,4 @@
-"""The types of fields: how a value is parsed, written again, and described by a JSON Schema."""
+"""The types of fields: how a value is parsed, written to a file, and described by a JSON Schema."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class FieldType(NamedTuple):
     """A type of field.
 
     Attributes:
-        parse: makes a value of a spec from text or plain data; raises UsageError, about the key or index below it.
-        schema: the JSON Schema of what `parse` takes from a file.
-        python: the type of the argument of `tfserve.serve`, as Python writes it.
-        write: makes plain data for a file from a value of a spec.
-        choices: the words that it may be, if there are only a few.
+        parse: turns text or plain data into a value of a spec; raises UsageError, about the key or index within it.
+        schema: the JSON Schema of what `parse` accepts from a file.
+        python: the type annotation of the argument of `tfserve.serve`.
+        write: turns a value of a spec into plain data for a file.
+        choices: the valid words, if the value is one of a few.
     """
 
     parse: Callable[[Any, Context], Any]
@@ -66,7 +66,7 @@ def _write_batching(parameters: Mapping[str, BatchingValue]) -> object:
 
 
 def choice(*words: str) -> FieldType:
-    """A type of field with a few possible values."""
+    """Returns a type whose values are a few words."""
     expected = f"one of {', '.join(words)}"
     return FieldType(
         lambda value, context: parsers.parse_one_of(value, expected, {word: word for word in words}),
@@ -77,7 +77,7 @@ def choice(*words: str) -> FieldType:
 
 
 _VARIABLE: Schema = {"type": "string", "pattern": r"\$"}
-TEXT_SCHEMA: Schema = {"type": ["string", "number", "boolean"]}  # kept as it was written
+TEXT_SCHEMA: Schema = {"type": ["string", "number", "boolean"]}  # used as written
 _INTEGER: Schema = {"type": ["integer", "string"]}
 _BOOLEAN_SCHEMA: Schema = {"anyOf": [{"type": "boolean"}, _VARIABLE]}
 _NUMBER_SCHEMA: Schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^-?[0-9.]|\$"}]}

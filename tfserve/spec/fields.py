@@ -1,8 +1,8 @@
 """The fields of a server: one table, from which every front end is built.
 
-A new option of ``tfserve run`` is an attribute of `ServeSpec` or `LaunchOptions` and one row here. The options of the
-command line, the fields of ``tfserve.yaml``, its JSON Schema, the arguments of `tfserve.serve`, completion and the
-reference follow.
+A new option of ``tfserve run`` needs an attribute of `ServeSpec` or `LaunchOptions`, and one row here. The options of
+the command line, their completion and reference, the fields of ``tfserve.yaml``, its JSON Schema and the arguments of
+`tfserve.serve` are all derived from the table.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ class Field:
         attribute: the attribute of `ServeSpec` or, with `launch`, of `LaunchOptions`.
         group: the heading of its option in ``tfserve run --help``; one of `GROUPS`.
         type: how its value is parsed, written and described.
-        help: what it is, in one line.
-        metavar: what stands for the value in the help.
-        argument: how the command line takes it: one value, repeated values, a flag, a flag with an opposite, or a value
-            with a flag that switches it off.
+        help: its description, in one line.
+        metavar: the placeholder of its value in the help.
+        argument: how the command line accepts it: as one value, repeated values, a flag, a flag with an opposite, or a
+            value with a separate flag that turns the feature off.
         option: its option; empty for ``--`` and the attribute.
-        short: its option of one letter; empty for none.
-        key: its key in a file; empty for the attribute, None where a file does not have it.
-        launch: whether it says how the server is started, and not what it is.
+        short: its one-letter option; empty for none.
+        off_help: the description of the flag that turns it off, for an argument that is a value or off.
+        key: its key in a file; empty for the attribute, None if files cannot set it.
+        launch: whether it describes how the server is started, rather than the server.
         shared: whether a file may set it for all of its servers.
         example: a value for the comment in a new file.
-        default: what holds without it, as the help of the command line says it.
-        python: whether `tfserve.serve` takes it; it removes its server at the end in any case.
-        completion: what completes its value: the name of a completer in `tfserve.cli.completion`.
+        default: its default, as the help of the command line shows it.
+        python: whether `tfserve.serve` accepts it.
+        completion: the function in `tfserve.cli.completion` that completes its value; empty for none.
     """
 
     attribute: str
@@ -59,6 +60,7 @@ class Field:
     argument: Argument = "value"
     option: str = ""
     short: str = ""
+    off_help: str = ""
     key: str | None = ""
     launch: bool = False
     shared: bool = True
@@ -69,7 +71,7 @@ class Field:
 
     @property
     def name(self) -> str:
-        """Its key in a file, or its attribute where a file does not have it."""
+        """Its key in a file, or its attribute if files cannot set it."""
         return self.key or self.attribute
 
     @property
@@ -79,7 +81,7 @@ class Field:
 
     @property
     def off_option(self) -> str:
-        """The option that is its opposite; empty where there is none."""
+        """The option that turns it off; empty if there is none."""
         return f"--no-{self.option_name[2:]}" if self.argument in ("switch", "value or off") else ""
 
 
@@ -87,7 +89,7 @@ _ENGINES, _PULLS = types.choice(AUTO, *engine_names()), types.choice(*get_args(P
 
 FIELDS: tuple[Field, ...] = (
     Field(
-        *("config", MODEL, types.FILE, "A models.config file of your own, which names the models.", "FILE"),
+        *("config", MODEL, types.FILE, "Your own models.config file, which lists the models.", "FILE"),
         example="./models.config",
         shared=False,
     ),
@@ -102,12 +104,12 @@ FIELDS: tuple[Field, ...] = (
         default="8500",
     ),
     Field(
-        *("host", ADDRESS, types.HOST, "Host address to publish on; 0.0.0.0 for every network.", "ADDRESS"),
+        *("host", ADDRESS, types.HOST, "Host address to publish on; 0.0.0.0 for all interfaces.", "ADDRESS"),
         example=DEFAULT_HOST,
         default=DEFAULT_HOST,
     ),
     Field(
-        *("engine", ENGINE, _ENGINES, "What runs the server; auto chooses the first engine that is available."),
+        *("engine", ENGINE, _ENGINES, "Engine that runs the server; auto selects the first one available."),
         launch=True,
         example="auto",
         default="auto",
@@ -144,17 +146,17 @@ FIELDS: tuple[Field, ...] = (
         example="unless-stopped",
     ),
     Field(
-        *("gpu", GPU, types.BOOLEAN, "Require a GPU, or do without one."),
+        *("gpu", GPU, types.BOOLEAN, "Require a GPU, or serve on the CPU."),
         argument="switch",
         example="true",
-        default="a GPU is used if there is one",
+        default="use a GPU if one is available",
     ),
     Field(
         *(
             "gpus",
             GPU,
             types.GPUS,
-            "Which GPUs: all, a number of them, their indices or their UUIDs.",
+            "GPUs to use: all, a number of GPUs, indices or UUIDs.",
             "all|N|0,2|UUID",
         ),
         example="[0]",
@@ -164,7 +166,7 @@ FIELDS: tuple[Field, ...] = (
         example="0.3",
     ),
     Field(
-        *("gpu_memory_growth", GPU, types.BOOLEAN, "Allocate GPU memory gradually, as it is needed."),
+        *("gpu_memory_growth", GPU, types.BOOLEAN, "Allocate GPU memory as needed, instead of all at startup."),
         argument="flag",
         example="true",
     ),
@@ -186,7 +188,13 @@ FIELDS: tuple[Field, ...] = (
         example="{max_batch_size: 64, batch_timeout_micros: 1000}",
     ),
     Field(
-        *("monitoring", SERVER, types.METRICS, "Serve Prometheus metrics on the REST port, at this path.", "on|PATH"),
+        *(
+            "monitoring",
+            SERVER,
+            types.METRICS,
+            "Serve Prometheus metrics on the REST port, at the default path or at PATH.",
+            "on|PATH",
+        ),
         example="true",
     ),
     Field(
@@ -203,7 +211,7 @@ FIELDS: tuple[Field, ...] = (
             "wait_seconds",
             READINESS,
             types.NUMBER,
-            "Seconds to wait for the server to be ready; 0 to return immediately.",
+            "Seconds to wait for the server to become ready; 0 to return immediately.",
             "SECONDS",
         ),
         option="--wait",
@@ -215,11 +223,12 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("smoke_test", READINESS, types.REQUEST, "Test request to send, instead of a generated one.", "FILE|JSON"),
         argument="value or off",
+        off_help="Do not send a test request.",
         launch=True,
         example="true",
     ),
     Field(
-        *("keep_failed", READINESS, types.BOOLEAN, "Keep a server that did not become ready."),
+        *("keep_failed", READINESS, types.BOOLEAN, "Keep the server if it does not become ready."),
         argument="flag",
         python=False,
         launch=True,
@@ -234,13 +243,13 @@ FIELDS: tuple[Field, ...] = (
         python=False,
     ),
     Field(
-        *("replace", LIFETIME, types.BOOLEAN, "Replace an existing server of the same name."),
+        *("replace", LIFETIME, types.BOOLEAN, "Replace an existing server with the same name."),
         argument="flag",
         key=None,
         launch=True,
     ),
 )
-"""The fields of a server, in the order of the help and of a file; its name and its models come first."""
+"""The fields of a server besides its name and its models, in the order in which the help and files show them."""
 
 _OTHER_OPTIONS = {
     "examples": "EXAMPLES",
@@ -249,6 +258,7 @@ _OTHER_OPTIONS = {
     "models": "MODEL_DIR",
     "values": "VALUES",
 }
+"""Attributes that are not fields -> the options and arguments that set them."""
 
 
 def parse_fields(
@@ -259,11 +269,11 @@ def parse_fields(
     Args:
         given: attributes -> text, or plain data; other keys are ignored.
         context: what the values may refer to.
-        shared: likewise, for attributes that are not given; mappings and server flags of both are merged.
-        launch: which of the two.
+        shared: values for attributes that are not in `given`; mappings and server flags in both are merged.
+        launch: whether to parse the fields of `LaunchOptions`.
 
     Raises:
-        UsageError: a value is not valid; about its attribute, and the key or index below it.
+        UsageError: a value is not valid; about its attribute, and the key or index within it.
     """
     parsed: dict[str, Any] = {}
     for field in FIELDS:
@@ -287,12 +297,13 @@ def _parse(field: Field, value: object, context: Context) -> Any:
                 found=error.found,
             )
             if error.hint is None and not field.example.startswith(("[", "{")):
-                error.hint_wording = Wording("For example {it}", it=Attribute(field.attribute, field.example))
+                example = Attribute(field.attribute, field.example)
+                error.hint_wording = Wording("For example: {example}", example=example)
             raise
 
 
 def _merged(shared: Any, own: Any) -> Any:
-    """A server's own value, with what it does not override of a shared value."""
+    """Returns a server's own value, with the entries of a shared value that it does not override."""
     if isinstance(shared, dict) and isinstance(own, dict):
         return {**shared, **own}
     if isinstance(shared, tuple) and isinstance(own, tuple):  # server flags, each as --name=value

@@ -1,4 +1,4 @@
-"""A model to serve, as the user asked for it."""
+"""A model to serve, as the user requested it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ModelSpec:
     """A model to serve.
 
     Attributes:
-        path: where it is: a directory or an archive of this machine, the address of an archive, or a base path in a
-            bucket, of which nothing is known until a server has read it.
+        path: a directory or an archive on this machine, the address of an archive, or a base path in a bucket, which
+            only the server reads.
         name: the name that clients use for it.
-        versions: which of its versions; None for the newest.
-        labels: names for versions -> their numbers.
-        sha256: the digest that the archive has to have; None for any, and for a directory.
+        versions: the versions to serve; None for the newest.
+        labels: labels of versions -> the numbers of the versions.
+        sha256: the expected digest of the archive; None to accept any, and for a directory.
     """
 
     path: Path | Url
@@ -40,25 +40,25 @@ class ModelSpec:
 
     @classmethod
     def parse(cls, given: object, context: Context, default_name: str | None = None) -> ModelSpec:
-        """Parses where a model is, or a mapping of ``path``, ``name``, ``versions``, ``labels`` and ``sha256``.
+        """Parses the path of a model, or a mapping of ``path``, ``name``, ``versions``, ``labels`` and ``sha256``.
 
         Args:
-            given: the text or the mapping.
-            context: where relative paths begin.
-            default_name: the model's name where none is given; None for that of its directory or archive.
+            given: the path or the mapping.
+            context: what relative paths are relative to.
+            default_name: the name of a model that is given without one; None for the name of its directory or archive.
 
         Raises:
-            UsageError: it is not valid; about the key below it.
-            SavedModelError: a path without a name is not a model.
+            UsageError: the path or a field is not valid; about the field.
+            SavedModelError: a model without a name is not a SavedModel.
         """
         if not isinstance(given, Mapping):
-            source = _source(given, "a path, or the fields of a model", context)
+            source = _source(given, "a path, or a mapping with the fields of a model", context)
             return cls(source, default_name or source_name(source))
         for key in given:
             if key not in MODEL_FIELDS:
                 raise unknown_field(key, MODEL_FIELDS)
         if given.get("path") is None:
-            raise UsageError("The field path is missing.", hint="Give the directory of the model: path: ./my_model")
+            raise UsageError("The field path is missing.", hint="Add the directory of the model: path: ./my_model")
         with about("path"):
             source = _source(given["path"], "a path", context)
             name = default_name or ("" if "name" in given else source_name(source))
@@ -76,14 +76,14 @@ class ModelSpec:
             check_digest(self.sha256)
             if self.is_remote:
                 raise UsageError(
-                    "What is in a bucket is no archive, and has no digest.",
+                    "A model in a bucket is not an archive, so it has no digest.",
                     hint=Wording("Leave {sha256} out."),
                     about=("sha256",),
                 )
 
     @property
     def is_remote(self) -> bool:
-        """Whether the server itself reads it from a bucket."""
+        """Whether the server reads it from a bucket."""
         return isinstance(self.path, Url) and self.path.in_bucket
 
 
@@ -99,12 +99,12 @@ def _source(given: object, expected: str, context: Context) -> Path | Url:
 def _versions(given: object, context: Context) -> VersionPolicy:
     if isinstance(given, Sequence) and not isinstance(given, str):
         return VersionPolicy.parse(",".join(_number(index, number, context) for index, number in enumerate(given)))
-    return VersionPolicy.parse(parse_text(given, context, "latest, latest=2, all, or a list of numbers"))
+    return VersionPolicy.parse(parse_text(given, context, "latest, latest=2, all, or a list of version numbers"))
 
 
 def _labels(given: object, context: Context) -> dict[str, int]:
     if not isinstance(given, Mapping):
-        raise MismatchError("labels: a mapping", given)
+        raise MismatchError("a mapping of labels to version numbers", given)
     labels = {}
     for label, number in given.items():
         text = _number(label, number, context)
@@ -116,14 +116,14 @@ def _labels(given: object, context: Context) -> dict[str, int]:
 
 def _number(key: str | int, given: object, context: Context) -> str:
     with about(key):
-        text = parse_text(given, context, "the number of a version")
+        text = parse_text(given, context, "a version number")
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            raise MismatchError("the number of a version", given)
+            raise MismatchError("a version number", given)
         return text
 
 
 _PARSERS: Mapping[str, Callable[[object, Context], Any]] = {
-    "name": lambda given, context: parse_text(given, context, "the name of a model"),
+    "name": lambda given, context: parse_text(given, context, "a model name"),
     "versions": _versions,
     "labels": _labels,
     "sha256": lambda given, context: parse_text(given, context, "a SHA-256 digest"),

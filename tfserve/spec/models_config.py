@@ -1,4 +1,4 @@
-"""The ``models.config`` of TensorFlow Serving: written for several models, and read where a user has one.
+"""Writes a ``models.config`` of TensorFlow Serving for several models, and reads one that a user provides.
 
 Source: https://www.tensorflow.org/tfx/serving/serving_config#model_server_configuration
 """
@@ -20,7 +20,7 @@ from tfserve.spec.versions import VersionPolicy
 if TYPE_CHECKING:
     from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig
 
-__all__ = ["NEWEST", "ServedModel", "placed_in", "read_models_config", "served_models", "to_message", "to_text"]
+__all__ = ["NEWEST", "ServedModel", "located_in", "read_models_config", "served_models", "to_message", "to_text"]
 
 NEWEST = VersionPolicy()
 PLATFORM = "tensorflow"
@@ -33,7 +33,7 @@ _FIELDS = {"model_name": "name", "versions": "model_version_policy", "labels": "
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One entry of a ``models.config``: a name, where the server sees the versions, which of them, and their labels."""
+    """One entry of a ``models.config``: a model's name, its base path for the server, its versions and their labels."""
 
     name: str
     base_path: str
@@ -42,10 +42,10 @@ class ServedModel:
 
 
 def to_message(models: Iterable[ServedModel]) -> ModelServerConfig:
-    """Returns the message that has a server serve `models`, and nothing else.
+    """Returns the message that makes a server serve `models`, and no others.
 
     Raises:
-        UsageError: a base path is not UTF-8, which the format cannot hold.
+        UsageError: a base path is not valid UTF-8, which the format requires.
     """
     from tfserve.protos.model_config_pb2 import ModelServerConfig
 
@@ -56,7 +56,8 @@ def to_message(models: Iterable[ServedModel]) -> ModelServerConfig:
             entry.base_path = model.base_path
         except (UnicodeEncodeError, ValueError):
             raise UsageError(
-                f"The path {model.base_path!r} is not UTF-8, which a models.config cannot hold.", hint="Rename it."
+                f"The path {model.base_path!r} is not valid UTF-8, which a models.config requires.",
+                hint="Rename the directory.",
             ) from None
         policy = entry.model_version_policy
         if model.versions.specific:
@@ -81,18 +82,18 @@ def to_text(models: Iterable[ServedModel]) -> str:
 
 
 def served_models(text: str) -> tuple[ServedModel, ...]:
-    """Reads what `to_text` wrote.
+    """Parses a text that `to_text` wrote.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: `text` is incomplete, or not a ``models.config``.
     """
     return tuple(map(_served, _parse(Path("models.config"), text.encode()).model_config_list.config))
 
 
 def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
-    """Reads a user's own ``models.config``; its base paths are directories of this machine, or in buckets.
+    """Reads a user's own ``models.config``, whose base paths are directories of this machine or in buckets.
 
-    Whether they are there is found by `tfserve.plan.launch_plan.preflight`.
+    The directories may not exist; `tfserve.plan.preflight` checks that.
 
     Raises:
         UsageError: it cannot be read, does not parse (with line and column), or the server would refuse it.
@@ -101,22 +102,23 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
     message = _parse(path, text)
     if message.WhichOneof("config") != "model_config_list" or not message.model_config_list.config:
         raise UsageError(
-            f"{str(path)!r} names no models.", hint="It has to hold a model_config_list { config { … } } of them."
+            f"{str(path)!r} does not list any models.", hint="Add them: model_config_list { config { … } }"
         )
     specs = []
     for entry in message.model_config_list.config:
-        with placed_in(path, entry.name, entry.base_path):
+        with located_in(path, entry.name, entry.base_path):
             specs.append(_spec(entry))
     return tuple(specs)
 
 
 @contextmanager
-def placed_in(path: Path, *values: str) -> Iterator[None]:
-    """Says of the errors in the block that they are about a part of the ``models.config`` at `path`.
+def located_in(path: Path, *values: str) -> Iterator[None]:
+    """Adds the path of a ``models.config``, and the line if it can be found, to the errors in the block.
 
     Args:
         path: the file.
-        values: what is written there, such as the name of the model; the first that is found gives the line.
+        values: strings in the entry that the errors are about, such as the model's name; the first that occurs in the
+            file determines the line.
     """
     try:
         yield
@@ -143,14 +145,14 @@ def _spec(entry: ModelConfig) -> ModelSpec:
     base_path = model.base_path.removeprefix(_FILE_SCHEME)
     if entry.model_platform != PLATFORM and (entry.model_platform or entry.model_type != _TENSORFLOW):
         raise UsageError(
-            f"The model {model.name!r} is not one of TensorFlow.",
-            hint=f'The server takes model_platform: "{PLATFORM}", and nothing else.',
+            f"The model {model.name!r} is not a TensorFlow model.",
+            hint=f'Use model_platform: "{PLATFORM}", the only platform that the server supports.',
         )
     in_bucket = base_path.startswith(_BUCKETS)
     if not in_bucket and not base_path.startswith("/"):
         raise UsageError(
             f"The base_path {model.base_path!r} of the model {model.name!r} is not an absolute path.",
-            hint="The server takes absolute paths, s3:// and gs://; tfserve run PATH=NAME … takes relative paths too.",
+            hint="Use an absolute path, s3:// or gs://. For relative paths: tfserve run PATH=NAME …",
         )
     return ModelSpec(parse_source(base_path), model.name, model.versions, model.labels)
 
@@ -168,7 +170,7 @@ def _served(entry: ModelConfig) -> ServedModel:
 
 
 def _line_of(path: Path, values: Sequence[str]) -> str:
-    """Where one of some values stands in a file, as far as that can be seen without the parser's help."""
+    """Returns the line of the first of `values` that occurs in quotes in a file: ``, line 3``; empty if none does."""
     try:
         text = path.read_bytes()
     except OSError:

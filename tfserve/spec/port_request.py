@@ -1,4 +1,4 @@
-"""A port of the host to publish on, as the user asked for it."""
+"""A host port to publish on, as the user requested it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class PortRequest:
     """A host port to publish on.
 
     Attributes:
-        number: the port; 0 for any free one; None to publish nothing.
-        explicit: whether the user asked for this port. A default port may be replaced when it is taken.
+        number: the port; 0 for any free port; None to publish nothing.
+        explicit: whether the user requested this port. A default port may be replaced when it is taken.
     """
 
     number: int | None
@@ -29,7 +29,7 @@ class PortRequest:
         """Parses ``8501``, ``0`` or ``none``.
 
         Raises:
-            UsageError: `text` is none of these.
+            UsageError: `text` is not a port.
         """
         if text.strip().lower() == "none":
             return cls(None, explicit=True)

@@ -1,4 +1,4 @@
-"""Batching and monitoring as a person writes them, and the text files in which the server wants them.
+"""Parses the settings of batching and monitoring, and writes the text files from which the server reads them.
 
 Sources: ``session_bundle_config.proto`` and ``monitoring_config.proto`` of TensorFlow Serving.
 """
@@ -32,7 +32,7 @@ _URL_PATH = re.compile(r"/[A-Za-z0-9_./-]*")
 
 
 class Parameter(NamedTuple):
-    """One of the ``BatchingParameters``: its type, whether it stands in a message of its own, and one line of help."""
+    """One of the ``BatchingParameters``: its type, whether a message wraps its value, and its description."""
 
     type: Literal["integer", "boolean", "string", "integers"]
     wrapped: bool
@@ -40,23 +40,27 @@ class Parameter(NamedTuple):
 
 
 BATCHING: Mapping[str, Parameter] = {
-    "max_batch_size": Parameter("integer", True, "Largest batch, in rows; 1000 by default."),
-    "batch_timeout_micros": Parameter("integer", True, "How long a batch waits for more rows, in microseconds."),
-    "max_enqueued_batches": Parameter("integer", True, "Batches that may wait for a thread."),
-    "num_batch_threads": Parameter("integer", True, "Threads that run batches; one for each CPU by default."),
-    "thread_pool_name": Parameter("string", True, "Name of those threads."),
-    "allowed_batch_sizes": Parameter("integers", False, "Sizes to fill batches up to; the last is max_batch_size."),
-    "enable_large_batch_splitting": Parameter("boolean", True, "Spreads a large request over several batches."),
-    "max_execution_batch_size": Parameter("integer", True, "Largest batch that is run, where requests are split."),
-    "pad_variable_length_inputs": Parameter("boolean", False, "Pads rows of different shapes to share a batch."),
+    "max_batch_size": Parameter("integer", True, "Maximum size of a batch in rows; 1000 by default."),
+    "batch_timeout_micros": Parameter("integer", True, "Microseconds that a batch waits for more rows."),
+    "max_enqueued_batches": Parameter("integer", True, "Maximum number of batches that wait for a thread."),
+    "num_batch_threads": Parameter("integer", True, "Number of threads that run batches; one per CPU by default."),
+    "thread_pool_name": Parameter("string", True, "Name of the thread pool."),
+    "allowed_batch_sizes": Parameter("integers", False, "Sizes to pad batches to; the last one is max_batch_size."),
+    "enable_large_batch_splitting": Parameter(
+        "boolean", True, "Whether to split a large request into several batches."
+    ),
+    "max_execution_batch_size": Parameter("integer", True, "Maximum size of a batch after a large request is split."),
+    "pad_variable_length_inputs": Parameter(
+        "boolean", False, "Whether to pad rows of different shapes into one batch."
+    ),
 }
 
 
 def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
-    """Reads ``KEY=VALUE`` each, or ``on`` for batching as the server has it by itself.
+    """Parses ``KEY=VALUE`` each, or ``on`` for the defaults of the server.
 
     Raises:
-        UsageError: a key or a value is none, or they contradict each other.
+        UsageError: a key or a value is not valid, or parameters contradict each other.
     """
     parameters: dict[str, BatchingValue] = {}
     for assignment in assignments:
@@ -64,7 +68,7 @@ def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
         if assignment == "on":
             continue
         if not separator or name not in BATCHING:
-            hint = did_you_mean(name, BATCHING) or f"Say on, or KEY=VALUE with one of: {', '.join(BATCHING)}."
+            hint = did_you_mean(name, BATCHING) or f"Use on, or KEY=VALUE with one of: {', '.join(BATCHING)}."
             raise UsageError(f"{assignment[:80]!r} is not a batching parameter.", hint=hint)
         parameters[name] = _value(name, text)
     check_batching(parameters)
@@ -72,7 +76,7 @@ def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
 
 
 def parse_monitoring(text: str) -> str:
-    """Reads the URL path of the page of metrics, or ``on`` for the usual one.
+    """Parses the URL path of the metrics, or ``on`` for the default path.
 
     Raises:
         UsageError: `text` is neither.
@@ -83,15 +87,15 @@ def parse_monitoring(text: str) -> str:
 
 
 def check_metrics_path(path: str) -> None:
-    """Raises UsageError if `path` is not one of a URL."""
+    """Raises UsageError if `path` is not a valid URL path for the metrics."""
     if not _URL_PATH.fullmatch(path):
         raise UsageError(
-            f"{path[:80]!r} is not the path of a page of metrics.", hint=f"Say on, or a path such as {METRICS_PATH}"
+            f"{path[:80]!r} is not a URL path for the metrics.", hint=f"Use on, or a path such as {METRICS_PATH}"
         )
 
 
 def check_batching(parameters: Mapping[str, BatchingValue]) -> None:
-    """Refuses batching parameters with which the server would not load a model.
+    """Refuses batching parameters that would prevent the server from loading models.
 
     Raises:
         UsageError: they contradict each other.
@@ -101,14 +105,14 @@ def check_batching(parameters: Mapping[str, BatchingValue]) -> None:
         largest = parameters.get("max_batch_size", 1000)
         if list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
             raise UsageError(
-                "allowed_batch_sizes has to rise from size to size.",
-                hint="For example 8,16,32",
+                "The sizes in allowed_batch_sizes are not in ascending order.",
+                hint="For example: 8,16,32",
                 about=("allowed_batch_sizes",),
             )
         if sizes[-1] != largest:
             raise UsageError(
-                f"The last of allowed_batch_sizes is {sizes[-1]}, and max_batch_size is {largest}.",
-                hint="The server wants the two to be the same.",
+                f"The last size in allowed_batch_sizes is {sizes[-1]}, but max_batch_size is {largest}.",
+                hint="Set both to the same number, as the server requires.",
                 about=("allowed_batch_sizes",),
             )
     for name in ("max_batch_size", "num_batch_threads", "max_execution_batch_size"):
@@ -121,13 +125,13 @@ def batching_text(parameters: Mapping[str, BatchingValue]) -> str:
     lines = []
     for name, value in parameters.items():
         for one in value if isinstance(value, tuple) else (value,):
-            shown = f'"{one}"' if isinstance(one, str) else str(one).lower()
-            lines.append(f"{name} {{ value: {shown} }}\n" if BATCHING[name].wrapped else f"{name}: {shown}\n")
+            literal = f'"{one}"' if isinstance(one, str) else str(one).lower()
+            lines.append(f"{name} {{ value: {literal} }}\n" if BATCHING[name].wrapped else f"{name}: {literal}\n")
     return "".join(lines)
 
 
 def monitoring_text(path: str) -> str:
-    """Returns a ``MonitoringConfig`` in protobuf's text format, with a page of metrics at `path`."""
+    """Returns a ``MonitoringConfig`` in protobuf's text format, with the metrics at `path`."""
     return f'prometheus_config {{ enable: true path: "{path}" }}\n'
 
 

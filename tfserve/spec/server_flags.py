@@ -1,4 +1,4 @@
-"""Flags for ``tensorflow_model_server`` as somebody gave them: checked, and the text files that they name."""
+"""Checks the flags for ``tensorflow_model_server`` that users pass, and the text files that the flags name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SET_BY_TFSERVE = {
     "model_config_file": "config",
     "bind_address": "host",
 }
-"""Flags that are not to be given, and the attributes of a spec that say the same."""
+"""Flags that users cannot pass, and the attributes of a spec to set instead."""
 
 _MESSAGES = {
     "BatchingParameters": "server_config_pb2",
@@ -37,7 +37,7 @@ _MESSAGES = {
     "ModelServerConfig": "model_config_pb2",
     "MonitoringConfig": "server_config_pb2",
     "SSLConfig": "server_config_pb2",
-}  # and the modules that can read them; the others hold google.protobuf.Any of types that only the server has
+}  # message -> its module; other messages contain google.protobuf.Any of types that are only known to the server
 _MAX_FILE_BYTES = 16 << 20
 
 
@@ -49,17 +49,17 @@ class FlagFile(NamedTuple):
 
 
 def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> tuple[str, ...]:
-    """Checks what stands after ``--`` against the flags of ``tensorflow_model_server``.
+    """Checks server flags against those that ``tensorflow_model_server`` has.
 
-    The official server prints its usage for an unknown flag and starts all the same, so a typing error would go
-    unnoticed until it matters.
+    The official server prints its usage for an unknown flag and starts anyway, so a typo would go unnoticed until it
+    matters.
 
     Args:
         flags: each as ``--name=value``, or ``--name`` for a bool.
-        directory: where the paths of text files start; None to leave them as they are.
+        directory: the directory that the paths of text files are relative to; None to leave the paths unchanged.
 
     Returns:
-        The flags, each once and with its value, the last one, and with absolute paths of text files.
+        Each flag once, with the last of its values, and with absolute paths of text files.
 
     Raises:
         UsageError: a flag is unknown, set by tfserve itself, not written as ``--name=value``, or of the wrong type.
@@ -69,18 +69,18 @@ def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> t
 
 
 def flag_value(flags: Sequence[str], name: str) -> str | None:
-    """The value that `flags` give the flag `name`: as for the server, the last one holds. None where there is none."""
+    """Returns the last value of the flag `name`, which the server uses; None if `flags` does not contain it."""
     given = [flag.partition("=")[2] for flag in flags if flag.startswith(f"--{name}=")]
     return given[-1] if given else None
 
 
 def model_tags(flags: Sequence[str]) -> frozenset[str]:
-    """The tags of the meta graph that a server with `flags` loads of each model."""
+    """Returns the tags of the meta graph that a server with `flags` loads from each model."""
     return frozenset(parse_tags(flag_value(flags, "saved_model_tags") or ""))
 
 
 def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
-    """Yields the text files that `flags`, which were checked, name."""
+    """Yields the text files that `flags` name; the flags have to be checked already."""
     for name in dict.fromkeys(flag[2:].partition("=")[0] for flag in flags):
         value = flag_value(flags, name) if SERVER_FLAGS_BY_NAME[name].file else None
         if value:
@@ -88,10 +88,10 @@ def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
 
 
 def check_flag_files(flags: Sequence[str]) -> None:
-    """Reads the text files that `flags` name, before a server fails over them.
+    """Checks the text files that `flags` name, which the server would only read after it has started.
 
     Raises:
-        UsageError: one cannot be read, or is not what its flag needs; with line and column.
+        UsageError: a file cannot be read, or does not have the format that its flag requires; with line and column.
     """
     for name, path in flag_files(flags):
         message = str(SERVER_FLAGS_BY_NAME[name].file)
@@ -103,10 +103,10 @@ def check_flag_files(flags: Sequence[str]) -> None:
 
 
 def flag_digests(flags: Sequence[str]) -> dict[str, str]:
-    """The digest (SHA-256) of each text file that `flags` name, by its flag, for a later look whether it has changed.
+    """Returns the SHA-256 digest of each text file that `flags` name, by flag, so that changes can be detected later.
 
     Raises:
-        UsageError: one cannot be read.
+        UsageError: a file cannot be read.
     """
     import hashlib
 
@@ -114,47 +114,52 @@ def flag_digests(flags: Sequence[str]) -> dict[str, str]:
 
 
 def read_config_file(path: Path, named_by: str | Wording) -> bytes:
-    """Returns what is in a text file that `named_by` names.
+    """Returns the content of a text file.
+
+    Args:
+        path: the file.
+        named_by: the flag or option that names it, for errors.
 
     Raises:
-        UsageError: it cannot be read, is empty, or is far too big to be one.
+        UsageError: it cannot be read, is empty, or is too large.
     """
 
-    def named(problem: str) -> Wording:
-        return Wording("{path!r}, which {by} names, {problem}", path=str(path), by=named_by, problem=problem)
+    def wording(problem: str) -> Wording:
+        return Wording("{path!r}, the file for {option}, {problem}", path=str(path), option=named_by, problem=problem)
 
     try:
-        if not path.is_file():  # reading a pipe or a device could last for ever
-            what = "is not a file" if path.exists() else "is not there"
-            raise UsageError(named(f"{what}."), hint="Give the path of a text file.")
+        if not path.is_file():  # reading a pipe or a device might never end
+            problem = "is not a file" if path.exists() else "does not exist"
+            raise UsageError(wording(f"{problem}."), hint="Give the path of a text file.")
         with path.open("rb") as file:
             text = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(named(f"cannot be read: {reason}."), hint="Give the path of a text file.") from None
-    if not text:  # which the official server cannot map into memory
-        raise UsageError(named("is empty."), hint="Leave the option out, or fill it.")
+        raise UsageError(wording(f"cannot be read: {reason}."), hint="Give the path of a text file.") from None
+    if not text:  # the official server cannot map an empty file into memory
+        raise UsageError(wording("is empty."), hint="Leave the option out, or write the file.")
     if len(text) > _MAX_FILE_BYTES:
-        raise UsageError(named(f"is over {_MAX_FILE_BYTES >> 20} MiB."), hint="Give the path of a text file.")
+        problem = f"is larger than {_MAX_FILE_BYTES >> 20} MiB."
+        raise UsageError(wording(problem), hint="Give the path of a text file.")
     return text
 
 
 def parse_config_file(path: Path, text: bytes, message: object) -> None:
-    """Fills `message`, of protobuf, with what `text` of the file `path` says.
+    """Parses `text`, the content of the file `path`, into the protobuf message `message`.
 
     Raises:
-        UsageError: it does not stand for such a message; with line and column.
+        UsageError: `text` is not such a message; with line and column.
     """
     from tfserve.protos.text_files import TextError, parse_text
 
     name = type(message).__name__
     try:
-        parse_text(text, message)  # type: ignore[type-var]  # a type of protobuf, which costs too much to import above
+        parse_text(text, message)  # type: ignore[type-var]  # a protobuf type, which takes too long to import above
     except TextError as failure:
         where = f", line {failure.line}, column {failure.column}" if failure.line else ""
         raise UsageError(
             f"{str(path)!r}{where}: {failure.problem.rstrip('.')}.",
-            hint=f"The file is to hold a {name} in protobuf's text format: field: value, and message {{ … }}",
+            hint=f"The file has to contain a {name} in protobuf's text format: field: value, and message {{ … }}",
         ) from None
 
 
@@ -162,7 +167,8 @@ def _checked(flag: str, directory: Path | None) -> str:
     if not flag.startswith("--"):
         raise UsageError(
             f"{flag!r} is not a server flag.",
-            hint="Server flags stand after a lone --, as --name=value: tfserve run DIR -- --enable_batching=true",
+            hint="Write it as --name=value. With tfserve run, server flags follow --: "
+            "tfserve run MODEL_DIR -- --enable_batching=true",
         )
     name, separator, value = flag[2:].partition("=")
     if name in SET_BY_TFSERVE:
@@ -172,7 +178,7 @@ def _checked(flag: str, directory: Path | None) -> str:
         )
     known = SERVER_FLAGS_BY_NAME.get(name)
     if known is None:
-        hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "tfserve flags lists them all."
+        hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "List all flags: tfserve flags"
         raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
     if not separator and known.type != "bool":
         raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")

@@ -1,4 +1,4 @@
-"""What servers and models may be called."""
+"""Checks and parses single values of a spec: names, platforms, addresses, amounts of memory and variables."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
 def check_name(name: str, *, kind: str, attribute: str | None = None) -> None:
-    """Refuses a server's or model's name that would not survive a URL, a container name and a shell.
+    """Refuses the name of a server or model that cannot be used in URLs, container names and shells.
 
     Args:
         name: the name.
-        kind: whether it is that of a server or a model.
-        attribute: the attribute that says it, for the hint; None where the name stands alone.
+        kind: ``server`` or ``model``.
+        attribute: the attribute that sets the name, for the hint; None for a hint with the name alone.
 
     Raises:
         UsageError: `name` does not match `NAME_PATTERN`.
     """
     if re.fullmatch(NAME_PATTERN, name):
         return
-    what = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
-    other = valid_name(name)
+    problem = f"{name[:128]!r} is not a {kind} name" if name else f"A {kind} name cannot be empty"
+    example = valid_name(name)
     raise UsageError(
-        f"{what}: a letter or digit, then letters, digits, '_', '.' and '-', 128 at most.",
+        f"{problem}; use up to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit.",
         about=("name",),
         hint=Wording(
-            "Choose another one, for example {example}", example=Attribute(attribute, other) if attribute else other
+            "Choose another name, for example {example}",
+            example=Attribute(attribute, example) if attribute else example,
         ),
     )
 
 
 def valid_name(name: str) -> str:
-    """Returns a name that is like `name` and that `check_name` takes."""
+    """Returns a name similar to `name` that `check_name` accepts."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
 
 
@@ -52,17 +53,17 @@ _PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
 
 
 def check_platform(platform: str | None) -> None:
-    """Refuses what is not a platform such as ``linux/amd64``; None is the engine's own.
+    """Refuses text that is not a platform such as ``linux/amd64``; None is the engine's own platform.
 
     Raises:
-        UsageError: it is not one.
+        UsageError: `platform` is not a platform.
     """
     if platform is not None and not re.fullmatch(_PLATFORM, platform):
         raise UsageError(f"{platform!r} is not a platform.", hint="Write it as linux/amd64.", about=("platform",))
 
 
 def parse_host(text: str) -> str:
-    """Reads the address to publish on: an IP address, or ``localhost``.
+    """Parses the address to publish on: an IP address, or ``localhost``.
 
     Raises:
         UsageError: `text` is neither.
@@ -74,49 +75,50 @@ def parse_host(text: str) -> str:
     except ValueError:
         raise UsageError(
             f"{text!r} is not an IP address.",
-            hint="Give an address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for every network.",
+            hint="Use an address of this machine: 127.0.0.1 for local clients only, 0.0.0.0 for all interfaces.",
         ) from None
 
 
 def parse_memory(text: str) -> int:
-    """Reads an amount of memory as Docker writes it (``512m``, ``2g``) and returns bytes.
+    """Parses an amount of memory in Docker's notation (``512m``, ``2g``), and returns bytes.
 
     Raises:
-        UsageError: `text` is not an amount, or less than Docker accepts.
+        UsageError: `text` is not an amount of memory, too large, or less than Docker accepts.
     """
     match = re.fullmatch(_MEMORY, text.strip().lower())
     if match is None:
         raise UsageError(f"{text!r} is not an amount of memory.", hint="Write it as 512m or 2g.")
     amount = float(match[1]) * _MEMORY_UNITS[match[2]]
     if amount >= _MEMORY_LIMIT:
-        raise UsageError(f"{match[0][:40]!r} is more memory than there is anywhere.", hint="Write it as 512m or 2g.")
+        raise UsageError(f"{match[0][:40]!r} is too large.", hint="Write it as 512m or 2g.")
     if amount < _SMALLEST_MEMORY:
-        raise UsageError(f"{text!r} is too little memory; Docker accepts 6m and more.", hint="Write it as 512m or 2g.")
+        raise UsageError(f"{text!r} is too little memory; Docker requires at least 6m.", hint="Write it as 512m or 2g.")
     return int(amount)
 
 
 def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """Reads ``NAME=VALUE``, or ``NAME`` alone to pass the variable of `inherited` on, as ``docker run --env`` does.
+    """Parses ``NAME=VALUE``, or ``NAME`` alone to pass on a variable of `inherited`, as ``docker run --env`` does.
 
     Raises:
-        UsageError: a name is not one, is not set, or belongs to the image.
+        UsageError: a name is not valid, is not set in `inherited`, or is set by tfserve.
     """
     environment: dict[str, str] = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not re.fullmatch(_ENVIRONMENT_NAME, name):
             raise UsageError(
-                f"{name!r} is not the name of a variable.", hint="A name is letters, digits and '_', no digit first."
+                f"{name!r} is not the name of a variable.", hint="Use letters, digits and '_', and no digit first."
             )
         if "\0" in value:
-            raise UsageError(f"The value of {name} holds a NUL character.", hint="No variable can hold one.")
+            raise UsageError(
+                f"The value of {name} contains a NUL character.",
+                hint="Remove it: no environment variable can have one.",
+            )
         if name in ("MODEL_NAME", "MODEL_BASE_PATH"):
-            raise UsageError(f"{name} is set by tfserve.", hint="Leave it out, and name the model itself.")
+            raise UsageError(f"{name} is set by tfserve.", hint="Leave it out: tfserve derives it from the model.")
         if not separator:
             if name not in inherited:
-                raise UsageError(
-                    f"{name} is not set in this environment.", hint="Set it, or give it a value of its own."
-                )
+                raise UsageError(f"The variable {name} is not set.", hint=f"Set it, or give its value: {name}=VALUE")
             value = inherited[name]
         environment[name] = value
     return environment

@@ -1,4 +1,4 @@
-"""Which versions of a model are served, and by which labels: TensorFlow Serving's version policies.
+"""Which versions of a model are served, and their labels: TensorFlow Serving's version policies.
 
 Source: https://www.tensorflow.org/tfx/serving/serving_config#serving_a_specific_version_of_a_model
 """
@@ -24,8 +24,8 @@ class VersionPolicy:
     """Which of the versions under a base path to serve.
 
     Attributes:
-        latest: the so many with the highest numbers; None for all of them.
-        specific: exactly these, in rising order; empty for what `latest` says.
+        latest: how many of the newest versions to serve; None for all versions.
+        specific: the numbers of the versions to serve, in ascending order; empty to serve the `latest`.
     """
 
     latest: int | None = 1
@@ -33,18 +33,18 @@ class VersionPolicy:
 
     @classmethod
     def parse(cls, text: str) -> VersionPolicy:
-        """Reads ``latest``, ``latest=N``, ``all``, or versions with commas between them.
+        """Parses ``latest``, ``latest=N``, ``all``, or version numbers separated by commas.
 
         Raises:
-            UsageError: `text` is none of these.
+            UsageError: `text` has another form.
         """
         match = _POLICY.fullmatch(text)
         specific = tuple(sorted({int(word) for word in (match["specific"] or "").split(",") if word})) if match else ()
         latest = int(match["latest"] or 1) if match else 0
         if match is None or latest == 0 or any(version >= _VERSION_LIMIT for version in specific):
             raise UsageError(
-                f"{text[:80]!r} does not say which versions to serve.",
-                hint="Say latest, latest=2 for the two newest, all, or their numbers: 1,3",
+                f"{text[:80]!r} is not a valid choice of versions.",
+                hint="Use latest, latest=2 for the two newest, all, or version numbers: 1,3",
             )
         return cls(None if match["all"] else latest, specific)
 
@@ -54,14 +54,14 @@ class VersionPolicy:
         return {None: "all", 1: "latest"}.get(self.latest, f"latest={self.latest}")
 
     def served(self, versions: Sequence[int]) -> tuple[int, ...]:
-        """Those of `versions`, given in rising order, that are served."""
+        """Returns those of `versions`, which are in ascending order, that are served."""
         if self.specific:
             return tuple(version for version in versions if version in self.specific)
         return tuple(versions if self.latest is None else versions[-self.latest :])
 
 
 def parse_label(text: str) -> tuple[str, int | None]:
-    """Reads ``LABEL=VERSION``, or ``LABEL=`` for a label that is to go.
+    """Parses ``LABEL=VERSION``, or ``LABEL=`` to remove a label.
 
     Raises:
         UsageError: `text` is neither.
@@ -69,44 +69,44 @@ def parse_label(text: str) -> tuple[str, int | None]:
     match = _LABEL.fullmatch(text)
     version = int(match["version"]) if match and match["version"] else None
     if match is None or (version or 0) >= _VERSION_LIMIT:
-        raise UsageError(f"{text[:80]!r} is not a label for a version.", hint="Write it as LABEL=VERSION: canary=2")
+        raise UsageError(f"{text[:80]!r} is not a label of a version.", hint="Write it as LABEL=VERSION: canary=2")
     return match["label"], version
 
 
 def check_versions(
-    model: str, policy: VersionPolicy, labels: Mapping[str, int], there: Sequence[int]
+    model: str, policy: VersionPolicy, labels: Mapping[str, int], available: Sequence[int]
 ) -> tuple[int, ...]:
-    """Returns those of the versions that are `there` that a model serves.
+    """Returns those of the `available` versions that a model serves.
 
     Raises:
-        UsageError: one that is asked for by number is not there, or has a label and is not served.
+        UsageError: a version that was requested by number is not available, or a version with a label is not served.
     """
-    if missing := sorted(set(policy.specific).difference(there)):
+    if missing := sorted(set(policy.specific).difference(available)):
         raise UsageError(
-            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, there)) or 'none'}.",
-            hint="Serve others: latest, all, or their numbers.",
+            f"The model {model!r} has no version {missing[0]}; it has {', '.join(map(str, available)) or 'none'}.",
+            hint="Choose other versions: latest, all, or version numbers.",
             about=("versions",),
         )
-    served = policy.served(there)
+    served = policy.served(available)
     check_labels(model, labels, served)
     return served
 
 
 def check_labels(model: str, labels: Mapping[str, int], served: Sequence[int]) -> None:
-    """Refuses labels on versions that are not served: requests by them would fail.
+    """Refuses labels of versions that are not served, because requests that use such a label would fail.
 
     Raises:
-        UsageError: there is one.
+        UsageError: a version with a label is not served.
     """
     for label, version in labels.items():
         if version not in served:
             listed = ", ".join(map(str, served)) or "none"
             raise UsageError(
-                f"The label {label!r} of the model {model!r} is for version {version}, which is not served; served: "
-                f"{listed}.",
+                f"The label {label!r} of the model {model!r} is for version {version}, which is not served; "
+                f"served versions: {listed}.",
                 hint=Wording(
-                    "Serve that version too, for example with {all_of_them}, or move the label.",
-                    all_of_them=Attribute("versions", "all"),
+                    "Serve that version too, for example with {all_versions}, or move the label.",
+                    all_versions=Attribute("versions", "all"),
                 ),
                 about=("labels", label),
             )

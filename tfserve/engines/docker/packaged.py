@@ -31,7 +31,7 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
     image = find_image(client, reference, spec.platform)
     inside = tuple(model.name for model in models_said(image.labels, image.environment)) if image else ()
     if spec.models:
-        if len(inside) > 1 and spec.fixed:  # its entrypoint names their configuration
+        if len(inside) > 1 and spec.single_model:  # its entrypoint names their configuration
             raise UsageError(
                 f"{reference} has models inside, and serves those: {', '.join(inside)}.",
                 hint=f"Leave MODEL_DIR out (tfserve run --image {reference}), or choose an image without models.",
