@@ -26,9 +26,9 @@ NO_FILES: Mapping[str, str] = {}
 
 
 def recorded_spec(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> ServeSpec:
-    """The spec as it is written into the label: with the directories of its models, and no values of its environment.
+    """Returns the spec that a label records: with the directories of its models, but no values of its environment.
 
-    Every user of the engine can read a label, and the environment may contain secrets.
+    Every user of the engine can read the label, and the environment may contain secrets.
     """
     paths = (directory.path for directory in directories)
     models = tuple(model if model.is_remote else replace(model, path=next(paths)) for model in spec.models)
@@ -39,9 +39,9 @@ def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files
     """Writes the fields of a `recorded_spec` that are not defaults as JSON.
 
     Args:
-        spec: what was requested.
-        directories: its models that are on this machine, in its order.
-        flag_files: the digests of the text files that its server flags name; a server reads them only when it starts.
+        spec: the server.
+        directories: the models of `spec` that are on this machine, in its order.
+        flag_files: the digests of the text files that the server flags name; a server reads them only when it starts.
     """
     written = asdict(recorded_spec(spec, directories))
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
@@ -51,7 +51,7 @@ def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files
 
 
 def spec_from_label(text: str) -> ServeSpec | None:
-    """Reads the `recorded_spec` that `spec_json` of this or another version wrote; fields of others are ignored.
+    """Reads the `recorded_spec` that `spec_json` of this or another version wrote; unknown fields are ignored.
 
     Returns:
         The spec; None if the label is damaged, or if this version does not accept its values.
@@ -65,7 +65,7 @@ def spec_from_label(text: str) -> ServeSpec | None:
 
 
 def flag_files_from_label(text: str) -> Mapping[str, str]:
-    """Reads the digests of text files that `spec_json` wrote; empty if there are none, or if the label is damaged."""
+    """Reads the digests of text files that `spec_json` wrote; empty if it has none, or if the label is damaged."""
     try:
         return dict(json.loads(text).get("flag_files", {}))
     except (ValueError, TypeError, AttributeError):
@@ -105,7 +105,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "rest_port": _port,
     "server_flags": tuple,
 }
-"""How the values of those fields are read that JSON does not preserve."""
+"""Readers of the fields whose types JSON does not preserve."""
 
 
 def server_labels(
@@ -117,7 +117,7 @@ def server_labels(
     *,
     gpu: bool,
 ) -> dict[str, str]:
-    """The labels of a server; `flag_files` contains the digests of the text files that its flags name."""
+    """Returns the labels of a server; `flag_files` contains the digests of the text files that its flags name."""
     return {
         labels.NAME: spec.name,
         labels.MODELS: json.dumps(models),
