@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfserve.errors import NameTakenError, PortTakenError, Wording
+from tfserve.errors import Attribute, NameTakenError, PortTakenError, Wording
 
 __all__ = ["changed_elsewhere", "name_taken", "port_taken"]
 
@@ -13,14 +13,18 @@ def name_taken(name: str) -> NameTakenError:
     """The error for a name that another server has."""
     return NameTakenError(
         f"The name {name!r} is taken by another server.",
-        hint=f"Choose another --name, take its place with --replace, or remove it: tfserve rm {name}",
+        hint=Wording(
+            "Choose another {attribute}, replace the server with {replace}, or remove it: tfserve rm {server}",
+            attribute=Attribute("name"),
+            server=name,
+        ),
     )
 
 
 def changed_elsewhere(name: str) -> NameTakenError:
     """The error for a name that another command takes or frees at the same time."""
     return NameTakenError(
-        f"Another tfserve is changing the server {name!r} at the same time.",
+        f"Another tfserve command is changing the server {name!r} at the same time.",
         hint="Run this command again when it has finished; tfserve ps shows the server.",
     )
 

@@ -1,7 +1,7 @@
 """Changes what a running server serves: models, versions and labels, without a restart.
 
-The server is told by its own reload, which loads what is new before it unloads what is old. What was changed is kept in
-the server's ``models.config``, so that it starts with that the next time.
+The server applies a new configuration itself: it loads new models before it unloads old ones. The change is saved in
+its ``models.config``, so that it is still in effect after the next start.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ Models = tuple[ServedModel, ...]
 
 
 def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress: Progress) -> None:
-    """Serves more models.
+    """Adds models to a server.
 
     Raises:
-        SavedModelError: one cannot be served.
-        UsageError: the server serves one of that name already, or cannot be changed; or one is in a bucket.
-        RequestError: the server did not take them over; it serves what it did.
+        SavedModelError: a model cannot be served.
+        UsageError: the server already has a model of that name, or cannot be changed; or a model is in a bucket.
+        RequestError: the server rejected the change; its models are unaffected.
     """
     models = _changeable(server)
     for spec in specs:
         if spec.is_remote:
             raise UsageError(
-                f"{spec.path} is in a bucket, and a server that runs gets no credentials any more.",
-                hint=f"Make it anew with that model too: tfserve run … --name {server.name} --replace",
+                f"{spec.path} is in a bucket, and a running server cannot be given credentials.",
+                hint=f"Replace the server by one with that model: tfserve run … --name {server.name} --replace",
             )
     directories = [find_source(spec.path, sha256=spec.sha256, progress=progress) for spec in specs]
     tags = model_tags(server.spec.server_flags if server.spec else ())
@@ -56,7 +56,7 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
     for spec, directory in zip(specs, directories, strict=True):
         if any(model.name == spec.name for model in models):
             raise UsageError(
-                f"{server.name!r} serves a model {spec.name!r} already.", hint=f"Name it otherwise: PATH={spec.name}_2"
+                f"{server.name!r} already has a model {spec.name!r}.", hint=f"Choose another name: PATH={spec.name}_2"
             )
         model = ServedModel(spec.name, "", spec.versions or NEWEST, spec.labels)
         there = [version.number for version in directory.versions]
@@ -74,32 +74,31 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
             replace(model, base_path=server.bring_model(model.name, directory))
             for model, directory in zip(added, directories, strict=True)
         ]
-    _put_in_force(server, models, (*models, *seen), seconds)
+    _apply(server, models, (*models, *seen), seconds)
 
 
 def remove(server: Server, names: Sequence[str], *, seconds: float) -> None:
-    """Serves some models no longer.
+    """Removes models from a server.
 
     Raises:
         UsageError: there is no such model, or none would be left.
-        RequestError: the server did not take it over.
+        RequestError: the server rejected the change.
     """
     models = _changeable(server)
     gone = {_find(models, name).name for name in names}
     left = tuple(model for model in models if model.name not in gone)
     if not left:
-        raise UsageError(
-            f"{server.name!r} would serve nothing any more.", hint=f"End it instead: tfserve stop {server.name}"
-        )
-    _put_in_force(server, models, left, seconds)
+        raise UsageError(f"{server.name!r} would have no models.", hint=f"Stop it instead: tfserve stop {server.name}")
+    _apply(server, models, left, seconds)
 
 
 def label(server: Server, name: str | None, labels: Mapping[str, int | None], *, seconds: float) -> None:
-    """Gives versions labels, moves labels, and takes them away (None).
+    """Adds labels to versions, moves labels, and removes them (None).
 
     Raises:
-        UsageError: a version is not AVAILABLE, so that requests by the label would fail; or there is no label to go.
-        RequestError: the server did not take it over.
+        UsageError: a version is not AVAILABLE, so that requests with the label would fail; or a label to be removed
+            does not exist.
+        RequestError: the server rejected the change.
     """
     models = _changeable(server)
     model = _find(models, name)
@@ -111,22 +110,22 @@ def label(server: Server, name: str | None, labels: Mapping[str, int | None], *,
     wanted = {label: version for label, version in labels.items() if version is not None}
     check_labels(model.name, wanted, _available(server, model))
     kept = {label: version for label, version in model.labels.items() if label not in labels}
-    _put_in_force(server, models, _with(models, replace(model, labels={**kept, **wanted})), seconds)
+    _apply(server, models, _with(models, replace(model, labels={**kept, **wanted})), seconds)
 
 
 def pin(server: Server, name: str | None, versions: VersionPolicy, *, seconds: float) -> None:
-    """Serves other versions of a model, and returns when they are AVAILABLE.
+    """Changes which versions of a model are served, and returns when they are AVAILABLE.
 
     Raises:
-        UsageError: there is no such version, or a label is for one that would go.
-        NotReadyError: a version cannot be loaded; what was served before still is.
-        RequestError: the server did not take it over.
+        UsageError: there is no such version, or a label is for a version that would be unloaded.
+        NotReadyError: a version cannot be loaded; the versions that were served before are unaffected.
+        RequestError: the server rejected the change.
     """
     models = _changeable(server)
     pinned = replace(_find(models, name), versions=versions)
     if (there := _versions_of(server, pinned)) is not None:
         check_versions(pinned.name, pinned.versions, pinned.labels, there)
-    _put_in_force(server, models, _with(models, pinned), seconds)
+    _apply(server, models, _with(models, pinned), seconds)
 
 
 def rollback(server: Server, name: str | None, *, seconds: float) -> int:
@@ -135,7 +134,7 @@ def rollback(server: Server, name: str | None, *, seconds: float) -> int:
     Raises:
         UsageError: there is no version before it.
         NotReadyError: it cannot be loaded.
-        RequestError: the server did not take it over.
+        RequestError: the server rejected the change.
     """
     model = _find(_changeable(server), name)
     newest = max(_available(server, model), default=0)
@@ -144,7 +143,7 @@ def rollback(server: Server, name: str | None, *, seconds: float) -> int:
     older = [version for version in known if version < newest]
     if not older:
         raise UsageError(
-            f"There is no version of the model {model.name!r} before version {newest}.",
+            f"The model {model.name!r} has no version before version {newest}.",
             hint=f"Its versions are: {', '.join(map(str, known))}. To serve one of them: "
             f"tfserve models {server.name} pin {model.name} VERSION",
         )
@@ -153,39 +152,40 @@ def rollback(server: Server, name: str | None, *, seconds: float) -> int:
 
 
 def _changeable(server: Server) -> Models:
-    """The models of a server that can be told to serve others.
+    """The models of a server, if they can be changed while it is running.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: they cannot be changed.
+        NoSuchServerError: the server is stopped.
     """
     if not server.running:
         raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
     if server.spec is not None and (own := server.spec.config):
         raise UsageError(
-            f"{server.name!r} serves what your own {str(own)!r} says, which tfserve never rewrites.",
+            f"{server.name!r} uses your own {str(own)!r}, which tfserve does not change.",
             hint=f"Change that file, then: tfserve restart {server.name}",
         )
     config = server.models_config()
     if config is None and not (server.spec and server.spec.models):
         raise UsageError(
-            f"{server.name!r} serves what is inside its image, and stays at that.",
-            hint="Put the models of another image in its place: tfserve package MODEL_DIR --image REPO:TAG",
+            f"{server.name!r} serves the models inside its image, which cannot be changed.",
+            hint="Create an image with other models: tfserve package MODEL_DIR --image REPO:TAG",
         )
     if config is None:
         raise UsageError(
-            f"{server.name!r} was started for the newest version of one model, and stays at that.",
-            hint="Start it so that it can change: with --versions latest, or versions: latest in tfserve.yaml.",
+            f"{server.name!r} was started for the newest version of one model, which cannot be changed.",
+            hint="Start it again with --versions latest, or with versions: latest in tfserve.yaml.",
         )
     if server.grpc_address is None:
         raise UsageError(
-            f"{server.name!r} publishes no gRPC API, by which it would be told of other models.",
+            f"{server.name!r} does not publish its gRPC API, which is needed to change its models.",
             hint="Start it without --grpc-port none.",
         )
     return served_models(config)
 
 
-def _put_in_force(server: Server, old: Models, new: Models, seconds: float) -> None:
-    """Has the server take over `new`, and keeps it; when it is refused, or fails, `old` stays."""
+def _apply(server: Server, old: Models, new: Models, seconds: float) -> None:
+    """Applies `new` to the server and saves it; if that is rejected or fails, `old` remains in effect."""
     from tfserve.client.reload import reload_config
 
     address = str(server.address("grpc"))
@@ -195,21 +195,19 @@ def _put_in_force(server: Server, old: Models, new: Models, seconds: float) -> N
         before = {model.name: (model.base_path, model.versions) for model in old}
         for model in new:
             if before.get(model.name) != (model.base_path, model.versions):
-                _wait_for(server, model.name, _versions_to_come(server, model), seconds, watch)
+                _wait_for(server, model.name, _expected_versions(server, model), seconds, watch)
     except (TfserveError, KeyboardInterrupt):
-        with (
-            interrupts_deferred(),
-            suppress(RequestError),
-        ):  # the official server may have kept a part
+        # The official server may have applied a part of what it rejected.
+        with interrupts_deferred(), suppress(RequestError):
             reload_config(address, to_message(old), timeout=seconds)
         raise
     server.keep_models(to_text(new), [model.name for model in new])
 
 
 class _LoadWatch:
-    """Raises NotReadyError when the log says, from now on, that a version cannot be loaded.
+    """Raises NotReadyError when a new line of the log reports that a version cannot be loaded.
 
-    The status does not tell: the server goes on trying for minutes.
+    The status does not show that, because the server continues to retry for minutes.
     """
 
     def __init__(self, server: Server) -> None:
@@ -221,7 +219,7 @@ class _LoadWatch:
 
         failure = load_failure(self._server.logs(since=self._since))
         if failure is not None:
-            raise NotReadyError(failure, hint="What the server served before it still serves.")
+            raise NotReadyError(failure, hint="The models it served before are unaffected.")
 
 
 def _find(models: Models, name: str | None) -> ServedModel:
@@ -229,11 +227,11 @@ def _find(models: Models, name: str | None) -> ServedModel:
     if name is None and len(models) == 1:
         return models[0]
     if name is None:
-        raise UsageError(f"There are several models: {', '.join(names)}.", hint="Name one of them.")
+        raise UsageError(f"The server has several models: {', '.join(names)}.", hint="Name one of them.")
     for model in models:
         if model.name == name:
             return model
-    hint = did_you_mean(name, names) or f"There are: {', '.join(names)}."
+    hint = did_you_mean(name, names) or f"Its models: {', '.join(names)}."
     raise UsageError(f"The server has no model {name!r}.", hint=hint)
 
 
@@ -242,12 +240,12 @@ def _with(models: Models, changed: ServedModel) -> Models:
 
 
 def _versions_of(server: Server, model: ServedModel) -> tuple[int, ...] | None:
-    """The versions of a model that a server could load; None for what is in a bucket, where only loading tells."""
+    """The versions of a model that a server could load; None for a model in a bucket, where that is unknown."""
     return None if "://" in model.base_path else server.versions(model.base_path)
 
 
-def _versions_to_come(server: Server, model: ServedModel) -> Sequence[int]:
-    """The versions that a server will have loaded in the end, as far as that can be known."""
+def _expected_versions(server: Server, model: ServedModel) -> Sequence[int]:
+    """The versions that a server will finally have loaded; empty if that is unknown."""
     there = _versions_of(server, model)
     return model.versions.specific if there is None else model.versions.served(there)
 
@@ -257,12 +255,10 @@ def _available(server: Server, model: ServedModel) -> list[int]:
 
 
 def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float, watch: Callable[[], None]) -> None:
-    """Returns when of a model exactly these versions are AVAILABLE.
-
-    Of what is in a bucket it is not known which; then it returns when no version is on its way.
+    """Returns when exactly these versions of a model are AVAILABLE, or, if they are unknown, when none is loading.
 
     Raises:
-        NotReadyError: one cannot be loaded, or it takes too long.
+        NotReadyError: a version cannot be loaded, or loading takes too long.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -274,7 +270,7 @@ def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float
             raise NotReadyError(
                 f"The versions {', '.join(map(str, versions))} of the model {name!r} were not all AVAILABLE after "
                 f"{seconds:g} s.",
-                hint="A large model takes longer to load: --wait SECONDS. What was served before still is.",
+                hint="A large model takes longer to load: --wait SECONDS. The versions served before are unaffected.",
             )
         time.sleep(_POLL_SECONDS)
         watch()

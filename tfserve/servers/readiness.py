@@ -1,7 +1,7 @@
-"""Waits until a server serves, and gives up as soon as it is clear that it will not.
+"""Waits until a server is ready, and gives up as soon as it is clear that it will not be.
 
-The real server opens its ports only when every model is AVAILABLE, and retries a broken one for minutes behind closed
-ports. So two things are watched at once: the status API, which says yes, and the log, which says no.
+The official server opens its ports only when every model is AVAILABLE, and retries to load a broken model for minutes
+with its ports closed. Therefore two things are watched: the status API reports success, and the log reports failure.
 """
 
 from __future__ import annotations
@@ -15,25 +15,28 @@ from datetime import datetime
 
 from tfserve.engines.base import Exit, Server
 from tfserve.engines.conflicts import port_taken
-from tfserve.errors import NotReadyError, PortTakenError, RequestError
+from tfserve.errors import NotReadyError, PortTakenError, RequestError, Wording
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading
 
 __all__ = ["wait_until_ready"]
+
+_SLOW = Wording("A large model takes longer to load: raise {wait_seconds}. {keep_failed} keeps a failed server.")
+_UNKNOWN = Wording("The end of its log is shown above. {keep_failed} keeps a failed server.")
 
 _LINES_KEPT = 400
 _LINES_SHOWN = 15
 _FIRST_POLLS_SECONDS = 0.005
 _LATER_POLLS_SECONDS = 0.1
 _EXIT_SECONDS = 3.0
-_SETTLE_SECONDS = 0.1  # what a dying server still writes after its first fatal line
+_SETTLE_SECONDS = 0.1  # to collect the lines that a failing server writes after its first fatal line
 _STARTED = "Entering the event loop"
-_GRPC_STARTED = "Running gRPC ModelServer at"  # before that, and the last word of a server without REST
+_GRPC_STARTED = "Running gRPC ModelServer at"  # written before that, and last by a server without REST
 
 
 @dataclass
 class _Watch:
-    """What the log has said so far, written by one thread and read by another; `over` tells the first to stop."""
+    """What the log has shown so far. One thread follows the log and updates this, until the other one sets `over`."""
 
     lines: deque[str]
     fatal: bool = False
@@ -50,20 +53,20 @@ def wait_until_ready(
     since: datetime | None = None,
     on_wait: Callable[[str], None] = lambda message: None,
 ) -> None:
-    """Returns when every model of `server` has an AVAILABLE version, and none that is still on its way.
+    """Returns when every model of `server` has an AVAILABLE version, and no version is still loading.
 
-    Where the REST API is not published, the log has to say that the server has started.
+    If the REST API is not published, the log has to report the start instead.
 
     Args:
-        server: the server, just started.
+        server: the server, which has just been started.
         seconds: how long to wait at most.
-        since: from when on the log is read, for a server that was started before; None for all of it.
-        on_wait: told what is being waited for, whenever that changes.
+        since: the time from which the log is read, if the server was started before; None for the whole log.
+        on_wait: called with what is being waited for.
 
     Raises:
-        PortTakenError: the server ended because another program listens on its port.
-        NotReadyError: the server ended, cannot load its model, or took too long; with the end of its log.
-        EngineUnavailableError: the engine went away.
+        PortTakenError: the server exited because another program listens on its port.
+        NotReadyError: the server exited, cannot load its model, or took too long; with the end of its log.
+        EngineUnavailableError: the engine stopped answering.
     """
     watch = _Watch(deque(maxlen=_LINES_KEPT))
     threading.Thread(target=_follow, args=(server, since, watch), daemon=True).start()
@@ -90,7 +93,7 @@ def _wait(server: Server, seconds: float, watch: _Watch) -> None:
         if elapsed > seconds:
             raise NotReadyError(
                 f"{server.name!r} was not ready after {seconds:g} s.",
-                hint="A large model takes longer to load: --wait SECONDS. --keep-failed keeps the server for a look.",
+                hint=_SLOW,
                 details=_last_lines(watch),
             )
         time.sleep(_FIRST_POLLS_SECONDS if elapsed < 5 else _LATER_POLLS_SECONDS)
@@ -108,7 +111,7 @@ def _is_available(server: Server, model: str, watch: _Watch) -> bool:
     try:
         states = [version.state for version in poll_status(server.rest_url, model)]
         return "AVAILABLE" in states and not is_loading(states)
-    except RequestError:  # no port yet, or not this model's turn
+    except RequestError:  # the port is not open yet, or the model is not loaded yet
         return False
 
 
@@ -125,34 +128,34 @@ def _follow(server: Server, since: datetime | None, watch: _Watch) -> None:
         watch.ended = True
     except OSError:  # the log was removed with the server
         watch.ended = True
-    except Exception as error:  # it is raised again by the thread that waits
+    except Exception as error:  # the waiting thread raises it again
         watch.error = error
 
 
 def _not_ready(server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
     if watch.ended:
-        ended = _exit(server)
-        how = "" if ended.code is None else f" with code {ended.code}"
-        what = f"{server.name!r} ended{how} before it was ready."
+        exited = _exit(server)
+        how = "" if exited.code is None else f" with code {exited.code}"
+        what = f"{server.name!r} exited{how} before it was ready."
     else:
         time.sleep(_SETTLE_SECONDS)
-        ended = None
+        exited = None
         what = f"{server.name!r} cannot load its model."
     from tfserve.engines.server_log import port_was_taken
 
     if port_was_taken(watch.lines):  # the server is about to exit, if it has not yet
         return port_taken(details=_last_lines(watch))
-    diagnosis = server.diagnose(list(watch.lines), ended)
+    diagnosis = server.diagnose(list(watch.lines), exited)
     return NotReadyError(
         f"{what} {diagnosis.cause}" if diagnosis else what,
-        hint=diagnosis.hint if diagnosis else "The end of its log is above; --keep-failed keeps the server for a look.",
+        hint=diagnosis.hint if diagnosis else _UNKNOWN,
         details=_last_lines(watch),
         doctor=bool(diagnosis and diagnosis.doctor),
     )
 
 
 def _exit(server: Server) -> Exit:
-    """Waits until the engine, too, knows that the server has ended."""
+    """Waits until the engine also reports that the server has exited."""
     deadline = time.monotonic() + _EXIT_SECONDS
     while time.monotonic() < deadline:
         found = server.engine.find(server.name)

@@ -1,4 +1,4 @@
-"""What a server serves now: its models, their versions and labels, by its configuration and its own word."""
+"""What a server serves now: its models, their versions and labels, from its configuration and its status API."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ class ModelState:
 
 
 def model_states(server: Server) -> list[ModelState]:
-    """Returns what a server serves, and how that does.
-
-    A model of which the server tells nothing has no versions.
-    """
+    """Returns the models of a server with the states of their versions; none for a model without a status."""
     states = []
     for model in served_now(server):
         versions: tuple[VersionStatus, ...] = ()
@@ -41,7 +38,7 @@ def model_states(server: Server) -> list[ModelState]:
 
 
 def served_now(server: Server) -> tuple[ServedModel, ...]:
-    """The models of a server, by its configuration, or by what it was started with.
+    """The models of a server, from its configuration or, if it has none, from its label.
 
     Raises:
         UsageError: its configuration is not one that tfserve wrote.
@@ -52,7 +49,7 @@ def served_now(server: Server) -> tuple[ServedModel, ...]:
     recorded = {} if server.spec is None else {model.name: model for model in server.spec.models}
     models = []
     for name in server.models:
-        if (model := recorded.get(name)) is None:  # it is inside the image, or the label is damaged
+        if (model := recorded.get(name)) is None:  # the model is inside the image, or the label is damaged
             models.append(ServedModel(name, "", NEWEST))
         else:
             models.append(ServedModel(name, str(model.path), model.versions or NEWEST, model.labels))

@@ -1,4 +1,4 @@
-"""What a server is and how it does: the engine's view of it, and its own, in one picture."""
+"""The status of a server: what its engine reports, combined with what the server itself reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ServerStatus:
     versions: dict[str, tuple[tuple[int, str], ...]]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON shape that ``run``, ``status`` and ``ps`` print."""
+        """The JSON that ``run``, ``status`` and ``ps`` print."""
         server = self.server
         return {
             "name": server.name,
@@ -57,7 +57,7 @@ class ServerStatus:
 
 
 def look_at(server: Server) -> ServerStatus:
-    """Asks a server, and its engine, how it does."""
+    """Determines the health of a server."""
     versions: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(server.models, ())
     if server.state != "running":
         return ServerStatus(server, _health_of_stopped(server), versions)
@@ -68,19 +68,19 @@ def look_at(server: Server) -> ServerStatus:
             found = version_statuses(server, model)
             versions[model] = tuple((version.version, version.state) for version in found)
     except (NotListeningError, DroppedError):
-        # The ports open only when all is loaded, so a server without an answer loads, or fails to.
+        # The ports open only when everything is loaded, so a server that does not answer is loading or has failed.
         return ServerStatus(server, "failed" if _has_failed(server) else "loading", versions)
-    except (RequestError, UsageError):  # or gRPC is the only way to ask, and not installed
+    except (RequestError, UsageError):  # or only gRPC is published, and it is not installed
         return ServerStatus(server, "unknown", versions)
     return ServerStatus(server, _health_of_versions(versions), versions)
 
 
 def version_statuses(server: Server, model: str) -> tuple[VersionStatus, ...]:
-    """Asks a server for the status of each version of a model, over REST, or gRPC where that is all it publishes.
+    """Requests the status of each version of a model, over REST, or over gRPC if only that is published.
 
     Raises:
-        RequestError: it does not answer.
-        UsageError: gRPC is the only way to ask, and not installed.
+        RequestError: the server does not answer.
+        UsageError: only gRPC is published, and it is not installed.
     """
     from tfserve.client.connection import connect
     from tfserve.client.rest import poll_status
@@ -93,7 +93,7 @@ def version_statuses(server: Server, model: str) -> tuple[VersionStatus, ...]:
 
 
 def look_at_all(servers: Sequence[Server]) -> list[ServerStatus]:
-    """Looks at several servers at once, so that one which does not answer holds up none of the others."""
+    """Determines the health of several servers at the same time, so that one that hangs does not delay the others."""
     if len(servers) <= 1:
         return [look_at(server) for server in servers]
     from concurrent.futures import ThreadPoolExecutor
@@ -103,12 +103,12 @@ def look_at_all(servers: Sequence[Server]) -> list[ServerStatus]:
 
 
 def is_loading(states: Collection[str]) -> bool:
-    """Whether one of the `states` of versions is that of one on its way to be AVAILABLE."""
+    """Whether one of the `states` of versions is a state before AVAILABLE."""
     return any(state in _LOADING for state in states)
 
 
 def _has_failed(server: Server) -> bool:
-    """Whether the log of a server's present run says that it will not load its model."""
+    """Whether the log since the last start of a server reports that it cannot load a model."""
     from tfserve.engines.server_log import begins_a_run, is_fatal
 
     failed = False
