@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.doctor.healthy import GPU, HEALTHY, with_engine
+from tests.wording import as_typed
 from tfserve.doctor.facts import Facts
 from tfserve.doctor.gpu import gpu_checks
 from tfserve.errors import EngineUnavailableError
@@ -57,7 +58,13 @@ def test_machine_without_a_gpu() -> None:
             None,
         ),
         (seen(gpus=(replace(GPU, free=0),)), "ok warn ok ok", 1, "is full", "nvidia-smi"),
-        (seen(gpus=(replace(GPU, partitioned=True, slices=("MIG-a",)),)), "ok warn ok ok", 1, "MIG", "--gpus MIG-a"),
+        (
+            seen(gpus=(replace(GPU, partitioned=True, slices=("MIG-a",)),)),
+            "ok warn ok ok",
+            1,
+            "MIG",
+            "as --gpus: MIG-a",
+        ),
         (
             seen(programs=frozenset()),
             "ok ok warn ok",
@@ -82,6 +89,6 @@ def test_problems(facts: Facts, statuses: str, number: int, detail: str, hint: s
     checks = gpu_checks(facts)
     assert [check.name for check in checks] == NAMES
     assert " ".join(check.status for check in checks) == statuses
-    assert detail in checks[number].detail
+    assert detail in as_typed(checks[number].detail)
     assert (checks[number].hint is None) is (hint is None)
-    assert hint is None or hint in str(checks[number].hint)
+    assert hint is None or hint in as_typed(checks[number].hint)

@@ -56,6 +56,6 @@ def test_healthy_machine() -> None:
 def test_problems(facts: Facts, number: int, detail: str, hint: str, serves: bool) -> None:
     found = machine_checks(facts)[number]
     assert found.status == "warn"
-    assert detail in found.detail
+    assert detail in str(found.detail)
     assert hint in str(found.hint)
     assert local_serves(facts) is serves

@@ -227,7 +227,7 @@ def test_an_engine_that_was_not_restarted_since_the_toolkit_came(
         (CARDS, {}, ("--gpus", "3"), "3 GPUs were requested, but this machine has 2"),
         (CARDS, {"driver": "470.256.02"}, ("--gpu",), "470.256.02 is too old: the image has CUDA 12.5"),
         ((Card(free=GIB // 4),), {}, ("--gpu",), "is full: 79.8 of 80.0 GiB are in use"),
-        ((Card(slices=("MIG-a", "MIG-b")),), {}, ("--gpu",), "--gpus MIG-a"),
+        ((Card(slices=("MIG-a", "MIG-b")),), {}, ("--gpu",), "as --gpus: MIG-a"),
         ((), {"error": "18"}, ("--gpu",), "driver/library version mismatch"),
         ((), {"error": "9"}, ("--gpu",), "installed but not loaded"),
         ((), {"crash": "1"}, ("--gpu",), "does not work"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.wording import as_typed
 from tfserve.gpu.checks import HOOK, GpuNeeds, chosen_gpus, first_problem
 from tfserve.gpu.cuda import cuda_of
 from tfserve.gpu.probe import Gpu, GpuFacts
@@ -121,7 +122,7 @@ PROBLEMS: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = 
         devices("0"),
         DEBIAN,
         "is partitioned (MIG): a server can use one of its 2 instances",
-        "--gpus MIG-a or --gpus MIG-b or --gpus device=1",
+        "as --gpus: MIG-a or MIG-b or device=1",
     ),
     "MIG without instances": (
         replace(GOOD, gpus=(replace(SLICED, slices=()),)),
@@ -195,8 +196,8 @@ PROBLEMS: dict[str, tuple[GpuFacts, EngineFacts, GpuNeeds, System, str, str]] = 
 def test_problems(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: System, cause: str, fix: str) -> None:
     problem = first_problem(gpus, engine, needs, system)
     assert problem is not None
-    assert cause in problem.cause
-    assert fix in problem.fix
+    assert cause in as_typed(problem.cause)
+    assert fix in as_typed(problem.fix)
 
 
 @pytest.mark.parametrize("system", [DEBIAN, UBUNTU, FEDORA, WSL])
@@ -221,7 +222,7 @@ def test_fixes_use_the_commands_of_the_system(system: System) -> None:
     ):
         problem = first_problem(gpus, WITHOUT, GpuNeeds(cuda=NEWEST), system)
         assert problem is not None
-        assert all(word in problem.fix for word in words), problem
+        assert all(word in as_typed(problem.fix) for word in words), problem
 
 
 def test_one_full_gpu_among_others() -> None:

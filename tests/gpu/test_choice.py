@@ -58,7 +58,7 @@ def test_refused() -> None:
 
 
 def test_automatic_choice_gives_one_notice() -> None:
-    assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). To use the CPU instead: --no-gpu")
+    assert decide(None, WITH, GOOD) == (True, "Using GPU 0 (NVIDIA L4). To use the CPU instead: gpu=False")
     uses, line = decide(None, WITH, BROKEN)
     assert not uses
     assert line.startswith("Serving on the CPU. The NVIDIA driver in the kernel is older")
@@ -75,5 +75,5 @@ def test_engine_on_another_machine_is_trusted() -> None:
     assert decide(None, remote, GOOD) == (False, "")
     assert decide(None, offering, NONE) == (
         True,
-        "Using the GPUs of gpu-box: its Docker Engine offers them. To use the CPU instead: --no-gpu",
+        "Using the GPUs of gpu-box: its Docker Engine offers them. To use the CPU instead: gpu=False",
     )

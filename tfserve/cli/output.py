@@ -96,20 +96,26 @@ class Output:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             _print(line if number else typer.style(line, bold=True))
 
-    def finding(self, verdict: str, colour: str, name: str, detail: str, hint: str | None) -> None:
+    def finding(self, verdict: str, colour: str, name: str, detail: str | Wording, hint: str | Wording | None) -> None:
         """Prints the result of a check: one line, and below it how to fix the problem."""
         margin = " " * 6
-        _print(f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(detail)}")
-        for line in printable_lines(hint or "").splitlines():
+        _print(
+            f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(self.in_words(detail))}"
+        )
+        for line in printable_lines(self.in_words(hint or "")).splitlines():
             _print(f"{margin}{typer.style(line, bold=True)}")
 
     def notice(self, text: str | Wording) -> None:
         """Prints a notice on stderr."""
-        if isinstance(text, Wording):
-            from tfserve.spec.fields import option_names
+        typer.echo(printable_lines(self.in_words(text)), err=True)
 
-            text = text(option_names)
-        typer.echo(printable_lines(text), err=True)
+    def in_words(self, text: str | Wording) -> str:
+        """Text as the command line writes it: attributes of a spec are options."""
+        if isinstance(text, str):
+            return text
+        from tfserve.spec.fields import option_names  # loads the types of all fields
+
+        return text(option_names)
 
     def error(self, error: TfserveError) -> None:
         """Prints what is wrong and what to do about it, on stderr."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
 from tfserve.engines.docker.config import MEND
+from tfserve.errors import Wording
 from tfserve.spec.image import OFFICIAL_PLATFORM
 
 __all__ = ["docker_checks", "docker_serves"]
@@ -30,7 +31,12 @@ def docker_checks(facts: Facts) -> tuple[Check, ...]:
         checks = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
         return (_docker(facts), _config(facts), *checks, _proxy(facts, engine), _registry(facts, engine))
     details = f" Details: {facts.engine.details}" if facts.engine.details else ""
-    failed = Check("docker-engine", "fail", f"{facts.engine.message}{details}", facts.engine.hint)
+    failed = Check(
+        "docker-engine",
+        "fail",
+        Wording("{problem}{details}", problem=facts.engine.wording, details=details),
+        facts.engine.hint_wording,
+    )
     skipped = (Check(name, "skip", _NO_ENGINE) for name in ("disk", "platform"))
     registry = Check("registry", "skip", "Without a Docker Engine, no image is pulled.")
     return (_docker(facts), _config(facts), failed, *skipped, _proxy(facts, None), registry)

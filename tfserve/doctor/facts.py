@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, Wording
 from tfserve.gpu.probe import GpuFacts
 from tfserve.host.system import System
 
@@ -128,5 +128,5 @@ class Check:
 
     name: str
     status: Status
-    detail: str
-    hint: str | None = None
+    detail: str | Wording
+    hint: str | Wording | None = None

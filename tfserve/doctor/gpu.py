@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
+from tfserve.errors import Wording
 from tfserve.gpu.checks import (
     HOOK,
     GpuNeeds,
@@ -54,7 +55,7 @@ def _nvml(facts: Facts) -> Check:
     listed = "; ".join(map(_described, gpus.gpus))
     problem = partition_problem(gpus, GpuRequest()) or memory_problem(gpus, GpuNeeds())
     if problem is not None:
-        return Check("nvml", "warn", f"{listed}. {problem.cause}", problem.fix)
+        return Check("nvml", "warn", Wording("{listed}. {cause}", listed=listed, cause=problem.cause), problem.fix)
     return Check("nvml", "ok", listed)
 
 

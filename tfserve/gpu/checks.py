@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tfserve.errors import Attribute, Wording
 from tfserve.spec.gpus import GpuRequest
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ __all__ = [
 
 HOOK = "nvidia-container-runtime-hook"
 _SEE_WHY = "Find the cause: sudo dmesg | grep -i -e nvrm -e xid"
+_NO_GPU = Wording(
+    "Use {no_gpu}, or the engine of a machine with an NVIDIA GPU (DOCKER_HOST).", no_gpu=Attribute("gpu", False)
+)
 _WORKING_MEMORY = 512 * 2**20  # for CUDA's context and libraries, before the first tensor
 
 
@@ -39,8 +43,8 @@ _WORKING_MEMORY = 512 * 2**20  # for CUDA's context and libraries, before the fi
 class GpuProblem:
     """The cause of a problem, as a sentence, and its fix: one command per line, or a sentence."""
 
-    cause: str
-    fix: str
+    cause: str | Wording
+    fix: str | Wording
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def desktop_problem(engine: EngineFacts, system: System) -> GpuProblem | None:
         return None
     return GpuProblem(
         "On macOS, containers cannot use a GPU: the engine runs in a virtual machine without one.",
-        "Use --no-gpu, or the engine of a machine with an NVIDIA GPU (DOCKER_HOST).",
+        _NO_GPU,
     )
 
 
@@ -108,7 +112,7 @@ def _absent_driver(gpus: GpuFacts, system: System) -> GpuProblem:
     if not gpus.cards and not system.wsl:
         return GpuProblem(
             "This machine has no NVIDIA GPU: its PCI bus has none, and no driver is installed.",
-            "Use --no-gpu, or the engine of a machine with an NVIDIA GPU (DOCKER_HOST).",
+            _NO_GPU,
         )
     return GpuProblem(
         "This machine has an NVIDIA GPU, but no driver for it: libnvidia-ml.so.1 is not installed."
@@ -174,7 +178,7 @@ def cuda_problem(gpus: GpuFacts, cuda: Cuda | None, system: System) -> GpuProble
     return GpuProblem(
         f"The NVIDIA driver {gpus.driver} is too old: the image has {cuda.name}, which needs {cuda.driver_name} or "
         "newer.",
-        f"Use an older image (--tag), or install a newer driver:\n{system.install_driver}",
+        Wording("Use an older image ({tag}), or install a newer driver:\n{commands}", commands=system.install_driver),
     )
 
 
@@ -196,7 +200,7 @@ def partition_problem(gpus: GpuFacts, request: GpuRequest) -> GpuProblem | None:
     ]
     return GpuProblem(
         f"GPU {gpu.index} ({gpu.name}) is partitioned (MIG): a server can use one of its {len(gpu.slices)} instances.",
-        f"Choose an instance, or a whole GPU: {' or '.join(f'--gpus {name}' for name in names)}",
+        Wording("Choose an instance, or a whole GPU, as {gpus}: {names}", names=" or ".join(names)),
     )
 
 
@@ -209,12 +213,21 @@ def memory_problem(gpus: GpuFacts, needs: GpuNeeds) -> GpuProblem | None:
     gpu = full[0]
     used = f"{(gpu.memory - gpu.free) / 2**30:.1f} of {gpu.memory / 2**30:.1f} GiB are in use"
     others = [other for other in gpus.gpus if other.free >= _needed(other, needs.fraction) and not other.partitioned]
-    elsewhere = f"\nAnother GPU has free memory: --gpus device={others[0].index}" if others else ""
-    share = "" if needs.fraction is None else f", and --gpu-memory-fraction {needs.fraction:g} needs more than the rest"
+    share: Wording | str = ""
+    if needs.fraction is not None:
+        fraction = Attribute("gpu_memory_fraction", needs.fraction)
+        share = Wording(", and {fraction} needs more than the rest", fraction=fraction)
+    elsewhere: Wording | str = ""
+    if others:
+        device = Attribute("gpus", f"device={others[0].index}")
+        elsewhere = Wording("\nAnother GPU has free memory: {device}", device=device)
     return GpuProblem(
-        f"GPU {gpu.index} ({gpu.name}) is full: {used}{share}.",
-        "List the processes: nvidia-smi. A TensorFlow server reserves all memory, unless it was started with "
-        f"--gpu-memory-fraction or --gpu-memory-growth.{elsewhere}",
+        Wording("GPU {index} ({name}) is full: {used}{share}.", index=gpu.index, name=gpu.name, used=used, share=share),
+        Wording(
+            "List the processes: nvidia-smi. A TensorFlow server reserves all memory, unless it was started with "
+            "{gpu_memory_fraction} or {gpu_memory_growth}.{elsewhere}",
+            elsewhere=elsewhere,
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfserve.errors import GpuError
+from tfserve.errors import Attribute, GpuError, Wording
 from tfserve.gpu.checks import GpuNeeds, chosen_gpus, first_problem
 from tfserve.gpu.host import Host
 from tfserve.gpu.probe import GpuFacts
@@ -37,7 +37,11 @@ def uses_gpu(
     if engine.host is not None:
         if wanted is None and engine.offers_gpus:
             progress.notice(
-                f"Using the GPUs of {engine.host}: its Docker Engine offers them. To use the CPU instead: --no-gpu"
+                Wording(
+                    "Using the GPUs of {host}: its Docker Engine offers them. To use the CPU instead: {no_gpu}",
+                    host=engine.host,
+                    no_gpu=Attribute("gpu", False),
+                )
             )
         return bool(wanted or engine.offers_gpus)
     gpus = host.gpus()
@@ -49,8 +53,9 @@ def uses_gpu(
     return problem is None
 
 
-def _line(gpus: GpuFacts, needs: GpuNeeds, problem: str | None) -> str:
+def _line(gpus: GpuFacts, needs: GpuNeeds, problem: str | Wording | None) -> Wording:
     if problem is not None:
-        return f"Serving on the CPU. {problem} To fix this, see: tfserve doctor"
+        return Wording("Serving on the CPU. {problem} To fix this, see: tfserve doctor", problem=problem)
     named = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in chosen_gpus(gpus, needs.request))
-    return f"Using GPU {named}. To use the CPU instead: --no-gpu"
+    no_gpu = Attribute("gpu", False)
+    return Wording("Using GPU {named}. To use the CPU instead: {no_gpu}", named=named, no_gpu=no_gpu)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tfserve.cli.options import JsonOption
 from tfserve.cli.output import Output
 from tfserve.errors import EngineUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from tfserve.doctor.facts import Check
 
 __all__ = ["doctor"]
 
@@ -37,7 +40,7 @@ def doctor(
     found = examine(timeout)
     checks, serving = found.checks, found.serving
     if json:
-        output.result({"ok": bool(serving), "checks": [asdict(check) for check in checks]}, "")
+        output.result({"ok": bool(serving), "checks": [_to_json(check, output) for check in checks]}, "")
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
@@ -50,3 +53,8 @@ def doctor(
             hint=f"Install one of the two: Docker, or without Docker: {found.without_docker}",
             doctor=False,
         )
+
+
+def _to_json(check: Check, output: Output) -> dict[str, Any]:
+    hint = None if check.hint is None else output.in_words(check.hint)
+    return {**asdict(check), "detail": output.in_words(check.detail), "hint": hint}
