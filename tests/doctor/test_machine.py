@@ -40,7 +40,7 @@ def test_healthy_machine() -> None:
             replace(HEALTHY, local=LocalRuntime(None, broken="/x does not run: Illegal instruction.")),
             1,
             "/x does not run",
-            "take the one that does not run off PATH",
+            "remove the program that does not run from PATH",
             False,
         ),
         (

@@ -177,7 +177,7 @@ def test_the_demo_needs_a_gpu(with_runtime: GpuEngine, tfserve: Tfserve) -> None
         assert "[2.5, 3.0, 4.5]" in ran.stdout
     else:
         assert ran.returncode == 7, ran.stderr
-        assert "The model needs a GPU, and TensorFlow sees none, though the container was given one." in ran.stderr
+        assert "The model needs a GPU, but TensorFlow finds none, although the container was given one." in ran.stderr
         assert ran.stderr.rstrip().endswith("tfserve doctor")
     assert with_runtime.containers() == []
 

@@ -137,5 +137,5 @@ for attempt in (
     auto, local = done.stdout.splitlines()
     assert "Nor is the local engine installed." in auto
     assert "https://docs.docker.com/engine/install/" in auto
-    assert "The local engine is not installed; it lacks: tensorflow." in local
+    assert "The local engine is not installed; missing packages: tensorflow." in local
     assert all("pip install 'tfserve-cli[local]'" in line for line in (auto, local))

@@ -4,6 +4,7 @@ import pytest
 
 from tfserve.engines.base import Exit
 from tfserve.engines.diagnosis import recognise
+from tfserve.engines.local.causes import LOCAL_CAUSES
 from tfserve.engines.server_log import is_fatal, port_was_taken
 
 PREFIX = "E0000 00:00:1795343248.307201   22632 loader_harness.cc:131] "
@@ -49,17 +50,17 @@ def test_lines_of_a_good_start(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "ended", "cause", "hint"),
+    ("line", "exited", "cause", "hint"),
     [
-        ("", Exit(137), "killed (exit 137)", "--memory"),
-        ("", Exit(1, out_of_memory=True), "memory ran out", "--memory"),
-        ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "ran out of memory", "--memory"),
-        ("", Exit(132), "illegal instruction", "--engine local"),
+        ("", Exit(137), "killed (exit code 137)", "memory="),
+        ("", Exit(1, out_of_memory=True), "memory ran out", "memory="),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", Exit(134), "ran out of memory", "memory="),
+        ("", Exit(132), "illegal instruction", "engine='local'"),
         ("Illegal instruction (core dumped)", Exit(1), "illegal instruction", "AVX"),
         ("exec /usr/bin/tf_serving_entrypoint.sh: exec format error", Exit(255), "another platform", "binfmt"),
-        (FAILED + "INVALID_ARGUMENT: Cannot assign a device for operation a", None, "needs a GPU", "--gpu"),
-        ("CUDA driver version is insufficient for CUDA runtime version", None, "driver is too old", "--tag"),
-        ("no kernel image is available for execution on the device", None, "this kind of GPU", "--no-gpu"),
+        (FAILED + "INVALID_ARGUMENT: Cannot assign a device for operation a", None, "needs a GPU", "gpu=True"),
+        ("CUDA driver version is insufficient for CUDA runtime version", None, "driver is too old", "tag="),
+        ("no kernel image is available for execution on the device", None, "does not support this GPU", "gpu=False"),
         ("failed to allocate 1.00GiB: CUDA_ERROR_OUT_OF_MEMORY: out of memory", Exit(1), "ran out", "nvidia-smi"),
         (NO_VERSIONS, None, "no version", "tfserve inspect"),
         (NO_BASE_PATH, None, "does not see the model's directory", "shared"),
@@ -69,59 +70,59 @@ def test_lines_of_a_good_start(line: str) -> None:
             "for servable m with error UNIMPLEMENTED: File system scheme 's3' not implemented (file: 's3://b/m')",
             None,
             "built without that file system",
-            "--tag 2.6.2",
+            "tag='2.6.2'",
         ),
         (
             PREFIX
             + "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path gs://b/m "
             "for servable m with error PERMISSION_DENIED: Error executing an HTTP request: HTTP response code 403",
             None,
-            "The bucket does not let",
+            "not allowed to read the model in the bucket",
             "GOOGLE_APPLICATION_CREDENTIALS",
         ),
-        (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "may not read", "read permission"),
-        (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "--tag"),
+        (FAILED + "PERMISSION_DENIED: /models/m/1; Permission denied", None, "not allowed to read", "read permission"),
+        (FAILED + "NOT_FOUND: Op type not registered 'MyOp' in binary", None, "an operation that this", "tag="),
         (FAILED + "OUT_OF_RANGE: Read less bytes.", None, "of the model 'm' cannot be loaded: OUT_OF_RANGE", "inspect"),
     ],
 )
-def test_causes(line: str, ended: Exit | None, cause: str, hint: str) -> None:
-    found = recognise([*GOOD_START.splitlines()[:4], *([line] if line else [])], ended)
+def test_causes(line: str, exited: Exit | None, cause: str, hint: str) -> None:
+    found = recognise([*GOOD_START.splitlines()[:4], *([line] if line else [])], exited)
     assert found is not None
     assert cause in found.cause
-    assert hint in found.hint
+    assert hint in str(found.hint)
 
 
-def test_a_gpu_that_was_given_but_is_not_seen() -> None:
+def test_a_gpu_that_was_given_but_is_not_found() -> None:
     line = FAILED + "Cannot assign a device for operation a"
     found = recognise([line], None, gpu=True)
     assert found is not None
-    assert "though the container was given one" in found.cause
+    assert "although the container was given one" in found.cause
     assert found.doctor
 
 
 @pytest.mark.parametrize(
-    ("line", "ended", "cause"),
+    ("line", "exited", "cause"),
     [("", Exit(132), "illegal instruction"), ("Exec format error", None, "The program is for another platform")],
 )
-def test_a_program_for_another_cpu_without_a_container(line: str, ended: Exit | None, cause: str) -> None:
-    found = recognise([line], ended, local=True)
+def test_a_program_for_another_cpu_without_a_container(line: str, exited: Exit | None, cause: str) -> None:
+    found = recognise([line], exited, first=LOCAL_CAUSES)
     assert found is not None
     assert cause in found.cause
-    assert "--engine local" not in found.hint
-    assert "tensorflow-model-server-universal" in found.hint
+    assert "engine=" not in str(found.hint)
+    assert "tensorflow-model-server-universal" in str(found.hint)
     assert found.doctor
 
 
-def test_what_explains_more_comes_first() -> None:
+def test_the_cause_that_explains_more_is_found() -> None:
     found = recognise([NO_VERSIONS, FAILED + "Cannot assign a device for operation a"], Exit(137))
     assert found is not None
     assert "killed" in found.cause
 
 
-@pytest.mark.parametrize("ended", [None, Exit(None), Exit(0), Exit(1), Exit(255)])
-def test_an_unknown_cause_is_none(ended: Exit | None) -> None:
-    assert recognise(["something else"], ended) is None
-    assert recognise([], ended) is None
+@pytest.mark.parametrize("exited", [None, Exit(None), Exit(0), Exit(1), Exit(255)])
+def test_an_unknown_cause(exited: Exit | None) -> None:
+    assert recognise(["something else"], exited) is None
+    assert recognise([], exited) is None
 
 
 def test_a_port_that_was_taken() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfserve.defaults import GRPC_PORT, REST_PORT
 from tfserve.doctor.docker import docker_serves
 from tfserve.doctor.facts import Check, Facts
-from tfserve.engines.diagnosis import OTHER_PROGRAM
+from tfserve.engines.local.causes import OTHER_PROGRAM
 from tfserve.engines.local.runtime import INSTALL
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]

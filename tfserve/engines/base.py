@@ -46,7 +46,7 @@ class Diagnosis:
     """The cause of a failed start in one sentence, what to do about it, and whether ``tfserve doctor`` examines it."""
 
     cause: str
-    hint: str
+    hint: str | Wording
     doctor: bool = False
 
 

@@ -1,6 +1,6 @@
-"""The log of a model server: when a line was written, and what of it matters while the server starts.
+"""Parses the log of a model server: the times of lines, and the messages that matter while the server starts.
 
-Two formats are in the field, and lines without any prefix between them:
+There are two formats of lines, and lines without any prefix between them:
 
 - ``2024-07-01 10:00:00.123456: I tensorflow_serving/model_servers/server_core.cc:465] message``
 - ``I0000 00:00:1795343248.307201   22632 server_core.cc:516] message``
@@ -19,7 +19,7 @@ _ABSL = re.compile(r"[IWEF]\d{4} \d\d:\d\d:(\d+\.\d+)\s+\d+ \S+\] ?(.*)")
 
 
 def timestamp(line: str) -> datetime | None:
-    """When `line` was written, in UTC; None for a line without a prefix, or with a time that does not exist."""
+    """When `line` was written, in UTC; None for a line without a prefix or with an invalid time."""
     try:
         if match := _ABSL.match(line):
             return datetime.fromtimestamp(float(match[1]), timezone.utc)
@@ -39,7 +39,7 @@ def message(line: str) -> str:
     return line
 
 
-# What the server logs when a model will not load; it then retries for minutes with its ports closed, or waits for ever.
+# What the server logs when it cannot load a model. It then retries for minutes with its ports closed, or waits forever.
 _FATAL = re.compile(
     r"Loading servable: \{name: .+ version: \d+\} failed: "
     r"|No versions of servable .+ found under base path"
@@ -51,26 +51,26 @@ _LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} fail
 
 
 def is_fatal(line: str) -> bool:
-    """Whether this log line of a starting server means that it will not become ready by itself."""
+    """Whether this log line of a starting server means that it will not become ready."""
     return bool(_FATAL.search(line))
 
 
 def begins_a_run(line: str) -> bool:
-    """Whether this log line is one of the first of a server, so that what stands before it is of an earlier run."""
+    """Whether this is one of the first lines after a start, so that the lines before it are from an earlier run."""
     return "Building single TensorFlow model file config" in line or "Adding/updating models." in line
 
 
 def port_was_taken(lines: Iterable[str]) -> bool:
-    """Whether a server that ended says that another program listens on its port."""
+    """Whether a server reports that another program listens on its port."""
     return any(words in line for line in lines for words in ("ddress already in use", "Failed to bind"))
 
 
 def load_failure(lines: Iterable[str], model: str | None = None) -> str | None:
-    """Says which version could not be loaded, and why, by the first log line that tells; None when none does.
+    """Reports which version could not be loaded and why, from the first such line; None if there is none.
 
     Args:
-        lines: of a server's log.
-        model: the name of the model in question; None for any.
+        lines: lines of a server's log.
+        model: the name of the model; None for any.
     """
     for line in lines:
         failed = _LOAD_FAILED.search(message(line))

@@ -1,4 +1,4 @@
-"""Which program serves models on this machine without a container, and whether what it needs is installed."""
+"""Finds the program that serves models on this machine without a container, and checks what it needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
 def is_installed() -> bool:
-    """Whether the local engine can serve: by the official server on PATH, or by tfserve's own."""
+    """Whether the local engine can serve, with the official server on PATH or with tfserve's own."""
     return bool(shutil.which(OFFICIAL)) or not missing()
 
 
@@ -41,7 +41,7 @@ def how_to_serve() -> Wording:
 
 
 def find_binary() -> Binary:
-    """Finds the program: ``tensorflow_model_server`` on PATH, else ``tfserve-model-server``.
+    """Finds the program: ``tensorflow_model_server`` on PATH, or else ``tfserve-model-server``.
 
     Raises:
         EngineUnavailableError: neither is installed.
@@ -54,22 +54,23 @@ def find_binary() -> Binary:
     lacks = missing()
     if lacks:
         raise EngineUnavailableError(
-            f"The local engine is not installed; it lacks: {', '.join(lacks)}.",
+            f"The local engine is not installed; missing packages: {', '.join(lacks)}.",
             hint=f"Install it: {INSTALL}",
         )
     return Binary(OWN_COMMAND, official=False)
 
 
 def missing() -> list[str]:
-    """What tfserve's own server needs and is not installed."""
+    """The modules that tfserve's own server needs and that are not installed."""
     return [name for name in _NEEDED if find_spec(name) is None]
 
 
 def not_started(program: str, error: OSError) -> NotReadyError:
-    """The error for a program that the system does not start."""
+    """The error for a program that the system cannot start."""
     from tfserve.engines.diagnosis import recognise
+    from tfserve.engines.local.causes import LOCAL_CAUSES
 
-    diagnosis = recognise([str(error.strerror)], None, local=True)
+    diagnosis = recognise([str(error.strerror)], None, first=LOCAL_CAUSES)
     return NotReadyError(
         f"{program!r} could not be started: {error.strerror}." + (f" {diagnosis.cause}" if diagnosis else ""),
         hint=diagnosis.hint if diagnosis else None,

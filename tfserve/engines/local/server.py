@@ -143,8 +143,9 @@ class LocalServer(Server):
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
         from tfserve.engines.diagnosis import recognise
+        from tfserve.engines.local.causes import LOCAL_CAUSES
 
-        return recognise(log, exited, gpu=self.gpu, local=True)
+        return recognise(log, exited, gpu=self.gpu, first=LOCAL_CAUSES)
 
     def suspend(self, *, grace: float) -> Server:
         """Stops the process and renames its directory."""
