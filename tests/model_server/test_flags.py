@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.model_server.flags import OWN_FLAGS, parse, usage
+from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT, OWN_FLAGS, parse, usage
 from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
 
 TYPES = {"bool": bool, "int32": int, "int64": int, "float": float, "string": str}
@@ -107,9 +107,13 @@ def test_flags_without_effect_are_reported_only_when_set() -> None:
 
 
 def test_usage_names_every_flag_with_its_default() -> None:
-    text = usage("server")
-    assert text.startswith("usage: server\nFlags:\n")
+    text = usage()
+    assert text.startswith("usage: tfserve-model-server\nFlags:\n")
     assert '\t--model_name="default"' in text
     assert "\t--port=8500 " in text
     assert "\t--enable_batching=false" in text
+    marked = {
+        line.split("=")[0].strip(" \t-") for line in text.splitlines() if line.endswith("No effect in this server.")
+    }
+    assert marked == set(FLAGS_WITHOUT_EFFECT)
     assert len(text.splitlines()) == 2 + len(SERVER_FLAGS) + len(OWN_FLAGS)

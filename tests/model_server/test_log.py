@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import tempfile
@@ -16,7 +15,7 @@ from tfserve.engines.server_log import message, timestamp
 from tfserve.model_server import log
 
 LINE = re.compile(r"([IWEF])(\d{4}) \d\d:\d\d:\d+\.\d{6} +(\d+) ([\w.-]+:\d+)\] (.*)")
-DATED = re.compile(r"\d{4}-\d\d-\d\d ")  # how TensorFlow before 2.19 begins the lines of its own start
+DATED = re.compile(r"\d{4}-\d\d-\d\d ")  # the start of TensorFlow's own lines before release 2.19
 OFFICIAL = (
     "I0000 00:00:1795343248.307201   22632 server_core.cc:516] Adding/updating models.",
     "W0000 00:00:1795343248.307201   22632 file_system_storage_path_source.cc:351] No versions of servable m found",
@@ -84,8 +83,7 @@ def test_no_text_can_forge_a_log_line(text: str) -> None:
 def test_the_parser_reads_the_log_of_a_server(half_plus_two: Path, tmp_path: Path) -> None:
     forged = f"--x\n{OFFICIAL[0]}"
     with ServerProcess(tmp_path / "log", half_plus_two, forged, name=f"m\n{OFFICIAL[0]}") as process:
-        with contextlib.suppress(TimeoutError):
-            process.wait_until_ready()
+        process.wait_until_ready()
         lines = read(process.log)
     sources = {line.source for line in lines if isinstance(line, Line)}
     assert {"main.py", "manager.py"} <= sources

@@ -131,9 +131,9 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     return CommandLine(_options(values), ignored, unknown, errors)
 
 
-def usage(program: str) -> str:
-    """Returns the usage, with the default of each flag."""
-    lines = [f"usage: {program}", "Flags:"]
+def usage() -> str:
+    """Returns the usage message, with the default of each flag."""
+    lines = ["usage: tfserve-model-server", "Flags:"]
     for flag in _ALL_FLAGS:
         default = _default(flag)
         if isinstance(default, bool):
@@ -142,7 +142,8 @@ def usage(program: str) -> str:
             shown = f"{default:f}"
         else:
             shown = f'"{default}"' if isinstance(default, str) else str(default)
-        lines.append(f"\t{f'--{flag.name}={shown}':<33}\t{flag.type}\t{flag.help}")
+        note = " No effect in this server." if flag.name in FLAGS_WITHOUT_EFFECT else ""
+        lines.append(f"\t{f'--{flag.name}={shown}':<33}\t{flag.type}\t{flag.help}{note}")
     return "\n".join(lines) + "\n"
 
 

@@ -67,12 +67,11 @@ def preload() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    program = Path(sys.argv[0]).name
     command_line = parse(arguments)
     for problem in command_line.errors:
         log.error(problem)
     if command_line.errors or "--help" in command_line.unknown[:1]:
-        _print(usage(program))
+        _print(usage())
         return _FAILED
     options = command_line.options
     try:
@@ -80,7 +79,7 @@ def _run(arguments: Sequence[str]) -> int:
             _print(f"TensorFlow ModelServer: tfserve {__version__}\nTensorFlow Library: {c_api.version()}\n")
             return 0
         if command_line.unknown:
-            _print(f"unknown argument: {log.escape(command_line.unknown[0])}\n{usage(program)}")
+            _print(f"unknown argument: {log.escape(command_line.unknown[0])}\n{usage()}")
         for name in command_line.ignored:
             log.warning(f"--{name} has no effect in this server")
         return _serve(options)

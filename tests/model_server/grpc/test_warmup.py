@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.model_server.grpc.tfrecords import write_records
-from tests.model_server.server_process import ServerProcess
+from tests.model_server.server_process import PATIENCE, ServerProcess
+from tests.program import eventually
 from tfserve.model_server.grpc.warmup import REQUESTS_FILE, warm_up
 from tfserve.model_server.monitoring.metrics import MODEL_WARMUP_LATENCY, MODEL_WARMUP_RECORDS_READ
 from tfserve.model_server.runtime.loading import load_servable
@@ -58,8 +59,12 @@ def test_a_warmed_up_signature_is_fast_from_the_first_request_on(models: Path, d
     servable = load_servable("zoo", 1, models / "zoo" / "1", LoadOptions())
     write(directory, predict_log("two", x=numbers(1, 2)))
     assert not servable.is_fast("two")
-    warm_up(servable, directory, iterations=20)
-    assert servable.is_fast("two")
+
+    def is_fast() -> bool:
+        warm_up(servable, directory, iterations=20)
+        return servable.is_fast("two")
+
+    eventually(is_fast, PATIENCE)  # other work on the machine can make short runs take long
     assert servable.run("two", {"x": np.zeros(2, np.float32)})["y"].tolist() == [1.0, 2.0]
     servable.close()
 
@@ -118,5 +123,5 @@ def test_on_a_server(half_plus_two: Path, tmp_path: Path) -> None:
         assert "warmup" not in server.log
     requests.write_bytes(b"broken")
     with ServerProcess(tmp_path / "log", base_path, "--max_num_load_retries=0") as server:
-        assert server.process.wait(30) == 255
+        assert server.wait_for_exit() == 255
         assert "DATA_LOSS: truncated record at 0. Please verify" in server.log
