@@ -16,6 +16,7 @@ from tests.docs.pages import PAGES, blocks, mentioned_commands
 from tests.docs.run import differences
 from tests.docs.session import Session, free_ports_for_pages, prepare
 from tests.program import Program
+from tests.test_architecture import MODEL_SERVER, PACKAGES
 from tfserve import cli, errors
 from tfserve.cli.command_table import COMMANDS
 from tfserve.cli.program import option_names
@@ -75,6 +76,11 @@ def test_the_files_that_developers_are_sent_to_exist() -> None:
     assert len(names) > 30
     root = PAGES["README"].parent
     assert [name for name in names if not (root / "tfserve" / name).exists() and not (root / name).exists()] == []
+
+
+def test_the_packages_are_listed_in_order() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", TEXTS["developers"], re.M)
+    assert listed == [*(name for name in PACKAGES if name != "__main__"), MODEL_SERVER]
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:
