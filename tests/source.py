@@ -1,4 +1,4 @@
-"""The source files of tfserve by module name, for tests that read them."""
+"""The source files of tfserve, by module name, for tests that read them."""
 
 from __future__ import annotations
 

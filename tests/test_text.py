@@ -22,7 +22,7 @@ def test_lines() -> None:
 
 
 @given(st.text(st.characters()))
-def test_any_text_can_be_shown(text: str) -> None:
+def test_any_text_is_printable(text: str) -> None:
     for shown in (printable(text), printable_lines(text)):
         shown.encode()
         assert "".join(shown.replace("\t", "\n").split("\n")).isprintable()
@@ -53,6 +53,6 @@ def test_any_name(name: str, known: list[str]) -> None:
 _MOMENT = datetime(2026, 1, 31, 12, 0, 0, 5, timezone(timedelta(hours=2)))
 
 
-def test_moments_are_told_in_utc() -> None:
+def test_rfc3339_is_in_utc() -> None:
     assert rfc3339(_MOMENT) == "2026-01-31T10:00:00Z"
     assert rfc3339(_MOMENT, "microseconds") == "2026-01-31T10:00:00.000005Z"

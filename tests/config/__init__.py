@@ -1,1 +1,1 @@
-"""Tests of what a person types."""
+"""Tests of YAML files."""

@@ -1,4 +1,4 @@
-"""The table of fields, as ``tfserve run``, files and their JSON Schema show it."""
+"""The table of fields as it appears in ``tfserve run``, in files and in their JSON Schema."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tfserve.spec.fields import FIELDS
 from tfserve.spec.model import MODEL_FIELDS, ModelSpec
 from tfserve.spec.serve import LaunchOptions, ServeSpec
 
-OF_THE_MODELS = {"--name", "--model-name", "--versions", "--label", "--sha256"}
-"""Options for the server's key in a file, and for the fields of a model."""
-OF_THE_COMMAND = {"--foreground", "--save", "--dry-run", "--json"}
-"""Options that concern one run of the command, and not the server."""
+MODEL_OPTIONS = {"--name", "--model-name", "--versions", "--label", "--sha256"}
+"""Options for the key of a server in a file, and for the fields of a model."""
+COMMAND_OPTIONS = {"--foreground", "--save", "--dry-run", "--json"}
+"""Options of the command, which do not describe the server."""
 IN_FILES = [field for field in FIELDS if field.key is not None]
 
 
@@ -37,7 +37,7 @@ def options_of(name: str) -> set[str]:
 
 def test_every_option_of_run_is_a_field() -> None:
     fields = {name for field in FIELDS for name in (field.option_name, field.off_option)} - {"", "--", "--no-gpu"}
-    assert fields | OF_THE_MODELS | OF_THE_COMMAND == options_of("run")
+    assert fields | MODEL_OPTIONS | COMMAND_OPTIONS == options_of("run")
     assert all(field.off_help for field in FIELDS if field.argument == "value or off")
 
 
@@ -64,7 +64,7 @@ EVERYTHING = (
     [("--engine", "docker", "--rest-port", "{port}", "--grpc-port", "none"), EVERYTHING],
     ids=["defaults", "everything"],
 )
-def test_what_run_saves_is_what_up_starts(
+def test_up_starts_what_run_saves(
     options: tuple[str, ...], tfserve: Program, half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -82,14 +82,14 @@ def test_what_run_saves_is_what_up_starts(
     assert "already exists" in saved.stderr
 
 
-def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:
+def test_first_file(half_plus_two: Path, tmp_path: Path) -> None:
     text = first_file("half_plus_two", str(half_plus_two))
     file = tmp_path / "tfserve.yaml"
     file.write_text(text)
     (found,) = read_servers(file, {})
     assert found.spec == ServeSpec("half_plus_two", (ModelSpec(half_plus_two, "half_plus_two"),))
     assert found.options == LaunchOptions()
-    # Every example in a comment is one that works.
+    # Every example in a comment is valid.
     examples = {field.name: field.example for field in IN_FILES if field.shared}
     assert all(examples.values())
     assert "    # config: ./models.config  " in text
@@ -99,7 +99,7 @@ def test_a_first_file(half_plus_two: Path, tmp_path: Path) -> None:
         assert f"# {name}: {example} " in text
 
 
-def test_the_schema_has_every_field() -> None:
+def test_schema_has_every_field() -> None:
     schema: Any = json_schema()
     assert json.loads(json.dumps(schema)) == schema
     server = schema["properties"]["servers"]["additionalProperties"]["properties"]

@@ -18,7 +18,7 @@ VARIABLES = {"A": "one", "EMPTY": "", "_x9": "${A}"}
         ("plain {A}", "plain {A}"),
         ("${A} and $A.", "one and one."),
         ("$$A $${A} $$$A", "$A ${A} $one"),
-        ("${_x9}", "${A}"),  # a value is no text with variables
+        ("${_x9}", "${A}"),  # values are not interpolated again
         ("${EMPTY}|${EMPTY-x}|${EMPTY:-x}", "||x"),
         ("${NO-x}|${NO:-x y}|${NO:-}", "x|x y|"),
         ("${A:-x}|${A-x}|${A:?no}|${EMPTY?no}", "one|one|one|"),
@@ -27,7 +27,7 @@ VARIABLES = {"A": "one", "EMPTY": "", "_x9": "${A}"}
         ("${A:-${NO:-x}}.", "one."),
         ("${NO:-${ALSO_NO:-x}}.${NO:-a${A}b$A}}", "x.aonebone}"),
         ("${NO:-$$x$${A}|${A:+${A}s}", "$x${A|ones"),
-        ("${A:-${NO}}${A:-$}${NO:+${NO}}", "oneone"),  # what is not needed is not looked at
+        ("${A:-${NO}}${A:-$}${NO:+${NO}}", "oneone"),  # unused text is not resolved
         ("${NO:-a\nb{c}", "a\nb{c"),
     ],
 )
@@ -56,7 +56,7 @@ def test_values(text: str, value: str) -> None:
         ("$(id)", "does not begin a variable"),
     ],
 )
-def test_what_is_wrong(text: str, words: str) -> None:
+def test_errors(text: str, words: str) -> None:
     with pytest.raises(InterpolationError, match=re.escape(words)):
         interpolate(text, VARIABLES)
 
@@ -81,5 +81,5 @@ def test_any_text(text: str) -> None:
 
 
 @given(st.text())
-def test_dollars_that_are_doubled_stay(text: str) -> None:
+def test_doubled_dollar_signs(text: str) -> None:
     assert interpolate(text.replace("$", "$$"), {}) == text

@@ -1,4 +1,4 @@
-"""What a YAML file says, and what is wrong with it."""
+"""Reading YAML files: the servers that they describe, and the errors in them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Read = Callable[..., tuple[ConfiguredServer, ...]]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Reads a file with some text, or bytes, in it."""
+    """Reads a file with the given text or bytes."""
 
     def read(text: str | bytes, variables: Mapping[str, str] | None = None) -> tuple[ConfiguredServer, ...]:
         file = tmp_path / "servers.yaml"
@@ -40,7 +40,7 @@ def read(tmp_path: Path) -> Read:
 
 @pytest.fixture
 def server(read: Read) -> Callable[..., ConfiguredServer]:
-    """Reads one server with some fields besides its model."""
+    """Reads a server with the given fields besides its model."""
 
     def server(fields: str, variables: Mapping[str, str] | None = None) -> ConfiguredServer:
         lines = "".join(f"    {line}\n" for line in fields.splitlines())
@@ -50,14 +50,14 @@ def server(read: Read) -> Callable[..., ConfiguredServer]:
     return server
 
 
-def complaint(ask: Callable[[], object]) -> TfserveError:
+def error_of(call: Callable[[], object]) -> TfserveError:
     with pytest.raises(TfserveError) as caught:
-        ask()
+        call()
     assert caught.value.hint
     return caught.value
 
 
-def test_a_server(read: Read, tmp_path: Path) -> None:
+def test_minimal_server(read: Read, tmp_path: Path) -> None:
     (found,) = read("servers:\n  prod:\n    models: [m]\n")
     assert found == ConfiguredServer(
         ServeSpec("prod", (ModelSpec(tmp_path / "m", "prod"),)), LaunchOptions(), found.line
@@ -105,7 +105,7 @@ def test_everything(read: Read, tmp_path: Path) -> None:
             ModelSpec(tmp_path / "c", "z", VersionPolicy(None)),
         ),
         image="my/serving",
-        tag="2.10",  # as it was written
+        tag="2.10",  # the text as written
         platform="linux/amd64",
         host="127.0.0.1",
         rest_port=PortRequest(9001, explicit=True),
@@ -128,7 +128,7 @@ def test_everything(read: Read, tmp_path: Path) -> None:
     )
 
 
-def test_where_models_are(read: Read, tmp_path: Path) -> None:
+def test_model_sources(read: Read, tmp_path: Path) -> None:
     (tmp_path / "packed.tar.gz").touch()
     (found,) = read(
         """
@@ -152,12 +152,12 @@ servers:
     assert again.spec == found.spec
 
 
-def test_paths_are_tidy(read: Read, tmp_path: Path) -> None:
+def test_paths_are_normalized(read: Read, tmp_path: Path) -> None:
     (found,) = read("servers: {a: {models: [{path: ../x/./m, name: m}]}}")
     assert found.spec.models[0].path == tmp_path.parent / "x" / "m"
 
 
-def test_models_inside_an_image(read: Read) -> None:
+def test_packaged_models(read: Read) -> None:
     (found,) = read("servers: {prod: {image: 'me/m:1'}}")
     assert (found.spec.models, found.spec.image) == ((), "me/m:1")
     (again,) = read(write_servers([found]))
@@ -165,7 +165,7 @@ def test_models_inside_an_image(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("all", GpuRequest()),
         ("2", GpuRequest(2)),
@@ -174,11 +174,11 @@ def test_models_inside_an_image(read: Read) -> None:
         ("[GPU-a, MIG-b]", GpuRequest(devices=("GPU-a", "MIG-b"))),
     ],
 )
-def test_gpus(server: Callable[..., ConfiguredServer], text: str, wanted: GpuRequest) -> None:
-    assert server(f"gpus: {text}").spec.gpus == wanted
+def test_gpus(server: Callable[..., ConfiguredServer], text: str, expected: GpuRequest) -> None:
+    assert server(f"gpus: {text}").spec.gpus == expected
 
 
-def test_a_users_own_models_config(read: Read, half_plus_two: Path, tmp_path: Path) -> None:
+def test_users_own_models_config(read: Read, half_plus_two: Path, tmp_path: Path) -> None:
     file = tmp_path / "models.config"
     file.write_text(
         f'model_config_list {{ config {{ name: "m" base_path: "{half_plus_two}" model_platform: "tensorflow" }} }}'
@@ -186,7 +186,7 @@ def test_a_users_own_models_config(read: Read, half_plus_two: Path, tmp_path: Pa
     (found,) = read("servers: {prod: {config: models.config}}")
     assert (found.spec.config, found.spec.models) == (file, (ModelSpec(half_plus_two, "m", VersionPolicy()),))
     file.write_text("model_config_list {")
-    error = complaint(lambda: read("servers: {prod: {config: models.config}}"))
+    error = error_of(lambda: read("servers: {prod: {config: models.config}}"))
     assert "servers.yaml, line 1, servers.prod.config: " in error.message
     assert "models.config', line 1, column 19" in error.message
 
@@ -226,7 +226,7 @@ def test_variables(server: Callable[..., ConfiguredServer]) -> None:
     assert spec.environment == {"PRICE": "$5", "NAME": "a: b", "PASSED": "$x"}
 
 
-def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> None:
+def test_features_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> None:
     on = server("batching: true\nmonitoring: true\nsmoke_test: false")
     assert (on.spec.batching, on.spec.monitoring) == ({}, "/monitoring/prometheus/metrics")
     assert not on.options.smoke_test
@@ -317,7 +317,7 @@ def test_blocks_that_are_on_or_off(server: Callable[..., ConfiguredServer]) -> N
     ],
 )
 def test_wrong_fields(server: Callable[..., ConfiguredServer], fields: str, line: int, path: str, words: str) -> None:
-    error = complaint(lambda: server(fields))
+    error = error_of(lambda: server(fields))
     assert isinstance(error, UsageError)
     place = f"servers.yaml, line {line}, servers.prod{'.' if path else ''}{path}: "
     assert place in error.message, error.message
@@ -344,32 +344,32 @@ def test_wrong_fields(server: Callable[..., ConfiguredServer], fields: str, line
         ("image: a:1\ntag: b", "Leave tag out, or give the image without a tag."),
     ],
 )
-def test_complaints_are_in_the_words_of_the_file(read: Read, fields: str, words: str) -> None:
+def test_errors_use_the_names_of_the_file(read: Read, fields: str, words: str) -> None:
     models = "" if fields.startswith("models") else "models: [m]\n"
     lines = "".join(f"    {line}\n" for line in (models + fields).splitlines())
-    error = complaint(lambda: read(f"servers:\n  prod:\n{lines}"))
+    error = error_of(lambda: read(f"servers:\n  prod:\n{lines}"))
     assert words in f"{error.message} {error.hint}"
     for option in (word.strip(".,") for word in f"{error.message} {error.hint}".split() if word.startswith("--")):
         assert option[2:] in {
             *SERVER_FLAGS_BY_NAME,
             *SET_BY_TFSERVE,
-        }  # a flag of the server is called the same everywhere
+        }  # server flags have the same names in every front end
 
 
-def test_complaints_leave_the_words_of_the_user_alone(server: Callable[..., ConfiguredServer]) -> None:
-    assert complaint(lambda: server("server_flags: {image: x}")).message.endswith("has no flag --image.")
-    assert "'--gpu --no-gpu'" in complaint(lambda: server("host: --gpu --no-gpu")).message
+def test_errors_quote_users_unchanged(server: Callable[..., ConfiguredServer]) -> None:
+    assert error_of(lambda: server("server_flags: {image: x}")).message.endswith("has no flag --image.")
+    assert "'--gpu --no-gpu'" in error_of(lambda: server("host: --gpu --no-gpu")).message
 
 
-def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) -> None:
-    assert complaint(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
-    assert complaint(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
-    assert "--enable_batching" in str(complaint(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
-    assert "The valid fields are: " in str(complaint(lambda: server("zzz: 1")).hint)
-    assert complaint(lambda: server("engine: dockr")).hint == "Did you mean docker?"
-    assert complaint(lambda: server("gpu: Ture")).hint == "Did you mean true?"
-    assert complaint(lambda: server("gpu: yes")).hint == "For example: gpu: true"
-    assert "schema" in str(complaint(lambda: server("env: 1")).hint)
+def test_suggestions(server: Callable[..., ConfiguredServer]) -> None:
+    assert error_of(lambda: server("rest_prot: 1")).hint == "Did you mean rest_port?"
+    assert error_of(lambda: server("batching: {max_bacth_size: 1}")).hint == "Did you mean max_batch_size?"
+    assert "--enable_batching" in str(error_of(lambda: server("server_flags: {enable_bacthing: 1}")).hint)
+    assert "The valid fields are: " in str(error_of(lambda: server("zzz: 1")).hint)
+    assert error_of(lambda: server("engine: dockr")).hint == "Did you mean docker?"
+    assert error_of(lambda: server("gpu: Ture")).hint == "Did you mean true?"
+    assert error_of(lambda: server("gpu: yes")).hint == "For example: gpu: true"
+    assert "schema" in str(error_of(lambda: server("env: 1")).hint)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_the_nearest_name_is_suggested(server: Callable[..., ConfiguredServer]) 
     ],
 )
 def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
-    error = complaint(lambda: read(f"servers:\n  prod:\n    models: {models}\n"))
+    error = error_of(lambda: read(f"servers:\n  prod:\n    models: {models}\n"))
     assert f"line 3, servers.prod{'.' if place else ''}{place}: " in error.message, error.message
     assert words in error.message
 
@@ -442,8 +442,8 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
         (b"x" * (300 << 10), "larger than 256 KiB"),
     ],
 )
-def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
-    error = complaint(lambda: read(text))
+def test_invalid_files(read: Read, text: bytes, words: str) -> None:
+    error = error_of(lambda: read(text))
     assert isinstance(error, UsageError)
     assert words in error.message, error.message
     assert "servers.yaml" in error.message
@@ -463,33 +463,33 @@ def test_files_that_are_none(read: Read, text: bytes, words: str) -> None:
         ("servers: {a: {models: [{path: m, name: a b}]}}", "Choose another name, for example name: a_b"),
     ],
 )
-def test_hints_fit(read: Read, text: str, hint: str) -> None:
-    assert hint in str(complaint(lambda: read(text)).hint)
+def test_hints(read: Read, text: str, hint: str) -> None:
+    assert hint in str(error_of(lambda: read(text)).hint)
 
 
 def test_a_billion_laughs(read: Read) -> None:
     lines = ["a0: &a0 {cpus: 1}"] + [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
     text = "".join(f"x-{line}\n" for line in lines) + "servers: {a: {<<: *a11, models: [m]}}"
-    assert "too large once its aliases" in complaint(lambda: read(text)).message
+    assert "too large once its aliases" in error_of(lambda: read(text)).message
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_missing_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, words in (("none", "There is no file"), (".", "is not a file"), ("pipe", "is not a file")):
-        assert words in complaint(lambda: read_servers(tmp_path / name, {})).message  # noqa: B023
+        assert words in error_of(lambda: read_servers(tmp_path / name, {})).message  # noqa: B023
 
 
-def test_a_port_that_is_used_twice(read: Read) -> None:
+def test_port_of_two_servers(read: Read) -> None:
     def two(first: str, second: str) -> str:
         return f"servers:\n  a: {{models: [m], {first}}}\n  b: {{models: [m], {second}}}"
 
-    error = complaint(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
+    error = error_of(lambda: read(two("rest_port: 9000", "grpc_port: 9000, host: 0.0.0.0")))
     assert "line 3, servers.b.grpc_port: Port 9000 is already used by 'a' in line 2" in error.message
     for second in ("rest_port: 9001", "rest_port: 0", "rest_port: none", "rest_port: 9000, host: 127.0.0.2"):
         assert len(read(two("rest_port: 9000", second))) == 2
 
 
-def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
+def test_engines_of_an_invalid_file(tmp_path: Path) -> None:
     file = tmp_path / "servers.yaml"
     one = "servers:\n  a: {engine: docker, tag: $NO, x: 1}\n  b: {engine: $NO}\n  c:\n  d: {engine: podman}\n"
     file.write_text(one + "default: {}")
@@ -502,7 +502,7 @@ def test_the_engines_of_a_file_that_is_not_all_right(tmp_path: Path) -> None:
     assert read_engines(file, {}) == {"a": "docker", "b": "auto"}
 
 
-def test_servers_by_name(read: Read) -> None:
+def test_choose(read: Read) -> None:
     servers = read("servers: {a: {models: [m]}, b: {models: [m]}}")
     assert choose(servers, ()) == servers
     assert [server.spec.name for server in choose(servers, ["b"])] == ["b"]
@@ -510,7 +510,7 @@ def test_servers_by_name(read: Read) -> None:
         choose(servers, ["b", "c"])
 
 
-def test_it_reads_as_it_is_written(server: Callable[..., ConfiguredServer], tmp_path: Path) -> None:
+def test_round_trip(server: Callable[..., ConfiguredServer], tmp_path: Path) -> None:
     for fields in (
         "",
         "rest_port: 0\ngrpc_port: none\nmemory: 1g\ncpus: 0.5\nrestart: no\nhost: '::1'\ntag: '2.10'\ngpu: true",
@@ -519,11 +519,11 @@ def test_it_reads_as_it_is_written(server: Callable[..., ConfiguredServer], tmp_
         "batching: true\nmonitoring: true\nsmoke_test: false\nkeep_failed: true\nengine: local\npull: always",
         "batching: {allowed_batch_sizes: [2, 1000], thread_pool_name: t}\nserver_flags: {ssl_config_file: a$$b}",
     ):
-        made = server(fields, {"B": "$b $$"})
+        written = server(fields, {"B": "$b $$"})
         file = tmp_path / "again.yaml"
-        file.write_text(write_servers([made]))
+        file.write_text(write_servers([written]))
         (again,) = read_servers(file, {})
-        assert (again.spec, again.options) == (made.spec, made.options)
+        assert (again.spec, again.options) == (written.spec, written.options)
 
 
 WORDS = ["servers", "defaults", "models", "env", "<<", "gpu", "m", "1", "true", "${A}", "*a", "&a", "!!x", "batching"]
@@ -532,7 +532,7 @@ FRAGMENTS = st.sampled_from([*WORDS, *MARKS])
 
 
 @given(st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=30).map("".join).map(str.encode))
-def test_no_text_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+def test_any_text(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
     for content in (text, b"servers:\n  a:\n    models: [m]\n    " + text):
         file.write_bytes(content)
@@ -550,7 +550,7 @@ VALUES: Any = st.recursive(
 
 
 @given(st.data())
-def test_no_value_of_any_field_brings_it_down(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_any_value_of_any_field(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     import yaml
 
     from tfserve.spec.fields import FIELDS

@@ -1,4 +1,4 @@
-"""The JSON Schema in a validator such as editors have: it accepts what tfserve reads, and refuses what tfserve does."""
+"""The JSON Schema in a validator such as editors use: it accepts the files that tfserve accepts."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ CONFIGS = sorted((EXAMPLES.parent / "configs").glob("*.yaml"))
 VALIDATOR = Draft202012Validator(json_schema())
 
 
-def complaints(text: str) -> Iterator[Any]:
+def validation_errors(text: str) -> Iterator[Any]:
     return VALIDATOR.iter_errors(yaml.safe_load(text))
 
 
-def test_it_is_a_schema() -> None:
+def test_schema_is_valid() -> None:
     Draft202012Validator.check_schema(json_schema())
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
-def test_the_ready_made_files(file: Path) -> None:
-    assert list(complaints(file.read_text())) == []
+def test_example_files(file: Path) -> None:
+    assert list(validation_errors(file.read_text())) == []
 
 
-def test_a_file_with_everything() -> None:
-    assert list(complaints(EVERYTHING)) == []
+def test_file_with_every_field() -> None:
+    assert list(validation_errors(EVERYTHING)) == []
 
 
-def test_a_first_file_with_all_its_comments_taken_away() -> None:
+def test_first_file_without_comment_signs() -> None:
     text = re.sub(r"^( +)# (?!config)(?=\w+: )", r"\1", first_file("m", "./m"), flags=re.MULTILINE)
     assert yaml.safe_load(text)["servers"]["m"]["gpus"] == [0]
-    assert list(complaints(text)) == []
+    assert list(validation_errors(text)) == []
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_first_file_with_all_its_comments_taken_away() -> None:
         ("{defaults: {models: [m]}, servers: {a: {models: [m]}}}", ["defaults"]),
     ],
 )
-def test_what_is_wrong(text: str, place: list[object]) -> None:
-    assert place in [list(error.absolute_path) for error in complaints(text)]
+def test_invalid_files(text: str, place: list[object]) -> None:
+    assert place in [list(error.absolute_path) for error in validation_errors(text)]
 
 
 WORDS = [
@@ -94,9 +94,7 @@ MODELS = st.fixed_dictionaries(
 
 @settings(max_examples=500, deadline=None)
 @given(st.data())
-def test_what_the_schema_refuses_the_program_refuses(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_schema_refuses_no_valid_file(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["models", *(field.name for field in FIELDS)]))
     value = data.draw(st.lists(MODELS | SCALARS, min_size=1, max_size=2) if name == "models" else PARTS)
     text = yaml.safe_dump({"servers": {"a": {"models": [{"path": "m", "name": "m"}], name: value}}})
@@ -105,9 +103,9 @@ def test_what_the_schema_refuses_the_program_refuses(
     (file.parent / "request.json").write_text("{}")
     with suppress(TfserveError):
         read_servers(file, {"A": "1"})
-        assert [error.message for error in complaints(text)] == []
+        assert [error.message for error in validation_errors(text)] == []
 
 
 @pytest.mark.parametrize("field", ["image: 2", "image: true", "tag: 2.10", "smoke_test: 1"])
-def test_the_program_reads_scalars_as_text_and_so_does_the_schema(field: str) -> None:
-    assert list(complaints(f"servers: {{a: {{models: [1, {{path: 2, name: 3}}], {field}}}}}")) == []
+def test_scalars_are_text(field: str) -> None:
+    assert list(validation_errors(f"servers: {{a: {{models: [1, {{path: 2, name: 3}}], {field}}}}}")) == []

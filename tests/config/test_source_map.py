@@ -1,4 +1,4 @@
-"""The field of a file that an error is about, and how each front end writes attributes."""
+"""The place in a file that an error is about, and how each front end writes attributes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ server:
         (("memory",), "server", 4),
     ],
 )
-def test_the_field_of_an_attribute(about: tuple[str | int, ...], path: str, line: int, tmp_path: Path) -> None:
+def test_place_of_an_attribute(about: tuple[str | int, ...], path: str, line: int, tmp_path: Path) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(TEXT)
     nodes = read_document(file, {}).fields("a mapping")
@@ -70,14 +70,14 @@ def placeholders() -> set[str]:
     return found
 
 
-def test_messages_name_attributes_that_there_are() -> None:
+def test_messages_name_existing_attributes() -> None:
     named = {option_names(attribute) for attribute in placeholders()}
     assert named > {"--rest-port", "--config"}
     arguments = {"MODEL_DIR", "VALUES", "EXAMPLES"}
     assert named - arguments < options_of("run") | options_of("predict") | options_of("classify")
 
 
-def test_each_front_end_names_attributes_in_its_own_way(tmp_path: Path) -> None:
+def test_names_of_attributes(tmp_path: Path) -> None:
     (tmp_path / "file.yaml").write_text("a: 1")
 
     def error() -> UsageError:
@@ -106,4 +106,4 @@ def test_each_front_end_names_attributes_in_its_own_way(tmp_path: Path) -> None:
     assert placed.message.endswith(": gpu: false, gpus and host: ::1, not '{gpus} --gpu'.")
     assert (str(placed), placed.hint) == (placed.message, "Leave name, env out.")
     placed.reword(option_names)
-    assert placed.hint == "Leave name, env out."  # settled
+    assert placed.hint == "Leave name, env out."  # the names do not change again

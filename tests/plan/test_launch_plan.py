@@ -38,17 +38,17 @@ def spec(**changes: Any) -> ServeSpec:
     return ServeSpec(**{"name": "prod", "models": (ModelSpec(Path("/data/m"), "m"),), **changes})
 
 
-def container(directory: ModelDirectory = BASE, asked: ServeSpec | None = None, **facts: Any) -> LaunchPlan:
+def container(directory: ModelDirectory = BASE, requested: ServeSpec | None = None, **facts: Any) -> LaunchPlan:
     settings = {"ports": HostPorts(8501, 8500), "engine": EngineFacts(), **facts}
-    return container_plan(asked or spec(), [directory], **settings)
+    return container_plan(requested or spec(), [directory], **settings)
 
 
-def process(asked: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
+def process(requested: ServeSpec | None = None, directory: ModelDirectory = BASE, **facts: Any) -> LaunchPlan:
     settings = {"ports": HostPorts(8501, None), "binary": OWN, "root": Path("/state/prod"), **facts}
-    return process_plan(asked or spec(), [directory], **settings)
+    return process_plan(requested or spec(), [directory], **settings)
 
 
-def test_the_plan_of_a_container() -> None:
+def test_container_plan() -> None:
     assert container(user=(1000, 100)) == LaunchPlan(
         name="prod",
         models=("m",),
@@ -72,8 +72,8 @@ def test_the_plan_of_a_container() -> None:
     )
 
 
-def test_what_was_asked_for_is_in_the_plan() -> None:
-    asked = spec(
+def test_values_of_the_spec() -> None:
+    requested = spec(
         image="my/serving",
         tag="7",
         platform="linux/amd64",
@@ -84,13 +84,13 @@ def test_what_was_asked_for_is_in_the_plan() -> None:
         restart="always",
         server_flags=("--enable_batching=true",),
     )
-    made = container(asked=asked, ports=HostPorts(9001, None))
+    made = container(requested=requested, ports=HostPorts(9001, None))
     assert (made.image, made.platform) == ("my/serving:7", "linux/amd64")
     assert (made.rest, made.grpc) == (PublishedPort(8501, "0.0.0.0", 9001), None)
     assert made.environment["TF_CPP_MIN_LOG_LEVEL"] == "1"
     assert (made.memory, made.cpus, made.restart, made.remove) == (2**30, 1.5, "always", False)
     assert made.command == ("--enable_batching=true",)
-    assert container(asked=spec(remove=True)).remove
+    assert container(requested=spec(remove=True)).remove
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_what_was_asked_for_is_in_the_plan() -> None:
         (Layout.BARE, "/data/bare", 1, "/models/m/1"),
     ],
 )
-def test_every_layout_is_mounted_where_the_server_looks(layout: Layout, path: str, number: int, target: str) -> None:
+def test_mounts_of_layouts(layout: Layout, path: str, number: int, target: str) -> None:
     directory = ModelDirectory(Path(path), layout, (ModelVersion(number, Path(path)),), "m")
     assert container(directory).mounts == (Mount(path, target),)
     (mount,) = process(directory=directory).mounts
     assert mount == Mount(path, target.replace("/models", "/state/prod/models"))
 
 
-def test_a_version_that_is_a_link_to_the_outside() -> None:
+def test_version_that_links_outside_the_mount() -> None:
     directory = replace(BASE, versions=(ModelVersion(3, Path("/elsewhere/3")),))
     with pytest.raises(SavedModelError, match="is a link to '/elsewhere/3'"):
         container(directory)
@@ -126,7 +126,7 @@ def test_a_version_that_is_a_link_to_the_outside() -> None:
         (WITH_NVIDIA, False, {"runtime": None, "gpus": None}),
     ],
 )
-def test_what_is_true_of_the_engine(facts: EngineFacts, gpu: bool, expected: dict[str, object]) -> None:
+def test_engine_facts(facts: EngineFacts, gpu: bool, expected: dict[str, object]) -> None:
     made = container(engine=facts, gpu=gpu, user=(1, 2))
     assert {name: getattr(made, name) for name in expected} == expected
 
@@ -141,28 +141,28 @@ def test_what_is_true_of_the_engine(facts: EngineFacts, gpu: bool, expected: dic
         (GpuRequest(devices=("GPU-1",)), "GPU-1", "device=GPU-1"),
     ],
 )
-def test_which_gpus(request_: GpuRequest | None, visible: str, option: str) -> None:
-    asked = spec(gpus=request_)
-    by_runtime = container(asked=asked, engine=WITH_NVIDIA, gpu=True)
+def test_selected_gpus(request_: GpuRequest | None, visible: str, option: str) -> None:
+    requested = spec(gpus=request_)
+    by_runtime = container(requested=requested, engine=WITH_NVIDIA, gpu=True)
     assert by_runtime.environment["NVIDIA_VISIBLE_DEVICES"] == visible
     assert by_runtime.environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
-    by_request = container(asked=asked, gpu=True)
+    by_request = container(requested=requested, gpu=True)
     assert by_request.gpus == option
     assert not any(name.startswith("NVIDIA") for name in by_request.environment)
     assert not any(name.startswith("NVIDIA") for name in container(engine=WITH_NVIDIA).environment)
 
 
-def test_the_memory_of_a_gpu() -> None:
-    asked = spec(gpu_memory_fraction=0.25, gpu_memory_growth=True, server_flags=("--enable_batching",))
-    made = container(asked=asked, gpu=True)
+def test_gpu_memory() -> None:
+    requested = spec(gpu_memory_fraction=0.25, gpu_memory_growth=True, server_flags=("--enable_batching",))
+    made = container(requested=requested, gpu=True)
     assert made.command == ("--per_process_gpu_memory_fraction=0.25", "--enable_batching")
     assert made.environment["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
     assert json.loads(made.labels["tfserve.spec"])["gpu_memory_fraction"] == 0.25
 
 
-def test_a_variable_of_the_user_wins() -> None:
-    asked = spec(environment={"NVIDIA_VISIBLE_DEVICES": "1"})
-    assert container(asked=asked, engine=WITH_NVIDIA, gpu=True).environment["NVIDIA_VISIBLE_DEVICES"] == "1"
+def test_user_variables_take_precedence() -> None:
+    requested = spec(environment={"NVIDIA_VISIBLE_DEVICES": "1"})
+    assert container(requested=requested, engine=WITH_NVIDIA, gpu=True).environment["NVIDIA_VISIBLE_DEVICES"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -176,25 +176,27 @@ def test_a_variable_of_the_user_wins() -> None:
         (EngineFacts(devices=frozenset({"example.com/tpu=0"})), "linux/amd64", False),
     ],
 )
-def test_what_an_engine_offers(facts: EngineFacts, platform: str, offers: bool) -> None:
+def test_platform_and_gpus_of_an_engine(facts: EngineFacts, platform: str, offers: bool) -> None:
     assert (facts.platform, facts.offers_gpus) == (platform, offers)
 
 
-def test_labels_tell_what_was_asked_for_but_no_secret() -> None:
-    labels = container(asked=spec(environment={"TOKEN": "s3cret"}, rest_port=PortRequest(9000, explicit=True))).labels
+def test_labels_record_the_spec_without_secrets() -> None:
+    labels = container(
+        requested=spec(environment={"TOKEN": "s3cret"}, rest_port=PortRequest(9000, explicit=True))
+    ).labels
     assert "s3cret" not in str(labels)
-    asked = json.loads(labels["tfserve.spec"])
-    assert asked["environment"] == {"TOKEN": ""}
-    assert asked["rest_port"] == {"number": 9000, "explicit": True}
-    assert "grpc_port" not in asked
+    requested = json.loads(labels["tfserve.spec"])
+    assert requested["environment"] == {"TOKEN": ""}
+    assert requested["rest_port"] == {"number": 9000, "explicit": True}
+    assert "grpc_port" not in requested
 
 
-def test_a_user_cannot_move_the_model() -> None:
-    made = container(asked=spec(environment={"A": "1"}))
+def test_user_variables_are_added() -> None:
+    made = container(requested=spec(environment={"A": "1"}))
     assert list(made.environment) == ["MODEL_NAME", "MODEL_BASE_PATH", "A"]
 
 
-def test_the_plan_of_a_process() -> None:
+def test_process_plan() -> None:
     made = process(spec(host="127.0.0.2", environment={"A": "1"}, server_flags=("--enable_batching",), remove=True))
     assert made.command == (
         "python",
@@ -214,7 +216,7 @@ def test_the_plan_of_a_process() -> None:
     assert (made.environment, made.image, made.remove, made.gpu) == ({"A": "1"}, None, True, False)
 
 
-def test_the_official_server_as_a_process() -> None:
+def test_official_server() -> None:
     made = process(binary=OFFICIAL, ports=HostPorts(8501, 8500))
     assert made.command[0] == OFFICIAL.argv[0]
     assert "--port=8500" in made.command
@@ -236,30 +238,30 @@ def test_the_official_server_as_a_process() -> None:
         ({"restart": "always"}, "restart="),
     ],
 )
-def test_a_process_has_no_options_of_containers(changes: dict[str, Any], option: str) -> None:
+def test_local_engine_refuses_container_options(changes: dict[str, Any], option: str) -> None:
     with pytest.raises(UsageError, match=option) as caught:
         refuse_container_options(spec(**changes))
     assert "engine='docker'" in str(caught.value.hint)
 
 
-def test_the_local_engine_has_no_gpu() -> None:
+def test_local_engine_refuses_gpus() -> None:
     with pytest.raises(GpuError):
         refuse_container_options(spec(gpu=True))
 
 
 @pytest.mark.parametrize("made", [container(user=(1, 2)), process(), container(ports=HostPorts(None, 8500), gpu=True)])
-def test_a_plan_survives_json(made: LaunchPlan) -> None:
+def test_json_round_trip(made: LaunchPlan) -> None:
     assert plan.from_json(plan.to_json(made)) == made
 
 
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
-def test_nasty_text_survives_json(source: str, flag: str, environment: dict[str, str]) -> None:
+def test_json_round_trip_of_any_text(source: str, flag: str, environment: dict[str, str]) -> None:
     made = replace(container(), mounts=(Mount(source, "/models/m"),), command=(flag,), environment=environment)
     assert plan.from_json(plan.to_json(made)) == made
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "1", '{"rest": 1}', plan.to_json(container())[:-1]])
-def test_what_is_no_plan(text: str) -> None:
+def test_invalid_json(text: str) -> None:
     with pytest.raises(ValueError):
         plan.from_json(text)
 
@@ -273,7 +275,7 @@ ADDED_LATER: dict[str, Any] = {  # fields that older versions of tfserve did not
 
 
 @pytest.mark.parametrize("name", list(json.loads(plan.to_json(container()))))
-def test_a_plan_without_one_of_its_fields(name: str) -> None:
+def test_missing_fields(name: str) -> None:
     data = json.loads(plan.to_json(container()))
     del data[name]
     if name in ADDED_LATER:
@@ -283,9 +285,9 @@ def test_a_plan_without_one_of_its_fields(name: str) -> None:
             plan.from_json(json.dumps(data))
 
 
-def test_files_that_flags_name_are_mounted() -> None:
+def test_mounts_of_flag_files() -> None:
     flags = ("--batching_parameters_file=/a/b c", "--enable_batching", "--ssl_config_file=/x", "--ssl_config_file=/y")
-    made = container(asked=spec(server_flags=flags))
+    made = container(requested=spec(server_flags=flags))
     assert made.mounts[1:] == (
         Mount("/a/b c", "/etc/tfserve/batching_parameters_file"),
         Mount("/y", "/etc/tfserve/ssl_config_file"),
@@ -328,9 +330,9 @@ model_config_list {
 LABELS = "--allow_version_labels_for_unavailable_models=true"
 
 
-def test_several_models_in_a_container() -> None:
-    asked = spec(models=TWO, server_flags=("--enable_batching",))
-    made = container_plan(asked, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
+def test_container_with_several_models() -> None:
+    requested = spec(models=TWO, server_flags=("--enable_batching",))
+    made = container_plan(requested, DIRECTORIES, HostPorts(1, 2), engine=EngineFacts())
     assert made.models == ("a", "b")
     assert made.mounts == (Mount("/data/m", "/models/a"), Mount("/data/m/3", "/models/b/3"))
     assert made.files == {"/models.config": CONFIG}
@@ -344,7 +346,7 @@ def test_several_models_in_a_container() -> None:
     assert plan.from_json(plan.to_json(made)) == made
 
 
-def test_several_models_in_a_process() -> None:
+def test_process_with_several_models() -> None:
     made = process_plan(spec(models=TWO), DIRECTORIES, HostPorts(1, 2), binary=OWN, root=Path("/state/prod"))
     assert made.mounts == (
         Mount("/data/m", "/state/prod/models/a"),
@@ -354,32 +356,32 @@ def test_several_models_in_a_process() -> None:
     assert made.command[-2:] == ("--model_config_file=/state/prod/models.config", LABELS)
 
 
-def test_one_model_that_may_change_has_a_config_too() -> None:
+def test_versions_and_labels_need_a_config() -> None:
     for changes in ({"versions": VersionPolicy()}, {"labels": {"stable": 3}}):
-        made = container(asked=spec(models=(replace(spec().models[0], **changes),)))
+        made = container(requested=spec(models=(replace(spec().models[0], **changes),)))
         assert 'name: "m"' in made.files["/models.config"]
 
 
-def test_a_users_own_config_is_mounted_and_never_rewritten() -> None:
+def test_users_own_config() -> None:
     models = (ModelSpec(Path("/data/link"), "m", VersionPolicy(None)),)
-    asked = spec(models=models, config=Path("/home/models.config"))
-    made = container(asked=asked)
+    requested = spec(models=models, config=Path("/home/models.config"))
+    made = container(requested=requested)
     assert made.mounts == (
         Mount("/home/models.config", "/etc/tfserve/models.config"),
         Mount("/data/m", "/data/link"),  # where the file says it is
     )
     assert made.command == ("--model_config_file=/etc/tfserve/models.config", LABELS)
     assert made.files == {}
-    local = process(asked)
+    local = process(requested)
     assert (local.mounts, local.files) == ((), {})
     assert local.command[-2] == "--model_config_file=/home/models.config"
     with pytest.raises(SavedModelError, match="is one version"):
-        container(DIRECTORIES[1], asked)
+        container(DIRECTORIES[1], requested)
 
 
-def test_blocks_become_files() -> None:
-    asked = spec(batching={"max_batch_size": 8}, monitoring="/metrics")
-    made = container(asked=asked)
+def test_batching_and_monitoring_files() -> None:
+    requested = spec(batching={"max_batch_size": 8}, monitoring="/metrics")
+    made = container(requested=requested)
     assert made.files == {
         "/batching_parameters.config": "max_batch_size { value: 8 }\n",
         "/monitoring.config": 'prometheus_config { enable: true path: "/metrics" }\n',
@@ -391,25 +393,25 @@ def test_blocks_become_files() -> None:
     )
     assert "tfserve.config" not in made.labels
     assert made.environment["MODEL_NAME"] == "m"
-    local = process(asked)
+    local = process(requested)
     assert set(local.files) == {"/state/prod/batching_parameters.config", "/state/prod/monitoring.config"}
     assert "--batching_parameters_file=/state/prod/batching_parameters.config" in local.command
-    alone = container(asked=spec(batching={}))
+    alone = container(requested=spec(batching={}))
     assert (alone.command, alone.files) == (("--enable_batching=true",), {})
     with pytest.raises(UsageError, match="--monitoring_config_file cannot be combined with monitoring=, which sets it"):
         spec(monitoring="/", server_flags=("--monitoring_config_file=/x",))
 
 
-def test_a_container_with_the_models_inside() -> None:
-    asked = spec(models=(), image="me/m:1", server_flags=("--enable_batching",), environment={"A": "1"})
-    made = container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
+def test_container_with_packaged_models() -> None:
+    requested = spec(models=(), image="me/m:1", server_flags=("--enable_batching",), environment={"A": "1"})
+    made = container_plan(requested, [], HostPorts(8501, None), engine=EngineFacts(), user=(0, 0), packaged=("a", "b"))
     assert (made.models, made.mounts, made.image) == (("a", "b"), (), "me/m:1")
-    assert (made.environment, made.command) == ({"A": "1"}, ("--enable_batching",))  # the image knows the rest
+    assert (made.environment, made.command) == ({"A": "1"}, ("--enable_batching",))  # the image sets the rest
     assert made.labels["tfserve.models"] == '["a", "b"]'
     assert json.loads(made.labels["tfserve.spec"])["image"] == "me/m:1"
 
 
-def test_a_process_has_no_models_inside() -> None:
+def test_local_engine_refuses_packaged_models() -> None:
     with pytest.raises(UsageError, match="image="):
         refuse_container_options(spec(models=(), image="me/m"))
 
@@ -418,10 +420,10 @@ def in_bucket(url: str, **changes: Any) -> ServeSpec:
     return spec(models=(ModelSpec(Url(url), "m"),), **changes)
 
 
-def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
+def test_model_in_a_bucket() -> None:
     credentials = BucketCredentials({"AWS_SECRET_ACCESS_KEY": "s3cret"})
-    asked = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
-    made = container_plan(asked, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
+    requested = in_bucket("s3://b/models/m", server_flags=("--enable_batching=true",), environment={"A": "b"})
+    made = container_plan(requested, [], HostPorts(8501, None), engine=EngineFacts(), credentials=credentials)
     assert made.mounts == ()
     assert made.command == ("--model_base_path=s3://b/models/m", "--enable_batching=true")
     assert made.environment == {"MODEL_NAME": "m", "MODEL_BASE_PATH": "/models", "A": "b"}
@@ -429,9 +431,9 @@ def test_a_model_in_a_bucket_goes_to_the_server_as_it_is() -> None:
     assert json.loads(made.labels["tfserve.spec"])["models"] == [{"path": "s3://b/models/m", "name": "m"}]
 
 
-def test_a_bucket_beside_a_directory() -> None:
+def test_bucket_and_directory() -> None:
     models = (ModelSpec(Url("s3://bucket/b"), "b", VersionPolicy(None), {"stable": 1}), *spec().models)
-    made = container(asked=spec(models=models))
+    made = container(requested=spec(models=models))
     assert made.mounts == (Mount("/data/m", "/models/m"),)
     assert 'base_path: "s3://bucket/b"' in made.files["/models.config"]
     assert 'base_path: "/models/m"' in made.files["/models.config"]
@@ -442,11 +444,11 @@ def test_a_bucket_beside_a_directory() -> None:
     assert 'base_path: "s3://bucket/b"' in official.files["/state/prod/models.config"]
     with pytest.raises(UsageError, match="s3://bucket/b is in a bucket"):
         process(spec(models=models))
-    own = container(asked=spec(models=models, config=Path("/home/models.config")))
+    own = container(requested=spec(models=models, config=Path("/home/models.config")))
     assert own.mounts == (Mount("/home/models.config", "/etc/tfserve/models.config"), Mount("/data/m", "/data/m"))
 
 
-def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
+def test_key_file() -> None:
     variable = "GOOGLE_APPLICATION_CREDENTIALS"
     facts: dict[str, Any] = {
         "engine": EngineFacts(),
@@ -460,18 +462,18 @@ def test_a_key_file_is_mounted_where_no_variable_says_otherwise() -> None:
     assert (made.mounts, made.environment[variable]) == ((), "/in/the/image.json")
 
 
-def test_secrets_are_written_nowhere() -> None:
-    asked = spec(environment={"AWS_SECRET_ACCESS_KEY": "s3cret", "A": "b"})
-    for made in (container(asked=asked), process(asked)):
+def test_secrets_are_not_recorded() -> None:
+    requested = spec(environment={"AWS_SECRET_ACCESS_KEY": "s3cret", "A": "b"})
+    for made in (container(requested=requested), process(requested)):
         assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
         assert "AWS_SECRET_ACCESS_KEY" not in made.environment
         assert made.environment["A"] == "b"
         assert "s3cret" not in plan.to_json(made) + repr(made) + command_line(made)
         assert plan.from_json(plan.to_json(made)) == replace(made, secrets={})
-    assert " --env=AWS_SECRET_ACCESS_KEY " in command_line(container(asked=asked))
+    assert " --env=AWS_SECRET_ACCESS_KEY " in command_line(container(requested=requested))
 
 
-def test_a_bucket_and_a_local_process() -> None:
+def test_process_with_a_bucket() -> None:
     facts: dict[str, Any] = {"ports": HostPorts(8501, 8500), "root": Path("/state/prod/models")}
     made = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, **facts)
     assert made.mounts == ()

@@ -1,4 +1,4 @@
-"""What is found without starting anything, and where a file said it."""
+"""The checks before anything starts, and the places in files that their errors name."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def spec(path: Path | Url, **more: Any) -> ServeSpec:
     return ServeSpec("s", (ModelSpec(path, "m", **more),))
 
 
-def test_what_can_be_served(half_plus_two: Path) -> None:
+def test_valid_models(half_plus_two: Path) -> None:
     bucket, archive = ModelSpec(Url("s3://bucket/m"), "a"), ModelSpec(Url("https://127.0.0.1:1/m.zip"), "b")
-    asked = ServeSpec("s", (bucket, archive, ModelSpec(half_plus_two, "c")))
-    (directory,) = check_spec(asked, "local", Silent(), download=False)  # what is elsewhere is left alone
+    requested = ServeSpec("s", (bucket, archive, ModelSpec(half_plus_two, "c")))
+    (directory,) = check_spec(requested, "local", Silent(), download=False)  # nothing is downloaded
     assert directory.path == half_plus_two.resolve()
     with pytest.raises(SavedModelError) as caught:
-        check_spec(asked, "auto", Silent())
+        check_spec(requested, "auto", Silent())
     assert caught.value.about == ("models", 1, "path")
 
 
@@ -66,7 +66,7 @@ GOOD = {"path": "./m", "label": "1", "versions": "latest", "flag_file": "good", 
         ({"engine": "local", "field": "gpu: true"}, GpuError, 13, "gpu", "serves on the CPU"),
     ],
 )
-def test_what_cannot_is_said_with_its_place(
+def test_errors_have_a_place(
     wrong: dict[str, str], error: type[TfserveError], line: int, place: str, words: str, copied: Copy, tmp_path: Path
 ) -> None:
     copied("m")
@@ -90,9 +90,9 @@ def test_what_cannot_is_said_with_its_place(
 
 
 @pytest.mark.parametrize("tags", ["", "serve,", ","])
-def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
-    asked = ServeSpec("s", (ModelSpec(half_plus_two, "m"),), server_flags=(f"--saved_model_tags={tags}",))
-    assert check_spec(asked, "local", Silent())
+def test_empty_tags_mean_serve(tags: str, half_plus_two: Path) -> None:
+    requested = ServeSpec("s", (ModelSpec(half_plus_two, "m"),), server_flags=(f"--saved_model_tags={tags}",))
+    assert check_spec(requested, "local", Silent())
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_no_tags_stand_for_serve(tags: str, half_plus_two: Path) -> None:
         ),
     ],
 )
-def test_models_of_a_users_own_configuration(
+def test_errors_in_a_users_own_config(
     base_path: str, more: str, error: type[TfserveError], words: str, hint: str, copied: Copy, tmp_path: Path
 ) -> None:
     copied("m")
@@ -129,7 +129,7 @@ def test_models_of_a_users_own_configuration(
     assert hint in str(caught.value.hint)
 
 
-def test_an_archive_here(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_archive(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     archive = tmp_path / "m.tar.gz"
     archive.write_bytes(tar_bytes(model_files(half_plus_two)))

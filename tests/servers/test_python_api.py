@@ -1,4 +1,4 @@
-"""The Python API on real servers of the local engine."""
+"""The Python API with real servers of the local engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The directory of this module's servers; there is no Docker."""
+    """The directory of the servers of this module; Docker is not reachable."""
     home = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(home))
@@ -42,7 +42,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(state: Path, half_plus_two: Path) -> Iterator[RunningServer]:
-    """A server for all tests that only ask it."""
+    """A server for all tests that only send requests."""
     with tfserve.serve(half_plus_two, name="shared", engine="local", environment={"GREETING": "a=b"}) as server:
         yield server
 
@@ -59,11 +59,11 @@ def test_a_server_is_a_client(server: RunningServer) -> None:
         np.testing.assert_array_equal(over_grpc.predict([1, 2, 5]), answer)
 
 
-def test_how_it_looks(server: RunningServer) -> None:
+def test_repr(server: RunningServer) -> None:
     assert repr(server) == f"<tfserve server 'shared' (local): {server.rest_url}>"
 
 
-def test_the_documentation_is_true(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_in_docstrings(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     given = {"tfserve": tfserve, "url": server.rest_url}
     for module in (serving, numpy_client):
@@ -80,7 +80,7 @@ def test_several_models(state: Path, half_plus_two: Path) -> None:
         assert server.predict([1.0]).tolist() == server.predict([1.0], model="b").tolist() == [2.5]
 
 
-def test_the_models_of_a_call(half_plus_two: Path) -> None:
+def test_model_arguments(half_plus_two: Path) -> None:
     path = str(half_plus_two)
     assert serving._models([path, path], None, {}) == (ModelSpec(half_plus_two, "half_plus_two"),) * 2
     fields = {"name": "m", "versions": "latest=2", "labels": {"stable": 1}, "sha256": "0" * 64}
@@ -90,13 +90,13 @@ def test_the_models_of_a_call(half_plus_two: Path) -> None:
     assert serving._models(None, None, {"name": None}) == ()
 
 
-def test_a_name_that_is_taken(server: RunningServer, half_plus_two: Path) -> None:
+def test_name_is_taken(server: RunningServer, half_plus_two: Path) -> None:
     with pytest.raises(NameTakenError):
         tfserve.serve(half_plus_two, name="shared", engine="local")
     assert server.predict([1.0])
 
 
-def test_whatever_happens_it_is_removed(state: Path, half_plus_two: Path) -> None:
+def test_server_is_removed_after_errors(state: Path, half_plus_two: Path) -> None:
     with pytest.raises(ZeroDivisionError), tfserve.serve(half_plus_two, engine="local", api="grpc") as server:
         assert (state / server.name).is_dir()
         assert server.name.startswith("half_plus_two-")
@@ -108,25 +108,25 @@ def test_whatever_happens_it_is_removed(state: Path, half_plus_two: Path) -> Non
         server.predict([1.0])
 
 
-@pytest.mark.parametrize("ending", ["by itself", "interrupted"])
-def test_the_end_of_the_program_is_the_end_of_its_servers(ending: str, tfserve: Program, half_plus_two: Path) -> None:
+@pytest.mark.parametrize("ending", ["exits", "interrupted"])
+def test_servers_are_removed_when_the_program_ends(ending: str, tfserve: Program, half_plus_two: Path) -> None:
     program = f"""
 import os, sys, time, tfserve
 server = tfserve.serve({str(half_plus_two)!r}, engine="local")
 if os.fork() == 0:
-    sys.exit()  # what a child does is no end of the program
+    sys.exit()  # the exit of a child process does not remove the server
 os.wait()
 print(server.predict([1.0]), flush=True)
-time.sleep({0 if ending == "by itself" else 60})
+time.sleep({0 if ending == "exits" else 60})
 """
     command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=tfserve.environment, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "[2.5]\n"
-        assert ending == "by itself" or tfserve.server_names()
+        assert ending == "exits" or tfserve.server_names()
         if ending == "interrupted":
             process.send_signal(signal.SIGINT)
-        assert process.wait(20) == (0 if ending == "by itself" else -signal.SIGINT)
+        assert process.wait(20) == (0 if ending == "exits" else -signal.SIGINT)
     assert not tfserve.server_names()
     assert not tfserve.processes()
 
@@ -160,7 +160,7 @@ time.sleep({0 if ending == "by itself" else 60})
         ),
     ],
 )
-def test_bad_options(
+def test_invalid_options(
     state: Path, half_plus_two: Path, options: dict[str, Any], error: type[TfserveError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -168,20 +168,20 @@ def test_bad_options(
     assert not (state / "bad").exists()
 
 
-def test_every_option_of_a_server_can_be_given() -> None:
+def test_every_field_is_an_argument() -> None:
     parameters = set(inspect.signature(tfserve.serve).parameters)
     fields = {field.attribute for field in FIELDS if field.python}
     assert fields < parameters
     assert all(f"        {name}: " in str(tfserve.serve.__doc__) for name in parameters)
     with pytest.raises(TypeError, match=r"no parameter 'rest_prot'\. Did you mean rest_port\?"):
-        tfserve.serve("m", rest_prot=1)  # type: ignore[call-arg]  # the mistake that is tested
+        tfserve.serve("m", rest_prot=1)  # type: ignore[call-arg]  # the tested mistake
 
 
-def test_the_types_of_the_arguments_are_those_of_the_table() -> None:
+def test_types_of_the_arguments() -> None:
     assert serve_options.FILE.read_text(encoding="utf-8") == serve_options.source()
 
 
-def test_importing_costs_nothing() -> None:
+def test_imports_are_lazy() -> None:
     program = """
 import json, sys
 before = set(sys.modules)
@@ -198,7 +198,7 @@ except AttributeError:
     assert "numpy" not in loaded
 
 
-def test_hints_stand_in_tracebacks() -> None:
+def test_tracebacks_contain_hints() -> None:
     error = UsageError("This is wrong.", hint="Do that.", details="a\nb")
     assert error.__notes__ == ["a\nb", "Hint: Do that."]
     assert UsageError("This is wrong.").__notes__ == []

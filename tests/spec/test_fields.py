@@ -1,4 +1,4 @@
-"""A new option is one row in the table of fields, and one attribute of the spec."""
+"""A new option only needs a row in the table of fields and an attribute of the spec."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def run(program: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_command_line_has_it() -> None:
+def test_command_line() -> None:
     program = "sys.argv = ['tfserve', 'run', '--help']\nfrom tfserve.__main__ import main\nmain()"
     lines = run(program).splitlines()
     group = lines.index("Server:")
     assert any("--nickname NICK" in line and "What the team calls it." in line for line in lines[group : group + 8])
 
 
-def test_completion_has_it() -> None:
+def test_completion() -> None:
     program = "sys.argv = ['tfserve']\nfrom tfserve.__main__ import main\nmain()"
     words = {"COMP_WORDS": "tfserve\nrun\n--nick", "COMP_CWORD": "2", "_TFSERVE_COMPLETE": "complete_bash"}
     assert run(program, **words).split() == ["--nickname"]
 
 
-def test_a_file_and_its_schema_have_it(tmp_path: Path) -> None:
+def test_file_and_schema(tmp_path: Path) -> None:
     (tmp_path / "tfserve.yaml").write_text("servers:\n  a: {models: [{path: m, name: m}], nickname: Bob}\n")
     program = f"""
 import json
@@ -71,7 +71,7 @@ print(json.dumps([servers[0].spec.nickname, write_servers(servers), schema["desc
     assert "    # nickname: Bob " in first
 
 
-def test_python_has_it() -> None:
+def test_python() -> None:
     program = """
 import inspect
 from tests.servers.serve_options import source
@@ -83,12 +83,12 @@ print("    nickname: str | None" in source())
     assert run(program).splitlines() == ["str | None", "True", "True"]
 
 
-def test_the_reference_has_it() -> None:
+def test_reference() -> None:
     program = "from tfserve.cli import reference\nprint(reference.markdown())\nprint(reference.man_page())"
     assert run(program).count("What the team calls it.") == 2
 
 
-def test_errors_name_it_in_each_way() -> None:
+def test_names_in_errors() -> None:
     program = """
 from tfserve.config.source_map import file_names
 from tfserve.errors import Wording

@@ -23,21 +23,21 @@ from tfserve.spec.gpus import GpuRequest
         ("device=0:1", GpuRequest(devices=("0:1",)), "device=0:1", "0:1"),
     ],
 )
-def test_which_gpus(text: str, request_: GpuRequest, option: str, visible: str) -> None:
+def test_parse(text: str, request_: GpuRequest, option: str, visible: str) -> None:
     parsed = GpuRequest.parse(text)
     assert (parsed, parsed.option) == (request_, option)
     assert parsed.environment["NVIDIA_VISIBLE_DEVICES"] == visible
 
 
 @pytest.mark.parametrize("text", ["", " ", "0", "-1", "1.5", "none", "a,b", "device=", "GPU-$(id)", "0,0", "²", "٢"])
-def test_what_says_nothing(text: str) -> None:
+def test_invalid_text(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         GpuRequest.parse(text)
     assert "device=2 for a single one" in str(caught.value.hint)
 
 
 @given(st.text(max_size=30))
-def test_any_other_text_is_refused_or_harmless(text: str) -> None:
+def test_any_text(text: str) -> None:
     try:
         parsed = GpuRequest.parse(text)
     except UsageError:

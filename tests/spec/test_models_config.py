@@ -20,15 +20,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 @given(st.lists(st.builds(ServedModel, TEXT, TEXT, POLICIES, st.dictionaries(TEXT, st.integers(0, 2**63 - 1)))))
-def test_it_reads_as_it_is_written(models: list[ServedModel]) -> None:
+def test_round_trip(models: list[ServedModel]) -> None:
     text = to_text(models)
     assert served_models(text) == tuple(models)
     for cut in {len(text) // 2, len(text) - 2} if models else ():
-        with pytest.raises(UsageError):  # a server that reads while it is written does not take a part for the whole
+        with pytest.raises(UsageError):  # a file that is read while it is written is not accepted
             served_models(text[:cut])
 
 
-def test_a_path_that_the_format_cannot_hold() -> None:
+def test_path_that_is_not_utf_8() -> None:
     with pytest.raises(UsageError, match="is not valid UTF-8"):
         to_text([ServedModel("m", "/\udcff")])
 
@@ -43,7 +43,7 @@ def entry(base_path: object, more: str = 'model_platform: "tensorflow"', name: s
     return f'model_config_list {{\n  config {{ name: "{name}"\n base_path: "{base_path}" {more} }}\n}}'
 
 
-def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
+def test_read_models_config(copied: Copy, tmp_path: Path) -> None:
     half_plus_two = copied("half_plus_two")
     shutil.copytree(half_plus_two / "1", half_plus_two / "3")
     more = (
@@ -75,26 +75,26 @@ def test_a_users_own(copied: Copy, tmp_path: Path) -> None:
         (entry("/tmp", name="a/b"), UsageError, "'a/b' is not a model name"),
     ],
 )
-def test_what_is_wrong_with_one(text: str, error: type[TfserveError], words: str, tmp_path: Path) -> None:
+def test_invalid_files(text: str, error: type[TfserveError], words: str, tmp_path: Path) -> None:
     with pytest.raises(error) as caught:
         read_models_config(config(tmp_path, text))
     assert words in caught.value.message
     assert caught.value.hint
 
 
-def test_what_is_wrong_is_said_in_its_words(tmp_path: Path) -> None:
+def test_hints_use_the_names_of_the_file(tmp_path: Path) -> None:
     file = config(tmp_path, entry("/tmp", name="a b"))
     with pytest.raises(UsageError) as caught:
         read_models_config(file)
     assert str(caught.value.hint).endswith("for example name: a_b")
 
 
-def test_the_disk_is_not_looked_at(tmp_path: Path) -> None:
+def test_directories_need_not_exist(tmp_path: Path) -> None:
     assert read_models_config(config(tmp_path, entry("/no/such")))[0].path == Path("/no/such")
 
 
 @given(st.binary(max_size=60) | st.text('model_cnfigst{}:"/ \n', max_size=60).map(str.encode))
-def test_no_text_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+def test_any_text(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "models.config"
     file.write_bytes(text)
     with pytest.raises(TfserveError):
@@ -102,7 +102,7 @@ def test_no_text_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: 
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
-def test_one_that_may_not_be_read(tmp_path: Path) -> None:
+def test_unreadable_file(tmp_path: Path) -> None:
     file = config(tmp_path, "")
     file.chmod(0)
     with pytest.raises(UsageError, match="cannot be read"):

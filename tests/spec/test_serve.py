@@ -15,7 +15,7 @@ from tfserve.spec.model import ModelSpec
 from tfserve.spec.port_request import PortRequest
 from tfserve.spec.serve import ServeSpec
 
-NASTY = [
+INVALID_NAMES = [
     "",
     " ",
     "a b",
@@ -40,7 +40,7 @@ def spec(**changes: Any) -> ServeSpec:
     return ServeSpec(**{"name": "m", "models": (ModelSpec(Path("/m"), "m"),), **changes})
 
 
-def refusal(function: Callable[..., object], *arguments: object, **options: object) -> UsageError:
+def usage_error(function: Callable[..., object], *arguments: object, **options: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
         function(*arguments, **options)
     assert caught.value.exit_code == 2
@@ -50,7 +50,7 @@ def refusal(function: Callable[..., object], *arguments: object, **options: obje
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "expected"),
     [
         ({}, None),
         ({"gpu": True}, True),
@@ -60,8 +60,8 @@ def refusal(function: Callable[..., object], *arguments: object, **options: obje
         ({"gpu_memory_growth": True}, True),
     ],
 )
-def test_what_only_makes_sense_with_a_gpu_requires_one(changes: dict[str, Any], wanted: bool | None) -> None:
-    assert spec(**changes).wants_gpu is wanted
+def test_gpu_options_require_a_gpu(changes: dict[str, Any], expected: bool | None) -> None:
+    assert spec(**changes).wants_gpu is expected
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_what_only_makes_sense_with_a_gpu_requires_one(changes: dict[str, Any], 
         ),
     ],
 )
-def test_gpu_options_that_make_no_sense(changes: dict[str, Any], words: str) -> None:
-    assert words in refusal(spec, **changes).message
+def test_invalid_gpu_options(changes: dict[str, Any], words: str) -> None:
+    assert words in usage_error(spec, **changes).message
 
 
 @pytest.mark.parametrize("name", ["a", "A", "0", "half_plus_two", "a.b-c_d", "a" * 128])
-def test_good_names(name: str) -> None:
+def test_valid_names(name: str) -> None:
     assert spec(name=name).name == name
     assert ModelSpec(Path("/m"), name).name == name
 
 
-@pytest.mark.parametrize("name", NASTY)
-def test_bad_names_are_refused_with_one_that_is_good(name: str) -> None:
-    assert "server name" in refusal(spec, name=name).message
-    error = refusal(ModelSpec, Path("/m"), name)
+@pytest.mark.parametrize("name", INVALID_NAMES)
+def test_invalid_names_with_a_valid_suggestion(name: str) -> None:
+    assert "server name" in usage_error(spec, name=name).message
+    error = usage_error(ModelSpec, Path("/m"), name)
     assert "model name" in error.message
     error.reword(option_names)
     *_, option, suggestion = shlex.split(str(error.hint))
@@ -108,8 +108,8 @@ def test_ports(text: str, number: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "65536", "1.5", "http", "0x10", "٣", "²", "8501 8502", "1" * 5000])
-def test_ports_that_are_none(text: str) -> None:
-    assert "is not a port" in refusal(PortRequest.parse, text).message
+def test_invalid_ports(text: str) -> None:
+    assert "is not a port" in usage_error(PortRequest.parse, text).message
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_memory(text: str, amount: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "m", "2 g", "-2g", "2x", "2gib", "nan", "5m", "0", "1e9", "9" * 5000, "9" * 400 + "g"]
 )
-def test_memory_that_is_none(text: str) -> None:
-    refusal(values.parse_memory, text)
+def test_invalid_memory(text: str) -> None:
+    usage_error(values.parse_memory, text)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_hosts(text: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "example.com", "127.0.0.1:80", "127.1", "[::1]", "127.0.0.01", "$(id)"])
-def test_hosts_that_are_none(text: str) -> None:
-    assert "is not an IP address" in refusal(values.parse_host, text).message
+def test_invalid_hosts(text: str) -> None:
+    assert "is not an IP address" in usage_error(values.parse_host, text).message
 
 
 def test_environment() -> None:
@@ -166,8 +166,8 @@ def test_environment() -> None:
         ("MODEL_BASE_PATH", "set by tfserve"),
     ],
 )
-def test_environment_that_is_none(assignment: str, words: str) -> None:
-    assert words in refusal(values.parse_environment, [assignment], {}).message
+def test_invalid_environment(assignment: str, words: str) -> None:
+    assert words in usage_error(values.parse_environment, [assignment], {}).message
 
 
 @pytest.mark.parametrize("policy", ["no", "always", "unless-stopped", "on-failure", "on-failure:3"])
@@ -191,8 +191,8 @@ def test_restart_policies(policy: str) -> None:
         ({"rest_port": PortRequest(None), "grpc_port": PortRequest(None)}, "No port is published"),
     ],
 )
-def test_what_contradicts_itself(changes: dict[str, Any], words: str) -> None:
-    assert words in refusal(spec, **changes).message
+def test_invalid_specs(changes: dict[str, Any], words: str) -> None:
+    assert words in usage_error(spec, **changes).message
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_what_contradicts_itself(changes: dict[str, Any], words: str) -> None:
         {"rest_port": PortRequest(None, explicit=True)},
     ],
 )
-def test_what_does_not(changes: dict[str, Any]) -> None:
-    made = spec(**changes)
-    assert {name: getattr(made, name) for name in changes} == changes
+def test_valid_specs(changes: dict[str, Any]) -> None:
+    valid = spec(**changes)
+    assert {name: getattr(valid, name) for name in changes} == changes
 
 
-def test_the_defaults_are_those_of_the_guide() -> None:
-    made = spec()
-    assert (made.host, made.rest_port, made.grpc_port) == ("127.0.0.1", PortRequest(8501), PortRequest(8500))
-    assert not made.rest_port.explicit
+def test_defaults() -> None:
+    valid = spec()
+    assert (valid.host, valid.rest_port, valid.grpc_port) == ("127.0.0.1", PortRequest(8501), PortRequest(8500))
+    assert not valid.rest_port.explicit

@@ -8,7 +8,7 @@ from tfserve.protos.text_files import parse_text
 from tfserve.spec.server_configs import BATCHING, batching_text, monitoring_text, parse_batching, parse_monitoring
 
 
-def test_every_parameter_becomes_what_the_server_reads() -> None:
+def test_every_batching_parameter() -> None:
     values = {"integer": "8", "boolean": "true", "string": "a-b", "integers": "2,8"}
     given = [f"{name}={values[parameter.type]}" for name, parameter in BATCHING.items()]
     message = parse_text(batching_text(parse_batching(given)).encode(), BatchingParameters())
@@ -18,7 +18,7 @@ def test_every_parameter_becomes_what_the_server_reads() -> None:
     assert (message.thread_pool_name.value, message.pad_variable_length_inputs) == ("a-b", True)
 
 
-def test_batching_by_itself() -> None:
+def test_default_batching() -> None:
     assert parse_batching(["on"]) == {}
     assert parse_batching(["on", "num_batch_threads=2"]) == {"num_batch_threads": 2}
 
@@ -39,7 +39,7 @@ def test_batching_by_itself() -> None:
         (["allowed_batch_sizes=4,8"], "is 8, but max_batch_size is 1000", "the same"),
     ],
 )
-def test_what_is_no_batching(given: list[str], message: str, hint: str) -> None:
+def test_invalid_batching(given: list[str], message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_batching(given)
     assert message in caught.value.message

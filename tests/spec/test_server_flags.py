@@ -19,13 +19,13 @@ from tfserve.spec.server_flags import (
 )
 
 
-def refusal(flags: list[str]) -> UsageError:
+def flag_error(flags: list[str]) -> UsageError:
     with pytest.raises(UsageError) as caught:
         parse_server_flags(flags)
     return caught.value
 
 
-def complaint(file: Path, flag: str = "batching_parameters_file") -> UsageError:
+def file_error(file: Path, flag: str = "batching_parameters_file") -> UsageError:
     with pytest.raises(UsageError) as caught:
         check_flag_files([f"--{flag}={file}"])
     return caught.value
@@ -44,7 +44,7 @@ def complaint(file: Path, flag: str = "batching_parameters_file") -> UsageError:
         "--monitoring_config_file=/a b/$(id)",
     ],
 )
-def test_server_flags(flag: str) -> None:
+def test_valid_flags(flag: str) -> None:
     assert parse_server_flags([flag]) == (flag,)
 
 
@@ -77,32 +77,32 @@ def test_server_flags(flag: str) -> None:
         ("--enable_batching=1", "type bool", "batch"),
     ],
 )
-def test_server_flags_that_are_none(flag: str, message: str, hint: str) -> None:
-    error = refusal([flag])
+def test_invalid_flags(flag: str, message: str, hint: str) -> None:
+    error = flag_error([flag])
     assert message in error.message
     assert hint in str(error.hint)
 
 
-def test_every_server_flag_takes_its_default() -> None:
+def test_every_flag_accepts_its_default() -> None:
     for flag in SERVER_FLAGS:
         if flag.name not in SET_BY_TFSERVE and flag.default is not None:
             value = str(flag.default).lower() if flag.type == "bool" else flag.default
             assert parse_server_flags([f"--{flag.name}={value}"])
 
 
-def test_each_flag_is_there_once_and_has_a_value() -> None:
+def test_flags_are_unique_and_have_values() -> None:
     given = ["--enable_batching", "--num_load_threads=1", "--enable_batching=false", "--num_load_threads=2"]
     assert parse_server_flags(given) == ("--enable_batching=false", "--num_load_threads=2")
     assert parse_server_flags(["--enable_batching"]) == ("--enable_batching=true",)
 
 
-def test_the_last_of_several_values_holds() -> None:
+def test_last_value_is_used() -> None:
     flags = ["--saved_model_tags=a", "--enable_batching", "--saved_model_tags=b=c"]
     assert flag_value(flags, "saved_model_tags") == "b=c"
     assert flag_value(flags, "mixed_precision") is None
 
 
-def test_paths_of_files_start_where_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = [
         "--ssl_config_file=a/b",
@@ -128,40 +128,40 @@ def test_paths_of_files_start_where_they_were_written(tmp_path: Path, monkeypatc
         ("thread_pool_factory_config_file", "only the server { knows"),
     ],
 )
-def test_files_that_are_what_they_should_be(flag: str, text: str, tmp_path: Path) -> None:
+def test_valid_files(flag: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text(text)
     check_flag_files([f"--{flag}={tmp_path / 'file'}"])
 
 
-def test_every_flag_of_a_file_says_so() -> None:
+def test_help_of_flags_for_files() -> None:
     named = {flag.name for flag in SERVER_FLAGS if flag.help.startswith("Text file of")}
     assert {flag.name for flag in SERVER_FLAGS if flag.file} == named
 
 
-def test_where_a_file_is_wrong_is_told(tmp_path: Path) -> None:
+def test_errors_in_files_have_line_and_column(tmp_path: Path) -> None:
     file = tmp_path / "b.pbtxt"
     file.write_text("max_batch_size { value: 8 }\n  max_bacth: 1")
-    error = complaint(file)
+    error = file_error(file)
     assert f"{str(file)!r}, line 2, column 3: " in error.message
     assert "max_bacth" in error.message
     assert "BatchingParameters" in str(error.hint)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
-    assert "does not exist" in complaint(tmp_path / "none").message
-    assert "is not a file" in complaint(tmp_path).message
+def test_unreadable_files(tmp_path: Path) -> None:
+    assert "does not exist" in file_error(tmp_path / "none").message
+    assert "is not a file" in file_error(tmp_path).message
     os.mkfifo(tmp_path / "pipe")
-    assert "is not a file" in complaint(tmp_path / "pipe").message
+    assert "is not a file" in file_error(tmp_path / "pipe").message
     (tmp_path / "empty").touch()
-    assert "is empty" in complaint(tmp_path / "empty").message
-    assert str(tmp_path) in complaint(tmp_path / ("a" * 300)).message
+    assert "is empty" in file_error(tmp_path / "empty").message
+    assert str(tmp_path) in file_error(tmp_path / ("a" * 300)).message
     with (tmp_path / "big").open("wb") as big:
         big.truncate(17 << 20)
-    assert "larger than 16 MiB" in complaint(tmp_path / "big").message
+    assert "larger than 16 MiB" in file_error(tmp_path / "big").message
 
 
 @given(st.binary(min_size=1, max_size=80))
-def test_no_file_brings_it_down(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+def test_any_file(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any"
     file.write_bytes(text)
     try:

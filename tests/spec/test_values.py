@@ -9,7 +9,7 @@ from tfserve.spec.values import check_name, valid_name
 
 
 @given(st.text(max_size=140))
-def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
+def test_suggestions_for_any_name_are_valid(name: str) -> None:
     check_name(valid_name(name), kind="server", attribute=None)
     try:
         check_name(name, kind="server", attribute="name")
@@ -17,13 +17,13 @@ def test_what_is_suggested_for_any_name_is_good(name: str) -> None:
         assert str(error.hint).endswith(f", for example name={valid_name(name)!r}")
 
 
-def test_a_long_name() -> None:
+def test_maximum_length() -> None:
     check_name("a" * 128, kind="server", attribute=None)
     with pytest.raises(UsageError, match="up to 128"):
         check_name("a" * 129, kind="server", attribute=None)
 
 
-def test_a_good_name_stays_and_a_bad_one_is_like_it() -> None:
+def test_valid_name() -> None:
     assert [valid_name(name) for name in ("a.b-c", "bad name é", "é", "")] == [
         "a.b-c",
         "bad_name",

@@ -21,7 +21,7 @@ from tfserve.spec.versions import VersionPolicy, check_labels, check_versions, p
         ("4", VersionPolicy(1, (4,)), ()),
     ],
 )
-def test_policies(text: str, policy: VersionPolicy, served: tuple[int, ...]) -> None:
+def test_parse_policy(text: str, policy: VersionPolicy, served: tuple[int, ...]) -> None:
     assert VersionPolicy.parse(text) == policy
     assert policy.served((1, 3, 7)) == served
 
@@ -30,14 +30,14 @@ def test_policies(text: str, policy: VersionPolicy, served: tuple[int, ...]) -> 
     st.builds(VersionPolicy, st.none() | st.integers(1, 10**9 - 1))
     | st.integers(0, 2**63 - 1).map(str).map(VersionPolicy.parse)
 )
-def test_a_policy_reads_as_it_is_written(policy: VersionPolicy) -> None:
+def test_policy_round_trip(policy: VersionPolicy) -> None:
     assert VersionPolicy.parse(str(policy)) == policy
 
 
 @pytest.mark.parametrize(
     "text", ["", "newest", "latest=0", "latest=", "1,", "-1", "1;2", "1.5", "9" * 19, "all=2", "٣"]
 )
-def test_what_is_no_policy(text: str) -> None:
+def test_invalid_policies(text: str) -> None:
     with pytest.raises(UsageError, match="is not a valid choice of versions"):
         VersionPolicy.parse(text)
 
@@ -55,7 +55,7 @@ def test_labels() -> None:
         check_labels("m", {"a": 3}, (1, 2))
 
 
-def test_a_version_that_is_not_there() -> None:
+def test_unavailable_versions() -> None:
     assert check_versions("m", VersionPolicy(None), {"a": 1}, (1, 2)) == (1, 2)
     with pytest.raises(UsageError, match="has no version 3; it has 1, 2"):
         check_versions("m", VersionPolicy(1, (1, 3)), {}, (1, 2))

@@ -60,7 +60,7 @@ def _parameters(field: Field) -> Iterator[inspect.Parameter]:
     option = typer.Option(
         *filter(None, names),
         metavar=field.metavar or None,
-        help=f"{field.help}  [default: {field.default}]" if field.default else field.help,
+        help=_help(field),
         rich_help_panel=field.group,
         autocompletion=getattr(completion, field.completion) if field.completion else None,
     )
@@ -68,6 +68,11 @@ def _parameters(field: Field) -> Iterator[inspect.Parameter]:
     if field.argument == "value or off":
         off = typer.Option(field.off_option, help=field.off_help, rich_help_panel=field.group)
         yield _parameter(_off_name(field), bool, off, False)
+
+
+def _help(field: Field) -> str:
+    text = f"{field.help.removesuffix('.')}; repeatable." if field.argument == "values" else field.help
+    return f"{text}  [default: {field.default}]" if field.default else text
 
 
 def _parameter(name: str, kind: Any, option: Any, default: Any) -> inspect.Parameter:

@@ -44,7 +44,7 @@ def spec(model: Path, **changes: Any) -> ServeSpec:
         {"models": (), "image": "me/packaged"},
     ],
 )
-def test_what_is_written_is_read(half_plus_two: Path, changes: dict[str, Any]) -> None:
+def test_round_trip(half_plus_two: Path, changes: dict[str, Any]) -> None:
     written = spec(half_plus_two, **changes)
     directories = [find_model(model.path) for model in written.models if isinstance(model.path, Path)]
     label = spec_json(written, directories, DIGESTS)
@@ -53,7 +53,7 @@ def test_what_is_written_is_read(half_plus_two: Path, changes: dict[str, Any]) -
     assert flag_files_from_label(spec_json(written, directories)) == {}
 
 
-def test_no_values_of_the_environment_are_written(half_plus_two: Path) -> None:
+def test_values_of_the_environment_are_not_recorded(half_plus_two: Path) -> None:
     label = spec_json(spec(half_plus_two, environment={"TOKEN": "s3cret"}), [find_model(half_plus_two)])
     assert "s3cret" not in label
     read = spec_from_label(label)
@@ -61,7 +61,7 @@ def test_no_values_of_the_environment_are_written(half_plus_two: Path) -> None:
     assert read.environment == {"TOKEN": ""}
 
 
-def test_a_label_of_another_version(half_plus_two: Path) -> None:
+def test_label_of_another_version(half_plus_two: Path) -> None:
     models = [{"name": "m", "path": str(half_plus_two)}]
     assert spec_from_label(json.dumps({"name": "s", "models": models})) == spec(half_plus_two)
     assert spec_from_label(json.dumps({"name": "s", "models": models, "added_later": 1})) == spec(half_plus_two)
@@ -87,7 +87,7 @@ def test_a_label_of_another_version(half_plus_two: Path) -> None:
         '{"name": "s", "models": [], "image": "me/m", "server_flags": 1}',
     ],
 )
-def test_a_damaged_label(label: str) -> None:
+def test_damaged_labels(label: str) -> None:
     assert spec_from_label(label) is None
 
 
