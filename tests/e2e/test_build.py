@@ -53,7 +53,9 @@ def test_a_credential_helper_that_is_missing(
     image = f"{unique_name('built')}:1"
     built = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_CONFIG": str(config.parent)})
     assert built.returncode == 0, built.stderr
-    told = f"docker-credential-there-is-none, which {config} names, is not installed: going on without its credentials."
+    told = (
+        f"docker-credential-there-is-none, which {config} names, is not installed: continuing without its credentials."
+    )
     assert built.stderr.count("docker-credential-") == built.stderr.splitlines().count(told) == 1
 
 
@@ -106,9 +108,9 @@ def test_a_name_that_is_taken(
     arguments = ("build", "--source", sources, "--image", image)
     assert tfserve(*arguments).returncode == 0
     first = docker_client.images.get(image).id
-    assert_error(tfserve(*arguments), 6, f"There is an image {image} already", "--force")
+    assert_error(tfserve(*arguments), 6, f"The name {image} is already taken", "--force")
     docker_client.images.remove(image)
-    assert_error(tfserve(*arguments), 6, f"There is an image {image}-devel already", "--force")
+    assert_error(tfserve(*arguments), 6, f"The name {image}-devel is already taken", "--force")
     change(sources, "Dockerfile", "ENV MODEL_NAME=model", "ENV MODEL_NAME=other")
     assert tfserve(*arguments, "--force").returncode == 0
     assert docker_client.images.get(image).id != first

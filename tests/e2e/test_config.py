@@ -47,10 +47,10 @@ def test_what_is_public_is_pulled_without_a_helper(
     (told,) = pulled.stderr.splitlines()[1:]
     assert told.startswith("docker-credential-")
     assert f"which {file} names" in told
-    assert told.endswith("going on without its credentials.")
+    assert told.endswith("continuing without its credentials.")
 
 
-@pytest.mark.parametrize(("config", "why"), [(MISSING, "is not installed"), (SAYS_NOTHING, "gives no credentials")])
+@pytest.mark.parametrize(("config", "why"), [(MISSING, "is not installed"), (SAYS_NOTHING, "provides no credentials")])
 def test_what_is_private_needs_the_helper(
     config: dict[str, str],
     why: str,
@@ -111,7 +111,7 @@ def test_what_is_wrong_in_it_is_named(
 @pytest.mark.parametrize(
     ("config", "doubt"),
     [
-        ("{broken", "is no JSON: contexts and credentials are none."),
+        ("{broken", "is not valid JSON, so contexts and credentials are not used."),
         (MISSING, "docker-credential-there-is-none is not installed"),
         ({"credHelpers": {"example.com": "there-is-none"}}, "(credHelpers.example.com)"),
     ],

@@ -197,7 +197,7 @@ def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client
     image = f"{unique_name('image')}:1"
     first = package(tfserve, HALF_PLUS_TWO, "--image", image)["id"]
     refused = tfserve("package", HALF_PLUS_TWO, "--image", image)
-    assert_error(refused, 6, f"There is an image {image} already", "--force")
+    assert_error(refused, 6, f"The name {image} is already taken", "--force")
     assert docker_client.images.get(image).id == first
     second = package(tfserve, copied("m"), "--image", image, "--force")["id"]
     assert docker_client.images.get(image).id == second != first
@@ -218,7 +218,7 @@ def test_a_name_that_is_taken_meanwhile(
     other.tag(image, "1")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 6, said
-    assert f"There is an image {image}:1 already" in said
+    assert f"The name {image}:1 is already taken" in said
     named = docker_client.images.get(f"{image}:1").id
     docker_client.images.remove(f"{image}:1")  # this name alone, as the official one stays
     assert named == other.id

@@ -31,7 +31,7 @@ def test_auto_serves_without_docker(arm64: dict[str, str], tfserve: Tfserve) -> 
     ran = tfserve("run", HALF_PLUS_TWO, "--json", *PORTS, env=arm64)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["engine"] == "local"
-    assert "There is no tensorflow/serving:latest for linux/arm64." in ran.stderr
+    assert "tensorflow/serving:latest is not available for linux/arm64." in ran.stderr
     assert "Serving with the local engine instead." in ran.stderr
 
 
@@ -89,7 +89,7 @@ def test_an_image_that_is_here_for_another_platform(
     docker_client.images.get("tensorflow/serving:latest").tag(repository, "1")
     options = ("--image", f"{repository}:1", "--platform", "linux/arm64", "--pull", pull)
     ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS)
-    assert_error(ran, 5, f"{repository}:1 is here for linux/amd64: without --platform it is taken.")
+    assert_error(ran, 5, f"{repository}:1 is on the engine for linux/amd64: to use that, leave --platform out.")
 
 
 def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:

@@ -75,7 +75,7 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
 @pytest.mark.parametrize("address", ["bogus://x", "tcp://", "fd://", "tcp://127.0.0.1:99999"])
 def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
-    with pytest.raises(EngineUnavailableError, match="is no address of a Docker Engine") as caught:
+    with pytest.raises(EngineUnavailableError, match="is not an address of a Docker Engine") as caught:
         choose_engine(spec(), "docker", "missing", RecordedProgress(), Host())
     assert repr(address) in caught.value.message
     assert "unset DOCKER_HOST" in str(caught.value.hint)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.engines.docker.packaged import PackagedModel, models_said, packaged_label, packaged_models
+from tfserve.engines.docker.packaged import PackagedModel, declared_models, packaged_label, packaged_models
 from tfserve.errors import UsageError
 from tfserve.images.package_spec import PackageSpec, parse_labels
 from tfserve.plan.labels import PACKAGED
@@ -48,10 +48,10 @@ def test_several_models() -> None:
 
 def test_models_in_images_of_the_guide() -> None:
     mine = {"MODEL_NAME": "mine"}
-    assert models_said({}, mine) == (PackagedModel("mine", (), ""),)
-    assert models_said({}, {"MODEL_NAME": "model"}) == models_said({}, {}) == ()
+    assert declared_models({}, mine) == (PackagedModel("mine", (), ""),)
+    assert declared_models({}, {"MODEL_NAME": "model"}) == declared_models({}, {}) == ()
     label = packaged_label([PackagedModel("labelled", (1,), DIGEST)])
-    assert [model.name for model in models_said({PACKAGED: label}, mine)] == ["labelled"]
+    assert [model.name for model in declared_models({PACKAGED: label}, mine)] == ["labelled"]
 
 
 def test_annotations() -> None:

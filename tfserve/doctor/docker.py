@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
-from tfserve.engines.docker.config import MEND
+from tfserve.engines.docker.config import FIX
 from tfserve.errors import Wording
 from tfserve.spec.image import OFFICIAL_PLATFORM
 
@@ -52,7 +52,7 @@ def _docker(facts: Facts) -> Check:
 
 def _config(facts: Facts) -> Check:
     if facts.doubts:
-        return Check("docker-config", "warn", " ".join(facts.doubts), MEND)
+        return Check("docker-config", "warn", " ".join(facts.doubts), FIX)
     return Check(
         "docker-config", "ok", facts.config or "The docker command has no configuration file, and does not need one."
     )

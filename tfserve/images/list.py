@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.docker.client import docker_errors
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, find_image
-from tfserve.engines.docker.packaged import PackagedModel, models_said
+from tfserve.engines.docker.packaged import PackagedModel, declared_models
 from tfserve.images.kinds import Kind, kind_of
 from tfserve.spec.image import ImageReference
 
@@ -50,6 +50,6 @@ def _listed(client: APIClient, repository: ImageReference | None) -> Iterator[Se
             if image is None:  # another process has just removed it
                 continue
             if kind := kind_of(reference, image.labels, image.entrypoint, image.environment):
-                models = models_said(image.labels, image.environment) if kind == "packaged" else ()
+                models = declared_models(image.labels, image.environment) if kind == "packaged" else ()
                 created = datetime.fromtimestamp(data["Created"], timezone.utc)
                 yield ServingImage(image, kind, created, models)

@@ -22,7 +22,7 @@ CLI = "OCI runtime create failed: … running hook #0: … nvidia-container-cli:
         (CLI + "initialization error: nvml error: driver not loaded", "no working NVIDIA driver"),
         (CLI + "initialization error: load library failed: libnvidia-ml.so.1: cannot open", "no working NVIDIA driver"),
         (CLI + "initialization error: WSL environment detected but no adapters were found", "no working NVIDIA driver"),
-        (CLI + "ldcache error: process /sbin/ldconfig failed", "could not give the container a GPU"),
+        (CLI + "ldcache error: process /sbin/ldconfig failed", "could not provide a GPU"),
         ("CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all", "no description (CDI)"),
     ],
 )
@@ -33,7 +33,7 @@ def test_what_the_engine_means(words: str, cause: str, host: str | None) -> None
     assert error.exit_code == 9
     assert cause in error.message
     assert error.details == words
-    assert "--no-gpu" in str(error.hint)
+    assert "gpu=False" in str(error.hint)
     assert ("gpu-box" in str(error.hint)) is (host is not None)
 
 

@@ -1,4 +1,4 @@
-"""The way to the Docker Engine, and what its errors mean to a user."""
+"""Connects to the Docker Engine, and explains its errors to the user."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ __all__ = [
     "remote_host",
 ]
 
-LOG_HINT = "The engine's own log says more: journalctl -u docker"
-ELSEWHERE = "See whether that machine and its Docker Engine are up. DOCKER_HOST names it, or: docker context ls"
-_JOIN = 'Join the group that may (sudo usermod -aG docker "$USER"; log out and in again).'
+LOG_HINT = "See the log of the engine for details: journalctl -u docker"
+ELSEWHERE = (
+    "Check that the machine and its Docker Engine are running. Its address is in DOCKER_HOST, or: docker context ls"
+)
+_JOIN = 'Join the docker group (sudo usermod -aG docker "$USER"; then log out and in again).'
 _PING_SECONDS = 10.0
-_REMEMBERED_SECONDS = 60.0  # a command that asks again in a moment need not wait again
+_REMEMBERED_SECONDS = 60.0  # a command that connects again shortly afterwards does not wait again
 _hung: dict[str, float] = {}
 
 
@@ -47,7 +49,7 @@ def connect() -> APIClient:
     """Connects to the engine that the ``docker`` command would use: DOCKER_HOST, else the current context.
 
     Raises:
-        EngineUnavailableError: it does not answer, or does not let this user in.
+        EngineUnavailableError: it does not answer, or this user may not use it.
     """
     import docker
     import docker.errors
@@ -59,7 +61,7 @@ def connect() -> APIClient:
         raise hangs(where, _PING_SECONDS)
     ssh = where.startswith("ssh://")
     try:
-        # The engine answers a ping at once; for the SDK's own version="auto" it first asks containerd and runc theirs.
+        # The engine answers a ping immediately; for version="auto" it would first query containerd and runc.
         newest = docker.constants.DEFAULT_DOCKER_API_VERSION
         client = docker.DockerClient.from_env(version=newest, use_ssh_client=ssh).api
         answer = client.get(f"{client.base_url}/_ping", timeout=_PING_SECONDS)
@@ -77,7 +79,7 @@ def connect() -> APIClient:
 
 
 def how_to_start() -> str:
-    """What to do on this machine where no engine answers."""
+    """What to do on this machine if no engine answers."""
     from tfserve.host.system import this_system
 
     system = this_system()
@@ -85,7 +87,7 @@ def how_to_start() -> str:
 
 
 def hangs(where: str, seconds: float) -> EngineUnavailableError:
-    """The error for an engine that takes the connection, and says nothing for so many `seconds`."""
+    """The error for an engine that accepts the connection, but does not answer for this number of `seconds`."""
     from tfserve.host.system import this_system
 
     return EngineUnavailableError(
@@ -96,7 +98,7 @@ def hangs(where: str, seconds: float) -> EngineUnavailableError:
 
 @contextmanager
 def docker_errors() -> Iterator[None]:
-    """Turns what the SDK raises when an engine goes away, or refuses, into errors a user can read."""
+    """Turns the exceptions of the SDK into errors that a user can understand."""
     import docker.errors
     import requests.exceptions
     import urllib3.exceptions
@@ -105,31 +107,31 @@ def docker_errors() -> Iterator[None]:
         yield
     except docker.errors.NotFound as error:
         raise NoSuchServerError(
-            f"It is gone: {explanation(error)}.",
-            hint="Somebody removed it. tfserve ps lists what there is.",
+            f"It no longer exists: {explanation(error)}.",
+            hint="It was removed by another process. To list the servers: tfserve ps",
         ) from error
     except docker.errors.APIError as error:
         raise TfserveError(f"Docker Engine refused: {explanation(error)}.", hint=LOG_HINT) from error
     except (
-        docker.errors.StreamParseError,  # an answer that ends in the middle
+        docker.errors.StreamParseError,  # a truncated answer
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         ConnectionError,
     ) as error:
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
-            hint="See whether it still runs: docker info",
+            hint="Check whether it is still running: docker info",
             details="It did not answer in time." if "timed out" in (words := reason(error)) else words,
         ) from error
 
 
 def explanation(error: Exception) -> str:
-    """Returns the engine's own words for an API error."""
+    """Returns the engine's message for an API error."""
     return str(getattr(error, "explanation", None) or error).strip().rstrip(".")
 
 
 def remote_host(client: APIClient) -> str | None:
-    """The host of an engine on another machine; None when it is this machine's own."""
+    """The host of an engine on another machine; None for an engine on this machine."""
     url = urlsplit(client.base_url)
     if url.scheme in ("http+docker", "unix", "npipe", "http+unix"):
         return None
@@ -137,24 +139,24 @@ def remote_host(client: APIClient) -> str | None:
 
 
 def mirrors() -> tuple[str, ...]:
-    """The registries that the engine of this machine asks before Docker Hub; none where there is no such engine."""
+    """The mirrors of Docker Hub that the engine of this machine uses; none if there is no such engine."""
     if not is_configured():
         return ()
     with suppress(TfserveError):
         client = connect()
-        if remote_host(client) is None:  # what another machine has before itself need not be reached from here
+        if remote_host(client) is None:  # this machine may not reach the mirrors of another one
             with docker_errors():
                 return mirrors_in(client.info())
     return ()
 
 
 def mirrors_in(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The registries that an engine asks before Docker Hub, from what it says of itself (``docker info``)."""
+    """The mirrors of Docker Hub in the ``docker info`` of an engine."""
     return tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ())
 
 
 def is_elsewhere(where: str) -> bool:
-    """Whether the address of an engine leads over a network, so that nothing is known of its machine."""
+    """Whether an engine is reached over a network, so that nothing is known about its machine."""
     return "://" in where and not where.startswith(("unix://", "npipe://"))
 
 
@@ -162,8 +164,8 @@ def endpoint() -> str:
     """The address of the engine that the ``docker`` command would use.
 
     Raises:
-        EngineUnavailableError: DOCKER_CONTEXT, or the docker configuration, names a context that there is not; the SDK
-            would take the default one instead. Or that configuration is none.
+        EngineUnavailableError: the docker configuration is invalid; or it, or DOCKER_CONTEXT, names a context that does
+            not exist, in place of which the SDK would use the default one.
     """
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
@@ -174,15 +176,17 @@ def endpoint() -> str:
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
     context = ContextAPI.get_context(name)
     if context is None:
-        raise EngineUnavailableError(f"There is no docker context {name!r}.", hint="List them with: docker context ls")
+        raise EngineUnavailableError(
+            f"The docker context {name!r} does not exist.", hint="List the contexts: docker context ls"
+        )
     return str(context.Host or f"unix://{DEFAULT_SOCKET}")
 
 
 def _check_address(where: str) -> None:
-    """Refuses what is no address of an engine, such as ``fd://``.
+    """Refuses an invalid address of an engine, such as ``fd://``.
 
     Raises:
-        EngineUnavailableError: it is none.
+        EngineUnavailableError: the address is invalid.
     """
     from docker.errors import DockerException
     from docker.utils import parse_host
@@ -192,16 +196,16 @@ def _check_address(where: str) -> None:
     except (DockerException, ValueError) as error:
         by = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "The current docker context"
         raise EngineUnavailableError(
-            f"{by} names {where!r}, which is no address of a Docker Engine.",
+            f"{by} names {where!r}, which is not an address of a Docker Engine.",
             hint="Write it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST"
             + (", or unset DOCKER_HOST." if by == "DOCKER_HOST" else ": docker context update"),
         ) from error
 
 
 def _where_from(where: str) -> str:
-    """A line that says who names an address on this machine which is not the usual one; empty when it is that."""
+    """A line that explains where an unusual address on this machine comes from; empty for the usual address."""
     if os.environ.get("DOCKER_HOST") and where.removeprefix("unix://") != str(DEFAULT_SOCKET):
-        return "DOCKER_HOST names this address. For the engine of the current docker context: unset DOCKER_HOST\n"
+        return "DOCKER_HOST names this address. To use the engine of the current docker context: unset DOCKER_HOST\n"
     return ""
 
 
@@ -214,7 +218,7 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         )
     if "paramiko" in why:
         return EngineUnavailableError(
-            f"The Docker Engine at {where} is reached over SSH, which needs paramiko.",
+            f"A connection to the Docker Engine at {where} over SSH requires paramiko.",
             hint="Install it: pip install paramiko",
         )
     return EngineUnavailableError(

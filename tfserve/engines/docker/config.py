@@ -1,7 +1,7 @@
-"""The configuration file of the docker command: what is wrong with it, and the credentials that it leads to.
+"""The configuration file of the docker command: its errors, and the credentials that it provides.
 
-The SDK reads it, too; but it trips over what it does not expect there, and gives up where a credential helper is
-missing, without which the docker command pulls what is public.
+The SDK reads it, too, but fails on unexpected values, and gives up if a credential helper is missing, without which the
+docker command can still pull public images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
-    "MEND",
+    "FIX",
     "RegistryCredentials",
     "check_config",
     "config_file",
@@ -28,21 +28,21 @@ __all__ = [
     "offer_credentials",
 ]
 
-MEND = "Mend that entry, or take it out: docker login writes credentials anew. DOCKER_CONFIG names another directory."
+FIX = "Fix or remove that entry; docker login writes credentials again. DOCKER_CONFIG names another directory."
 _OBJECTS, _STRINGS = ("proxies", "HttpHeaders"), ("credsStore", "currentContext")
 _HELPER = "docker-credential-"  # https://docs.docker.com/reference/cli/docker/login/#credential-helpers
 
 
 @dataclass(frozen=True)
 class RegistryCredentials:
-    """What to tell the engine for a registry; and why a helper did not give what there may be, if so."""
+    """The credentials to send to the engine for a registry; and why a helper did not provide any, if it failed."""
 
     sent: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
 
 
 def config_file() -> Path | None:
-    """The file that the docker command would read; None where there is none."""
+    """The file that the docker command would read; None if there is none."""
     from docker.utils.config import find_config_file
 
     found = find_config_file()
@@ -50,23 +50,23 @@ def config_file() -> Path | None:
 
 
 def check_config() -> None:
-    """Looks for what the SDK would trip over. What is no JSON it passes over, as the docker command does.
+    """Checks for values on which the SDK would fail. A file of invalid JSON is ignored, as by the docker command.
 
     Raises:
-        EngineUnavailableError: there is something; it is named.
+        EngineUnavailableError: a value is wrong.
     """
     file = config_file()
     config, _ = _read(file)
     if wrong := next(_wrong(config), None):
-        raise EngineUnavailableError(f"The docker command's configuration is wrong: {file}: {wrong}.", hint=MEND)
+        raise EngineUnavailableError(f"The docker command's configuration is wrong: {file}: {wrong}.", hint=FIX)
 
 
 def doubts() -> list[str]:
-    """What is wrong with the file, and which credential helpers that it names are not installed; no more is run."""
+    """The errors in the file, and the credential helpers that it names and that are not installed."""
     file = config_file()
     config, failure = _read(file)
     if failure:
-        return [f"{file} {failure}: contexts and credentials are none."]
+        return [f"{file} {failure}, so contexts and credentials are not used."]
     if wrong := list(_wrong(config)):
         return [f"{file}: {one}." for one in wrong]
     return [
@@ -77,7 +77,7 @@ def doubts() -> list[str]:
 
 
 def find_registry_credentials(registry: str) -> RegistryCredentials:
-    """Finds the docker command's credentials for a registry; without those of a helper that does not answer."""
+    """Finds the docker command's credentials for a registry; those of a helper that fails are left out."""
     import docker.auth
 
     config = docker.auth.load_config()
@@ -93,7 +93,7 @@ def find_registry_credentials(registry: str) -> RegistryCredentials:
 
 
 def offer_credentials(client: APIClient, on_notice: Callable[[str], None]) -> None:
-    """Has `client` send with a build the credentials that can be had, and tells which cannot."""
+    """Makes `client` send the available credentials with a build, and reports which are not available."""
     import docker.auth
 
     config = docker.auth.load_config()
@@ -101,15 +101,15 @@ def offer_credentials(client: APIClient, on_notice: Callable[[str], None]) -> No
         return
 
     class Obtainable(docker.auth.AuthConfig):  # type: ignore[misc, unused-ignore]
-        """The SDK's, which would give up at the first helper that does not answer."""
+        """The configuration of the SDK, which would give up at the first helper that fails."""
 
         def get_all_credentials(self) -> dict[str, Any]:
             found, _ = _all_credentials(self)
             return found
 
     for failure in _all_credentials(config)[1]:
-        on_notice(f"{failure}: going on without its credentials.")
-    client._auth_configs = Obtainable(dict(config))  # a build takes them from nowhere else
+        on_notice(f"{failure}: continuing without its credentials.")
+    client._auth_configs = Obtainable(dict(config))  # a build reads them only from there
 
 
 def _all_credentials(config: Any) -> tuple[dict[str, Any], list[str]]:
@@ -134,33 +134,33 @@ def _store_errors() -> tuple[type[Exception], ...]:
     from docker.credentials.errors import StoreError
     from docker.errors import DockerException
 
-    return (DockerException, StoreError, OSError, ValueError, LookupError, TypeError)  # the last: not what it is to say
+    return (DockerException, StoreError, OSError, ValueError, LookupError, TypeError)  # TypeError: an unexpected answer
 
 
 def _missing(store: str) -> str:
-    there = shutil.which(f"{_HELPER}{store}") is not None
-    return "" if there else f"{_HELPER}{store}, which {config_file()} names, is not installed"
+    installed = shutil.which(f"{_HELPER}{store}") is not None
+    return "" if installed else f"{_HELPER}{store}, which {config_file()} names, is not installed"
 
 
 def _not_given(store: str, error: Exception) -> str:
     why = " ".join(str(error.__cause__ or error).split()).rstrip(".")
-    return f"{_HELPER}{store}, which {config_file()} names, gives no credentials ({why})"
+    return f"{_HELPER}{store}, which {config_file()} names, provides no credentials ({why})"
 
 
 def _read(file: Path | None) -> tuple[object, str]:
-    """What is in a file, and why it cannot be read, if so; an empty object then."""
-    if file is None or file.name != "config.json":  # the .dockercfg of old has a format of its own
+    """The content of a file; or an empty object, and why the file cannot be read."""
+    if file is None or file.name != "config.json":  # the old .dockercfg has a different format
         return {}, ""
     try:
         return json.loads(file.read_text(encoding="utf-8")), ""
     except OSError as error:
         return {}, f"cannot be read ({error.strerror})"
     except ValueError:
-        return {}, "is no JSON"
+        return {}, "is not valid JSON"
 
 
 def _stores(config: object) -> Iterator[tuple[str, str]]:
-    """The credential stores that a configuration without faults names, and where."""
+    """The credential stores that a valid configuration names, each with its key."""
     if isinstance(config, dict):
         if config.get("credsStore"):
             yield "credsStore", config["credsStore"]
@@ -169,7 +169,7 @@ def _stores(config: object) -> Iterator[tuple[str, str]]:
 
 
 def _wrong(config: object) -> Iterator[str]:
-    """What the SDK cannot cope with, each with its place.
+    """The values on which the SDK would fail, each with its key.
 
     Source of the format: https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties
     """

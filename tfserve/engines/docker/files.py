@@ -1,4 +1,4 @@
-"""Files inside a container, written and read through the engine, so that this works on another machine's engine too."""
+"""Writes and reads files in a container through the engine, which also works for an engine on another machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_MEMORY = 16 << 20
 
 
 def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> None:
-    """Writes text files, by their paths, in a container that runs or not; others may read them."""
+    """Writes text files by their paths in a container, running or not; all users in it may read them."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as archive:
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for path, text in files.items():
@@ -34,7 +34,7 @@ def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> 
 
 
 def copy_directory(client: APIClient, container: str, source: Path, target: str) -> None:
-    """Copies a directory of this machine into a container, which others than its owner may then read."""
+    """Copies a directory of this machine into a container; all users in it may read it."""
 
     def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.mode |= 0o555 if entry.isdir() else 0o444
@@ -49,7 +49,7 @@ def copy_directory(client: APIClient, container: str, source: Path, target: str)
 
 
 def read_text(client: APIClient, container: str, path: str) -> str | None:
-    """Returns what is in a text file of a container; None when there is none, or the container is gone."""
+    """Returns the content of a text file in a container; None if the file or the container does not exist."""
     import docker.errors
 
     with docker_errors():
@@ -67,7 +67,7 @@ def read_text(client: APIClient, container: str, path: str) -> str | None:
 
 
 def names_in(client: APIClient, container: str, path: str) -> set[str]:
-    """Returns the names of what a directory of a container holds; the engine has no list, so all of it is read."""
+    """Returns the names in a directory of a container. The engine cannot list them, so all files are read."""
     import docker.errors
 
     with docker_errors():
@@ -81,18 +81,16 @@ def names_in(client: APIClient, container: str, path: str) -> set[str]:
 
 
 class _Stream(io.RawIOBase):
-    """What an engine sends, as a file that can be read once."""
+    """The chunks that an engine sends, as a file that can be read once."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._left = b""
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Reads what there is, at most to fill `buffer`."""
         if not self._left:
             self._left = next(self._chunks, b"")
         some, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
@@ -101,7 +99,7 @@ class _Stream(io.RawIOBase):
 
 
 def exists(client: APIClient, container: str, path: str) -> bool:
-    """Whether a container has a file or directory at `path`."""
+    """Whether a file or directory exists at `path` in a container."""
     import docker.errors
 
     with docker_errors():

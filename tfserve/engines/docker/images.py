@@ -1,4 +1,4 @@
-"""Serving images on a Docker Engine: whether one is there, and how to get it."""
+"""Images on a Docker Engine: finds them, names them and removes them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Image:
     Attributes:
         reference: the name by which it was found.
         id: the digest of its configuration.
-        digests: its names by digest, ``repository@sha256:…``; none if it was never in a registry.
+        digests: its names by digest, ``repository@sha256:…``; none if it has never been in a registry.
         size: in bytes.
-        platform: ``linux/amd64`` and the like.
-        labels: what it says of itself.
-        entrypoint: what its containers run.
-        command: what they give to that.
-        environment: their variables.
+        platform: such as ``linux/amd64``.
+        labels: its labels.
+        entrypoint: the program that its containers run.
+        command: the arguments of the entrypoint.
+        environment: the variables of its containers.
     """
 
     reference: ImageReference
@@ -45,7 +45,7 @@ class Image:
 
 
 def find_image(client: APIClient, reference: ImageReference, platform: str | None = None) -> Image | None:
-    """Finds an image on the engine; None when it is not there, or only for another platform."""
+    """Finds an image on the engine; None if it is missing, or only there for another platform."""
     import docker.errors
 
     with docker_errors():
@@ -72,7 +72,7 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
 
 
 def name_image(client: APIClient, image: str, reference: ImageReference) -> None:
-    """Gives an image a name. One that had it, and has no other and is not used, is removed."""
+    """Names an image. If another image had the name, and has no other name and is not in use, it is removed."""
     import docker.errors
 
     try:
@@ -81,49 +81,50 @@ def name_image(client: APIClient, image: str, reference: ImageReference) -> None
         before = {"Id": image}
     client.tag(image, reference.repository, reference.tag)
     if before["Id"] != image and len(before["RepoTags"]) == 1:
-        with suppress(docker.errors.APIError):  # it is used
+        with suppress(docker.errors.APIError):  # it is in use
             client.remove_image(before["Id"])
 
 
 def remove_nameless(client: APIClient, image: str) -> None:
-    """Removes an image that nobody can name any more, unless it is used."""
+    """Removes an image that has no name any more, unless it is in use."""
     import docker.errors
 
-    with suppress(docker.errors.APIError):  # it is used, or gone
+    with suppress(docker.errors.APIError):  # it is in use, or gone
         data = client.inspect_image(image)
         if not data["RepoTags"] and not data["RepoDigests"]:
             client.remove_image(image, noprune=True)
 
 
 def refuse_taken_name(client: APIClient, reference: ImageReference) -> None:
-    """Refuses to make an image whose name another one has.
+    """Refuses to create an image whose name is taken.
 
     Raises:
-        NameTakenError: there is one.
+        NameTakenError: another image has the name.
     """
     if find_image(client, reference) is not None:
         raise NameTakenError(
-            f"There is an image {reference} already.", hint="Choose another --image, or take its place with --force."
+            f"The name {reference} is already taken by an image.",
+            hint="Choose another --image, or take the name with --force.",
         )
 
 
 def made_image(client: APIClient, reference: ImageReference) -> Image:
-    """Finds an image that has just been made.
+    """Finds an image that has just been created.
 
     Raises:
-        ImageError: it is gone.
+        ImageError: it has been removed.
     """
     image = find_image(client, reference)
     if image is None:
-        raise ImageError(f"{reference} was made, and is gone.", hint="Somebody removed it. Make it again.")
+        raise ImageError(f"{reference} was created, but removed by another process.", hint="Create it again.")
     return image
 
 
 def disk_full(what: str, text: str) -> ImageError:
-    """The error for a disk of the engine's that is full; `what` was not done, and `text` is what the engine says."""
+    """The error for a full disk of the engine; `what` is the consequence, and `text` the engine's message."""
     return ImageError(
         f"The engine's disk is full: {what}.",
-        hint="Make room: docker system df shows what uses it, docker system prune removes what nothing uses.",
+        hint="Free space: docker system df shows what uses it, docker system prune removes what is unused.",
         details=text,
         doctor=True,
     )

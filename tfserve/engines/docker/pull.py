@@ -1,4 +1,4 @@
-"""Pulls images: with the credentials of the docker command, layer by layer, and says what a refusal means."""
+"""Pulls images with the credentials of the docker command, and explains refusals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfserve.engines.docker.client import docker_errors, explanation
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, disk_full, find_image
-from tfserve.errors import ImageError
+from tfserve.errors import Attribute, ImageError, Wording
 from tfserve.progress import LayerProgress, Progress
 from tfserve.spec.image import HUB, OFFICIAL_PLATFORM, ImageReference, runs_natively
 
@@ -19,32 +19,40 @@ if TYPE_CHECKING:
 
 __all__ = ["check_published", "ensure_image", "how_to_log_in", "is_refusal", "pull_image", "report"]
 
+_NEVER = Attribute("pull", "never")
+
 
 def ensure_image(
     engine: DockerEngine, reference: ImageReference, platform: str | None, pull: PullPolicy | None, progress: Progress
 ) -> None:
-    """Sees to it that the engine has an image, and says so when that image has to be emulated.
+    """Ensures that the engine has an image, and reports if the image has to be emulated.
 
     Args:
         engine: the engine.
         reference: the image.
-        platform: the platform asked for; None for the engine's own.
-        pull: when to pull it; None to do without.
-        progress: told of a pull.
+        platform: the requested platform; None for the engine's own.
+        pull: when to pull the image; None never to pull it and not to require it.
+        progress: reports a pull.
 
     Raises:
-        ImageError: it cannot be had, is for another platform, or is missing and must not be pulled.
+        ImageError: the image cannot be pulled, is for another platform, or is missing and must not be pulled.
     """
     own = engine.facts.platform
-    # One of TensorFlow's that is there for emulation is taken when that is asked for, and not by itself.
+    # An official image for another platform is only used if that platform is requested.
     wanted = platform or (own if reference.is_official else None)
     image = None if pull == "always" else find_image(engine.client, reference, wanted)
     if image is None:
         check_published(reference, platform or own)
         if pull == "never":
             raise ImageError(
-                f"The engine has no image {reference}, and --pull never forbids to pull it.",
-                hint=f"Leave --pull never out.{_for_another(engine, reference, platform)}",
+                Wording(
+                    "Image {image} is not on this engine, and {never} prevents pulling it.",
+                    image=str(reference),
+                    never=_NEVER,
+                ),
+                hint=Wording(
+                    "Leave {never} out.{other}", never=_NEVER, other=_for_another(engine, reference, platform)
+                ),
             )
         if pull is not None:
             try:
@@ -59,14 +67,20 @@ def ensure_image(
     if not runs_natively(chosen, own):
         progress.notice(
             f"{chosen} is emulated on this engine, which is {own}: expect it to be slow. TensorFlow needs AVX, which "
-            "QEMU emulates from 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
+            "QEMU emulates from version 7.2 on."  # https://wiki.qemu.org/ChangeLog/7.2
         )
 
 
-def _for_another(engine: DockerEngine, reference: ImageReference, platform: str | None) -> str:
-    """A line that says for which other platform the image is on the engine; empty when it is not."""
+def _for_another(engine: DockerEngine, reference: ImageReference, platform: str | None) -> Wording:
+    """A line that names the other platform for which the image is on the engine; empty if it is not."""
     other = find_image(engine.client, reference) if platform else None
-    return f"\n{reference} is here for {other.platform}: without --platform it is taken." if other else ""
+    if other is None:
+        return Wording("")
+    return Wording(
+        "\n{image} is on the engine for {other}: to use that, leave {platform} out.",
+        image=str(reference),
+        other=other.platform,
+    )
 
 
 def pull_image(
@@ -77,24 +91,24 @@ def pull_image(
     on_progress: Callable[[LayerProgress], None] = lambda progress: None,
     on_notice: Callable[[str], None] = lambda notice: None,
 ) -> Image:
-    """Pulls an image, with the credentials of the docker command's configuration, or without when they cannot be had.
+    """Pulls an image with the credentials of the docker command's configuration, if they are available.
 
     Args:
         client: the engine.
-        reference: what to pull.
-        platform: ``linux/amd64`` and the like; None for the engine's own.
+        reference: the image.
+        platform: its platform, such as ``linux/amd64``; None for the engine's own.
         on_progress: called for every step of every layer.
-        on_notice: told why there are no credentials, when there may be.
+        on_notice: called with the reason if credentials cannot be read.
 
     Raises:
-        ImageError: the registry does not have it, does not give it, or does not answer; or it does not fit.
-        EngineUnavailableError: the engine stopped answering on the way.
+        ImageError: the registry does not have the image, refuses it, or does not answer; or the disk is full.
+        EngineUnavailableError: the engine stopped answering.
     """
     import docker.errors
 
     credentials = find_registry_credentials(reference.registry)
     if credentials.failure:
-        on_notice(f"{credentials.failure}: going on without its credentials.")
+        on_notice(f"{credentials.failure}: continuing without its credentials.")
     with docker_errors():
         try:
             tag = (reference.digest or "").lstrip("@") or reference.tag
@@ -114,17 +128,17 @@ def pull_image(
             raise _pull_error(reference, platform, explanation(error), credentials.failure) from error
     image = find_image(client, reference, platform)
     if image is None and find_image(client, reference) is not None:
-        raise _pull_error(reference, platform, "no matching manifest: the image there is, is for another platform")
+        raise _pull_error(reference, platform, "no matching manifest: the image on the engine is for another platform")
     if image is None:
         raise ImageError(
-            f"The pull of {reference} ended without the image.",
-            hint=f"See what the docker command says: docker pull {reference}",
+            f"{reference} was pulled, but is not on the engine.",
+            hint=f"Try it with the docker command: docker pull {reference}",
         )
     return image
 
 
 def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
-    """Passes what the engine says of a layer on, if this is of one."""
+    """Passes an event on if it is about a layer."""
     status = str(event.get("status", ""))
     if "id" in event and not status.startswith("Pulling from"):
         detail = event.get("progressDetail") or {}
@@ -132,33 +146,36 @@ def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) 
 
 
 def check_published(reference: ImageReference, platform: str) -> None:
-    """Refuses an official image for a platform that TensorFlow publishes none for, before anybody asks a registry.
+    """Refuses an official image for a platform that TensorFlow does not publish, without a request to a registry.
 
     Raises:
-        ImageError: there is none.
+        ImageError: the image is not published for `platform`.
     """
     if reference.is_official and platform != OFFICIAL_PLATFORM:
         raise _no_such_platform(reference, platform)
 
 
 def _no_such_platform(reference: ImageReference, platform: str, details: str | None = None) -> ImageError:
-    """The error for an image that is not made for a platform."""
+    """The error for an image that is not published for a platform."""
     return ImageError(
-        f"There is no {reference} for {platform}.",
-        hint="TensorFlow publishes serving images for linux/amd64 alone. Emulate it: --platform linux/amd64",
+        f"{reference} is not available for {platform}.",
+        hint=Wording(
+            "TensorFlow publishes serving images for linux/amd64 only. To emulate it: {amd64}",
+            amd64=Attribute("platform", OFFICIAL_PLATFORM),
+        ),
         details=details,
         doctor=True,
     )
 
 
 def how_to_log_in(registry: str, failure: str = "") -> str:
-    """What to do where a registry wants to know who asks; `failure` is why there are no credentials, if so."""
+    """How to log in to a registry; `failure` is the reason if the credentials cannot be read."""
     login = "docker login" if registry == HUB else f"docker login {registry}"
-    return f"{failure}. Mend that first; then log in: {login}" if failure else login
+    return f"{failure}. Fix that first, then log in: {login}" if failure else login
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a registry gives or takes an image from those alone whom it knows."""
+    """Whether a registry refuses a request because the user is not logged in or not authorized."""
     return any(word in text.lower() for word in ("denied", "unauthorized", "authentication", "no basic auth"))
 
 
@@ -169,7 +186,7 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str, fail
     if "manifest unknown" in lowered or "not found" in lowered:
         return ImageError(
             f"The registry has no image {reference}.",
-            hint=f"Look the name and the tag up: https://hub.docker.com/r/{reference.path}/tags"
+            hint=f"Check the name and the tag: https://hub.docker.com/r/{reference.path}/tags"
             if reference.registry == HUB
             else f"Check the name and the tag: tfserve images --remote {reference.repository}",
             details=text,
@@ -177,8 +194,8 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str, fail
     if is_refusal(text):
         log_in = how_to_log_in(reference.registry, failure)
         return ImageError(
-            f"The registry does not give {reference} to this user, or has no such image.",
-            hint=log_in if failure else f"Check the name; for a private image log in first: {log_in}",
+            f"The registry does not give {reference} to this user, or does not have it.",
+            hint=log_in if failure else f"Check the name. For a private image, log in first: {log_in}",
             details=text,
         )
     if "toomanyrequests" in lowered:
@@ -191,7 +208,7 @@ def _pull_error(reference: ImageReference, platform: str | None, text: str, fail
         return disk_full(f"{reference} was not pulled", text)
     return ImageError(
         f"{reference} could not be pulled.",
-        hint="Check the engine's network and proxy. Without a network, docker load brings an image from a file.",
+        hint="Check the engine's network and proxy. Without a network, load the image from a file: docker load",
         details=text,
         doctor=True,
     )

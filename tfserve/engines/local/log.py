@@ -1,4 +1,4 @@
-"""Reads the log file of a local server the way ``docker logs`` reads that of a container."""
+"""Reads the log file of a local server as ``docker logs`` reads the log of a container."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def read_log(
     timestamps: bool = False,
     more: Callable[[], bool] | None = None,
 ) -> Iterator[str]:
-    """Yields the lines of a log file; none when there is no such file (any more), as its server was removed.
+    """Yields the lines of a log file; none if it does not exist (any more), because its server was removed.
 
     Args:
         path: the file.
-        tail: how many of the last lines there are; None for all.
-        since: only lines written after this. A line that does not say when it was written counts as written with the
-            one before it.
-        timestamps: whether each line begins with the time it was written, RFC 3339.
-        more: asked whether more may come; None to end at the end of the file.
+        tail: how many of the last lines to yield; None for all.
+        since: yields only lines written after this time. A line without a time counts as written together with the
+            line before it.
+        timestamps: whether each line begins with the time it was written, in RFC 3339.
+        more: returns whether more lines may follow; None to stop at the end of the file.
     """
     try:
         file = path.open(encoding="utf-8", errors="replace", newline="\n")

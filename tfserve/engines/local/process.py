@@ -1,7 +1,7 @@
-"""Starts the process of a local server: by itself or, where several start together, from one that has loaded already.
+"""Starts the process of a local server: directly or, if several start together, by forking a loaded process.
 
-TensorFlow's library takes most of a start. A fork server of the model server loads it once for all of the same
-environment, which it reads while it loads.
+Loading TensorFlow's library takes most of the time of a start. A fork server of the model server loads it once for all
+servers with the same environment, because the library reads the environment when it is loaded.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tfserve.interrupts import cancelled
 __all__ = ["Process", "Start", "start_process", "starting_together"]
 
 _LOAD_SECONDS = 60.0  # for TensorFlow from a slow disk
-_LOOK_SECONDS = 0.1
-_END_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 5.0
 _CAN_SHARE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
@@ -36,14 +36,14 @@ class Process(Protocol):
 
     @property
     def pid(self) -> int:
-        """Its number; it leads a session of its own."""
+        """Its pid; it leads its own session."""
         ...
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Returns its exit code when it has ended, negative for a signal; None when nobody is there to see that.
+        """Waits until it exits, and returns its exit code, negative for a signal; None if the code is unknown.
 
         Raises:
-            subprocess.TimeoutExpired: it has not ended after `timeout` seconds.
+            subprocess.TimeoutExpired: it has not exited after `timeout` seconds.
         """
         ...
 
@@ -54,10 +54,10 @@ class Start:
 
     Attributes:
         command: the program and its arguments.
-        directory: where it runs.
-        environment: all its variables.
+        directory: its working directory.
+        environment: all of its variables.
         log: the descriptor of its stdout and stderr.
-        lock: the descriptor of a lock that it holds as long as it lives.
+        lock: the descriptor of a lock that it holds while it is running.
     """
 
     command: Sequence[str]
@@ -68,10 +68,10 @@ class Start:
 
 
 def start_process(start: Start) -> Process:
-    """Starts it in a session of its own.
+    """Starts a process in its own session.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the process cannot be started.
     """
     shared = _fork_servers
     forked = None if shared is None else shared.start(start)
@@ -89,7 +89,7 @@ def start_process(start: Start) -> Process:
 
 @contextmanager
 def starting_together(servers: int) -> Iterator[None]:
-    """Has that many servers, which start in the block and in whatever threads, share what they load."""
+    """Lets this number of servers, which start in the block in any threads, share what they load."""
     global _fork_servers
     if servers < 2:
         yield
@@ -103,7 +103,7 @@ def starting_together(servers: int) -> Iterator[None]:
 
 
 class _ForkServers:
-    """The fork servers of this process, one for each environment; `stack` ends them."""
+    """The fork servers of this process, one for each environment; `stack` stops them."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -111,7 +111,7 @@ class _ForkServers:
         self._sockets: dict[frozenset[tuple[str, str]], socket.socket] = {}
 
     def start(self, start: Start) -> Process | None:
-        """Starts it as a fork; None where that cannot be, for whatever reason: started by itself, it tells that."""
+        """Starts a process as a fork; None if that fails for any reason, which a direct start then reports."""
         length = len(OWN_COMMAND)
         if not _CAN_SHARE or tuple(start.command[:length]) != OWN_COMMAND:
             return None
@@ -142,28 +142,28 @@ class _ForkServers:
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,
                         env=environment,
-                        start_new_session=True,  # an interrupt is not for it
+                        start_new_session=True,  # it does not receive Ctrl-C
                     )
-                self._stack.callback(_end, process, ours)
+                self._stack.callback(_stop, process, ours)
                 self._sockets[key] = ours
             return self._sockets[key]
 
 
-def _end(fork_server: subprocess.Popen[bytes], control: socket.socket) -> None:
-    """Ends a fork server, which goes by itself when its socket is closed; one that hangs is killed."""
+def _stop(fork_server: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Stops a fork server, which exits when its socket is closed; if it hangs, it is killed."""
     control.close()
     try:
-        fork_server.wait(_END_SECONDS)
+        fork_server.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         fork_server.kill()
         fork_server.wait()
 
 
 class _Fork:
-    """A process that a fork server starts, of which it tells the pid and, in the end, the exit code.
+    """A process that a fork server starts. The fork server reports its pid and, when it exits, its exit code.
 
     Attributes:
-        pid: its number, once it has started.
+        pid: its pid, once it has started.
     """
 
     def __init__(self, report: int) -> None:
@@ -172,21 +172,20 @@ class _Fork:
         self.pid = 0
 
     def started(self) -> bool:
-        """Waits until it has started; False when it will not: the fork server has ended or hangs, or time presses."""
+        """Waits until it has started; False if the fork server failed or this thread is cancelled."""
         deadline = time.monotonic() + _LOAD_SECONDS
-        while not self._is_told(_LOOK_SECONDS):
+        while not self._has_report(_POLL_SECONDS):
             if cancelled() or time.monotonic() > deadline:
-                break  # whoever brings back what was there before starts it all the same, by itself
-        if self._is_told(0):  # perhaps at the last moment: then it is there, and not to be started twice
+                break  # a server that is restored meanwhile is then started directly
+        if self._has_report(0):  # it may have started at the last moment, and must not be started twice
             self.pid = int(self._report.readline() or 0)
         if not self.pid:
             self.close()
         return bool(self.pid)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """See `Process.wait`."""
         if not self._report.closed:
-            if not self._is_told(timeout):
+            if not self._has_report(timeout):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
             line = self._report.readline()
             self._code = int(line) if line else None
@@ -194,10 +193,10 @@ class _Fork:
         return self._code
 
     def close(self) -> None:
-        """Wants to know no more; a process that has not started will not."""
+        """Closes the connection to the fork server; a process that has not started yet is not started."""
         self._report.close()
 
-    def _is_told(self, seconds: float | None) -> bool:
+    def _has_report(self, seconds: float | None) -> bool:
         poll = select.poll()
         poll.register(self._report, select.POLLIN)
         return bool(poll.poll(None if seconds is None else seconds * 1000))

@@ -1,8 +1,8 @@
-"""What is on disk of a local server: its plan, its log, and the lock by which one sees whether it lives.
+"""The files of a local server: its plan, its log, and the lock that shows whether it is running.
 
 Each server has a directory of its name under ``$XDG_STATE_HOME/tfserve/servers``. Its process inherits a lock on a file
-there and holds it as long as it lives, however it ends. So a dead or reused pid is never taken for a server, and only
-a living server's pid is ever signalled.
+there, which is released when the process exits for any reason. Therefore a dead or reused pid is never mistaken for a
+server, and only the pid of a running server is ever signalled.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
-_SET = "Set XDG_STATE_HOME to a directory that can be written, for example: export XDG_STATE_HOME=/tmp/state"
-_LOOK_SECONDS = 0.1  # whoever looks whether a server lives holds its lock for far less
+_SET = "Set XDG_STATE_HOME to a writable directory, for example: export XDG_STATE_HOME=/tmp/state"
+_LOOK_SECONDS = 0.1  # a check whether a server is running holds the lock for much less
 _RETRY_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is written down of a server: its plan, when it was made, its last pid, and whether tfserve stopped it."""
+    """The record of a server: its plan, when it was created, its last pid, and whether tfserve stopped it."""
 
     plan: LaunchPlan
     created: datetime
@@ -49,21 +49,23 @@ def servers_root() -> Path:
     """The directory of all local servers, under ``$XDG_STATE_HOME``.
 
     Raises:
-        EngineUnavailableError: it is not said where that is, and this user has no home.
+        EngineUnavailableError: the variable is not set, and this user has no home directory.
     """
     state = user_directory("state")
     if state is None:
-        raise EngineUnavailableError("The local engine has no place for its state: this user has no home.", hint=_SET)
+        raise EngineUnavailableError(
+            "The local engine cannot keep its state: the user has no home directory.", hint=_SET
+        )
     return state / "servers"
 
 
 def directory_of(name: str) -> ServerDirectory:
-    """The directory of the server called `name`, whether or not there is one."""
+    """The directory of the server `name`, whether or not it exists."""
     return ServerDirectory(servers_root() / name)
 
 
 def directories() -> list[ServerDirectory]:
-    """The directories of all servers that have a readable record, or live."""
+    """The directories of all servers that have a readable record or are running."""
     root = servers_root()
     with state_errors(root):
         try:
@@ -74,10 +76,10 @@ def directories() -> list[ServerDirectory]:
 
 
 def create(plan: LaunchPlan) -> ServerDirectory:
-    """Makes the directory of a new server, whole or not at all, so that of two at the same moment exactly one wins.
+    """Creates the directory of a new server atomically, so that only one of two simultaneous attempts succeeds.
 
     Raises:
-        NameTakenError: there is a server of this name.
+        NameTakenError: a server of this name exists.
         EngineUnavailableError: the state directory cannot be written.
     """
     import tempfile
@@ -108,10 +110,10 @@ def create(plan: LaunchPlan) -> ServerDirectory:
 
 
 def _clear(directory: ServerDirectory) -> None:
-    """Removes what is left of a server whose record was damaged: nobody can see it, and it would hold its name."""
+    """Removes the rest of a server whose record is damaged: it is not listed, but would keep its name taken."""
     lock = os.open(directory.path.parent / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # so that what is there cannot be removed, and made anew, in between
+        fcntl.flock(lock, fcntl.LOCK_EX)  # no other process can remove and create it in between
         if directory.path.exists() and directory.read() is None and not directory.is_alive():
             directory.remove()
     finally:
@@ -120,7 +122,7 @@ def _clear(directory: ServerDirectory) -> None:
 
 @contextmanager
 def state_errors(root: Path) -> Iterator[None]:
-    """Says what to do when the state directory cannot be used: a read-only home, a full disk."""
+    """Turns errors of the state directory, such as a full disk, into errors that explain what to do."""
     try:
         yield
     except OSError as error:
@@ -138,7 +140,7 @@ class ServerDirectory:
 
     @property
     def log(self) -> Path:
-        """The file that holds all the server ever wrote."""
+        """The file with everything that the server has written."""
         return self.path / "server.log"
 
     @property
@@ -147,7 +149,7 @@ class ServerDirectory:
         return self.path / "lock"
 
     def read(self) -> Record | None:
-        """Reads the record; None when there is none, or none that can be read."""
+        """Reads the record; None if it is missing or damaged."""
         from tfserve.plan import launch_plan as plans
 
         try:
@@ -158,7 +160,7 @@ class ServerDirectory:
             return None
 
     def write(self, record: Record) -> None:
-        """Writes the record, whole or not at all."""
+        """Writes the record atomically."""
         from tfserve.plan import launch_plan as plans
 
         data = {
@@ -172,19 +174,19 @@ class ServerDirectory:
         draft.replace(self.path / _RECORD)
 
     def link(self, mount: Mount, made_for: Path | None = None) -> None:
-        """Links what `mount` mounts; its target lies in `made_for`, which this directory will become."""
+        """Links what `mount` mounts. Its target is in `made_for`, to which this directory will be renamed."""
         link = self.path / Path(mount.target).relative_to(made_for or self.path)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(mount.source)
 
     def unlink(self, base_path: Path) -> None:
-        """Removes the link of a model, or the directory that holds the link of its only version."""
+        """Removes the link of a model, or the directory with the link of its only version."""
         if base_path.is_dir() and not base_path.is_symlink():
             shutil.rmtree(base_path)
         base_path.unlink(missing_ok=True)
 
     def take_lock(self) -> int | None:
-        """Locks the directory for a new process and returns the descriptor to pass on; None while one holds it."""
+        """Locks the directory for a new process, and returns the descriptor to inherit; None if it is locked."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + _LOOK_SECONDS
         while True:
@@ -199,7 +201,7 @@ class ServerDirectory:
                 return descriptor
 
     def note_pid(self, lock: int, pid: int) -> None:
-        """Writes the pid of the process that gets the lock into the lock's file, for when the record is damaged."""
+        """Writes the pid of the process that inherits the lock into its file, in case the record is damaged later."""
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(pid).encode(), 0)
 
@@ -211,7 +213,7 @@ class ServerDirectory:
             return None
 
     def is_alive(self) -> bool:
-        """Whether the server's process lives."""
+        """Whether the server's process is running."""
         try:
             descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -225,5 +227,5 @@ class ServerDirectory:
         return False
 
     def remove(self) -> None:
-        """Removes the directory and all in it."""
+        """Removes the directory and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
