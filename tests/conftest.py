@@ -1,4 +1,4 @@
-"""Fixtures of many tests: the bundled model, broken copies of it, and the program with a home directory of its own."""
+"""Fixtures that many tests use: the bundled model, broken copies of it, and the program with its own home directory."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def engine(state_home: Path) -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="session")
 def python_plan() -> Plan:
-    """Makes the plan of a server that runs a piece of Python, as the local engine runs any program and this is fast."""
+    """Makes the plan of a server that runs a piece of Python, which starts faster than a model server."""
 
     def plan(program: str = "import time; time.sleep(60)", *, name: str = "m", **changes: Any) -> LaunchPlan:
         command = (sys.executable, "-S", "-c", program)
@@ -128,13 +128,13 @@ def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tfserve(tmp_path: Path) -> Iterator[Program]:
-    """The program, with servers of this test's own, which are removed after it."""
+    """The program, with a home directory and servers of this test's own. They are removed after the test."""
     yield from _program(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
 def shared_tfserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """The program, with servers that the tests of a module share and that are removed after the module."""
+    """The program, with servers that the tests of a module share. They are removed after the last of these tests."""
     yield from _program(tmp_path_factory.mktemp("home"))
 
 

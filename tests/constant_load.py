@@ -12,7 +12,7 @@ __all__ = ["Load", "constant_load"]
 
 
 class Load:
-    """How many requests succeeded, and what went wrong with the others."""
+    """How many requests succeeded, and the errors of the others."""
 
     def __init__(self) -> None:
         self.succeeded = 0
@@ -29,8 +29,8 @@ def constant_load(url: str, *paths: str) -> Iterator[Load]:
         while not stopped.is_set():
             for path in paths:
                 try:
-                    with urlopen(Request(f"{url}/v1/models/{path}:predict", body), timeout=20) as answer:
-                        assert json.load(answer) == {"predictions": [2.5, 3.0, 4.5]}
+                    with urlopen(Request(f"{url}/v1/models/{path}:predict", body), timeout=20) as response:
+                        assert json.load(response) == {"predictions": [2.5, 3.0, 4.5]}
                     load.succeeded += 1
                 except Exception as error:  # of any kind: the test reports it
                     load.failures.append(f"{path}: {error!r}")

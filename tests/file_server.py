@@ -13,7 +13,7 @@ __all__ = ["FileServer", "file_server"]
 
 @dataclass
 class FileServer:
-    """The files of the server, its faults, and the requests it received.
+    """What the server sends, how it fails, and which requests it received.
 
     Attributes:
         url: its address.
@@ -37,38 +37,38 @@ class FileServer:
 @contextmanager
 def file_server() -> Iterator[FileServer]:
     """Runs a file server while the block runs."""
-    served = FileServer()
+    files = FileServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             condition = self.headers.get("If-None-Match")
-            content = served.files.get(path)
+            content = files.files.get(path)
             tag = f'"{hash(content)}"'
-            status = served.statuses.get(path, 302 if path in served.redirects else 200 if content is not None else 404)
+            status = files.statuses.get(path, 302 if path in files.redirects else 200 if content is not None else 404)
             if status == 200 and condition == tag:
                 status = 304
-            served.requests.append((self.path, condition, status))
+            files.requests.append((self.path, condition, status))
             self.send_response(status)
             if status == 302:
-                self.send_header("Location", served.redirects[path])
+                self.send_header("Location", files.redirects[path])
             if status == 200:
                 self.send_header("ETag", tag)
             body = content if status == 200 and content is not None else b""
-            if not served.chunked:
+            if not files.chunked:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: served.cut])
+            self.wfile.write(body[: files.cut])
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
+    files.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield served
+        yield files
     finally:
         server.shutdown()
         server.server_close()

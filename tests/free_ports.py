@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from random import SystemRandom
+
+from tfserve.host.ports import is_free
 
 __all__ = ["free_ports"]
 
+_LOWEST, _HIGHEST = 10_000, 65_535
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 def free_ports(count: int) -> list[int]:
-    """Returns different ports that are free: each socket stays bound until all are chosen."""
-    with ExitStack() as sockets_open:
-        sockets = [sockets_open.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Returns different ports that are free.
+
+    They are outside the range from which the system gives ports to programs that do not choose one, so that no such
+    program takes one of them before the test uses it.
+    """
+    ephemeral = int(_EPHEMERAL.read_text().split()[0])
+    candidates = range(_LOWEST, ephemeral) or range(_LOWEST, _HIGHEST)
+    shuffled = SystemRandom().sample(candidates, len(candidates))
+    return list(islice((port for port in shuffled if is_free("127.0.0.1", port)), count))

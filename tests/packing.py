@@ -14,13 +14,13 @@ __all__ = ["model_files", "tar_bytes", "tar_of", "zip_bytes"]
 
 
 def model_files(half_plus_two: Path, prefix: str = "") -> dict[str, bytes]:
-    """The contents of the bundled model's files, by `prefix` and their path below its base path."""
+    """Returns the contents of the bundled model's files, by their path below the base path, after `prefix`."""
     files = (path for path in sorted(half_plus_two.rglob("*")) if path.is_file())
     return {prefix + path.relative_to(half_plus_two).as_posix(): path.read_bytes() for path in files}
 
 
 def tar_bytes(files: Mapping[str, bytes], more: Iterable[tarfile.TarInfo] = (), *, compress: bool = True) -> bytes:
-    """A tar of `files` and of more entries, without content."""
+    """Returns a tar of `files`, and of `more` entries without content."""
     members = []
     for name, content in files.items():
         member = tarfile.TarInfo(name)
@@ -30,7 +30,7 @@ def tar_bytes(files: Mapping[str, bytes], more: Iterable[tarfile.TarInfo] = (), 
 
 
 def tar_of(members: Iterable[tuple[tarfile.TarInfo, bytes]], *, compress: bool = True) -> bytes:
-    """A tar of any entries, in this order, with their contents."""
+    """Returns a tar of `members` in this order, each with its content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for member, content in members:
@@ -39,7 +39,7 @@ def tar_of(members: Iterable[tuple[tarfile.TarInfo, bytes]], *, compress: bool =
 
 
 def zip_bytes(files: Mapping[str, bytes], *, links: Mapping[str, str] | None = None, method: int = 8) -> bytes:
-    """A zip of `files` and symbolic links."""
+    """Returns a zip of `files` and symbolic links."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in files.items():

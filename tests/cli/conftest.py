@@ -1,4 +1,4 @@
-"""Servers of the bundled model, as the command line starts them."""
+"""Fixtures for the tests of commands: a running server of the bundled model, and commands in this process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from tfserve.cli import build_app
 
 @dataclass(frozen=True)
 class Served:
-    """A running server of half_plus_two, the only one of its program, and what ``run --json`` said of it."""
+    """A running server of half_plus_two.
+
+    Attributes:
+        tfserve: the program that started it, and no other server.
+        document: the output of ``run --json``.
+    """
 
     tfserve: Program
-    said: dict[str, Any]
+    document: dict[str, Any]
 
 
 def in_process(program: Program, *arguments: str | Path) -> CompletedProcess[str]:
-    """Runs a command in this process, which is quicker: where many are run that differ in their arguments alone."""
+    """Runs a command in this process, which is faster than starting one."""
     words = [str(argument) for argument in arguments]
     done = CliRunner().invoke(build_app(words), words, env=program.environment, prog_name="tfserve")
     return CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
@@ -33,7 +38,7 @@ def in_process(program: Program, *arguments: str | Path) -> CompletedProcess[str
 
 @pytest.fixture(scope="session")
 def served(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One server for all the tests that only ask it."""
+    """One server for all the tests that do not change it."""
     program = Program(tmp_path_factory.mktemp("home"))
     ports = ("--rest-port", "0", "--grpc-port", "0")
     yield Served(program, program.json("run", half_plus_two, "--engine", "local", *ports))
@@ -42,7 +47,7 @@ def served(half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def hanging(copied: Copy) -> Path:
-    """A model that is never loaded: its variables are a pipe that nobody writes to."""
+    """A model that is never loaded: its variables are a pipe without a writer."""
     model = copied("hanging")
     variables = model / "1" / "variables" / "variables.index"
     variables.unlink()

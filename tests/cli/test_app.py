@@ -34,12 +34,12 @@ def test_help_lists_every_command_by_task(tfserve: Program, option: str) -> None
 
 
 @pytest.mark.parametrize("command", COMMANDS.values())
-def test_the_summary_is_that_of_the_docstring(command: Command) -> None:
+def test_summary_matches_the_docstring(command: Command) -> None:
     function = getattr(import_module(f"tfserve.cli.commands.{command.module}"), command.function)
     assert str(inspect.getdoc(function)).startswith(command.summary)
 
 
-def test_without_a_command_it_helps(tfserve: Program) -> None:
+def test_help_is_shown_without_a_command(tfserve: Program) -> None:
     done = tfserve()
     assert done.returncode == 2
     assert "Serve a model:" in done.stdout + done.stderr
@@ -58,7 +58,7 @@ def test_every_command_has_help_and_examples(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "example"), [(name, example) for name in COMMANDS for example in COMMANDS[name].examples]
 )
-def test_every_example_can_be_typed(name: str, example: str) -> None:
+def test_every_example_is_valid(name: str, example: str) -> None:
     program, typed, *arguments = shlex.split(example.partition(" > ")[0])
     assert (program, typed) == ("tfserve", name)
     group: Any = typer.main.get_command(cli.build_app([name]))
@@ -95,7 +95,7 @@ def test_bad_usage(tfserve: Program, arguments: list[str], words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_traceback_only_on_demand(tfserve: Program) -> None:
+def test_traceback_is_shown_with_tfserve_debug(tfserve: Program) -> None:
     assert_error(tfserve("inspect", "nope", TFSERVE_DEBUG="0"), 3, "There is no model")
     done = tfserve("inspect", "nope", TFSERVE_DEBUG="1")
     assert done.returncode == 3
@@ -106,7 +106,7 @@ def test_a_traceback_only_on_demand(tfserve: Program) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["ps", "--engine", "local"]])
-def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
+def test_full_disk(tfserve: Program, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         process = tfserve.start(*arguments, stdout=full.fileno())
         _, stderr = process.communicate(timeout=20)
@@ -115,7 +115,7 @@ def test_a_full_disk(tfserve: Program, arguments: list[str]) -> None:
     assert "Traceback" not in stderr
 
 
-def test_an_unexpected_error(tfserve: Program, half_plus_two: Path) -> None:
+def test_unexpected_error(tfserve: Program, half_plus_two: Path) -> None:
     run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
     log = tfserve.servers / "half_plus_two" / "server.log"
@@ -129,7 +129,7 @@ def test_an_unexpected_error(tfserve: Program, half_plus_two: Path) -> None:
     "arguments",
     [["--help"], ["ps", "--engine", "local"], ["ps", "--engine", "local", "--json"], ["inspect", "{model}", "--json"]],
 )
-def test_a_reader_that_has_enough(tfserve: Program, half_plus_two: Path, arguments: list[str]) -> None:
+def test_closed_pipe(tfserve: Program, half_plus_two: Path, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     given = [argument.replace("{model}", str(half_plus_two)) for argument in arguments]
@@ -137,4 +137,4 @@ def test_a_reader_that_has_enough(tfserve: Program, half_plus_two: Path, argumen
     os.close(writer)
     _, stderr = process.communicate(timeout=20)
     assert stderr == ""
-    assert process.returncode in (0, 1)  # 1 is what click ends its own help with
+    assert process.returncode in (0, 1)  # click exits with 1 if its help cannot be written

@@ -15,7 +15,7 @@ from tfserve.servers import prune_cache
 Captured = pytest.CaptureFixture[str]
 
 
-def test_serve_from_an_archive(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_run_with_an_archive(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     (tmp_path / "twice.zip").write_bytes(zip_bytes(model_files(half_plus_two / "1")))
     archive = tmp_path / "served.tgz"
     archive.write_bytes(tar_bytes(model_files(half_plus_two, "a/")))

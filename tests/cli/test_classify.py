@@ -25,7 +25,7 @@ def test_json_is_the_servers_own_response(served: Served) -> None:
     done = served.tfserve("classify", "half_plus_two", "x=1.0", "x=2.0", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"results": [[["", 2.5]], [["", 3.0]]]}
-    url = f"{served.said['rest_url']}/v1/models/half_plus_two:classify"
+    url = f"{served.document['rest_url']}/v1/models/half_plus_two:classify"
     body = b'{"signature_name":"classify_x_to_y","examples":[{"x":1.0},{"x":2.0}]}'
     with urlopen(Request(url, body)) as response:
         assert done.stdout.encode().rstrip() == response.read().rstrip()

@@ -1,4 +1,4 @@
-"""The questions that shells ask while somebody types, asked as their functions ask them."""
+"""Completion, called the way the completion functions of the shells call it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tfserve.cli import completion
 SIGNATURES = ["regress_x2_to_y3", "regress_x_to_y", "regress_x_to_y2"]
 
 
-def ask(program: Program, shell: str, line: str) -> str:
-    """What `shell` gets for what has been typed; a space at the end begins a new word."""
+def completions(program: Program, shell: str, line: str) -> str:
+    """The output for `shell` when Tab is pressed after `line`; a space at the end of the line begins a new word."""
     variables = {"_TFSERVE_COMPLETE": f"complete_{shell}"}
     if shell == "bash":
         words = [*line.split(" ")]
@@ -59,7 +59,7 @@ def ask(program: Program, shell: str, line: str) -> str:
         ("tfserve ps --engine ", ["auto", "docker", "local"]),
         ("tfserve ps --engine l", ["local"]),
         ("tfserve ps --engine=l", ["local"]),
-        ("tfserve ps --engine = l", ["local"]),  # how bash takes it apart
+        ("tfserve ps --engine = l", ["local"]),  # bash splits --engine=l into these words
         ("tfserve predict --api g", ["grpc"]),
         ("tfserve run --tag l", ["latest"]),
         ("tfserve cache c", ["clear"]),
@@ -74,13 +74,13 @@ def ask(program: Program, shell: str, line: str) -> str:
         ("tfserve logs 'half", None),
     ],
 )
-def test_what_bash_gets(served: Served, line: str, names: list[str] | None) -> None:
-    said = ask(served.tfserve, "bash", line).split()
+def test_names_in_bash(served: Served, line: str, names: list[str] | None) -> None:
+    completed = completions(served.tfserve, "bash", line).split()
     if names is not None:
-        assert said == names
+        assert completed == names
 
 
-def test_the_server_on_the_line_is_asked(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
+def test_signatures_are_those_of_the_named_server(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
     options = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
     assert tfserve("run", half_plus_two, "--name", "one", *options).returncode == 0
     assert tfserve("run", half_plus_n, f"{half_plus_two}=other", "--name", "two", *options).returncode == 0
@@ -93,32 +93,32 @@ def test_the_server_on_the_line_is_asked(tfserve: Program, half_plus_two: Path, 
         ("tfserve predict two/", ["two/half_plus_n", "two/other"]),
         ("tfserve predict o", ["one", "other"]),
     ):
-        assert ask(tfserve, "bash", line).split() == names, line
+        assert completions(tfserve, "bash", line).split() == names, line
 
 
-def test_servers_of_a_file(served: Served, tmp_path: Path) -> None:
+def test_servers_of_a_yaml_file(served: Served, tmp_path: Path) -> None:
     file = tmp_path / "servers.yaml"
     file.write_text("servers: {one: {models: [{path: m, name: a}]}, two: {models: [{path: m, name: b}]}}")
     for command in ("up", "down", "config"):
-        assert ask(served.tfserve, "bash", f"tfserve {command} --file {file} ").split() == ["one", "two"]
-    assert ask(served.tfserve, "bash", f"tfserve up --file {file} one ").split() == ["two"]
+        assert completions(served.tfserve, "bash", f"tfserve {command} --file {file} ").split() == ["one", "two"]
+    assert completions(served.tfserve, "bash", f"tfserve up --file {file} one ").split() == ["two"]
 
 
-def test_what_zsh_gets(served: Served) -> None:
-    assert ask(served.tfserve, "zsh", "tfserve logs ") == """_arguments '*: :(("half_plus_two"))'\n"""
-    assert '"rm":"Remove servers, with their logs."' in ask(served.tfserve, "zsh", "tfserve r")
-    assert "[default\\\\: serving_default]" in ask(served.tfserve, "zsh", "tfserve predict --sig")
-    assert ask(served.tfserve, "zsh", "tfserve run ") == "_files\n"
+def test_names_in_zsh(served: Served) -> None:
+    assert completions(served.tfserve, "zsh", "tfserve logs ") == """_arguments '*: :(("half_plus_two"))'\n"""
+    assert '"rm":"Remove servers, with their logs."' in completions(served.tfserve, "zsh", "tfserve r")
+    assert "[default\\\\: serving_default]" in completions(served.tfserve, "zsh", "tfserve predict --sig")
+    assert completions(served.tfserve, "zsh", "tfserve run ") == "_files\n"
 
 
-def test_what_fish_gets(served: Served) -> None:
-    assert ask(served.tfserve, "fish", "tfserve predict -s ") == "serving_default\n"
-    assert "rm\tRemove servers, with their logs.\n" in ask(served.tfserve, "fish", "tfserve r")
+def test_names_in_fish(served: Served) -> None:
+    assert completions(served.tfserve, "fish", "tfserve predict -s ") == "serving_default\n"
+    assert "rm\tRemove servers, with their logs.\n" in completions(served.tfserve, "fish", "tfserve r")
 
 
 @pytest.fixture
 def on_path(served: Served, tmp_path: Path) -> dict[str, str]:
-    """An environment in which ``tfserve`` is a command."""
+    """Environment variables with which ``tfserve`` is on the PATH."""
     program = tmp_path / "bin" / "tfserve"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tfserve "$@"\n')
@@ -128,13 +128,13 @@ def on_path(served: Served, tmp_path: Path) -> dict[str, str]:
 
 
 def script(shell: str, environment: dict[str, str]) -> str:
-    """The script that `shell` loads."""
+    """The completion script for `shell`."""
     variables = {**environment, "_TFSERVE_COMPLETE": f"source_{shell}"}
     return subprocess.run(["tfserve"], env=variables, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_itself(on_path: dict[str, str]) -> None:
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash was not found")
+def test_completion_script_for_bash(on_path: dict[str, str]) -> None:
     lines = f"""{script("bash", on_path)}
     complete -p tfserve
     COMP_WORDS=(tfserve predict --signature = serv) COMP_CWORD=4
@@ -151,8 +151,8 @@ def test_bash_itself(on_path: dict[str, str]) -> None:
     ]
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
-def test_fish_itself(on_path: dict[str, str]) -> None:
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish was not found")
+def test_completion_script_for_fish(on_path: dict[str, str]) -> None:
     lines = f"{script('fish', on_path)}\ncomplete -C 'tfserve logs h'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", lines], env=on_path, capture_output=True, text=True, check=False
@@ -160,7 +160,7 @@ def test_fish_itself(on_path: dict[str, str]) -> None:
     assert (done.stdout, done.stderr) == ("half_plus_two\n", "")
 
 
-def test_only_what_a_shell_can_evaluate() -> None:
+def test_names_that_need_quoting_are_omitted() -> None:
     def names(_: object) -> Iterator[str]:
         yield from ("a", "$(reboot)", "b`", "c d", "e\n", "é*", "", "tensorflow/serving", "a")
 
@@ -183,9 +183,9 @@ def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         yield "a"
         try:
             threading.Event().wait()
-        except Exception:  # whoever handles errors of its own on the way does not hide that the time is up
+        except Exception:  # must not catch the end of the time limit
             yield "b"
 
-    monkeypatch.setattr(completion, "_SECONDS", 1)  # in which any machine takes the first name
+    monkeypatch.setattr(completion, "_SECONDS", 1)  # long enough for the first name on any machine
     context: Any = None
     assert completion._completer(names)(context, "") == ["a"]

@@ -23,7 +23,7 @@ def test_demo(tfserve: Program) -> None:
     assert tfserve.processes() == []
 
 
-def test_json(tfserve: Program) -> None:
+def test_json_output(tfserve: Program) -> None:
     done = tfserve("demo", "--engine", "local", "--json")
     assert json.loads(done.stdout) == {
         "engine": "local",
@@ -32,7 +32,7 @@ def test_json(tfserve: Program) -> None:
     }
 
 
-def test_interrupted(tfserve: Program) -> None:
+def test_interrupt(tfserve: Program) -> None:
     demo = tfserve.start("demo", "--engine", "local")
     assert demo.stderr is not None
     for line in demo.stderr:
@@ -46,28 +46,28 @@ def test_interrupted(tfserve: Program) -> None:
 
 
 @pytest.mark.parametrize("command", ["demo", "run"])
-def test_with_a_gpu_and_without(command: str, tfserve: Program) -> None:
+def test_gpu_contradicts_no_gpu(command: str, tfserve: Program) -> None:
     done = tfserve(command, "--gpu", "--no-gpu")
     assert done.returncode == 2
     assert "Error: --gpu cannot be combined with --no-gpu." in done.stderr
 
 
-def test_docker_that_is_not_there(tfserve: Program) -> None:
+def test_docker_is_not_available(tfserve: Program) -> None:
     assert_error(tfserve("demo", "--engine", "docker"), 4, "No Docker Engine answers")
 
 
-def test_half_plus_two_is_here(half_plus_two: Path) -> None:
+def test_half_plus_two_is_bundled(half_plus_two: Path) -> None:
     assert bundled_model("half_plus_two") == half_plus_two
     assert "serving_default" in read_signatures(find_model(half_plus_two).newest)
 
 
-def test_half_plus_two_for_a_gpu_is_here(half_plus_two: Path) -> None:
+def test_half_plus_two_gpu_is_bundled(half_plus_two: Path) -> None:
     model = find_model(bundled_model("half_plus_two_gpu")).newest
     assert read_signatures(model) == read_signatures(find_model(half_plus_two).newest)
     assert b"/device:GPU:0" in (model.path / "saved_model.pb").read_bytes()
 
 
-def test_another_model_is_not() -> None:
+def test_unknown_model_is_not_bundled() -> None:
     with pytest.raises(SavedModelError, match="The example model 'resnet' is missing") as caught:
         bundled_model("resnet")
     assert caught.value.hint

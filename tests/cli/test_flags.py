@@ -11,7 +11,7 @@ def test_all_flags(tfserve: Program) -> None:
     assert "--rest_api_num_threads                         int32   CPUs " in "\n".join(rows)
 
 
-def test_flags_with_a_word(tfserve: Program) -> None:
+def test_flags_that_contain_a_word(tfserve: Program) -> None:
     found = tfserve.json("flags", "Monitoring-config")
     assert found == [
         {

@@ -1,4 +1,4 @@
-"""``tfserve help``: of a command, the list of topics, and a topic piped or on a terminal."""
+"""``tfserve help``: the help of a command, the list of topics, and a topic in a pipe or on a terminal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tfserve.docs import DIRECTORY, TOPICS, read_topic
 
 
 @pytest.mark.parametrize("command", ["logs", "models", "help"])
-def test_a_command(tfserve: Program, command: str) -> None:
+def test_help_of_a_command(tfserve: Program, command: str) -> None:
     done = tfserve("help", command)
     assert (done.returncode, done.stdout) == (0, tfserve(command, "--help").stdout)
 
 
-def test_the_list_of_topics(tfserve: Program) -> None:
+def test_list_of_topics(tfserve: Program) -> None:
     done = tfserve("help")
     assert (done.returncode, done.stderr) == (0, "")
     listed = done.stdout.partition("Topics:\n")[2].partition("\n\n")[0].splitlines()
@@ -28,7 +28,7 @@ def test_the_list_of_topics(tfserve: Program) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
-def test_the_list_loads_little(tfserve: Program) -> None:
+def test_list_of_topics_imports_no_large_modules(tfserve: Program) -> None:
     process = subprocess.run(
         [*tfserve.command(("help",))[:1], "-X", "importtime", "-m", "tfserve", "help"],
         env=tfserve.environment,
@@ -41,14 +41,14 @@ def test_the_list_loads_little(tfserve: Program) -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_topic_piped(tfserve: Program, topic: str) -> None:
+def test_topic_in_a_pipe(tfserve: Program, topic: str) -> None:
     done = tfserve("help", topic)
     assert (done.returncode, done.stdout, done.stderr) == (0, read_topic(topic), "")
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_topic_on_a_terminal(tfserve: Program, topic: str) -> None:
-    text = on_a_terminal(tfserve, "help", topic)
+def test_topic_output_on_a_terminal(tfserve: Program, topic: str) -> None:
+    text = output_on_a_terminal(tfserve, "help", topic)
     title = read_topic(topic).partition("# ")[2].partition("\n")[0]
     assert "\x1b[" in text
     assert title in text
@@ -56,8 +56,8 @@ def test_a_topic_on_a_terminal(tfserve: Program, topic: str) -> None:
     assert ".md)" not in text
 
 
-def on_a_terminal(program: Program, *arguments: str) -> str:
-    """What a command shows on a terminal of 120 columns."""
+def output_on_a_terminal(program: Program, *arguments: str) -> str:
+    """The output of a command on a terminal of 120 columns."""
     controller, terminal = pty.openpty()
     environment = {**program.environment, "TERM": "xterm-256color", "COLUMNS": "120"}
     process = subprocess.Popen(program.command(arguments), stdin=terminal, stdout=terminal, env=environment)
@@ -66,7 +66,7 @@ def on_a_terminal(program: Program, *arguments: str) -> str:
     try:
         while data := os.read(controller, 65536):
             shown += data
-    except OSError:  # the terminal was closed by the last process that had it
+    except OSError:  # the last process that had the terminal open has exited
         pass
     os.close(controller)
     assert process.wait(timeout=20) == 0
@@ -76,10 +76,10 @@ def on_a_terminal(program: Program, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("typed", "meant"), [("lgos", "tfserve help logs"), ("tfserve.yaml", "tfserve help tfserve-yaml"), ("zzz", "")]
 )
-def test_an_unknown_name(tfserve: Program, typed: str, meant: str) -> None:
+def test_unknown_name(tfserve: Program, typed: str, meant: str) -> None:
     assert_error(tfserve("help", typed), 2, f"No command or topic is named '{typed}'.", meant or "tfserve --help")
 
 
-def test_the_topics_are_the_pages() -> None:
+def test_every_page_is_a_topic() -> None:
     assert {file.stem for file in DIRECTORY.glob("*.md")} == set(TOPICS)
-    assert not TOPICS.keys() & COMMANDS.keys()  # tfserve help NAME is one or the other
+    assert not TOPICS.keys() & COMMANDS.keys()  # NAME in tfserve help NAME must be unique

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.program import Copy, Program, assert_error
 
 
-def test_json(tfserve: Program, copied: Copy) -> None:
+def test_json_output(tfserve: Program, copied: Copy) -> None:
     model = copied("it's ä\nmodel")
     shutil.copytree(model / "1", model / "12")
     found = tfserve.json("inspect", model)
@@ -32,7 +32,7 @@ def test_text_output(tfserve: Program, half_plus_two: Path) -> None:
     assert lines[start + 1 : start + 3] == ["    in   x  DT_FLOAT  (-1)", "    out  y  DT_FLOAT  (-1)"]
 
 
-def test_other_tags(tfserve: Program, half_plus_two: Path) -> None:
+def test_tags(tfserve: Program, half_plus_two: Path) -> None:
     assert tfserve("inspect", half_plus_two, "--tags", "serve").returncode == 0
     assert_error(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "with the tags gpu, train")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.free_ports import free_ports
 from tests.program import Copy, Program, assert_error, eventually
 
 LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
@@ -16,8 +17,12 @@ LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
 @pytest.fixture
 def pair(tfserve: Program, copied: Copy) -> dict[str, dict[str, Any]]:
-    """Two servers, a and b, each with a model of its own."""
-    runs = {name: tfserve.start("run", copied(name), *LOCAL, "--no-smoke-test", "--json") for name in ("a", "b")}
+    """Two servers, a and b, each with a model of its own, on ports that they can use again after a restart."""
+    runs = {}
+    for name in ("a", "b"):
+        rest, grpc = map(str, free_ports(2))
+        options = ("--engine", "local", "--rest-port", rest, "--grpc-port", grpc, "--no-smoke-test", "--json")
+        runs[name] = tfserve.start("run", copied(name), *options)
     return {name: json.loads(run.communicate(timeout=60)[0]) for name, run in runs.items()}
 
 
@@ -25,7 +30,7 @@ def states(tfserve: Program) -> dict[str, str]:
     return {server["name"]: server["state"] for server in tfserve.json("ps", "--engine", "local")}
 
 
-def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any]]) -> None:
+def test_stop_start_restart_and_remove(tfserve: Program, pair: dict[str, dict[str, Any]]) -> None:
     assert_error(tfserve("stop"), 2, "There are several servers: ", "Name one of them")
     assert_error(tfserve("stop", "a", "c"), 10, "There is no server 'c'")
     assert_error(tfserve("rm", "a", "b"), 2, "a, b still runs; nothing was removed", "tfserve rm --force a b")
@@ -34,7 +39,7 @@ def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any
     assert tfserve.json("stop", "b", "a", "b") == ["b", "a"]
     assert states(tfserve) == {"a": "exited", "b": "exited"}
     assert tfserve.processes() == []
-    assert tfserve("stop", "a").stdout == "a is stopped\n"  # stopping once more does no harm
+    assert tfserve("stop", "a").stdout == "a is stopped\n"  # a second stop has no effect
 
     started = tfserve.json("start", "a", "b")
     assert [(server["name"], server["health"]) for server in started] == [("a", "available"), ("b", "available")]
@@ -53,7 +58,7 @@ def test_the_life_of_two_servers(tfserve: Program, pair: dict[str, dict[str, Any
     assert_error(tfserve("rm"), 10, "There is no server.", "tfserve run")
 
 
-def test_what_happens_behind_its_back(tfserve: Program, pair: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_killed_server_and_failed_starts(tfserve: Program, pair: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     os.kill(pair["a"]["pid"], signal.SIGKILL)
     eventually(lambda: states(tfserve)["a"] == "exited")
     status = tfserve.json("status", "a")
@@ -69,13 +74,13 @@ def test_what_happens_behind_its_back(tfserve: Program, pair: dict[str, dict[str
     whole = variables.read_bytes()
     variables.write_bytes(whole[:5])
     assert_error(tfserve("start", "a"), 7, "'a' cannot load its model")
-    assert tfserve.json("status", "a")["health"] == "failed"  # it stays, with its log
+    assert tfserve.json("status", "a")["health"] == "failed"  # the failed server is kept, with its log
     variables.write_bytes(whole)
     (again,) = tfserve.json("restart", "a")
     assert again["health"] == "available"
 
 
-def test_a_damaged_record(tfserve: Program, half_plus_two: Path) -> None:
+def test_damaged_record_is_ignored(tfserve: Program, half_plus_two: Path) -> None:
     directory = tfserve.servers / "half_plus_two"
     directory.mkdir(parents=True)
     for text in ("", "{", '{"plan": "{}"}', "[]"):
@@ -86,7 +91,7 @@ def test_a_damaged_record(tfserve: Program, half_plus_two: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["stop", "start", "restart", "rm", "status", "logs"])
-def test_no_server(tfserve: Program, command: str) -> None:
+def test_missing_server(tfserve: Program, command: str) -> None:
     assert_error(tfserve(command, "half_plus_two", "--engine", "local"), 10, "There is no server 'half_plus_two'")
 
 
@@ -97,11 +102,11 @@ def test_bad_usage(tfserve: Program, arguments: list[str]) -> None:
     assert arguments[1] in done.stderr
 
 
-def test_a_damaged_record_of_a_living_server(tfserve: Program, half_plus_two: Path) -> None:
-    said = tfserve.json("run", half_plus_two, "--name", "m", *LOCAL, "--no-smoke-test")
+def test_damaged_record_of_a_running_server(tfserve: Program, half_plus_two: Path) -> None:
+    started = tfserve.json("run", half_plus_two, "--name", "m", *LOCAL, "--no-smoke-test")
     (tfserve.servers / "m" / "server.json").write_text("[]")
     (found,) = tfserve.json("ps")
-    assert (found["name"], found["state"], found["pid"]) == ("m", "dead", said["pid"])
+    assert (found["name"], found["state"], found["pid"]) == ("m", "dead", started["pid"])
     assert_error(tfserve("run", half_plus_two, "--name", "m", "--engine", "local"), 6, "rm m")
     assert tfserve("rm", "m").returncode == 0
     assert tfserve.processes() == []

@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=timezone.utc)
 LAST = "[http_server.py] NET_LOG: Entering the event loop ..."
 
 
-def test_the_whole_log(served: Served) -> None:
+def test_whole_log(served: Served) -> None:
     lines = served.tfserve("logs").stdout.splitlines()
     assert "Building single TensorFlow model file config" in lines[0]
     assert LAST in lines
@@ -39,18 +39,18 @@ def test_bad_usage(served: Served) -> None:
     assert served.tfserve("logs", "--tail", "-1").returncode == 2
 
 
-def test_ctrl_c_ends_following(served: Served) -> None:
+def test_ctrl_c_stops_following(served: Served) -> None:
     logs = served.tfserve.start("logs", "-f")
     assert logs.stdout is not None
     assert "Building" in logs.stdout.readline()
     logs.send_signal(signal.SIGINT)
     _, stderr = logs.communicate(timeout=20)
     assert (logs.returncode, stderr) == (130, "Interrupted.\n")
-    assert served.said["pid"] in served.tfserve.processes()
+    assert served.document["pid"] in served.tfserve.processes()
 
 
-def test_a_reader_that_has_enough(served: Served) -> None:
-    """As in ``tfserve logs -f | head -1``: no traceback, and no complaint."""
+def test_closed_pipe(served: Served) -> None:
+    """As in ``tfserve logs | head -1``: nothing is printed on stderr."""
     logs = served.tfserve.start("logs")
     assert logs.stdout is not None
     logs.stdout.close()
@@ -59,7 +59,7 @@ def test_a_reader_that_has_enough(served: Served) -> None:
     logs.stderr.close()
 
 
-def test_following_ends_with_the_server(tfserve: Program, half_plus_two: Path) -> None:
+def test_follow_exits_with_the_server(tfserve: Program, half_plus_two: Path) -> None:
     run = ("run", half_plus_two, "--engine", "local", "--rest-port", "0", "--grpc-port", "0", "--wait", "0")
     assert tfserve(*run).returncode == 0
     logs = tfserve.start("logs", "half_plus_two", "--follow")
@@ -86,16 +86,16 @@ def test_following_ends_with_the_server(tfserve: Program, half_plus_two: Path) -
         ("2026-01-31T12:00:00+01:00", timedelta(hours=1)),
     ],
 )
-def test_since(text: str, ago: timedelta) -> None:
+def test_parse_since(text: str, ago: timedelta) -> None:
     assert parse_since(text, NOW) == NOW - ago
 
 
-def test_since_without_an_offset_is_local_time() -> None:
+def test_parse_since_in_local_time() -> None:
     assert parse_since("2026-01-31T12:00:00", NOW) == datetime(2026, 1, 31, 12).astimezone()
 
 
 @pytest.mark.parametrize("text", ["", "10", "10x", "m", "-5m", "5m 3s", "yesterday", "9" * 12 + "d", "9" * 400 + "s"])
-def test_since_that_is_none(text: str) -> None:
+def test_invalid_since(text: str) -> None:
     with pytest.raises(UsageError, match="is neither a duration nor a time") as caught:
         parse_since(text, NOW)
     assert caught.value.hint

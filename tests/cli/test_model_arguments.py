@@ -12,7 +12,7 @@ from tfserve.spec.model import ModelSpec
 from tfserve.spec.versions import VersionPolicy
 
 
-def test_paths_and_names(half_plus_two: Path, copied: Callable[[str], Path]) -> None:
+def test_paths_with_and_without_names(half_plus_two: Path, copied: Callable[[str], Path]) -> None:
     odd = copied("a=b")
     plain, named = str(half_plus_two), f"{half_plus_two}=other"
     assert parse_models([plain, named, f"{odd}=c", "no/such=d"]) == (

@@ -1,4 +1,4 @@
-"""``tfserve models`` on a real server: what it serves changes, and whoever asks meanwhile does not notice."""
+"""``tfserve models`` on a real server: its models change while clients send requests, and no request fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PORTS = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
 
 def states(tfserve: Program) -> dict[str, dict[int, tuple[str, list[str]]]]:
-    """What ``tfserve models`` says: by model, the state and the labels of each version."""
+    """The state and labels of each version of each model, as ``tfserve models`` reports them."""
     return {
         model["name"]: {v["version"]: (v["state"], v["labels"]) for v in model["versions"]}
         for model in tfserve.json("models")
@@ -29,7 +29,7 @@ def states(tfserve: Program) -> dict[str, dict[int, tuple[str, list[str]]]]:
 
 @pytest.fixture(scope="module")
 def two(shared_tfserve: Program, half_plus_two: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server of two models, for tests that leave it as it is: ``a`` with versions 1 and 2, and ``b``."""
+    """A server of two models, ``a`` with versions 1 and 2, and ``b``, for tests that do not change it."""
     a = tmp_path_factory.mktemp("models") / "a"
     for version in ("1", "2", "3"):
         shutil.copytree(half_plus_two / "1", a / version)
@@ -56,7 +56,7 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "expected"),
     [
         (["add"], 2, ["add takes PATH"]),
         (["add", "no/such"], 3, ["There is no model"]),
@@ -85,17 +85,17 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
     ],
 )
 @pytest.mark.usefixtures("two")
-def test_what_is_wrong(
-    shared_tfserve: Program, half_plus_two: Path, words: list[str], code: int, told: list[str]
+def test_bad_input(
+    shared_tfserve: Program, half_plus_two: Path, words: list[str], code: int, expected: list[str]
 ) -> None:
     given = [word.replace("{model}", str(half_plus_two)) for word in words]
     done = CliRunner(env=shared_tfserve.environment).invoke(build_app(["models"]), ["models", "prod", *given])
     assert (done.exit_code, done.stdout) == (code, "")
-    for text in ("Error: ", "Hint: ", *told):
+    for text in ("Error: ", "Hint: ", *expected):
         assert text in done.stderr
 
 
-def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
+def test_models_change_under_load(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
     a = copied("a")
     shutil.copytree(half_plus_two / "1", a / "2")
     shutil.copytree(half_plus_two / "1", a / "3")
@@ -118,18 +118,18 @@ def test_it_changes_while_it_is_asked(tfserve: Program, copied: Copy, half_plus_
                 assert states(tfserve)["a"] == {2: ("AVAILABLE", ["canary"]), 1: ("AVAILABLE", ["stable"])}
         assert states(tfserve)["a"] == {2: ("END", []), 1: ("AVAILABLE", [])}
         assert states(tfserve)["b"] == {1: ("AVAILABLE", ["only"])}
-        (kept,) = tfserve.json("cache", "clear")["kept"]  # the server needs what came out of the archive
+        (kept,) = tfserve.json("cache", "clear")["kept"]  # the server uses the files unpacked from the archive
         assert kept["servers"] == ["prod"]
         assert_error(tfserve("models", "prod", "pin", "a", "1,3"), 7, "Version 3 of the model 'a' cannot be loaded")
         assert tfserve("models", "prod", "remove", "b").returncode == 0
     assert load.failures == []
     assert load.succeeded > 50
     assert [model["name"] for model in tfserve.json("status")["models"]] == ["a"]
-    assert tfserve("restart", "prod").returncode == 0  # what was changed stays
+    assert tfserve("restart", "prod").returncode == 0  # a restart keeps the changes
     assert states(tfserve) == {"a": {1: ("AVAILABLE", [])}}
 
 
-def test_versions_of_a_model_that_was_added(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
+def test_versions_of_an_added_model(tfserve: Program, half_plus_two: Path, half_plus_n: Path) -> None:
     tfserve.json("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS)
     assert tfserve("models", "prod", "add", half_plus_n).returncode == 0
     assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", [])}
@@ -141,7 +141,7 @@ def test_versions_of_a_model_that_was_added(tfserve: Program, half_plus_two: Pat
     assert states(tfserve)["half_plus_n"] == {3: ("AVAILABLE", []), 2: ("END", [])}
 
 
-def test_a_model_that_is_added_has_the_tags_of_the_server(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
+def test_added_model_needs_the_tags_of_the_server(tfserve: Program, copied: Copy, half_plus_two: Path) -> None:
     tagged = copied("tagged")
     file = tagged / "1" / "saved_model.pb"
     message = SavedModel.FromString(file.read_bytes())
@@ -155,7 +155,9 @@ def test_a_model_that_is_added_has_the_tags_of_the_server(tfserve: Program, copi
     assert_error(tfserve("models", "prod", "add", half_plus_two), 3, "no meta graph with the tags extra, serve")
 
 
-def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path) -> None:
+def test_versions_that_cannot_be_loaded(
+    tfserve: Program, half_plus_two: Path, half_plus_n: Path, tmp_path: Path
+) -> None:
     broken = Path(shutil.copytree(half_plus_n, tmp_path / "broken"))
     (broken / "3" / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
     assert tfserve("run", broken, "--versions", "all", *PORTS).returncode == 7
@@ -165,7 +167,7 @@ def test_all_versions_have_to_load(tfserve: Program, half_plus_two: Path, half_p
     assert list(states(tfserve)) == ["prod"]
 
 
-def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_servers_that_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     assert tfserve("run", half_plus_two, "--name", "fixed", *PORTS, "--wait", "0").returncode == 0
     assert_error(tfserve("models", "fixed", "pin", "all"), 2, "one model, which cannot be changed", "--versions latest")
     assert tfserve("stop", "fixed").returncode == 0
@@ -175,8 +177,8 @@ def test_what_cannot_be_changed(tfserve: Program, half_plus_two: Path, tmp_path:
     file.write_text(text)
     assert_error(tfserve("run", half_plus_two, "--config", file), 2, "--config cannot be combined with MODEL_DIR")
     assert tfserve("run", "--config", file, "--name", "own", *PORTS, "--label", "x=1").returncode == 2
-    said = tfserve.json("run", "--config", file, "--name", "own", *PORTS)
-    assert said["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
+    started = tfserve.json("run", "--config", file, "--name", "own", *PORTS)
+    assert started["models"] == [{"name": "m", "versions": [{"version": 1, "state": "AVAILABLE"}]}]
     assert_error(tfserve("models", "own", "pin", "all"), 2, "which tfserve does not change")
     assert file.read_text() == text
     (listed,) = tfserve.json("models", "own")

@@ -20,7 +20,7 @@ def predictions(done: CompletedProcess[str]) -> object:
 def test_json_is_the_servers_own_response(served: Served) -> None:
     done = served.tfserve("predict", "half_plus_two", "1", "2", "5", "--json")
     assert predictions(done) == {"predictions": [2.5, 3.0, 4.5]}
-    url = f"{served.said['rest_url']}/v1/models/half_plus_two:predict"
+    url = f"{served.document['rest_url']}/v1/models/half_plus_two:predict"
     with urlopen(Request(url, b'{"instances":[1,2,5]}')) as response:
         assert done.stdout.encode().rstrip() == response.read().rstrip()
 
@@ -53,13 +53,13 @@ def test_forms_of_a_request(served: Served, arguments: list[str], response: obje
 
 
 @pytest.mark.parametrize("value", ["-inf", "-infinity", "-Inf", "-INF", "-Infinity"])
-def test_infinity_is_not_an_option(served: Served, value: str) -> None:
+def test_negative_infinity_is_a_value(served: Served, value: str) -> None:
     done = served.tfserve("predict", "half_plus_two", value, "--curl")
     assert done.returncode == 0, done.stderr
     assert '{"instances":[-Infinity]}' in done.stdout
 
 
-def test_a_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
+def test_request_from_a_file_or_stdin(served: Served, tmp_path: Path) -> None:
     body = '{"instances": [1.0, 2.0, 5.0]}'
     file = tmp_path / "it's a request.json"
     file.write_text(body)
@@ -83,20 +83,20 @@ def test_instances_from_lines_of_a_file(served: Served, tmp_path: Path) -> None:
 
 
 def test_grpc(served: Served, tfserve: Program) -> None:
-    ask = ("predict", "half_plus_two", "1", "2", "5", "--json", "--api", "grpc")
-    assert predictions(in_process(served.tfserve, *ask)) == {"predictions": [2.5, 3.0, 4.5]}
-    assert predictions(in_process(tfserve, *ask, "--url", served.said["grpc_address"])) == {
+    command = ("predict", "half_plus_two", "1", "2", "5", "--json", "--api", "grpc")
+    assert predictions(in_process(served.tfserve, *command)) == {"predictions": [2.5, 3.0, 4.5]}
+    assert predictions(in_process(tfserve, *command, "--url", served.document["grpc_address"])) == {
         "predictions": [2.5, 3.0, 4.5]
     }
-    assert_error(in_process(served.tfserve, *ask, "--version", "7"), 8, "7")
-    assert_error(in_process(served.tfserve, *ask, "--curl"), 2, "curl sends requests over REST only")
-    assert_error(in_process(tfserve, *ask, "--url", served.said["rest_url"]), 8, "does not speak gRPC")
+    assert_error(in_process(served.tfserve, *command, "--version", "7"), 8, "7")
+    assert_error(in_process(served.tfserve, *command, "--curl"), 2, "curl sends requests over REST only")
+    assert_error(in_process(tfserve, *command, "--url", served.document["rest_url"]), 8, "does not speak gRPC")
     metadata = in_process(served.tfserve, "metadata", "--api", "grpc", "--json")
     assert json.loads(metadata.stdout)["model_spec"]["version"] == "1"
 
 
-def test_a_server_that_tfserve_did_not_start(served: Served, tfserve: Program) -> None:
-    url = served.said["rest_url"]
+def test_url_of_another_server(served: Served, tfserve: Program) -> None:
+    url = served.document["rest_url"]
     done = tfserve("predict", "half_plus_two", "1", "--url", url, "--json")
     assert predictions(done) == {"predictions": [2.5]}
     assert_error(tfserve("predict", "--url", url, "--json"), 2, "--url requires the name of the model")
@@ -107,7 +107,7 @@ def test_curl(served: Served) -> None:
     done = served.tfserve("predict", "half_plus_two", "1", "2", "--curl")
     words = shlex.split(done.stdout)
     assert words[0] == "curl"
-    assert words[-1] == f"{served.said['rest_url']}/v1/models/half_plus_two:predict"
+    assert words[-1] == f"{served.document['rest_url']}/v1/models/half_plus_two:predict"
     (body,) = (word for word in words if word.startswith("{"))
     assert json.loads(body)["instances"] == [1, 2]
 

@@ -11,12 +11,12 @@ from tfserve.docs import DIRECTORY
 
 
 @pytest.mark.parametrize("file", reference.PAGES)
-def test_it_is_up_to_date(file: str) -> None:
+def test_pages_are_up_to_date(file: str) -> None:
     written = (DIRECTORY / file).read_text(encoding="utf-8")
-    assert written == reference.PAGES[file](), "write it again: python -m tfserve.cli.reference"
+    assert written == reference.PAGES[file](), "update it with: python -m tfserve.cli.reference"
 
 
-def test_markdown() -> None:
+def test_markdown_page() -> None:
     text = reference.markdown()
     for name, command in COMMANDS.items():
         section = text.partition(f"### tfserve {name}\n")[2].partition("\n### ")[0]
@@ -29,18 +29,18 @@ def test_markdown() -> None:
 
 
 @pytest.mark.parametrize("page", [reference.markdown(), reference.man_page().replace("\\-", "-")])
-def test_what_the_program_itself_knows(page: str) -> None:
+def test_options_of_the_program(page: str) -> None:
     for words in ("--version", "--install-completion", "--show-completion", "-h, --help"):
         assert f"tfserve {words}" in page
 
 
-def test_quotes_are_shown_on_the_man_page() -> None:
+def test_quotes_on_the_man_page() -> None:
     assert r"\(aq{\(dqage\(dq: 31.0" in reference.man_page()
     assert '"' not in reference.man_page().partition("\n")[2]
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff was not found")
-def test_the_man_page_is_without_errors() -> None:
+def test_man_page_is_valid() -> None:
     command = ["groff", "-man", "-ww", "-Tutf8", "-P-c"]
     done = subprocess.run(command, input=reference.man_page(), capture_output=True, text=True, check=True)
     assert done.stderr == ""

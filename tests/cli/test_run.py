@@ -9,22 +9,31 @@ import subprocess
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from random import randint
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
 from tests.cli.conftest import Served
+from tests.free_ports import free_ports
 from tests.program import Copy, Program, assert_error, eventually
 
 LOCAL = ("--engine", "local", "--rest-port", "0", "--grpc-port", "0")
 
 
-def test_json(served: Served) -> None:
-    said = dict(served.said)
-    smoke_test = said.pop("smoke_test")
-    pid, url, address, created = said["pid"], said["rest_url"], said["grpc_address"], said["created"]
-    assert said == {
+@pytest.fixture
+def own_host() -> str:
+    """A loopback address of this test's own, on which no other program uses the default ports."""
+    return f"127.{randint(1, 254)}.{randint(1, 254)}.{randint(1, 254)}"
+
+
+def test_json_output(served: Served) -> None:
+    document = dict(served.document)
+    smoke_test = document.pop("smoke_test")
+    pid, created = document["pid"], document["created"]
+    url, address = document["rest_url"], document["grpc_address"]
+    assert document == {
         "name": "half_plus_two",
         "engine": "local",
         "state": "running",
@@ -48,7 +57,7 @@ def test_json(served: Served) -> None:
     assert smoke_test["response"] == {"outputs": [2.0]}
 
 
-def test_a_name_that_is_taken(served: Served, half_plus_two: Path) -> None:
+def test_taken_name(served: Served, half_plus_two: Path) -> None:
     done = served.tfserve("run", half_plus_two, *LOCAL)
     assert_error(done, 6, "'half_plus_two' is taken", "--replace", "tfserve rm half_plus_two")
     assert served.tfserve.server_names() == ["half_plus_two"]
@@ -98,7 +107,7 @@ def test_bad_input(tfserve: Program, half_plus_two: Path, arguments: list[str], 
     assert tfserve.server_names() == []
 
 
-def test_models_that_cannot_be_served(tfserve: Program, copied: Copy, tmp_path: Path) -> None:
+def test_invalid_models(tfserve: Program, copied: Copy, tmp_path: Path) -> None:
     truncated = copied("truncated")
     os.truncate(truncated / "1" / "saved_model.pb", 1000)
     unnumbered = copied("unnumbered")
@@ -117,20 +126,20 @@ def test_models_that_cannot_be_served(tfserve: Program, copied: Copy, tmp_path: 
     assert tfserve.server_names() == []
 
 
-def test_a_state_directory_that_cannot_be_written(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_unwritable_state_directory(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for place in (tmp_path / "file", Path("/proc/state")):
-        done = tfserve("run", half_plus_two, *LOCAL, XDG_STATE_HOME=str(place))
-        assert_error(done, 4, str(place), "XDG_STATE_HOME")
+    for path in (tmp_path / "file", Path("/proc/state")):
+        done = tfserve("run", half_plus_two, *LOCAL, XDG_STATE_HOME=str(path))
+        assert_error(done, 4, str(path), "XDG_STATE_HOME")
 
 
-def test_docker_that_is_not_there(tfserve: Program, half_plus_two: Path) -> None:
+def test_docker_is_not_available(tfserve: Program, half_plus_two: Path) -> None:
     done = tfserve("run", half_plus_two, "--engine", "docker")
     assert_error(done, 4, "No Docker Engine answers", "docs.docker.com", "--engine local")
 
 
 @pytest.mark.parametrize("option", ["--rest-port", "--grpc-port"])
-def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str) -> None:
+def test_taken_port(tfserve: Program, half_plus_two: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = tfserve("run", half_plus_two, *LOCAL, option, port)
@@ -138,26 +147,28 @@ def test_a_port_that_is_taken(tfserve: Program, half_plus_two: Path, option: str
     assert tfserve.server_names() == []
 
 
-def test_one_api_alone(tfserve: Program, half_plus_two: Path) -> None:
-    said = tfserve.json("run", half_plus_two, *LOCAL, "--rest-port", "none")
-    assert (said["rest_url"], said["health"]) == (None, "available"), said
-    assert said["smoke_test"]["response"] == {"outputs": [2.0]}
-    host, _, port = said["grpc_address"].rpartition(":")
+def test_single_api(tfserve: Program, half_plus_two: Path) -> None:
+    started = tfserve.json("run", half_plus_two, *LOCAL, "--rest-port", "none")
+    assert (started["rest_url"], started["health"]) == (None, "available"), started
+    assert started["smoke_test"]["response"] == {"outputs": [2.0]}
+    host, _, port = started["grpc_address"].rpartition(":")
     socket.create_connection((host, int(port))).close()
-    assert tfserve("rm", "--force", said["name"]).returncode == 0
-    said = tfserve.json("run", half_plus_two, *LOCAL, "--grpc-port", "none")
-    assert said["grpc_address"] is None
-    assert said["health"] == "available"
-    assert tfserve("rm", "--force", said["name"]).returncode == 0
+    assert tfserve("rm", "--force", started["name"]).returncode == 0
+    started = tfserve.json("run", half_plus_two, *LOCAL, "--grpc-port", "none")
+    assert started["grpc_address"] is None
+    assert started["health"] == "available"
+    assert tfserve("rm", "--force", started["name"]).returncode == 0
 
 
-def test_the_default_port_moves_when_it_is_taken(tfserve: Program, half_plus_two: Path) -> None:
+def test_taken_default_port(tfserve: Program, half_plus_two: Path, own_host: str) -> None:
+    options = ("--engine", "local", "--host", own_host, "--dry-run")
     with ExitStack() as stack:
-        with suppress(OSError):  # taken already, which is as good
-            stack.enter_context(socket.create_server(("127.0.0.1", 8501)))
-        done = tfserve("run", half_plus_two, "--engine", "local", "--dry-run")
-        by_number = tfserve("run", half_plus_two, "--engine", "local", "--rest-port", "8501", "--dry-run")
-    assert_error(by_number, 6, "Port 8501 on 127.0.0.1 is taken", "tfserve doctor")  # which looks at these ports
+        with suppress(OSError):  # the port is taken by a program that listens on all addresses
+            stack.enter_context(socket.create_server((own_host, 8501)))
+        done = tfserve("run", half_plus_two, *options)
+        by_number = tfserve("run", half_plus_two, *options, "--rest-port", "8501")
+    # The hint names tfserve doctor, which checks the default ports.
+    assert_error(by_number, 6, f"Port 8501 on {own_host} is taken", "tfserve doctor")
     assert done.returncode == 0
     assert "Port 8501 is taken; REST uses" in done.stderr
     (flag,) = (word for word in shlex.split(done.stdout) if word.startswith("--rest_api_port="))
@@ -178,7 +189,7 @@ def test_dry_run_of_a_container_without_docker(tfserve: Program, half_plus_two: 
     assert json.loads(as_json.stdout) == {"command": done.stdout.rstrip("\n")}
 
 
-def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
+def test_dry_run_shows_no_secrets(tfserve: Program) -> None:
     (tfserve.home / ".aws").mkdir()
     (tfserve.home / ".aws" / "credentials").write_text("[default]\naws_access_key_id=A\naws_secret_access_key=s3cret\n")
     done = tfserve("run", "s3://bucket/models/m", "--engine", "docker", "--rest-port", "0", "--dry-run", AWS_REGION="x")
@@ -190,13 +201,13 @@ def test_a_dry_run_shows_no_secrets(tfserve: Program) -> None:
     assert "takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY from the shell's environment" in done.stderr
 
 
-def test_a_bucket_without_docker(tfserve: Program) -> None:
+def test_bucket_requires_docker(tfserve: Program) -> None:
     done = tfserve("run", "gs://bucket/m", "--engine", "local", "--rest-port", "0", "--grpc-port", "0")
     assert_error(done, 2, "gs://bucket/m is in a bucket", "with another --engine")
     assert tfserve.server_names() == []
 
 
-def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> None:
+def test_line_of_a_dry_run_starts_the_server(tfserve: Program, copied: Copy) -> None:
     model = copied("it's a $(touch pwned) ä")
     done = tfserve("run", model, "--name", "m", *LOCAL, "--dry-run")
     assert tfserve.server_names() == []
@@ -207,8 +218,8 @@ def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> 
 
         def available() -> bool:
             try:
-                with urlopen(f"http://127.0.0.1:{port}/v1/models/m") as answer:
-                    return b"AVAILABLE" in answer.read()
+                with urlopen(f"http://127.0.0.1:{port}/v1/models/m") as response:
+                    return b"AVAILABLE" in response.read()
             except URLError:
                 return False
 
@@ -218,7 +229,7 @@ def test_the_line_of_a_dry_run_does_the_same(tfserve: Program, copied: Copy) -> 
             server.terminate()
 
 
-def test_a_model_that_cannot_be_loaded(tfserve: Program, unloadable: Path) -> None:
+def test_unloadable_model(tfserve: Program, unloadable: Path) -> None:
     done = tfserve("run", unloadable, *LOCAL)
     assert_error(
         done, 7, "'unloadable' cannot load its model", "Loading servable: {name: unloadable version: 1} failed"
@@ -227,7 +238,7 @@ def test_a_model_that_cannot_be_loaded(tfserve: Program, unloadable: Path) -> No
     assert tfserve.processes() == []
 
 
-def test_one_that_failed_is_kept_on_demand(tfserve: Program, unloadable: Path) -> None:
+def test_keep_failed(tfserve: Program, unloadable: Path) -> None:
     assert_error(tfserve("run", unloadable, *LOCAL, "--keep-failed"), 7)
     status = tfserve.json("status", "unloadable")
     assert (status["state"], status["health"]) == ("running", "failed")
@@ -235,7 +246,7 @@ def test_one_that_failed_is_kept_on_demand(tfserve: Program, unloadable: Path) -
     assert "failed: " in tfserve("logs").stdout
 
 
-def test_a_smoke_test_that_fails(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_failed_smoke_test(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text('{"instances": ["not a number"]}')
     done = tfserve("run", half_plus_two, *LOCAL, "--smoke-test", request)
@@ -243,7 +254,7 @@ def test_a_smoke_test_that_fails(tfserve: Program, half_plus_two: Path, tmp_path
     assert tfserve.server_names() == []
 
 
-def test_a_server_that_takes_too_long(tfserve: Program, hanging: Path) -> None:
+def test_server_is_not_ready_in_time(tfserve: Program, hanging: Path) -> None:
     done = tfserve("run", hanging, *LOCAL, "--wait", "0.5")
     assert_error(done, 7, "was not ready after 0.5 s", "--wait")
     assert tfserve.server_names() == []
@@ -252,7 +263,7 @@ def test_a_server_that_takes_too_long(tfserve: Program, hanging: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_interrupted_while_it_waits(tfserve: Program, hanging: Path, number: signal.Signals, code: int) -> None:
+def test_interrupt_while_waiting(tfserve: Program, hanging: Path, number: signal.Signals, code: int) -> None:
     run = tfserve.start("run", hanging, *LOCAL)
     assert run.stderr is not None
     assert "AVAILABLE" in run.stderr.readline()
@@ -264,11 +275,11 @@ def test_interrupted_while_it_waits(tfserve: Program, hanging: Path, number: sig
     assert tfserve.processes() == []
 
 
-def test_of_two_at_the_same_moment_one_wins(tfserve: Program, half_plus_two: Path) -> None:
+def test_concurrent_runs_with_the_same_name(tfserve: Program, half_plus_two: Path) -> None:
     runs = [tfserve.start("run", half_plus_two, *LOCAL, "--name", "m", "--json") for _ in range(2)]
-    ends = [(run, *run.communicate(timeout=60)) for run in runs]
+    finished = [(run, *run.communicate(timeout=60)) for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 6]
-    for run, stdout, stderr in ends:
+    for run, stdout, stderr in finished:
         if run.returncode == 0:
             assert [json.loads(stdout)["pid"]] == tfserve.processes()
         else:
@@ -279,16 +290,17 @@ def test_of_two_at_the_same_moment_one_wins(tfserve: Program, half_plus_two: Pat
 def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path) -> None:
     model = copied("model")
     model.chmod(0o700)
-    old = tfserve.json("run", model, "--name", "m", *LOCAL, "--rm")
+    port = str(*free_ports(1))  # the system does not give it to another program while no server has it
+    old = tfserve.json("run", model, "--name", "m", *LOCAL, "--rest-port", port, "--rm")
     assert_error(tfserve("run", model / "nothing", "--name", "m", *LOCAL, "--replace"), 3)
-    assert tfserve.json("status")["pid"] == old["pid"]  # it was not touched
+    assert tfserve.json("status")["pid"] == old["pid"]  # the old server is unaffected
 
     failed = tfserve("run", unloadable, "--name", "m", *LOCAL, "--replace")
     assert_error(failed, 7)
     eventually(lambda: tfserve.json("status")["health"] == "available")
-    back = tfserve.json("status")
-    assert (back["created"], back["rest_url"]) == (old["created"], old["rest_url"])
-    assert back["pid"] != old["pid"]
+    restored = tfserve.json("status")
+    assert (restored["created"], restored["rest_url"]) == (old["created"], old["rest_url"])
+    assert restored["pid"] != old["pid"]
 
     run = tfserve.start("run", hanging, "--name", "m", *LOCAL, "--replace")
     assert run.stderr is not None
@@ -299,10 +311,9 @@ def test_replace(tfserve: Program, copied: Copy, unloadable: Path, hanging: Path
     assert tfserve.json("status")["rest_url"] == old["rest_url"]
     assert tfserve.server_names() == ["m"]
 
-    port = old["rest_url"].rpartition(":")[2]
     arguments = ("run", model, "--name", "m", *LOCAL, "--rest-port", port, "--replace")
     new = tfserve.json(*arguments, "--no-smoke-test")
-    assert new["created"] >= back["created"]
+    assert new["created"] >= restored["created"]
     assert new["smoke_test"] is None
     assert tfserve.processes() == [new["pid"]]
     assert tfserve.server_names() == ["m"]
@@ -325,7 +336,7 @@ def test_foreground(tfserve: Program, half_plus_two: Path, remove: bool) -> None
     assert tfserve.server_names() == ([] if remove else ["half_plus_two"])
 
 
-def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) -> None:
+def test_foreground_exits_with_its_server(tfserve: Program, half_plus_two: Path) -> None:
     run = tfserve.start("run", half_plus_two, *LOCAL, "--foreground")
     assert run.stderr is not None
     for line in run.stderr:
@@ -337,20 +348,19 @@ def test_foreground_ends_with_its_server(tfserve: Program, half_plus_two: Path) 
     assert tfserve.json("status")["state"] == "exited"
 
 
-def test_two_at_the_same_moment_on_the_default_port(tfserve: Program, half_plus_two: Path) -> None:
-    """Both may find the port free. The one that is too late moves on, and none takes the other for itself."""
-    runs = [
-        tfserve.start("run", half_plus_two, "--name", name, "--engine", "local", "--json") for name in ("one", "two")
-    ]
-    answers = [run.communicate(timeout=60) for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], answers
-    said = [json.loads(answer[0]) for answer in answers]
-    assert len({server["rest_url"] for server in said}) == 2
-    assert len({server["pid"] for server in said}) == 2
+def test_concurrent_runs_on_the_default_ports(tfserve: Program, half_plus_two: Path, own_host: str) -> None:
+    """Both may find the ports free. The slower server moves to other ports, and is not mistaken for the faster one."""
+    options = ("--engine", "local", "--host", own_host, "--json")
+    runs = [tfserve.start("run", half_plus_two, "--name", name, *options) for name in ("one", "two")]
+    outputs = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    servers = [json.loads(stdout) for stdout, _ in outputs]
+    assert len({server["rest_url"] for server in servers}) == 2
+    assert len({server["pid"] for server in servers}) == 2
     assert tfserve("rm", "--force", "one", "two").returncode == 0
 
 
-def test_a_file_that_a_flag_names(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+def test_file_named_by_a_flag(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
     (tmp_path / "a b.txt").write_text("prometheus_config { enable: true }")
     flag = f"--monitoring_config_file={os.path.relpath(tmp_path / 'a b.txt')}"
     done = tfserve("run", half_plus_two, *LOCAL, "--json", "--", flag)

@@ -4,26 +4,26 @@ from tests.cli.conftest import Served
 from tests.program import Program, assert_error
 
 
-def test_ps_and_status_say_what_run_said(served: Served) -> None:
-    said = {key: value for key, value in served.said.items() if key != "smoke_test"}
-    assert served.tfserve.json("ps") == [said]
-    assert served.tfserve.json("status") == said
-    assert served.tfserve.json("status", "half_plus_two") == said
+def test_ps_and_status_agree_with_run(served: Served) -> None:
+    expected = {key: value for key, value in served.document.items() if key != "smoke_test"}
+    assert served.tfserve.json("ps") == [expected]
+    assert served.tfserve.json("status") == expected
+    assert served.tfserve.json("status", "half_plus_two") == expected
 
 
-def test_ps_for_people(served: Served) -> None:
+def test_ps_as_text(served: Served) -> None:
     head, row = served.tfserve("ps").stdout.splitlines()
     assert head.split() == ["NAME", "ENGINE", "STATE", "HEALTH", "MODELS", "REST", "GRPC"]
-    url, address = served.said["rest_url"], served.said["grpc_address"]
+    url, address = served.document["rest_url"], served.document["grpc_address"]
     assert row.split() == ["half_plus_two", "local", "running", "available", "half_plus_two", url, address]
     assert head.index("REST") == row.index(url)
 
 
-def test_status_for_people(served: Served) -> None:
+def test_status_as_text(served: Served) -> None:
     lines = served.tfserve("status").stdout.splitlines()
     assert lines[0] == "half_plus_two: running, available"
-    assert f"  REST     {served.said['rest_url']}" in lines
-    assert f"  pid      {served.said['pid']}" in lines
+    assert f"  REST     {served.document['rest_url']}" in lines
+    assert f"  pid      {served.document['pid']}" in lines
     assert "  model    half_plus_two: version 1 AVAILABLE" in lines
 
 
@@ -34,6 +34,6 @@ def test_no_server(tfserve: Program) -> None:
     assert_error(tfserve("status"), 10, "There is no server.", "tfserve run")
 
 
-def test_docker_that_is_not_there(tfserve: Program) -> None:
+def test_docker_is_not_available(tfserve: Program) -> None:
     assert_error(tfserve("ps", "--engine", "docker"), 4, "No Docker Engine answers")
     assert_error(tfserve("status", "m", "--engine", "docker"), 4, "No Docker Engine answers")

@@ -4,7 +4,7 @@ from tfserve.cli.signatures import signature_lines
 from tfserve.models.saved_model import Signature, TensorSpec
 
 
-def test_no_name_makes_a_line_of_its_own() -> None:
+def test_line_breaks_in_names_are_escaped() -> None:
     tensor = TensorSpec("DT_FLOAT", (-1, 3))
     signature = Signature("a\nmethod", {"x\ny": tensor}, {"out": TensorSpec("DT_STRING", None)})
     assert signature_lines({"a\nname": signature}) == [

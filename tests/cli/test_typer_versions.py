@@ -10,7 +10,7 @@ from tests.program import Program, assert_error
 
 
 def test_no_command_loads_pydantic(tfserve: Program, half_plus_two: Path) -> None:
-    """Typer does so from 0.29 on, to convert the values of options."""
+    """From 0.29 on, Typer imports pydantic to convert the values of options."""
     options = ("--engine", "docker", "--dry-run", "--wait", "5", "--label", "half_plus_two:stable=1")
     command = [sys.executable, "-X", "importtime", "-m", "tfserve", "run", str(half_plus_two), *options]
     done = subprocess.run(command, capture_output=True, text=True, env=tfserve.environment, check=False)
@@ -30,7 +30,7 @@ def test_no_command_loads_pydantic(tfserve: Program, half_plus_two: Path) -> Non
         (("cache", "empty"), "[list|clear]"),
     ],
 )
-def test_a_value_that_is_not_valid(arguments: tuple[str, ...], option: str, tfserve: Program) -> None:
+def test_invalid_values(arguments: tuple[str, ...], option: str, tfserve: Program) -> None:
     done = tfserve(*arguments)
     assert done.returncode == 2
     assert f"Invalid value for '{option}'" in done.stderr

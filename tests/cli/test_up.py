@@ -19,7 +19,7 @@ defaults: {engine: local, rest_port: 0, grpc_port: none, smoke_test: false}
 servers:
   one:
     models: [./m]
-    env: {SECRET: "${SECRET:-a}", AWS_REGION: x}  # the latter is written down nowhere
+    env: {SECRET: "${SECRET:-a}", AWS_REGION: x}  # AWS_REGION is treated as a secret
   two:
     models: [{path: ./m, name: a}, {path: ./m, name: b}]
 """
@@ -27,26 +27,27 @@ servers:
 
 @pytest.fixture
 def directory(half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, with a file of two servers and their model."""
+    """The current directory, with a YAML file of two servers and their model."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(half_plus_two, tmp_path / "m")
     (tmp_path / "tfserve.yaml").write_text(FILE)
     return tmp_path
 
 
-def actions(said: Any) -> dict[str, str]:
-    return {server["name"]: server["action"] for server in said}
+def actions(servers: Any) -> dict[str, str]:
+    """The action of ``up`` for each server in its output."""
+    return {server["name"]: server["action"] for server in servers}
 
 
-def test_only_what_has_changed_is_touched(tfserve: Program, directory: Path) -> None:
-    said = {server["name"]: server for server in tfserve.json("up")}
-    assert actions(said.values()) == {"one": "create", "two": "create"}
-    assert [server["health"] for server in said.values()] == ["available"] * 2
+def test_only_changed_servers_are_recreated(tfserve: Program, directory: Path) -> None:
+    created = {server["name"]: server for server in tfserve.json("up")}
+    assert actions(created.values()) == {"one": "create", "two": "create"}
+    assert [server["health"] for server in created.values()] == ["available"] * 2
     assert tfserve.json("predict", "two/b", "1") == {"predictions": [2.5]}
     again = tfserve.json("up")
     assert actions(again) == {"one": "leave", "two": "leave"}
-    assert {server["name"]: server["pid"] for server in again} == {name: s["pid"] for name, s in said.items()}
-    changed = tfserve("up", "--json", SECRET="b")  # in no label, and seen all the same
+    assert {server["name"]: server["pid"] for server in again} == {name: s["pid"] for name, s in created.items()}
+    changed = tfserve("up", "--json", SECRET="b")  # a changed secret is detected, although no label contains it
     assert actions(json.loads(changed.stdout)) == {"one": "recreate", "two": "leave"}
     assert "one: recreate (env changed)" in changed.stderr
     assert tfserve("stop", "two").returncode == 0
@@ -65,15 +66,17 @@ def test_only_what_has_changed_is_touched(tfserve: Program, directory: Path) -> 
     assert "one is not there" in done.stderr
 
 
-def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Path, unloadable: Path) -> None:
+def test_failures_are_reported_after_the_other_servers_are_started(
+    tfserve: Program, directory: Path, unloadable: Path
+) -> None:
     (directory / "tfserve.yaml").write_text(
         FILE + f"  broken: {{models: ['{unloadable}']}}\n  gone: {{models: [{{path: ./gone, name: g}}]}}\n"
     )
     done = tfserve("up")
-    assert done.returncode == 7  # that of the first that failed
+    assert done.returncode == 7  # the exit code of the first server that failed
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]
     assert "'broken' cannot load its model" in done.stderr
-    assert "broken: create\ngone: fail\nWaiting for one, two, broken to become ready\n" in done.stderr  # and not gone
+    assert "broken: create\ngone: fail\nWaiting for one, two, broken to become ready\n" in done.stderr  # without gone
     assert "tfserve.yaml, line 10, servers.gone.models[0].path: There is no model at" in done.stderr
     assert tfserve.server_names() == ["one", "two"]
     done = tfserve("up", "--json")
@@ -85,7 +88,7 @@ def test_one_that_fails_does_not_hide_the_others(tfserve: Program, directory: Pa
     }
 
 
-def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directory: Path) -> None:
+def test_dry_run_with_servers_that_cannot_be_planned(tfserve: Program, directory: Path) -> None:
     file = directory / "tfserve.yaml"
     file.write_text(
         FILE.replace(
@@ -100,17 +103,17 @@ def test_a_dry_run_shows_the_plan_of_those_that_can_be(tfserve: Program, directo
         *("# gone: fail", "# labelled: fail", "# one: create", "# two: create")
     ]
     assert done.stdout.count("--port=") == 2
-    places = ("line 4, servers.gone.models[0]: There is no model", "line 7, servers.labelled.models[0].labels.stable: ")
-    assert all(f"tfserve.yaml, {place}" in done.stderr for place in places)
-    said = json.loads(tfserve("up", "--dry-run", "--json").stdout)
-    assert [step.get("error", {}).get("exit_code") for step in said] == [3, 2, None, None]
+    errors = ("line 4, servers.gone.models[0]: There is no model", "line 7, servers.labelled.models[0].labels.stable: ")
+    assert all(f"tfserve.yaml, {error}" in done.stderr for error in errors)
+    steps = json.loads(tfserve("up", "--dry-run", "--json").stdout)
+    assert [step.get("error", {}).get("exit_code") for step in steps] == [3, 2, None, None]
     for command in (("config",), ("config", "gone")):
-        assert_error(tfserve(*command), 3, f"tfserve.yaml, {places[0]}")
-    assert_error(tfserve("config", "labelled"), 2, f"tfserve.yaml, {places[1]}")
+        assert_error(tfserve(*command), 3, f"tfserve.yaml, {errors[0]}")
+    assert_error(tfserve("config", "labelled"), 2, f"tfserve.yaml, {errors[1]}")
     assert tfserve("config", "two").returncode == 0
 
 
-def test_what_only_the_start_finds_has_its_place_too(tfserve: Program, directory: Path) -> None:
+def test_errors_of_the_launch_name_the_line_of_the_file(tfserve: Program, directory: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (directory / "tfserve.yaml").write_text(FILE.replace("[./m]", f"[./m]\n    rest_port: {port}"))
@@ -121,18 +124,18 @@ def test_what_only_the_start_finds_has_its_place_too(tfserve: Program, directory
             assert "Choose another rest_port; 0 takes any free port." in done.stderr
 
 
-def test_down_needs_no_more_than_the_names(tfserve: Program, directory: Path) -> None:
+def test_down_with_an_invalid_file(tfserve: Program, directory: Path) -> None:
     file = directory / "tfserve.yaml"
-    file.write_text(FILE.replace("${SECRET:-a}", "${SECRET:?say it}"))
+    file.write_text(FILE.replace("${SECRET:-a}", "${SECRET:?set a secret}"))
     assert tfserve("up", "one", SECRET="b").returncode == 0
-    assert_error(tfserve("up"), 2, "line 6, servers.one.env.SECRET: The variable SECRET is not set: say it")
+    assert_error(tfserve("up"), 2, "line 6, servers.one.env.SECRET: The variable SECRET is not set: set a secret")
     file.write_text(file.read_text().replace("models: [./m]", "modles: [./gone]"))
     assert tfserve.json("down") == ["one"]
     file.write_text("server: {one: {}}")
     assert_error(tfserve("down"), 2, "tfserve.yaml, line 1: The field servers is missing")
 
 
-def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path, hanging: Path) -> None:
+def test_interrupt_leaves_no_partly_created_server(tfserve: Program, directory: Path, hanging: Path) -> None:
     (directory / "tfserve.yaml").write_text(FILE + f"  slow: {{models: ['{hanging}']}}\n")
     process = tfserve.start("up")
     eventually(lambda: "slow" in tfserve.server_names() and len(tfserve.processes()) == 3)
@@ -142,12 +145,12 @@ def test_an_interrupt_leaves_nothing_half_made(tfserve: Program, directory: Path
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    left = tfserve.server_names()
-    assert set(left) <= {"one", "two"}  # those of which it knew that they are ready
-    assert stderr.endswith(f"To remove: tfserve down {' '.join(left)}\nInterrupted.\n" if left else "\nInterrupted.\n")
+    kept = tfserve.server_names()
+    assert set(kept) <= {"one", "two"}  # the servers that up had found to be ready
+    assert stderr.endswith(f"To remove: tfserve down {' '.join(kept)}\nInterrupted.\n" if kept else "\nInterrupted.\n")
 
 
-def test_an_interrupt_while_servers_are_forked(tfserve: Program, directory: Path) -> None:
+def test_interrupt_during_parallel_launches(tfserve: Program, directory: Path) -> None:
     four = "".join(f"  s{number}: {{models: [./m]}}\n" for number in range(4))
     defaults = "defaults: {engine: local, rest_port: 0, grpc_port: none}\nservers:\n"
     (directory / "four.yaml").write_text(defaults + four)
@@ -163,14 +166,14 @@ def test_an_interrupt_while_servers_are_forked(tfserve: Program, directory: Path
     eventually(lambda: any(name.startswith(".replaced-") for name in tfserve.server_names()))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
-    assert tfserve.server_names() == ["s0", "s1", "s2", "s3"]  # as they were before
+    assert tfserve.server_names() == ["s0", "s1", "s2", "s3"]  # the previous servers were restored
     again = {server["name"]: server["pid"] for server in tfserve.json("ps") if server["state"] == "running"}
     assert again.keys() == pids.keys()
     changed = tfserve("up", "-f", "four.yaml", "--dry-run").stdout
     assert changed.count(": recreate (grpc_port changed)") == 4
 
 
-def test_what_models_did_is_seen(tfserve: Program, directory: Path, half_plus_two: Path) -> None:
+def test_changes_by_the_models_command_are_detected(tfserve: Program, directory: Path, half_plus_two: Path) -> None:
     shutil.copytree(half_plus_two / "1", directory / "m" / "2")
     file = directory / "tfserve.yaml"
     text = """
@@ -180,29 +183,31 @@ servers:
     models: [{path: ./m, name: a, versions: all, labels: {stable: 1}}]
 """
 
-    def steps() -> str:
+    def step() -> str:
         return tfserve("up", "--dry-run").stdout.splitlines()[0]
 
     file.write_text(text)
     assert actions(tfserve.json("up")) == {"s": "create"}
     for words in (("label", "a", "stable=2"), ("add", "m=b"), ("pin", "a", "2")):
         assert tfserve("models", "s", *words).returncode == 0
-        assert steps() == "# s: recreate (models changed)"
-    now = text.replace("versions: all, labels: {stable: 1}}", "versions: [2], labels: {stable: 2}}, {path: m, name: b}")
-    file.write_text(now)
-    assert steps() == "# s: leave"
-    file.write_text(now.replace("path: m, name: b", f"path: '{half_plus_two}', name: b"))
-    assert steps() == "# s: recreate (models changed)"
+        assert step() == "# s: recreate (models changed)"
+    changed = text.replace(
+        "versions: all, labels: {stable: 1}}", "versions: [2], labels: {stable: 2}}, {path: m, name: b}"
+    )
+    file.write_text(changed)
+    assert step() == "# s: leave"
+    file.write_text(changed.replace("path: m, name: b", f"path: '{half_plus_two}', name: b"))
+    assert step() == "# s: recreate (models changed)"
     file.write_text(text + "    env: {A: b}\n")
-    assert steps() == "# s: recreate (env, models changed)"
+    assert step() == "# s: recreate (env, models changed)"
     file.write_text(text)
     assert actions(tfserve.json("up")) == {"s": "recreate"}
     (a,) = tfserve.json("models", "s")
     assert (a["name"], a["serves"], a["labels"]) == ("a", "all", {"stable": 1})
-    assert steps() == "# s: leave"
+    assert step() == "# s: leave"
 
 
-def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
+def test_changed_file_named_by_a_flag(tfserve: Program, directory: Path) -> None:
     batching = directory / "batching.config"
     batching.write_text("max_batch_size { value: 8 }")
     (directory / "tfserve.yaml").write_text(
@@ -220,8 +225,8 @@ def test_a_file_of_a_flag(tfserve: Program, directory: Path) -> None:
     assert_error(tfserve("up", "two"), 2, "the file for --batching_parameters_file, does not exist")
 
 
-def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: Path) -> None:
-    """It is the file's like any other, and comes back when its successor fails."""
+def test_server_that_run_started(tfserve: Program, directory: Path, unloadable: Path) -> None:
+    """It is treated like a server that up started, and is restored if its replacement fails."""
     file = directory / "tfserve.yaml"
     options = ("--name", "two", "--engine", "local", "--rest-port", "0", "--grpc-port", "none")
     made = tfserve.json("run", "m=a", "m=b", *options)
@@ -235,27 +240,27 @@ def test_a_server_that_run_made(tfserve: Program, directory: Path, unloadable: P
     assert [server["rest_url"] for server in tfserve.json("ps")] == [made["rest_url"]]
 
 
-def test_two_at_once(tfserve: Program, directory: Path) -> None:
+def test_concurrent_ups(tfserve: Program, directory: Path) -> None:
     (port,) = free_ports(1)
     fixed = FILE.replace("  two:", f"    rest_port: {port}\n  two:")
     for text in (fixed, fixed + "    monitoring: true\n"):
         (directory / "tfserve.yaml").write_text(text)
         both = [tfserve.start("up", "--json") for _ in range(2)]
-        said = [process.communicate(timeout=60) for process in both]
-        assert [process.returncode for process in both] == [0, 0], said
-        servers = [{server["name"]: server["pid"] for server in json.loads(stdout)} for stdout, _ in said]
+        outputs = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        servers = [{server["name"]: server["pid"] for server in json.loads(stdout)} for stdout, _ in outputs]
         assert servers[0] == servers[1]
         assert tfserve.server_names() == ["one", "two"]
 
 
-def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> None:
+def test_taken_port(tfserve: Program, directory: Path) -> None:
     file = directory / "tfserve.yaml"
     own, other = free_ports(2)
     file.write_text(FILE.replace("  two:", f"    rest_port: {own}\n  two:"))
     (server,) = tfserve.json("up", "one")
     file.write_text(file.read_text().replace("SECRET:-a", "SECRET:-b"))
     assert f"--rest_api_port={own}" in tfserve("up", "one", "--dry-run").stdout
-    (again,) = tfserve.json("up", "one")  # its own port is not taken
+    (again,) = tfserve.json("up", "one")  # the port of the server itself counts as free
     assert (again["action"], again["rest_url"]) == ("recreate", server["rest_url"])
     with socket.create_server(("127.0.0.1", other)):
         file.write_text(file.read_text().replace(f"rest_port: {own}", f"rest_port: {other}"))
@@ -268,11 +273,11 @@ def test_a_port_that_another_program_has(tfserve: Program, directory: Path) -> N
 
 
 @pytest.mark.usefixtures("directory")
-def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
+def test_config_resolves_the_file(tfserve: Program, tmp_path: Path) -> None:
     text = tfserve("config", SECRET="$x").stdout
     assert "SECRET: $$x" in text
     (tmp_path / "resolved.yaml").write_text(text)
-    assert tfserve("config", "-f", "resolved.yaml").stdout == text  # which says the same anywhere
+    assert tfserve("config", "-f", "resolved.yaml").stdout == text  # resolving it again changes nothing
     assert list(tfserve.json("config", "two")["servers"]) == ["two"]
     assert_error(tfserve("config", "x"), 2, "does not describe a server named 'x'", "one, two")
     for command in ("config", "up", "down"):
@@ -287,7 +292,7 @@ def test_what_a_file_comes_to(tfserve: Program, tmp_path: Path) -> None:
     assert_error(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
 
 
-def test_a_first_file(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied("a model").parent)
     assert_error(tfserve("init", "none"), 3, "There is no model")
     shutil.move("a model", "model")

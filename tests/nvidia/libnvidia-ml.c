@@ -1,10 +1,13 @@
-/* A stand-in for NVIDIA's driver library: the part of NVML that tfserve asks, told by the environment what to say.
+/* A stub of NVIDIA's driver library: the functions of NVML that tfserve calls. Environment variables set the results.
  *
- * TFSERVE_TEST_NVML_GPUS    name|uuid|bytes in all|bytes free|MIG UUIDs with commas, "-" for none; then ";" and the next.
- *                           A name of "lost" is a GPU that does not answer; without the fifth field MIG mode is off.
- * TFSERVE_TEST_NVML_DRIVER  the driver's version.    TFSERVE_TEST_NVML_CUDA   its CUDA, as 12040.
- * TFSERVE_TEST_NVML_ERROR   what nvmlInit returns.   TFSERVE_TEST_NVML_HANG   it does not return at all.
- * TFSERVE_TEST_NVML_CRASH   it ends the process.
+ * TFSERVE_TEST_NVML_GPUS    GPUs separated by ";", each as: name|uuid|total bytes|free bytes|MIG UUIDs.
+ *                           The last field is a list with commas, or "-" for an empty one; without it MIG mode is off.
+ *                           A GPU with the name "lost" does not respond.
+ * TFSERVE_TEST_NVML_DRIVER  The version of the driver.
+ * TFSERVE_TEST_NVML_CUDA    The CUDA version that it supports, as 12040.
+ * TFSERVE_TEST_NVML_ERROR   The result of nvmlInit.
+ * TFSERVE_TEST_NVML_HANG    If set, nvmlInit never returns.
+ * TFSERVE_TEST_NVML_CRASH   If set, nvmlInit aborts the process.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +16,14 @@
 
 enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_FOUND = 6, GPU_IS_LOST = 15 };
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
-typedef long handle_t; /* 1 and up: a GPU; from 1000 on: the GPU times 1000, and its MIG device */
+typedef long handle_t; /* the number of a GPU, from 1; or that number times 1000, plus the index of a MIG device */
 
-static const char *setting(const char *name, const char *otherwise) {
+static const char *setting(const char *name, const char *default_value) {
   const char *value = getenv(name);
-  return value && *value ? value : otherwise;
+  return value && *value ? value : default_value;
 }
 
-/* Copies the given field of the given entry of a list; 0 when there is none. */
+/* Copies item `number` of `list` to `out`; returns 0 if the list has no such item. */
 static int part(const char *list, char separator, int number, char *out, size_t size) {
   for (; number > 0; number--) {
     list = strchr(list, separator);

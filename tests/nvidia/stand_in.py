@@ -1,4 +1,4 @@
-"""A driver library for machines without a GPU: what tfserve sees of NVIDIA at its outermost edge, nothing more."""
+"""Builds a stub of NVIDIA's driver library, with which machines without a GPU can test the code for GPUs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ __all__ = ["GIB", "Card", "build", "environment", "for_another_cpu", "real_gpu"]
 GIB = 2**30
 _SOURCE = Path(__file__).with_name("libnvidia-ml.c")
 _LIBRARY = "libnvidia-ml.so.1"
-_E_MACHINE = 18  # its place in an ELF header
-_NO_MACHINE_OF_OURS = 243  # RISC-V
+_E_MACHINE = 18  # the offset of this field in an ELF header
+_RISC_V = 243  # a CPU that no test runs on
 
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU to be shown; `slices` of None is one that is not in MIG mode."""
+    """A GPU that the stub reports.
+
+    Attributes:
+        name: its model; ``lost`` for a GPU that does not respond.
+        uuid: its UUID.
+        memory: its memory in bytes.
+        free: how much of that is free.
+        slices: the UUIDs of its MIG devices; None if it is not in MIG mode.
+    """
 
     name: str = "NVIDIA A100-SXM4-80GB"
     uuid: str = "GPU-00000000-aaaa-bbbb-cccc-000000000000"
@@ -34,29 +42,35 @@ class Card:
 
 
 def build(directory: Path) -> Path:
-    """Builds the library in `directory`, and returns that."""
+    """Builds the library in `directory`, and returns `directory`."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("the stand-in for NVML is built with cc, which is not here")
+        pytest.skip("cc, which compiles the stub of NVML, was not found")
     command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(directory / _LIBRARY), str(_SOURCE)]
     subprocess.run(command, check=True)
     return directory
 
 
 def for_another_cpu(built: Path, directory: Path) -> Path:
-    """The library of `built`, as one for a CPU that this machine does not have."""
+    """Copies the library of `built` into `directory`, marked as compiled for another CPU, and returns `directory`."""
     data = bytearray((built / _LIBRARY).read_bytes())
-    data[_E_MACHINE] = _NO_MACHINE_OF_OURS
+    data[_E_MACHINE] = _RISC_V
     (directory / _LIBRARY).write_bytes(data)
     return directory
 
 
 def environment(library: Path, *cards: Card, **settings: str) -> dict[str, str]:
-    """The variables of a process that sees these GPUs; `settings` are those of the library, in lower case."""
-    told = {f"TFSERVE_TEST_NVML_{name.upper()}": value for name, value in settings.items()}
-    return {"LD_LIBRARY_PATH": str(library), "TFSERVE_TEST_NVML_GPUS": ";".join(map(str, cards)), **told}
+    """Returns the environment variables with which a process finds the stub and these GPUs.
+
+    Args:
+        library: the directory of the stub.
+        cards: the GPUs.
+        settings: other variables of the stub, without ``TFSERVE_TEST_NVML_`` and in lower case.
+    """
+    variables = {f"TFSERVE_TEST_NVML_{name.upper()}": value for name, value in settings.items()}
+    return {"LD_LIBRARY_PATH": str(library), "TFSERVE_TEST_NVML_GPUS": ";".join(map(str, cards)), **variables}
 
 
 def real_gpu() -> bool:
-    """Whether this machine has a GPU of its own: then the tests of the good cases use it."""
+    """Whether this machine has a GPU, which tests then use instead of the stub where they can."""
     return Path("/dev/nvidia0").exists()
