@@ -173,6 +173,8 @@ def test_every_field_is_an_argument() -> None:
     fields = {field.attribute for field in FIELDS if field.python}
     assert fields < parameters
     assert all(f"        {name}: " in str(tfserve.serve.__doc__) for name in parameters)
+    assert "        cpus: CPU limit" in str(tfserve.serve.__doc__)
+    assert "        memory: memory limit" in str(tfserve.serve.__doc__)
     with pytest.raises(TypeError, match=r"no parameter 'rest_prot'\. Did you mean rest_port\?"):
         tfserve.serve("m", rest_prot=1)  # type: ignore[call-arg]  # the tested mistake
 

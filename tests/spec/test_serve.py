@@ -205,11 +205,11 @@ def test_invalid_specs(changes: dict[str, Any], words: str) -> None:
     ],
 )
 def test_valid_specs(changes: dict[str, Any]) -> None:
-    valid = spec(**changes)
-    assert {name: getattr(valid, name) for name in changes} == changes
+    made = spec(**changes)
+    assert {name: getattr(made, name) for name in changes} == changes
 
 
 def test_defaults() -> None:
-    valid = spec()
-    assert (valid.host, valid.rest_port, valid.grpc_port) == ("127.0.0.1", PortRequest(8501), PortRequest(8500))
-    assert not valid.rest_port.explicit
+    default = spec()
+    assert (default.host, default.rest_port, default.grpc_port) == ("127.0.0.1", PortRequest(8501), PortRequest(8500))
+    assert not default.rest_port.explicit

@@ -205,8 +205,13 @@ def _describe_options() -> None:
         for field in _FIELDS
     ]
     serve.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    lines = (f"        {field.attribute}: {field.help[0].lower()}{field.help[1:]}\n" for field in _FIELDS)
+    lines = (f"        {field.attribute}: {_uncapitalized(field.help)}\n" for field in _FIELDS)
     serve.__doc__ = f"{(serve.__doc__ or '').rstrip()}\n{''.join(lines)}    "
+
+
+def _uncapitalized(text: str) -> str:
+    """Returns `text` without its capital letter at the beginning, unless the first word is an abbreviation."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 _FIELDS = [field for field in FIELDS if field.python]
