@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: what may be cut short, and what has to be finished or undone first.
+"""Ctrl-C and SIGTERM: code that may be interrupted at any time, and code that must finish or be undone first.
 
-Between asking an engine for a server and noting which server that is, an interrupt would leave something behind that
-nobody remembers. Such stretches run inside `interrupts_deferred`.
+Between creating something on an engine and recording it, an interrupt would leave it behind without a reference to it.
+Such code runs inside `interrupts_deferred`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _AGAIN_SECONDS = 0.01
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-_ending = threading.Event()
+_cancellation = threading.Event()
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, raised where Ctrl-C would raise `KeyboardInterrupt`, so that both clean up alike."""
+    """SIGTERM or SIGHUP, raised where Ctrl-C raises `KeyboardInterrupt`, so that the same code cleans up."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -45,50 +45,50 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_code(interrupt: BaseException) -> int:
-    """The shell's code for a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    """The exit code of a program that a signal terminated: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + interrupt.number if isinstance(interrupt, Terminated) else InterruptError.exit_code
 
 
 def cancel_workers() -> None:
-    """Has every thread that calls `raise_if_cancelled` now and then end, as an interrupt has the main thread end."""
-    _ending.set()
+    """Cancels all threads that call `raise_if_cancelled` regularly, as an interrupt stops the main thread."""
+    _cancellation.set()
 
 
 def reset_cancellation() -> None:
-    """Lets the threads that begin from now on run."""
-    _ending.clear()
+    """Ends the cancellation, for threads that start from now on."""
+    _cancellation.clear()
 
 
 def raise_if_cancelled() -> None:
-    """Raises KeyboardInterrupt in a thread that is to end."""
+    """Raises KeyboardInterrupt if this thread is cancelled."""
     if cancelled():
         raise KeyboardInterrupt
 
 
 def cancelled() -> bool:
-    """Whether this is a thread that is to end."""
-    return _ending.is_set() and threading.current_thread() is not threading.main_thread()
+    """Whether this thread is cancelled; the main thread never is."""
+    return _cancellation.is_set() and threading.current_thread() is not threading.main_thread()
 
 
 def leave_on_interrupt() -> None:
-    """Makes Ctrl-C end the process at once, as long as there is nothing to clean up: while modules are loaded.
+    """Makes Ctrl-C exit the process immediately, while modules are loaded and there is nothing to clean up.
 
-    Python would raise an exception in the middle of an import, where it may get lost.
+    Python would raise an exception in the middle of an import, where it may be lost.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 def begin_cleaning_up() -> None:
-    """Ends what `leave_on_interrupt` began: from now on there may be something to clean up."""
+    """Undoes `leave_on_interrupt`, because from now on there may be something to clean up."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def raise_on_termination() -> None:
-    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. SIGHUP stays ignored if it is (``nohup``).
+    """Makes SIGTERM and SIGHUP raise `Terminated` in the main thread. An ignored SIGHUP (``nohup``) stays ignored.
 
-    No interrupt gets lost from then on, wherever it comes.
+    From then on no interrupt is lost, wherever it arrives.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -106,18 +106,18 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Sends an interrupt once more that came while an object was being destroyed, where Python drops exceptions."""
+    """Sends an interrupt again that arrived in a destructor, where Python drops exceptions."""
     if not isinstance(dropped.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(dropped)
         return
     number = dropped.exc_value.number if isinstance(dropped.exc_value, Terminated) else signal.SIGINT
-    main_thread = threading.main_thread().ident  # whose waiting the signal has to cut short
+    main_thread = threading.main_thread().ident  # the signal has to interrupt what this thread waits for
     threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main_thread, number]).start()
 
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Delays interrupts until the block is done; a second one is not delayed. Does nothing outside the main thread."""
+    """Defers interrupts until the block ends; a second one is not deferred. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""How long work tells its progress, whoever listens: a terminal, a log, or nobody."""
+"""The interface through which long operations report their progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LayerProgress", "Progress", "Silent"]
 
 @dataclass(frozen=True)
 class LayerProgress:
-    """How far one image layer is: what is done with it, and how many bytes of how many; None when it is not known."""
+    """The progress of one image layer: its status, and how many bytes of how many are done; None if unknown."""
 
     layer: str
     status: str
@@ -23,47 +23,43 @@ class LayerProgress:
 
 
 class Progress(Protocol):
-    """Is told what goes on."""
+    """Receives notices and progress."""
 
     def notice(self, text: str | Wording) -> None:
-        """Something the user should know, in one line."""
+        """Reports something that the user should know, in one line."""
         ...
 
     def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
-        """A wait begins; it gives a function that takes what is being waited for, whenever that changes."""
+        """Starts a wait; its value is a function to call with what is being waited for."""
         ...
 
     def pulling(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
-        """A pull begins; it gives a function that takes each step of each layer."""
+        """Starts a pull; its value is a function to call with each step of each layer."""
         ...
 
     def pushing(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
-        """A push begins; as `pulling`."""
+        """Starts a push, as `pulling`."""
         ...
 
     def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-        """A copy of `total` bytes (None: unknown) begins; it gives a function that takes how many are copied so far."""
+        """Starts a copy of `total` bytes, None if unknown; its value is a function to call with the bytes done."""
         ...
 
 
 class Silent:
-    """Tells nobody."""
+    """Discards all progress."""
 
     def notice(self, text: str | Wording) -> None:
-        """See `Progress.notice`."""
+        """Discards the notice."""
 
     def waiting(self) -> AbstractContextManager[Callable[[str], None]]:
-        """See `Progress.waiting`."""
         return nullcontext(lambda message: None)
 
     def pulling(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
-        """See `Progress.pulling`."""
         return nullcontext(lambda layer: None)
 
     def pushing(self, image: str) -> AbstractContextManager[Callable[[LayerProgress], None]]:
-        """See `Progress.pushing`."""
         return nullcontext(lambda layer: None)
 
     def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-        """See `Progress.copying`."""
         return nullcontext(lambda done: None)

@@ -33,7 +33,7 @@ def states(tfserve: Program) -> dict[str, str]:
 def test_stop_start_restart_and_remove(tfserve: Program, pair: dict[str, dict[str, Any]]) -> None:
     assert_error(tfserve("stop"), 2, "There are several servers: ", "Name one of them")
     assert_error(tfserve("stop", "a", "c"), 10, "There is no server 'c'")
-    assert_error(tfserve("rm", "a", "b"), 2, "a, b still runs; nothing was removed", "tfserve rm --force a b")
+    assert_error(tfserve("rm", "a", "b"), 2, "Still running: a, b. Nothing was removed", "tfserve rm --force a b")
     assert states(tfserve) == {"a": "running", "b": "running"}
 
     assert tfserve.json("stop", "b", "a", "b") == ["b", "a"]

@@ -66,7 +66,7 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
         (["remove", "bb"], 2, ["no model 'bb'", "Did you mean b?"]),
         (["remove", "a", "b"], 2, ["would have no models", "tfserve stop prod"]),
         (["add", "{model}=c", "--versions", "5"], 2, ["The model 'c' has no version 5; it has 1"]),
-        (["label", "a", "x"], 2, ["label does not take 'a x'", "LABEL=VERSION"]),
+        (["label", "a", "x"], 2, ["Wrong arguments for label: a x", "LABEL=VERSION"]),
         (["label", "a", "x", "y=1"], 2, ["'x' is not a label of a version"]),
         (["label", "a", "stabel="], 2, ["no label 'stabel'", "Did you mean stable?"]),
         (["label", "x=1"], 2, ["several models: a, b"]),
@@ -81,7 +81,7 @@ def test_several_models(two: dict[str, Any], shared_tfserve: Program) -> None:
         (["pin", "a", "2"], 2, ["The label 'stable' of the model 'a' is for version 1"]),
         (["rollback", "b"], 2, ["'b' has no version before version 1"]),
         (["rollback", "b", "c"], 2, ["rollback takes [MODEL]"]),
-        (["list", "--versions", "all"], 2, ["are for add"]),
+        (["list", "--versions", "all"], 2, ["can only be used with add"]),
     ],
 )
 @pytest.mark.usefixtures("two")

@@ -63,7 +63,7 @@ def test_only_changed_servers_are_recreated(tfserve: Program, directory: Path) -
     assert tfserve.server_names() == []
     done = tfserve("down")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "one is not there" in done.stderr
+    assert "one does not exist" in done.stderr
 
 
 def test_failures_are_reported_after_the_other_servers_are_started(

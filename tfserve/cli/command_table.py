@@ -98,7 +98,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "status": Command(
             "servers",
             "status",
-            "Show how one server does.",
+            "Show the state of one server.",
             ("tfserve status my_model", "tfserve status my_model --json"),
         ),
         "models": Command(
@@ -110,7 +110,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "logs": Command(
             "logs",
             "logs",
-            "Show the log of a server.",
+            "Show the log of a server, running or stopped.",
             ("tfserve logs my_model --tail 20", "tfserve logs my_model -f --since 10m"),
         ),
         "stop": Command("lifecycle", "stop", "Stop servers.", ("tfserve stop my_model", "tfserve stop a b --time 30")),

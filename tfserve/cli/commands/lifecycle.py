@@ -1,4 +1,4 @@
-"""``tfserve stop``, ``start``, ``restart`` and ``rm``: the life of a server after its first start."""
+"""``tfserve stop``, ``start``, ``restart`` and ``rm``: control servers after their first start."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def stop(
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Stop servers. They stay, with their logs, until they are removed."""
+    """Stop servers. They are kept, with their logs, until they are removed."""
     from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
@@ -47,8 +47,8 @@ def start(
     from tfserve.servers.lookup import find_servers
 
     output = Output(json_wanted=json)
-    servers = find_servers(names, engine, among=_rests)
-    started = [_run_again(server, wait, output) if _rests(server) else server for server in servers]
+    servers = find_servers(names, engine, among=_is_inactive)
+    started = [_start_again(server, wait, output) if _is_inactive(server) else server for server in servers]
     _show(started, output)
 
 
@@ -69,20 +69,20 @@ def restart(
     for server in servers:
         if server.auto_remove:
             raise UsageError(
-                f"{server.name!r} was started with --rm: stopping it would remove it; nothing was restarted.",
-                hint="Make it anew with: tfserve run … --replace",
+                f"{server.name!r} was started with --rm, so stopping it would remove it. Nothing was restarted.",
+                hint="Replace it instead: tfserve run … --replace",
             )
     for server in servers:
         if server.running:
             server.stop(grace=seconds)
-        started.append(_run_again(server, wait, output))
+        started.append(_start_again(server, wait, output))
     _show(started, output)
 
 
 def remove(
     names: OptionalNames = None,
     *,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Also one that runs: stop it first.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Also remove running servers.")] = False,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -94,20 +94,20 @@ def remove(
     running = [server.name for server in servers if server.running]
     if running and not force:
         raise UsageError(
-            f"{', '.join(running)} still runs; nothing was removed.",
-            hint=f"Stop it first: tfserve stop {' '.join(running)}. Or at once: tfserve rm --force {' '.join(running)}",
+            f"Still running: {', '.join(running)}. Nothing was removed.",
+            hint=f"Stop first: tfserve stop {' '.join(running)}. Or remove now: tfserve rm --force {' '.join(running)}",
         )
     for server in servers:
         server.remove()
     output.result([server.name for server in servers], "\n".join(f"{server.name} is removed" for server in servers))
 
 
-def _rests(server: Server) -> bool:
-    """Whether a server is stopped, or was paused by Docker's own command."""
+def _is_inactive(server: Server) -> bool:
+    """Whether a server is stopped, or was paused with the docker command."""
     return not server.running or server.state == "paused"
 
 
-def _run_again(server: Server, wait: float, output: Output) -> Server:
+def _start_again(server: Server, wait: float, output: Output) -> Server:
     from tfserve.servers.launch import restart as start_again
 
     return start_again(server, wait_seconds=wait, progress=output)

@@ -1,4 +1,4 @@
-"""``tfserve logs``: what a server has written."""
+"""``tfserve logs``: show the log of a server."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?"
 def logs(
     name: OptionalName = None,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what it writes, until it ends.")] = False,
-    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only so many of the last lines.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the log until the server exits.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Number of last lines to show.")] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only what is newer: 10m, 2h30m, or a time in RFC 3339."),
+        typer.Option("--since", metavar="TIME", help="Only lines since then: 10m, 2h30m, or a time in RFC 3339."),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Begin each line with its time.")] = False,
     engine: EngineOption = "auto",
 ) -> None:
-    """Show the log of a server. A stopped one has it, too."""
+    """Show the log of a server, running or stopped."""
     from tfserve.servers.lookup import find_server
 
     output = Output()
@@ -40,7 +40,7 @@ def logs(
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """Reads a moment, or how long it is ago.
+    """Parses a time, or a duration before now.
 
     Args:
         text: a duration such as ``1d2h30m15s``, or a time in RFC 3339; one without an offset is local time.
@@ -57,5 +57,5 @@ def parse_since(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{text!r} is neither a duration nor a time.", hint="Write it as 10m, 2h30m or 2026-01-31T12:00:00Z."
+            f"{text!r} is neither a duration nor a time.", hint="Examples: 10m, 2h30m, 2026-01-31T12:00:00Z"
         ) from None

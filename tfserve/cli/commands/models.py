@@ -1,4 +1,4 @@
-"""``tfserve models``: what a server serves, and how to change that while it serves."""
+"""``tfserve models``: show and change the models of a running server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["models"]
 
 Action = Literal["list", "add", "remove", "label", "pin", "rollback"]
-_WORDS = {
-    "list": "no more words",
-    "add": "PATH[=NAME]…, as run does",
+_ARGUMENTS = {
+    "list": "no more arguments",
+    "add": "PATH[=NAME]…, as tfserve run does",
     "remove": "MODEL…",
-    "label": "[MODEL] LABEL=VERSION…, or LABEL= to take it away",
+    "label": "[MODEL] LABEL=VERSION…, or LABEL= to remove it",
     "pin": "[MODEL] VERSIONS: latest, latest=2, all, or numbers such as 1,3",
     "rollback": "[MODEL]",
 }
@@ -39,23 +39,21 @@ def models(
     ] = "list",
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[WORD]...", help="A model, and what it takes; see above.", autocompletion=complete_model
-        ),
+        typer.Argument(metavar="[WORD]...", help="Arguments of the action; see above.", autocompletion=complete_model),
     ] = None,
     *,
     versions: VersionsOption = None,
     label: LabelsOption = None,
     sha256: Sha256sOption = None,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the server may take over it.")
+        float, typer.Option("--wait", metavar="SECONDS", min=1, help="Seconds to wait until the change is in effect.")
     ] = 120.0,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Show or change what a server serves. Requests go on meanwhile.
+    """Show or change what a server serves. It answers requests in the meantime.
 
-    add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= takes it away); pin MODEL latest|all|1,3;
+    add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= removes it); pin MODEL latest|all|1,3;
     rollback MODEL
     """
     from tfserve.cli.model_arguments import parse_models
@@ -66,7 +64,8 @@ def models(
     output = Output(json_wanted=json)
     if action != "add" and (versions or label or sha256):
         raise UsageError(
-            "--versions, --label and --sha256 are for add.", hint="For a model that is served: pin and label."
+            "--versions, --label and --sha256 can only be used with add.",
+            hint="For a model that is already served, use pin and label.",
         )
     server = find_server(name, engine)
     with server_lock(server.name, output) if action != "list" else nullcontext():
@@ -106,11 +105,14 @@ def _change(server: Server, action: Action, words: Sequence[str], seconds: float
             model_changes.pin(server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
         case "rollback", [] | [_]:
             version = model_changes.rollback(server, next(iter(words), None), seconds=seconds)
-            output.notice(f"It stays at version {version} until it is told otherwise: pin MODEL latest")
+            output.notice(
+                f"Pinned to version {version}. To follow the newest version again: tfserve models {server.name} pin "
+                f"{next(iter(words), server.models[0])} latest"
+            )
         case _:
             raise UsageError(
-                f"{action} does not take {' '.join(words) or 'nothing'!r}.",
-                hint=f"tfserve models {server.name} {action} takes {_WORDS[action]}.",
+                f"Wrong arguments for {action}: {' '.join(words) or 'none'}.",
+                hint=f"tfserve models {server.name} {action} takes {_ARGUMENTS[action]}.",
             )
 
 

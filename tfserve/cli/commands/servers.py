@@ -1,4 +1,4 @@
-"""``tfserve ps`` and ``tfserve status``: what servers there are, and how they do."""
+"""``tfserve ps`` and ``tfserve status``: list servers, and show the state of one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
 
 
 def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: JsonOption = False) -> None:
-    """Show how one server does. Its state, its addresses, and its models' versions."""
+    """Show the state of one server. Includes its addresses and the versions of its models."""
     from tfserve.servers.lookup import find_server
     from tfserve.servers.status import look_at
     from tfserve.text import rfc3339

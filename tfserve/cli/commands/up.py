@@ -1,4 +1,4 @@
-"""``tfserve up`` and ``tfserve down``: all servers of a YAML file."""
+"""``tfserve up`` and ``tfserve down``: start and remove the servers of a YAML file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def up(
     *,
     file: FileOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and the line that does it; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be done, with the commands, and change nothing.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Start the servers of a YAML file. What has changed is made anew, the rest is left."""
+    """Start the servers of a YAML file. Servers that changed are recreated, the others are left running."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.servers.reconcile import reconcile
     from tfserve.servers.up import up as bring_up
@@ -47,7 +47,7 @@ def up(
         if step.action != "leave":
             output.notice(_summary(step))
     done: list[Outcome] = []
-    with _what_stays(done, file, output):
+    with _ready_servers_reported(done, file, output):
         with output.waiting() as on_wait:
             busy = [step.name for step in steps if step.action not in ("leave", "fail")]
             if busy:
@@ -63,7 +63,7 @@ def down(
     seconds: TimeOption = STOP_SECONDS,
     json: JsonOption = False,
 ) -> None:
-    """Stop and remove the servers of a YAML file. Their logs go with them."""
+    """Stop and remove the servers of a YAML file. Their logs are removed, too."""
     from tfserve.config.read import DEFAULT_FILE, choose_names, read_engines
     from tfserve.servers.lookup import list_servers
     from tfserve.servers.up import down as take_down
@@ -76,7 +76,7 @@ def down(
     gone = [server.name for server in found]
     for name in choices:
         if name not in gone:
-            output.notice(f"{name} is not there")
+            output.notice(f"{name} does not exist")
     if gone or json:
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
 
@@ -86,16 +86,16 @@ def _summary(step: Step) -> str:
 
 
 @contextmanager
-def _what_stays(done: list[Outcome], file: Path | None, output: Output) -> Iterator[None]:
-    """Says of an interrupted command which servers it had brought up by then."""
+def _ready_servers_reported(done: list[Outcome], file: Path | None, output: Output) -> Iterator[None]:
+    """Reports which servers are ready if the command is interrupted."""
     try:
         yield
     except KeyboardInterrupt:
         names = sorted(outcome.step.name for outcome in done if outcome.server and outcome.step.action != "leave")
         if names:
             of_file = f" -f {shlex.quote(str(file))}" if file else ""
-            stays = f"{', '.join(names)} {'is ready and stays' if len(names) == 1 else 'are ready and stay'}"
-            output.notice(f"{stays}. To remove: tfserve down {' '.join(names)}{of_file}")
+            ready = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} ready and still running"
+            output.notice(f"{ready}. To remove: tfserve down {' '.join(names)}{of_file}")
         raise
 
 
@@ -137,7 +137,7 @@ def _error_json(error: TfserveError) -> dict[str, Any]:
 
 
 def _exit_with_errors(failed: list[tuple[str, TfserveError]], output: Output) -> None:
-    """Says of each server that failed why, and ends with the code of the first."""
+    """Shows the errors of the servers that failed, and exits with the code of the first."""
     for name, error in failed:
         output.notice(f"{name}:")
         output.error(error)
@@ -163,7 +163,7 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
             server = outcome.server
             where = server.rest_url or server.grpc_address or "-"
             lines.append(
-                f"{name} {'runs already' if action == 'leave' else 'is ready'} ({server.engine.name}, {where})"
+                f"{name} {'is already running' if action == 'leave' else 'is ready'} ({server.engine.name}, {where})"
             )
     failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
     if shown and (output.json_wanted or lines):

@@ -53,9 +53,7 @@ def servers_root() -> Path:
     """
     state = user_directory("state")
     if state is None:
-        raise EngineUnavailableError(
-            "The local engine cannot keep its state: the user has no home directory.", hint=_SET
-        )
+        raise EngineUnavailableError("The local engine cannot keep its state: no home directory.", hint=_SET)
     return state / "servers"
 
 
