@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def session(host: str, tfserve: Tfserve, tmp_path: Path, request: pytest.Fixture
     for pull in ("pull",), ("pull", "--devel"):
         assert tfserve(*pull, env=engine).returncode == 0
     yield Session(directory, {**tfserve.environment, **engine, **free_ports_for_pages()}, docker=True)
-    names = tfserve("ps", env=engine).stdout.splitlines()[1:]
-    tfserve("rm", "--force", *(line.split()[0] for line in names), env=engine)
+    if servers := json.loads(tfserve("ps", "--json", env=engine).stdout):
+        tfserve("rm", "--force", *(server["name"] for server in servers), env=engine)
 
 
 @pytest.mark.parametrize("name", NEED_DOCKER)
