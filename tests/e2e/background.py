@@ -1,7 +1,7 @@
-"""Programs left running in the background: started detached, known by a pid file, ended by pid and nothing else.
+"""Background programs: started in a session of their own, recorded in a pid file, and stopped by that pid only.
 
-A pid alone proves nothing (it may have been given to another program since), so a process counts as ours only while its
-command line contains a mark that no other program has.
+The system may reuse a pid for another program. A process is therefore only recognized while its command line contains
+a mark that no other program has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .problem import EngineUnavailableError
 
 
 def command_line(pid: int) -> str:
-    """The command line of a process, or "" when it is gone or already dead (a zombie has none)."""
+    """The command line of a process, or "" if it has exited."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
@@ -33,7 +33,7 @@ def processes_marked(mark: str) -> Iterator[int]:
 
 
 def parent_of(pid: int) -> int:
-    """The parent's pid, or 0 when the process is gone."""
+    """The pid of the parent, or 0 if the process has exited."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, IndexError, ValueError):
@@ -42,7 +42,7 @@ def parent_of(pid: int) -> int:
 
 @dataclass(frozen=True)
 class Background:
-    """A program of ours: `directory` has its `<name>.pid` and `<name>.log`, its command line contains `mark`."""
+    """A background program. `directory` contains `<name>.pid` and `<name>.log`; the command line contains `mark`."""
 
     name: str
     directory: Path
@@ -57,7 +57,7 @@ class Background:
         return self.directory / f"{self.name}.pid"
 
     def pid(self) -> int | None:
-        """Its pid while it runs, else None."""
+        """The pid if the program is running, else None."""
         try:
             pid = int(self.pid_file.read_text())
         except (OSError, ValueError):
@@ -65,7 +65,7 @@ class Background:
         return pid if self.mark in command_line(pid) else None
 
     def start(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Starts the program in a session of its own; its output goes to the log, which starts afresh."""
+        """Starts the program in a session of its own, with its output in an empty log."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
@@ -78,32 +78,32 @@ class Background:
                 start_new_session=True,
             )
         while self.mark not in command_line(process.pid) and process.poll() is None:
-            time.sleep(0.001)  # the command line shows a moment after the start
+            time.sleep(0.001)  # the command line appears shortly after the start
         self.pid_file.write_text(f"{process.pid}\n")
         _children.append(process)
 
     def wait_until(self, answers: Callable[[], bool], seconds: float) -> None:
-        """Waits until the program answers; raises with the end of its log when it ends first or takes too long."""
+        """Waits until the program answers; raises an error with the end of its log if it exits or takes too long."""
         deadline = time.monotonic() + seconds
         while not answers():
             if self.pid() is None:
-                raise EngineUnavailableError(f"{self.name} ended at once: {self.last_words()} (its log: {self.log})")
+                raise EngineUnavailableError(f"{self.name} exited immediately: {self.last_line()} (log: {self.log})")
             if time.monotonic() > deadline:
-                raise EngineUnavailableError(f"{self.name} does not answer after {seconds:.0f} s (its log: {self.log})")
+                raise EngineUnavailableError(f"{self.name} does not answer after {seconds:.0f} s (log: {self.log})")
             time.sleep(0.05)
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line of the log."""
         lines = self.log.read_text(errors="replace").split("\n") if self.log.exists() else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal to the program if it runs."""
+        """Sends a signal to the program if it is running."""
         if (pid := self.pid()) is not None:
             os.kill(pid, number)
 
     def stop(self, seconds: float) -> bool:
-        """Ends the program: politely, then, after `seconds`, by force. True when it was running."""
+        """Stops the program, and kills it after `seconds`. Returns whether it was running."""
         was_running = self.pid() is not None
         self.signal(signal.SIGTERM)
         deadline = time.monotonic() + seconds
@@ -115,4 +115,4 @@ class Background:
         return was_running
 
 
-_children: list[subprocess.Popen[bytes]] = []  # kept, so that Python reaps those that end while it still runs
+_children: list[subprocess.Popen[bytes]] = []  # a reference, so that Python reaps those that exit before it does

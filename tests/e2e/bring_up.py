@@ -1,7 +1,7 @@
-"""Finds a Docker Engine to test against, or brings one up, with a registry before it and the stand-in images in that.
+"""Finds a Docker Engine for the tests, or starts one, with a registry mirror that contains the stand-in images.
 
-Order matters: an engine that answers is used as it is and nothing of it is changed; only where none does, and this is
-root on Debian, is one started. Everything kept is in one directory, and a second run finds it and does nothing.
+An engine that answers is used unchanged. Only if none answers, and this is root on Debian, is one started. Everything
+that it stores is in one directory, so that a second run has nothing to do.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OWN = Dockerd(STATE, RUN, Path("/var/run/docker.sock"))
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers at `host`. `own`: brought up by this package, which may then change what is in it."""
+    """An engine that answers at `host`. `own`: whether this package started it, and may therefore change its images."""
 
     host: str
     own: bool
@@ -40,7 +40,7 @@ class Engine:
 
 
 def configured_host() -> str:
-    """Where a docker command typed here would look: DOCKER_HOST, the current context, the default socket."""
+    """The address that the docker command would use: DOCKER_HOST, the current context, or the default socket."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
     from docker.context import ContextAPI
@@ -50,9 +50,10 @@ def configured_host() -> str:
 
 
 def ensure(say: Callable[[str], None]) -> Engine:
-    """The engine to test against, brought up where possible and needed.
+    """Returns the engine to test with, started if necessary and possible.
 
-    Raises EngineUnavailableError, whose text says in one sentence why there is none.
+    Raises:
+        EngineUnavailableError: there is none; its text is one sentence that gives the reason.
     """
     host = configured_host()
     own = OWN.pid() is not None and _is_default(host)
@@ -61,19 +62,19 @@ def ensure(say: Callable[[str], None]) -> Engine:
     if not _is_default(host):
         raise EngineUnavailableError(f"no Docker Engine answers at {host}")
     if not own and _something_listens(OWN.socket):
-        raise EngineUnavailableError(f"what listens at {host} does not answer as a Docker Engine")
+        raise EngineUnavailableError(f"the program that listens at {host} is not a Docker Engine")
     if not debian.is_root_on_debian():
-        raise EngineUnavailableError(f"no Docker Engine answers at {host}, and only root on Debian can bring one up")
-    with _alone():
+        raise EngineUnavailableError(f"no Docker Engine answers at {host}, and only root on Debian can start one")
+    with _locked():
         return _bring_up(host, say)
 
 
 def end(say: Callable[[str], None]) -> None:
-    """Ends the engine and the registry that `ensure` started; what they stored stays for the next time."""
-    with _alone():
+    """Stops the engine and the registry that `ensure` started. What they stored is kept for the next run."""
+    with _locked():
         throwaway.remove_abandoned(STATE, RUN)
         for name, stopped in (("dockerd", OWN.stop()), ("docker-registry", registry.stop(STATE))):
-            say(f"{name}: {'ended' if stopped else 'was not running'}")
+            say(f"{name}: {'stopped' if stopped else 'was not running'}")
 
 
 def _bring_up(host: str, say: Callable[[str], None]) -> Engine:
@@ -81,7 +82,7 @@ def _bring_up(host: str, say: Callable[[str], None]) -> Engine:
     if packages := debian.missing_packages():
         debian.install(packages)
         step.done(f"installed {' '.join(packages)}")
-        if OWN.pid() is None and answers(host):  # its package started it
+        if OWN.pid() is None and answers(host):  # installing the package has started it
             return Engine(host, own=False)
     mirror = registry.serve(STATE)
     step.done(f"registry on 127.0.0.1:{mirror.port}")
@@ -98,7 +99,7 @@ def _bring_up(host: str, say: Callable[[str], None]) -> Engine:
 
 
 def _renew_outdated_images(host: str) -> None:
-    """Where the engine has a stand-in of older sources, pulls today's: of a new image only the top layer is new."""
+    """Pulls the current stand-in images if the engine has older ones; usually only the top layer has changed."""
     import docker
     from docker.errors import APIError
 
@@ -109,7 +110,7 @@ def _renew_outdated_images(host: str) -> None:
             if old.labels.get(image.LABEL) != image.current_digest():
                 for tag in sorted(ours & {name.removeprefix(f"{image.REPOSITORY}:") for name in old.tags}):
                     client.images.pull(image.REPOSITORY, tag=tag)
-                with contextlib.suppress(APIError):  # a container still uses it
+                with contextlib.suppress(APIError):  # a container still uses the image
                     client.images.remove(old.id)
     finally:
         client.close()
@@ -125,7 +126,7 @@ def _something_listens(path: Path) -> bool:
 
 
 class _Steps:
-    """Says what was done, and how long it took, of the steps that took any time."""
+    """Reports each step that took time, with its seconds."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -139,8 +140,8 @@ class _Steps:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One bring-up at a time on this machine."""
+def _locked() -> Iterator[None]:
+    """Lets one process at a time on this machine start or stop the engine."""
     STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (STATE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -148,9 +149,9 @@ def _alone() -> Iterator[None]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="up.py", description="Bring up the Docker Engine of the tests.")
-    parser.add_argument("--down", action="store_true", help="end what was brought up; its images are kept")
-    parser.add_argument("--delete", action="store_true", help="with --down: delete all that is kept, too")
+    parser = argparse.ArgumentParser(prog="up.py", description="Start the Docker Engine of the tests.")
+    parser.add_argument("--down", action="store_true", help="stop it; its images are kept")
+    parser.add_argument("--delete", action="store_true", help="with --down: also delete everything it stored")
     arguments = parser.parse_args()
 
     def say(text: str) -> None:
@@ -166,5 +167,5 @@ def main() -> int:
     except EngineUnavailableError as problem:
         say(str(problem))
         return 1
-    say(f"ready at {engine.host}" + ("" if engine.own else ", which was there already and is used as it is"))
+    say(f"ready at {engine.host}" + ("" if engine.own else ", which was already running and is used unchanged"))
     return 0

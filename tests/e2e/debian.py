@@ -1,4 +1,4 @@
-"""Debian's part: whether this is root on Debian, which packages are missing, and a small root file system."""
+"""Uses Debian's packages: to install programs that are missing, and to make a small root file system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .problem import EngineUnavailableError
 
-SUITE = "bookworm"  # of the image, not of this machine: the wheels in the image are those of its Python
+SUITE = "bookworm"  # of the image, which may differ from this machine; the wheels in the image are for its Python
 PYTHON = "3.11"
 
 _PACKAGES = {
@@ -28,12 +28,12 @@ def is_root_on_debian() -> bool:
 
 
 def architecture() -> str:
-    """The architecture of the machine, by the name that Debian and Docker share, such as amd64."""
+    """The architecture of this machine as Debian and Docker name it, such as amd64."""
     return run(["dpkg", "--print-architecture"]).strip()
 
 
 def missing_packages() -> list[str]:
-    """The packages whose programs are not there. Puts the system's own directories on PATH first."""
+    """The packages whose programs are missing. Adds the system directories to PATH first."""
     path = os.environ.get("PATH", "").split(os.pathsep)
     os.environ["PATH"] = os.pathsep.join([*path, *({"/usr/sbin", "/sbin"} - set(path))])
     return [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
@@ -44,7 +44,7 @@ def install(packages: Sequence[str]) -> None:
     apt = ["apt-get", "-q", "-y", "-o", "Acquire::Retries=3"]
     run([*apt, "update"], env)
     run([*apt, "install", "--no-install-recommends", *packages], env)
-    if shutil.which("docker") is None:  # a package of its own since Debian 13
+    if shutil.which("docker") is None:  # a separate package since Debian 13
         run([*apt, "install", "--no-install-recommends", "docker-cli"], env)
 
 
@@ -56,7 +56,7 @@ def bootstrap_command(include: Sequence[str]) -> list[str]:
 
 
 def package_mirror() -> list[str]:
-    """The mirror this machine's own apt uses for the image's suite, as the line mmdebstrap takes; none: its default."""
+    """The mirror that apt of this machine uses for the suite, as an argument of mmdebstrap; empty for its default."""
     fields = "$(REPO_URI)|$(CODENAME)|$(ORIGIN)|$(COMPONENT)"
     for line in run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]).splitlines():
         uri, codename, origin, component = line.split("|")
@@ -66,7 +66,7 @@ def package_mirror() -> list[str]:
 
 
 def run(command: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """Runs a command and returns its output; a failure raises with its last line."""
+    """Runs a command and returns its output; on failure, raises an error with its last line."""
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise EngineUnavailableError(f"`{' '.join(command)}` failed: {last_line(done.stderr or done.stdout)}")
@@ -74,4 +74,4 @@ def run(command: Sequence[str], env: dict[str, str] | None = None) -> str:
 
 
 def last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it wrote nothing")
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")

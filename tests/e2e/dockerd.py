@@ -1,6 +1,6 @@
-"""A Docker Engine of our own: one `dockerd` in the background, told everything by one JSON file, and its complete end.
+"""A Docker Engine of the tests: one `dockerd` in the background, configured by one JSON file, and its complete removal.
 
-Its data, its sockets and its containerd are apart from those of any other engine, so several run side by side.
+It shares no data, sockets or containerd with any other engine, so that several can run on one machine.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ from .background import Background, command_line, parent_of, processes_marked
 
 @dataclass(frozen=True)
 class Dockerd:
-    """One daemon: `data` holds its images and its log, `run` (a short path: sockets) what is void after a reboot.
+    """One daemon.
 
-    With `disk`, such as 48m, its images are on a file system of that size, in memory, made anew at every start.
+    Attributes:
+        data: the directory of its images and its log.
+        run: the directory of its sockets, which is deleted at a reboot. Socket paths must be short.
+        socket: where it listens.
+        options: more settings of its configuration file.
+        path: directories that it searches for programs before PATH.
+        disk: a size such as 48m; its images are then on a new file system of this size, in memory.
     """
 
     data: Path
     run: Path
     socket: Path
     options: Mapping[str, object] = field(default_factory=dict)
-    path: str = ""  # where else it looks for programs, before its PATH
+    path: str = ""
     disk: str | None = None
 
     @property
@@ -39,7 +45,7 @@ class Dockerd:
 
     @property
     def store(self) -> Path:
-        """Where its images and containers are."""
+        """The directory of its images and containers."""
         return self.data / "docker"
 
     @property
@@ -54,8 +60,8 @@ class Dockerd:
         return self.program.pid()
 
     def start(self, mirror: str) -> None:
-        """Starts the daemon, with `mirror` before Docker Hub, and waits until it answers."""
-        self._end_orphans()
+        """Starts the daemon with a mirror of Docker Hub, and waits until it answers."""
+        self._kill_orphans()
         self.data.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(parents=True, exist_ok=True)
         if self.disk is not None:
@@ -81,25 +87,25 @@ class Dockerd:
         return mirror in self._config.read_text() if self._config.exists() else False
 
     def kill(self) -> None:
-        """The daemon dies as in a crash: at once, with its containers still there. `stop` cleans up after it."""
+        """Kills the daemon as a crash would; its containers keep running. `stop` cleans up afterwards."""
         self.program.signal(signal.SIGKILL)
 
     def stop(self) -> bool:
-        """Ends the daemon and whatever of it is left, a crashed one's containers too. True when it was running."""
+        """Stops the daemon and its containers, also after a crash. Returns whether it was running."""
         was_running = self.program.stop(20)
-        self._end_orphans()
+        self._kill_orphans()
         return was_running
 
     def remove(self) -> None:
-        """Ends the daemon and deletes all it stored."""
+        """Stops the daemon and deletes everything that it stored."""
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.run, ignore_errors=True)
 
-    def _end_orphans(self) -> None:
+    def _kill_orphans(self) -> None:
         if self.pid() is not None:
             return
-        mark = f"{self.run}/exec/"  # names containerd and the shims: it is in the address they were started with
+        mark = f"{self.run}/exec/"  # part of the address with which containerd and its shims were started
         shims = {pid for pid in processes_marked(mark) if "containerd-shim" in command_line(pid)}
         for pid in _children_of(shims):
             _kill(pid)
@@ -135,12 +141,12 @@ def _children_of(parents: set[int]) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself since it was listed
+    with contextlib.suppress(ProcessLookupError):  # it may have exited since it was listed
         os.kill(pid, signal.SIGKILL)
 
 
 def _mounts_below(*directories: Path) -> list[str]:
-    """Mount points below these directories, the innermost first."""
+    """The mount points below these directories, innermost first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     ours = [point for point in points if any(point.startswith(f"{directory}/") for directory in directories)]
     return sorted(ours, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""The stand-in for `tensorflow/serving`: what the official image documents, around this project's own model server.
+"""The stand-in for `tensorflow/serving`: an image as officially documented, with this project's own model server.
 
 Facts about the official images (entrypoint, environment, ports, working directories):
 https://github.com/tensorflow/serving/tree/master/tensorflow_serving/tools/docker
@@ -18,7 +18,7 @@ from .registry import CONFIG, LAYER, MANIFEST, Registry, Upload
 
 REPOSITORY = "tensorflow/serving"
 VERSION = "2.19.1"
-LABEL = "stand-in.digest"  # a container inherits its image's labels, so not one of tfserve's own
+LABEL = "stand-in.digest"  # not one of tfserve's labels, as a container inherits the labels of its image
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NVIDIA = ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility"]
@@ -32,7 +32,7 @@ _DEVEL: dict[str, Any] = {"Cmd": ["/bin/bash"], "Env": [_PATH], "WorkingDir": "/
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer in the registry. Not compressed, so its digest is also its diff id; `key` says what it was made from."""
+    """A layer in the registry. It is not compressed, so its digest is also its diff id. `key` is that of its recipe."""
 
     key: str
     digest: str
@@ -40,7 +40,7 @@ class Layer:
 
 
 def tags() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every tag, and what its image's configuration says."""
+    """Each tag, with the configuration of its image."""
     for gpu in ("", "-gpu"):
         environment = _NVIDIA if gpu else []
         for devel, config in (("", _SERVING), ("-devel", _DEVEL)):
@@ -49,18 +49,18 @@ def tags() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def current_digest() -> str:
-    """Says what the stand-in is made from; it is on every image as a label."""
+    """Identifies the sources of the stand-in; each image has it as a label."""
     return recipes()[-1].digest
 
 
 def is_current(registry: Registry) -> bool:
-    """Whether every tag is there and made from today's sources."""
+    """Whether every tag exists and is made from the current sources."""
     digest = current_digest()
     return all(_label(registry, tag) == digest for tag, _ in tags())
 
 
 def push(registry: Registry, architecture: str) -> list[str]:
-    """Makes the layers that are missing, side by side, and puts all tags into the registry. Returns what was made."""
+    """Makes the missing layers in parallel, and pushes all tags to the registry. Returns the names of new layers."""
     wanted = recipes()
     known = _known_layers(registry)
     missing = [recipe for recipe in wanted if recipe.key not in known]
@@ -100,7 +100,7 @@ def _put_image(registry: Registry, tag: str, config: dict[str, Any], layers: lis
 
 
 def _known_layers(registry: Registry) -> dict[str, Layer]:
-    """The layers of the image that is there, by what they were made from."""
+    """The layers of the existing image, by their keys."""
     manifest = registry.manifest(REPOSITORY, "latest")
     if manifest is None:
         return {}

@@ -1,7 +1,7 @@
-"""What is in the stand-in image, layer by layer: Debian, Python packages, TensorFlow's runtime, the model server.
+"""The layers of the stand-in image: Debian, Python packages, TensorFlow's runtime, and the model server.
 
-A recipe has a key that says what it is made from; a layer whose key is in the registry already is not made again, so a
-change of the model server's sources costs its own small layer only.
+A layer is identified by a key that depends on everything it is made from, and is only made if the registry does not
+have it. After a change of the model server's sources, only its own small layer is made again.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
-HOME = "usr/lib/tensorflow_model_server"  # in the image: where its Python packages are
+HOME = "usr/lib/tensorflow_model_server"  # the directory of Python packages in the image
 
 _DEBIAN_PACKAGES = ["ca-certificates", "python3", "libstdc++6"]
 _RUNTIME_FILES = ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2"]
 
-# As in the official image: a shell that stays, and variables without quotes.
+# As in the official image: the shell is not replaced by the server, and the variables are not quoted.
 _ENTRYPOINT = """\
 #!/bin/bash
 
@@ -56,7 +56,7 @@ sys.exit(main())
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one layer is made: `write` writes its tar; `inputs` is everything that decides its content."""
+    """How a layer is made: `write` writes its tar; `inputs` contains everything that its content depends on."""
 
     name: str
     inputs: str
@@ -73,7 +73,7 @@ class Recipe:
 
 @functools.cache
 def recipes() -> list[Recipe]:
-    """All layers from the bottom up; the top one's inputs name all below it."""
+    """All layers from the bottom up. The inputs of the top one include the keys of the others."""
     lower = [
         Recipe("debian", repr(debian.bootstrap_command(_DEBIAN_PACKAGES)), _write_debian),
         Recipe("python-packages", repr((debian.PYTHON, _requirements())), _write_python_packages),
@@ -117,9 +117,9 @@ def _write_python_packages(tar: IO[bytes] | io.RawIOBase) -> None:
 
 
 def _write_tensorflow(tar: IO[bytes] | io.RawIOBase) -> None:
-    """The runtime's libraries, which are the same for every Python; none of its Python but a package to be found."""
+    """Writes the libraries, which are the same for every Python, and an empty package, by which they are found."""
     with _stream(tar) as tree:
-        _add_text(tree, f"{HOME}/tensorflow/__init__.py", '"""Only the runtime libraries are here."""\n', 0o644)
+        _add_text(tree, f"{HOME}/tensorflow/__init__.py", '"""Contains the runtime libraries only."""\n', 0o644)
         for name in _RUNTIME_FILES:
             tree.add(_tensorflow() / name, f"{HOME}/tensorflow/{name}", filter=_owned_by_root)
 
@@ -140,7 +140,7 @@ def _write_model_server(tar: IO[bytes] | io.RawIOBase) -> None:
 
 
 def _model_server_sources() -> list[Path]:
-    """The model server's files and, of the rest of the project, what they import directly or through one another."""
+    """The files of the model server, and the files of the project that they import, directly or indirectly."""
     found: set[Path] = set()
     todo = [ROOT / "tfserve/__init__.py", *(ROOT / "tfserve/model_server").rglob("*.py")]
     while todo:
@@ -152,7 +152,7 @@ def _model_server_sources() -> list[Path]:
 
 
 def _imports(path: Path) -> Iterator[Path]:
-    """Where the project's modules that a file imports may be; not every one of these exists."""
+    """The possible files of the modules of this project that a file imports. Some of them may not exist."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
@@ -163,24 +163,24 @@ def _imports(path: Path) -> Iterator[Path]:
 
 
 def _requirements() -> list[str]:
-    """What the model server needs beside TensorFlow, as pyproject.toml has it."""
+    """The packages that the model server needs besides TensorFlow, as pyproject.toml names them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     local = [line for line in project["optional-dependencies"]["local"] if not line.startswith("tensorflow")]
     return [*local, *(line for line in project["dependencies"] if line.startswith("protobuf"))]
 
 
 def _tensorflow() -> Path:
-    """The directory of the installed TensorFlow, found without importing it."""
+    """The directory of the installed TensorFlow, located without importing it."""
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.origin is None:
-        raise EngineUnavailableError("TensorFlow is not installed here, the image needs it: pip install -e '.[dev]'")
+        raise EngineUnavailableError("TensorFlow, which the image needs, is not installed: pip install -e '.[dev]'")
     return Path(spec.origin).parent
 
 
 def _compile(directory: Path) -> None:
-    """Compiles all modules when the image's Python is here too: the image is read-only for most users of it."""
-    here = f"{sys.version_info.major}.{sys.version_info.minor}" == debian.PYTHON
-    python = sys.executable if here else shutil.which(f"python{debian.PYTHON}")
+    """Compiles all modules if the Python of the image is installed; most users cannot write to the image."""
+    this_python = f"{sys.version_info.major}.{sys.version_info.minor}" == debian.PYTHON
+    python = sys.executable if this_python else shutil.which(f"python{debian.PYTHON}")
     if python is not None:
         arguments = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", f"/{HOME}"]
         subprocess.run([python, "-I", "-m", "compileall", *arguments, str(directory)], check=False, capture_output=True)
@@ -203,7 +203,7 @@ def _add_directory(tree: tarfile.TarFile, name: str) -> None:
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Everything in the image belongs to root and is readable by all, whoever made it and when."""
+    """Makes root the owner, and gives read access to all users; removes times, so that the tar is reproducible."""
     executable = entry.isdir() or entry.mode & 0o100
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = "root"

@@ -1,7 +1,7 @@
-"""The one error of this package: why there is no engine to test against."""
+"""The error of this package: no engine is available."""
 
 from __future__ import annotations
 
 
 class EngineUnavailableError(Exception):
-    """No Docker Engine with `tensorflow/serving` can be had here; the text is one sentence that says why."""
+    """No Docker Engine with `tensorflow/serving` is available; the text is one sentence that gives the reason."""

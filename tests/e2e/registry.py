@@ -1,8 +1,8 @@
-"""A registry on loopback, and just enough of its HTTP API to put images into it.
+"""A registry on loopback, and the part of its HTTP API that is needed to push images.
 
-Layers are streamed into the registry as they are made, as plain tars: no image builder, no temporary files, no
-compression, and nothing in the engine's own store, so that the first `docker pull` really pulls. The API is the OCI
-distribution specification's; the media types are those of Docker's image manifest, version 2, schema 2.
+Layers are streamed into the registry while they are made, as uncompressed tars, without an image builder or temporary
+files. The engine's own store stays empty, so that the first `docker pull` transfers every layer. The API is that of the
+OCI distribution specification; the media types are those of Docker's image manifest, version 2, schema 2.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ auth:
 
 @dataclass(frozen=True)
 class Registry:
-    """What answers on `127.0.0.1:port`."""
+    """The registry that listens on `127.0.0.1:port`."""
 
     port: int
 
@@ -103,7 +103,7 @@ class Registry:
 
 
 class Upload(io.RawIOBase):
-    """A file to write one blob to: every write is a chunk of one long request, hashed on its way."""
+    """A file that uploads one blob: each write is a chunk of one request, and part of the hash."""
 
     def __init__(self, registry: Registry, repository: str) -> None:
         self.size = 0
@@ -150,9 +150,9 @@ class Upload(io.RawIOBase):
 
 
 def serve(state: Path, *, users: Path | None = None) -> Registry:
-    """The registry of this state directory, started if it does not answer: on the port it had, else on a free one.
+    """Returns the registry of this state directory, and starts it if necessary, if possible on the port it had before.
 
-    With `users`, a file of ``name:bcrypt hash``, it asks who is there.
+    With `users`, a file of ``name:bcrypt hash``, it requires a login.
     """
     config = state / "registry.yml"
     program = Background("docker-registry", state, mark=str(config))

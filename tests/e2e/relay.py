@@ -1,6 +1,6 @@
-"""The engine, but as on another machine: a relay before its socket, at another address or with another CPU.
+"""Makes the engine look like one on another machine: a relay to its socket, at another address or with another CPU.
 
-There is no arm64 here. All but that one word of `docker info` is the engine's own.
+Only the architecture in `docker info` is changed; everything else comes from the engine.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-ANOTHER_HOST = "127.0.0.2"  # which is this machine, but not by the names it goes by
+ANOTHER_HOST = "127.0.0.2"  # this machine, but not under one of its usual names
 
 _INFO = re.compile(rb"GET (/v[\d.]+)?/info ")
 
 
 @contextmanager
 def with_architecture(architecture: str, engine: str, directory: Path) -> Iterator[str]:
-    """The address of a relay to `engine`, a UNIX socket, that says it has a CPU of this `architecture`."""
+    """The address of a relay to `engine`, a UNIX socket, that reports a CPU of this `architecture`."""
     path = directory / "relay.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -47,14 +47,14 @@ def _relayed(listener: socket.socket, engine: str, architecture: str | None) -> 
 
 
 def _accept(listener: socket.socket, engine: str, architecture: str | None) -> None:
-    with suppress(OSError):  # it was closed
+    with suppress(OSError):  # the listener was closed
         while True:
             client, _ = listener.accept()
             threading.Thread(target=_serve, args=(client, engine, architecture), daemon=True).start()
 
 
 def _serve(client: socket.socket, engine: str, architecture: str | None) -> None:
-    """Relays one request, after which the connection ends, so that each next one comes by here too."""
+    """Relays one request and closes the connection, so that the next request is relayed, too."""
     with client, socket.socket(socket.AF_UNIX) as upstream, suppress(OSError):
         request = b""
         while b"\r\n\r\n" not in request:
@@ -83,6 +83,6 @@ def _rewritten(upstream: socket.socket, architecture: str) -> bytes:
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):  # either side is gone
+    with suppress(OSError):  # one side has closed the connection
         while data := source.recv(65536):
             target.sendall(data)

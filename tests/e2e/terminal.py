@@ -1,4 +1,4 @@
-"""A terminal, for what a person does by hand: a shell in a development container."""
+"""A pseudo-terminal, for commands that are used interactively, such as a shell in a development container."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .conftest import Tfserve
 
 
 class Terminal:
-    """A terminal that ``tfserve`` runs on, as a person sees it."""
+    """A terminal on which ``tfserve`` runs."""
 
     def __init__(self, tfserve: Tfserve, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self._controller, self._terminal = pty.openpty()
@@ -44,11 +44,11 @@ class Terminal:
         os.write(self._controller, keys)
 
     def wait_for(self, text: str, seconds: float = 120) -> str:
-        """Reads on until `text` comes, and returns what comes before it."""
+        """Reads until `text` appears, and returns what comes before it."""
         deadline = time.monotonic() + seconds
         while text not in self._unread:
             readable, _, _ = select.select([self._controller], [], [], max(0, deadline - time.monotonic()))
-            assert readable, f"{text!r} did not come within {seconds:g} s, but {self._unread!r}"
+            assert readable, f"{text!r} did not appear within {seconds:g} s, but {self._unread!r}"
             self._unread += os.read(self._controller, 4096).decode(errors="replace")
         before, _, self._unread = self._unread.partition(text)
         return before

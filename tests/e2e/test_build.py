@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("own_engine")
 
 @pytest.fixture
 def sources(tmp_path: Path, unique_name: Callable[..., str]) -> Path:
-    """The source tree, to be changed at will; no other has its layers, so that none of them is in a cache."""
+    """A source tree that the test may change. Its labels are unique, so that none of its layers is cached."""
     copied = Path(shutil.copytree(SOURCES, tmp_path / "my serving"))
     for file in (copied / DOCKERFILES).iterdir():
         file.write_text(file.read_text().replace("LABEL ", f"LABEL test={unique_name()} ", 1))
@@ -36,7 +36,7 @@ def sources(tmp_path: Path, unique_name: Callable[..., str]) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(docker_client: DockerClient, unique_prefix: str) -> Iterator[None]:
+def nothing_is_left(docker_client: DockerClient, unique_prefix: str) -> Iterator[None]:
     yield
     for image in docker_client.images.list(filters={"dangling": True}):
         assert not image.labels.get("test", "").startswith(unique_prefix)
@@ -53,10 +53,10 @@ def test_a_credential_helper_that_is_missing(
     image = f"{unique_name('built')}:1"
     built = tfserve("build", "--source", sources, "--image", image, env={"DOCKER_CONFIG": str(config.parent)})
     assert built.returncode == 0, built.stderr
-    told = (
+    notice = (
         f"docker-credential-there-is-none, which {config} names, is not installed: continuing without its credentials."
     )
-    assert built.stderr.count("docker-credential-") == built.stderr.splitlines().count(told) == 1
+    assert built.stderr.count("docker-credential-") == built.stderr.splitlines().count(notice) == 1
 
 
 def change(sources: Path, name: str, old: str, new: str) -> None:
@@ -101,7 +101,7 @@ def test_builds_an_image_that_serves(
     tfserve("rm", "--force", name)
 
 
-def test_a_name_that_is_taken(
+def test_a_name_in_use(
     sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
 ) -> None:
     image = f"{unique_name('built')}:1"
@@ -146,10 +146,10 @@ def test_a_step_that_fails(
         ("RUN no-such-command", "does not contain that command"),
         ("COPY absent /", ".dockerignore"),
         ("FROM 127.0.0.1:9/no/base", "docker pull"),
-        ("USER nobody-here\nRUN true", "Check that line"),
+        ("USER absent\nRUN true", "Check that line"),
     ],
 )
-def test_what_to_do_about_a_step_that_fails(
+def test_the_hint_for_a_step_that_fails(
     line: str, words: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]
 ) -> None:
     change(sources, "Dockerfile.devel", RUN, f"{line}\n{RUN}")
@@ -158,7 +158,7 @@ def test_what_to_do_about_a_step_that_fails(
     assert ("--ram" in done.stderr) == ("--ram" in words)
 
 
-def test_images_finds_it_without_labels_of_the_sources(
+def test_images_lists_it_without_labels_of_the_sources(
     sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
 ) -> None:
     repository = unique_name("built")
@@ -174,7 +174,7 @@ def test_images_finds_it_without_labels_of_the_sources(
     ]
 
 
-def test_memory_goes_where_the_dockerfile_takes_it(
+def test_memory_is_passed_as_the_dockerfile_accepts_it(
     sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
 ) -> None:
     change(sources, "Dockerfile.devel", 'ARG TF_SERVING_BAZEL_OPTIONS=""\n', "")
@@ -193,13 +193,13 @@ def test_the_second_image_fails(
     assert [found.tags for found in docker_client.images.list(image)] == [[f"{image}:latest-devel"]]
 
 
-def test_a_dockerfile_that_is_none(sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
+def test_a_dockerfile_that_is_not_valid(sources: Path, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
     change(sources, "Dockerfile.devel", RUN, "RUNN echo")
     done = tfserve("build", "--source", sources, "--image", unique_name())
     assert_error(done, 2, "Dockerfile.devel cannot be built", "RUNN")
 
 
-@pytest.mark.parametrize("mebibytes", [80, 30])  # the sources do not fit, or what is made of them
+@pytest.mark.parametrize("mebibytes", [80, 30])  # either the sources do not fit, or the layer that contains them
 def test_a_full_disk(
     mebibytes: int, sources: Path, small_engine: Dockerd, tfserve: Tfserve, unique_name: Callable[..., str]
 ) -> None:
@@ -217,7 +217,7 @@ def test_a_full_disk(
     client.close()
 
 
-def test_no_room_to_pack_the_sources(
+def test_no_space_for_the_archive_of_the_sources(
     sources: Path, small_disk: Path, tfserve: Tfserve, unique_name: Callable[..., str]
 ) -> None:
     (sources / "big").write_bytes(bytes(2**20))
@@ -250,15 +250,15 @@ def test_an_interrupt_leaves_nothing(
 def test_an_interrupt_between_steps_leaves_nothing(
     line: str, sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
 ) -> None:
-    """Of steps that are over at once, nobody knows which one goes on when the interrupt comes."""
+    """The steps are so short that the interrupt may arrive during any of them."""
     image = unique_name()
     more = "\n".join(f"LABEL test.{number}={image}" for number in range(10))
     change(sources, "Dockerfile.devel", "FROM base_build", f"{more}\nFROM base_build")
     images = {found.id for found in docker_client.images.list(all=True)}
     process = tfserve.start("build", "--source", sources, "--image", image)
     assert process.stderr is not None
-    for told in process.stderr:
-        if line in told:
+    for printed in process.stderr:
+        if line in printed:
             break
     process.send_signal(signal.SIGTERM)
     process.stderr.read()
@@ -274,7 +274,7 @@ def test_an_interrupt_while_the_sources_are_packed(
     sources: Path, tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient, tmp_path: Path
 ) -> None:
     with (sources / "big").open("wb") as file:
-        file.truncate(20 * 2**30)  # more than could be packed in the time that the test has
+        file.truncate(20 * 2**30)  # more than can be packed within the time limit of the test
     image = unique_name()
     process = tfserve.start("build", "--source", sources, "--image", image, env={"TMPDIR": str(tmp_path)})
     assert process.stderr is not None

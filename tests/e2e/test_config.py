@@ -1,4 +1,4 @@
-"""The docker command's configuration, right and wrong, before a real engine and a registry that wants a user."""
+"""The docker command's configuration, valid and not, with a real engine and a registry that requires a login."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .conftest import PrivateRegistry, Tfserve
 
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 MISSING = {"credsStore": "there-is-none"}
-SAYS_NOTHING = {"credsStore": "tests"}
+FAILS = {"credsStore": "tests"}
 
 
 @pytest.fixture
 def configured(tfserve: Tfserve, tmp_path: Path) -> Callable[[object], Path]:
-    """Writes the configuration that `tfserve` reads, with a helper ``tests`` on PATH, which fails."""
+    """Writes the configuration that `tfserve` reads. A credential helper ``tests``, which fails, is on PATH."""
     directory = tmp_path / "docker"
     directory.mkdir()
     helper = tmp_path / "docker-credential-tests"
@@ -37,21 +37,21 @@ def configured(tfserve: Tfserve, tmp_path: Path) -> Callable[[object], Path]:
     return write
 
 
-@pytest.mark.parametrize("config", [MISSING, SAYS_NOTHING, {"credHelpers": {"https://index.docker.io/v1/": "tests"}}])
-def test_what_is_public_is_pulled_without_a_helper(
+@pytest.mark.parametrize("config", [MISSING, FAILS, {"credHelpers": {"https://index.docker.io/v1/": "tests"}}])
+def test_a_public_image_is_pulled_without_the_helper(
     config: object, configured: Callable[[object], Path], tfserve: Tfserve
 ) -> None:
     file = configured(config)
     pulled = tfserve("pull")
     assert pulled.returncode == 0, pulled.stderr
-    (told,) = pulled.stderr.splitlines()[1:]
-    assert told.startswith("docker-credential-")
-    assert f"which {file} names" in told
-    assert told.endswith("continuing without its credentials.")
+    (notice,) = pulled.stderr.splitlines()[1:]
+    assert notice.startswith("docker-credential-")
+    assert f"which {file} names" in notice
+    assert notice.endswith("continuing without its credentials.")
 
 
-@pytest.mark.parametrize(("config", "why"), [(MISSING, "is not installed"), (SAYS_NOTHING, "provides no credentials")])
-def test_what_is_private_needs_the_helper(
+@pytest.mark.parametrize(("config", "why"), [(MISSING, "is not installed"), (FAILS, "provides no credentials")])
+def test_a_private_image_needs_the_helper(
     config: dict[str, str],
     why: str,
     configured: Callable[[object], Path],
@@ -68,12 +68,12 @@ def test_what_is_private_needs_the_helper(
     assert_error(packaged, 5, "refused", why, f"docker login {private_registry.host} && docker push {image}")
     assert docker_client.images.get(image)
     inside = json.loads((private_registry.config / "config.json").read_text())
-    configured({**config, **inside})  # what is in the file itself is found all the same
+    configured({**config, **inside})  # credentials in the file itself are still found
     pushed = tfserve("package", HALF_PLUS_TWO, "--image", image, "--push", "--force")
     assert pushed.returncode == 0, pushed.stderr
 
 
-def test_credentials_that_nobody_has(
+def test_missing_credentials(
     configured: Callable[[object], Path], tfserve: Tfserve, private_registry: PrivateRegistry
 ) -> None:
     configured({})
@@ -97,15 +97,15 @@ def test_credentials_that_nobody_has(
         ({"credsStore": 5}, "credsStore is not a string"),
     ],
 )
-def test_what_is_wrong_in_it_is_named(
+def test_an_entry_that_is_not_valid_is_named(
     config: object, entry: str, configured: Callable[[object], Path], tfserve: Tfserve
 ) -> None:
     file = configured(config)
     assert_error(tfserve("images"), 4, f"configuration is wrong: {file}: {entry}.")
-    looked = tfserve("doctor")
-    assert looked.returncode == 0, looked.stderr  # the local engine serves
-    assert f"warn  docker-config             {file}: {entry}." in looked.stdout
-    assert f"fail  docker-engine             The docker command's configuration is wrong: {file}" in looked.stdout
+    report = tfserve("doctor")
+    assert report.returncode == 0, report.stderr  # the local engine serves
+    assert f"warn  docker-config             {file}: {entry}." in report.stdout
+    assert f"fail  docker-engine             The docker command's configuration is wrong: {file}" in report.stdout
 
 
 @pytest.mark.parametrize(
@@ -116,19 +116,19 @@ def test_what_is_wrong_in_it_is_named(
         ({"credHelpers": {"example.com": "there-is-none"}}, "(credHelpers.example.com)"),
     ],
 )
-def test_the_doctor_knows_of_what_is_passed_over(
+def test_doctor_reports_what_is_ignored(
     config: object, doubt: str, configured: Callable[[object], Path], tfserve: Tfserve
 ) -> None:
     file = configured(config)
-    looked = json.loads(tfserve("doctor", "--json").stdout)
-    checks = {check["name"]: check for check in looked["checks"]}
+    report = json.loads(tfserve("doctor", "--json").stdout)
+    checks = {check["name"]: check for check in report["checks"]}
     assert checks["docker-config"]["status"] == "warn"
     assert doubt in checks["docker-config"]["detail"]
     assert str(file) in checks["docker-config"]["detail"]
     assert checks["docker-engine"]["status"] == "ok"
 
 
-def test_what_is_empty_counts_as_missing(configured: Callable[[object], Path], tfserve: Tfserve) -> None:
+def test_empty_entries_count_as_missing(configured: Callable[[object], Path], tfserve: Tfserve) -> None:
     configured(dict.fromkeys(("auths", "credHelpers", "credsStore", "currentContext")))
-    assert tfserve("images", env={"DOCKER_HOST": ""}).returncode in (0, 4)  # 4: nobody is at the default socket
+    assert tfserve("images", env={"DOCKER_HOST": ""}).returncode in (0, 4)  # 4: no engine at the default socket
     assert tfserve("images").returncode == 0

@@ -1,4 +1,4 @@
-"""The files of ``configs/`` that need Docker; the one for a GPU is tried where the engines with GPUs are."""
+"""The files of ``configs/`` that need Docker; the one for a GPU is tested with the engines that offer GPUs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIGS = HALF_PLUS_TWO.parents[1] / "configs"
 
 
 def renamed(file: str, name: str, directory: Path) -> Path:
-    """The file with its server under another name, where an engine may have one of that name already."""
+    """A copy of the file in which the server has another name, as the engine may already have one of that name."""
     copy = directory / "configs" / file
     copy.parent.mkdir()
     copy.write_text((CONFIGS / file).read_text().replace("\n  half_plus_two:", f"\n  {name}:"))
@@ -33,7 +33,7 @@ def test_a_packaged_image(tfserve: Tfserve, unique_name: Callable[..., str], tmp
 
 
 def test_a_bucket(tfserve: Tfserve, unique_name: Callable[..., str], tmp_path: Path) -> None:
-    """The stand-in has no file system of a bucket, so it comes as far as the server's own word for that."""
+    """The stand-in does not support buckets, so the test ends with the server's own error."""
     file = renamed("bucket.yaml", unique_name(), tmp_path)
     secrets = {"BUCKET": "s3://bucket", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"}
     dry = tfserve("up", "-f", file, "--dry-run", env=secrets)
@@ -48,7 +48,7 @@ def test_a_bucket(tfserve: Tfserve, unique_name: Callable[..., str], tmp_path: P
 
 
 def test_every_other_file(throwaway_engine: Dockerd, tfserve: Tfserve) -> None:
-    """Those that are tried without Docker say of no engine, so they are for this one as well."""
+    """The files that are tested without Docker name no engine, so they also work with Docker."""
     for file in ("one_model", "many_models", "labels", "batching", "monitoring", "servers"):
         up = tfserve("up", "-f", CONFIGS / f"{file}.yaml", env={"DOCKER_HOST": throwaway_engine.host})
         assert up.returncode == 0, up.stderr

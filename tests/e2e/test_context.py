@@ -1,4 +1,4 @@
-"""The engine is the one that the docker command would take: its current context, not just DOCKER_HOST."""
+"""tfserve uses the engine that the docker command would use: its current context, not only DOCKER_HOST."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def docker_config(directory: Path, host: str) -> Path:
     return directory
 
 
-def test_the_current_context_is_taken(engine: Engine, tfserve: Tfserve, tmp_path: Path) -> None:
+def test_the_current_context_is_used(engine: Engine, tfserve: Tfserve, tmp_path: Path) -> None:
     config = {"DOCKER_HOST": "", "DOCKER_CONFIG": str(docker_config(tmp_path / "docker", engine.host))}
     assert tfserve("ps", "--engine", "docker", env=config).returncode == 0
     elsewhere = tfserve("ps", "--engine", "docker", env={**config, "DOCKER_CONTEXT": "nowhere"})
     assert elsewhere.returncode == 4
-    assert tfserve("ps", "--engine", "docker", env={**config, "DOCKER_CONTEXT": "unheard-of"}).returncode == 4
+    assert tfserve("ps", "--engine", "docker", env={**config, "DOCKER_CONTEXT": "unknown"}).returncode == 4
     here = {**config, "DOCKER_CONTEXT": "nowhere", "DOCKER_HOST": engine.host}
     assert tfserve("ps", "--engine", "docker", env=here).returncode == 0
 
 
 def test_a_socket_that_this_user_may_not_use(tfserve: Tfserve, tmp_path: Path) -> None:
-    """Root may use any socket, unless it gives that right up; an ordinary user is refused as it is."""
+    """Root may use any socket unless it drops that capability; other users are refused."""
     path = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -54,4 +54,4 @@ def test_a_socket_that_this_user_may_not_use(tfserve: Tfserve, tmp_path: Path) -
     assert refused.returncode == 4, refused.stderr
     assert "may not use the Docker Engine" in refused.stderr
     assert "usermod" in refused.stderr
-    assert "--engine local" not in refused.stderr  # where else would ps --engine docker look
+    assert "--engine local" not in refused.stderr  # which would not help: ps was limited to Docker

@@ -1,4 +1,4 @@
-"""An engine that dies in the middle of something: exit code 4, a sentence and a hint, no traceback, no hanging."""
+"""An engine that dies during a command: exit code 4, a message and a hint, no traceback, and no hanging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 PORTS = ("--rest-port", "0", "--grpc-port", "0", "--no-smoke-test")
 
 
-def assert_ended_well(process: subprocess.Popen[str]) -> None:
+def assert_reported(process: subprocess.Popen[str]) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 4, errors
     assert "Hint:" in errors
@@ -33,7 +33,7 @@ def wait_for_line(process: subprocess.Popen[str], words: str) -> None:
 
 
 def silent_image(engine: Dockerd) -> str:
-    """Makes an image whose server never gets ready."""
+    """Makes an image whose server never becomes ready."""
     client = docker.DockerClient(base_url=engine.host)
     container = client.containers.create("tensorflow/serving")
     container.commit("silent", "latest", changes='ENTRYPOINT ["sleep", "600"]')
@@ -43,13 +43,13 @@ def silent_image(engine: Dockerd) -> str:
 
 
 def on_a_terminal(*arguments: str, environment: dict[str, str]) -> str:
-    """Runs tfserve with a terminal for its stderr, and returns what it showed there."""
+    """Runs tfserve with a terminal as its stderr, and returns what it printed there."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "tfserve", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=slave, env=environment) as process:
         os.close(slave)
         shown = b""
-        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+        with suppress(OSError):  # the terminal has been closed by all who wrote to it
             while data := os.read(master, 65536):
                 shown += data
     os.close(master)
@@ -58,7 +58,7 @@ def on_a_terminal(*arguments: str, environment: dict[str, str]) -> str:
 
 
 def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfserve) -> None:
-    """One engine for all phases, as each has to pull the image first."""
+    """All phases use one engine, as each new engine has to pull the image first."""
     host = {"DOCKER_HOST": throwaway_engine.host}
 
     interrupted = tfserve.start("pull", env=host)
@@ -69,7 +69,7 @@ def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfse
     pulling = tfserve.start("pull", env=host)
     wait_for_line(pulling, "Pulling")
     throwaway_engine.kill()
-    assert_ended_well(pulling)
+    assert_reported(pulling)
     throwaway_engine.stop()
     assert engine.mirror is not None
     throwaway_engine.start(engine.mirror)
@@ -86,5 +86,5 @@ def test_in_every_phase(throwaway_engine: Dockerd, engine: Engine, tfserve: Tfse
     waiting = tfserve.start("run", HALF_PLUS_TWO, "--name", "waiting", "--image", silent, *PORTS, env=host)
     wait_for_line(waiting, "Waiting for")
     throwaway_engine.kill()
-    assert_ended_well(following)
-    assert_ended_well(waiting)
+    assert_reported(following)
+    assert_reported(waiting)

@@ -1,4 +1,4 @@
-"""``tfserve devel`` on a real engine: with a terminal and without, and that no container stays."""
+"""``tfserve devel`` on a real engine, with a terminal and without; no container is left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("own_engine")
 
 @pytest.fixture(autouse=True)
 def nothing_stays(docker_client: DockerClient) -> Iterator[None]:
-    before = [found["Id"] for found in containers(docker_client)]  # somebody else's
+    before = [found["Id"] for found in containers(docker_client)]  # of other programs
     yield
     assert [found for found in containers(docker_client) if found["Id"] not in before] == []
 
@@ -45,7 +45,7 @@ def test_every_byte_arrives(tfserve: Tfserve) -> None:
     assert done.stdout == "".join(f"{number}\n" for number in range(1, 100_001))
 
 
-def test_what_is_piped_in_arrives_with_its_end(tfserve: Tfserve) -> None:
+def test_stdin_arrives_with_its_end(tfserve: Tfserve) -> None:
     text = "".join(f"{number}\n" for number in range(100_000))
     assert tfserve("devel", *NO_PORT, "--", "cat", stdin=text).stdout == text
     assert tfserve("devel", *NO_PORT, "--", "wc", "-c").stdout == "0\n"
@@ -66,14 +66,14 @@ def test_a_command_that_ends_before_its_input(tfserve: Tfserve) -> None:
 
 @pytest.fixture
 def serving(docker_client: DockerClient, unique_name: Callable[..., str]) -> Iterator[str]:
-    """The name of a serving image, which no rule for official names makes a development image of."""
+    """A serving image under a name that does not belong to an official development image."""
     image = unique_name("serving")
     docker_client.images.get("tensorflow/serving:latest").tag(image, "1")
     yield f"{image}:1"
-    docker_client.images.remove(f"{image}:1")  # this name alone, as the official one stays
+    docker_client.images.remove(f"{image}:1")  # only this name, as the official one is kept
 
 
-def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfserve) -> None:
+def test_a_serving_image_runs_the_command(serving: str, tfserve: Tfserve) -> None:
     done = tfserve("devel", "--image", serving, *NO_PORT, "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n")
     absent = tfserve("devel", "--image", serving, *NO_PORT, "--", "no-such-command")
@@ -82,7 +82,7 @@ def test_an_image_that_would_serve_runs_the_command(serving: str, tfserve: Tfser
     )
 
 
-def test_sources_are_mounted_to_be_written(tfserve: Tfserve, tmp_path: Path) -> None:
+def test_sources_are_mounted_writable(tfserve: Tfserve, tmp_path: Path) -> None:
     source = tmp_path / "my sources"
     source.mkdir()
     (source / "WORKSPACE").write_text("here")
@@ -108,11 +108,11 @@ def test_the_grpc_port_is_open(tfserve: Tfserve, docker_client: DockerClient) ->
         ("/etc/passwd", 126, "cannot run '/etc/passwd'"),
     ],
 )
-def test_a_command_that_is_none(command: str, code: int, words: str, tfserve: Tfserve) -> None:
+def test_a_command_that_cannot_be_run(command: str, code: int, words: str, tfserve: Tfserve) -> None:
     assert_error(tfserve("devel", *NO_PORT, "--", command), code, words)
 
 
-def test_a_reader_that_has_enough(tfserve: Tfserve) -> None:
+def test_a_reader_that_closes_the_pipe(tfserve: Tfserve) -> None:
     process = tfserve.start("devel", *NO_PORT, "--", "yes")
     assert process.stdout is not None
     assert process.stdout.readline() == "y\n"
@@ -120,7 +120,7 @@ def test_a_reader_that_has_enough(tfserve: Tfserve) -> None:
     assert process.wait(timeout=30) == 0
 
 
-def test_an_image_that_cannot_be_had(tfserve: Tfserve) -> None:
+def test_an_image_that_cannot_be_pulled(tfserve: Tfserve) -> None:
     assert_error(tfserve("devel", "--image", "127.0.0.1:9/no/devel", *NO_PORT, "--", "ls"), 5, "could not be pulled")
 
 
@@ -143,27 +143,27 @@ def test_a_shell_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shell.type(b"stty size; sleep 60\r")
     shell.wait_for("33 77")
     shell.resize(44, 88)
-    shell.process.send_signal(signal.SIGWINCH)  # which it would get by itself if the terminal were that of its session
-    time.sleep(0.2)  # for the engine to hear of it
-    shell.type(b"\x03")  # Ctrl-C: ends what runs in the shell, and nothing else
+    shell.process.send_signal(signal.SIGWINCH)  # which the kernel sends if the terminal is that of its session
+    time.sleep(0.2)  # until the engine has the new size
+    shell.type(b"\x03")  # Ctrl-C: only interrupts the command in the shell
     shell.type(b"stty size; echo $((6 * 7))-\r")
     shell.wait_for("44 88")
     shell.wait_for("42-")
-    shell.type(b"\x10\r")  # Ctrl-P is the shell's, too: the line before
+    shell.type(b"\x10\r")  # Ctrl-P reaches the shell, too: the previous line
     shell.wait_for("42-")
     shell.type(b"exit 5\r")
     assert shell.process.wait(timeout=30) == 5
     assert shell.read_settings() == shell.settings
 
 
-def test_an_image_that_would_serve_gives_a_shell(serving: str, terminal: Callable[..., Terminal]) -> None:
+def test_a_serving_image_runs_a_shell(serving: str, terminal: Callable[..., Terminal]) -> None:
     shell = terminal("devel", "--image", serving, *NO_PORT)
     shell.wait_for("# ")
     shell.type(b"exit 6\r")
     assert shell.process.wait(timeout=30) == 6
 
 
-def test_a_command_that_is_none_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
+def test_a_missing_command_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shell = terminal("devel", *NO_PORT, "--", "no-such-command")
     assert shell.process.wait(timeout=30) == 127
     shell.wait_for("no-such-command")

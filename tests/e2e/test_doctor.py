@@ -1,4 +1,4 @@
-"""``tfserve doctor`` with a Docker Engine that answers, and with one that does not any more."""
+"""``tfserve doctor`` with a Docker Engine that answers, and with engines and registries that do not."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .conftest import StartEngine, Tfserve
 
 
 def checks(tfserve: Tfserve, **variables: str) -> dict[str, dict[str, Any]]:
-    looked = tfserve("doctor", "--json", "--timeout", "20", env=variables)
-    assert looked.returncode == 0, looked.stderr
-    said = json.loads(looked.stdout)
+    reported = tfserve("doctor", "--json", "--timeout", "20", env=variables)
+    assert reported.returncode == 0, reported.stderr
+    said = json.loads(reported.stdout)
     assert said["ok"] is True
     assert all(set(check) == {"name", "status", "detail", "hint"} for check in said["checks"])
     assert all(check["status"] in ("ok", "warn", "fail", "skip") for check in said["checks"])
@@ -37,40 +37,40 @@ def test_an_engine_that_answers(engine: Engine, tfserve: Tfserve) -> None:
     assert "This machine can serve: on Docker" in shown
 
 
-def test_an_engine_that_hangs_is_not_waited_for(tfserve: Tfserve, tmp_path: Path) -> None:
+def test_an_engine_that_hangs_is_reported_in_time(tfserve: Tfserve, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "docker.sock"))
         silent.listen()
         begin = time.monotonic()
-        looked = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
+        reported = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
     assert time.monotonic() - begin < 9  # the SDK would wait for ten seconds
-    assert f"The Docker Engine at unix://{tmp_path}/docker.sock hangs: no answer within 0.5 s." in looked.stdout
+    assert f"The Docker Engine at unix://{tmp_path}/docker.sock hangs: no answer within 0.5 s." in reported.stdout
 
 
 def test_an_engine_elsewhere_that_hangs(tfserve: Tfserve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        looked = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": where})
-    assert f"The Docker Engine at {where} hangs" in looked.stdout
-    assert "See whether that machine and its Docker Engine are up." in looked.stdout
+        reported = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": where})
+    assert f"The Docker Engine at {where} hangs" in reported.stdout
+    assert "See whether that machine and its Docker Engine are up." in reported.stdout
 
 
-def test_a_registry_that_hangs_is_not_waited_for(start_engine: StartEngine, tfserve: Tfserve) -> None:
+def test_a_registry_that_hangs_is_reported_in_time(start_engine: StartEngine, tfserve: Tfserve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mirror = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         alone = start_engine({"registry-mirrors": [mirror]})
-        looked = tfserve("doctor", "--timeout", "1.5", env={"DOCKER_HOST": alone.host})
-    assert f"{mirror} does not respond: " in looked.stdout, looked.stdout
+        reported = tfserve("doctor", "--timeout", "1.5", env={"DOCKER_HOST": alone.host})
+    assert f"{mirror} does not respond: " in reported.stdout, reported.stdout
 
 
-def test_the_registry_is_asked_the_way_the_engine_goes(engine: Engine, tfserve: Tfserve) -> None:
+def test_the_registry_is_checked_without_the_proxies_of_this_process(engine: Engine, tfserve: Tfserve) -> None:
     if engine.mirror is None:
-        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+        pytest.skip("this test needs a registry, which only an engine that these tests started has")
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     assert checks(tfserve, **nowhere, no_proxy="")["registry"]["status"] == "ok"
 
 
-def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserve) -> None:
+def test_a_registry_that_cannot_be_reached(start_engine: StartEngine, tfserve: Tfserve) -> None:
     alone = start_engine({"registry-mirrors": ["http://127.0.0.1:9/"]})
     seen = checks(tfserve, DOCKER_HOST=alone.host)  # the local engine can serve
     assert seen["registry"]["status"] == "fail"
@@ -79,7 +79,7 @@ def test_a_registry_that_is_not_there(start_engine: StartEngine, tfserve: Tfserv
 
 
 @pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
-def test_a_gpu_that_no_container_gets(nvml: Path, tfserve: Tfserve) -> None:
+def test_a_gpu_that_containers_cannot_use(nvml: Path, tfserve: Tfserve) -> None:
     seen = checks(tfserve, **environment(nvml, Card()))
     assert seen["nvidia-driver"]["status"] == "ok"
     assert "Driver 550.54.15, for CUDA up to 12.4" in seen["nvidia-driver"]["detail"]

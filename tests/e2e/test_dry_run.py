@@ -1,4 +1,4 @@
-"""The printed ``docker run`` line makes the very container that ``tfserve run`` makes."""
+"""The ``docker run`` command that is printed creates the same container as ``tfserve run``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_line_makes_the_same_container(
     pasted = subprocess.run(["bash", "-c", dry.stdout], capture_output=True, text=True, check=False)
     assert pasted.returncode == 0, pasted.stderr
     by_hand = docker_client.api.inspect_container(f"tfserve-{name}")
-    assert tfserve("status", name).returncode == 0  # the labels are there, so it is a server like any other
+    assert tfserve("status", name).returncode == 0  # its labels make it a server like any other
     assert tfserve("rm", "--force", name).returncode == 0
     ran = tfserve(*arguments, *options)
     assert ran.returncode == 0, ran.stderr
@@ -48,8 +48,8 @@ def test_the_line_makes_the_same_container(
 
 
 def comparable(container: dict[str, Any]) -> dict[str, Any]:
-    """What of a container is not different at every start; nothing and an empty list mean the same to the engine."""
-    passing = ("Hostname", "AttachStdout", "AttachStderr", "ConsoleSize", "ContainerIDFile", "Env")
+    """The settings of a container that do not change at each start; None and an empty list mean the same."""
+    transient = ("Hostname", "AttachStdout", "AttachStderr", "ConsoleSize", "ContainerIDFile", "Env")
     settings = {**container["Config"], **container["HostConfig"]}
     mounts = [{key: mount[key] for key in ("Type", "Source", "Destination", "RW")} for mount in container["Mounts"]]
     return {
@@ -57,7 +57,7 @@ def comparable(container: dict[str, Any]) -> dict[str, Any]:
         "image": container["Image"],
         "mounts": sorted(mounts, key=lambda mount: str(mount["Destination"])),
         "environment": sorted(container["Config"]["Env"]),
-        **{key: _plain(value) for key, value in settings.items() if key not in passing},
+        **{key: _plain(value) for key, value in settings.items() if key not in transient},
     }
 
 

@@ -1,4 +1,4 @@
-"""Servers that cannot serve: each ends at once, with its cause, its log, exit code 7, and nothing left behind."""
+"""Servers that fail: ``run`` exits with code 7, reports the cause and the log, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PORTS = ("--rest-port", "0", "--grpc-port", "0")
 
 @pytest.fixture
 def image_that(docker_client: DockerClient, unique_name: Callable[[], str]) -> Iterator[Callable[..., str]]:
-    """Makes images that go wrong, each in one way, from the serving image."""
+    """Makes images from the serving image that fail in a given way."""
     made: list[str] = []
 
     def make(command: str, prepare: str = "true") -> str:
@@ -44,7 +44,7 @@ def image_that(docker_client: DockerClient, unique_name: Callable[[], str]) -> I
         ("kill -ILL $$", "illegal instruction"),
         ("kill -KILL $$", "exit 137"),
         ("/broken", "exec format error"),
-        ("echo some last words >&2; exit 3", "some last words"),
+        ("echo a last line >&2; exit 3", "a last line"),
     ],
 )
 def test_a_server_that_dies_is_explained(
@@ -76,7 +76,7 @@ def test_running_out_of_memory_is_explained(
     assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
-def test_a_model_that_does_not_load_fails_at_once(
+def test_a_model_that_cannot_be_loaded(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     model = tmp_path / "broken"
@@ -104,9 +104,7 @@ def test_an_operation_that_needs_a_gpu_is_explained(
         assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
-def test_a_failed_server_is_kept_when_asked_for(
-    tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]
-) -> None:
+def test_keep_failed_keeps_the_server(tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]) -> None:
     model = tmp_path / "broken"
     shutil.copytree(HALF_PLUS_TWO, model)
     (model / "1" / "variables" / "variables.index").write_bytes(b"")
@@ -116,7 +114,7 @@ def test_a_failed_server_is_kept_when_asked_for(
     assert "Status: fail" in tfserve("logs", name).stdout
 
 
-def test_a_server_that_never_gets_ready_ends_with_the_wait(
+def test_a_server_that_never_becomes_ready(
     image_that: Callable[..., str], tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     image = image_that("echo thinking >&2; sleep 600")
@@ -150,7 +148,7 @@ def test_a_failed_smoke_test_removes_the_server(
         (("--", "--enable_batchin=true"), 2, "Did you mean --enable_batching?"),
         (("--restart", "sometimes"), 2, "not a restart policy"),
         (("--rm", "--restart", "always"), 2, "cannot be combined"),
-        (("--gpus", "GPU-of-nobody"), 9, "GPU"),
+        (("--gpus", "GPU-absent"), 9, "GPU"),
     ],
 )
 def test_bad_options_are_explained(

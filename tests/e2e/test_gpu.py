@@ -1,7 +1,7 @@
-"""From an NVIDIA GPU to a server: on engines with the runtime, with device requests alone, and with neither.
+"""GPUs in containers: on engines with the nvidia runtime, with device requests only, and with neither.
 
-Where there is no GPU, the driver's library is a stand-in, and so are the runtime and the hook: runc, and a program that
-notes its calls. Everything between them is real.
+On machines without a GPU, the driver's library, the runtime and the hook are stubs: a small C library, runc, and a
+program that logs its calls. Everything else is real.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ HOOK = "nvidia-container-runtime-hook"
 
 @dataclass(frozen=True)
 class GpuEngine:
-    """An engine that gives GPUs, the variables of a `tfserve` that sees them, and the log of whatever it calls."""
+    """An engine that offers GPUs.
+
+    Attributes:
+        dockerd: the engine.
+        environment: the variables of a `tfserve` that sees the GPUs and uses this engine.
+        calls: the log of the calls of the runtime or hook.
+        refusal: if this file exists, the hook fails with its content as the error.
+    """
 
     dockerd: Dockerd
     environment: Mapping[str, str]
@@ -63,13 +70,13 @@ def program(path: Path, script: str) -> Path:
 
 @pytest.fixture(scope="module")
 def gpu(nvml: Path) -> dict[str, str]:
-    """The variables of a process that sees two GPUs; none where the machine has its own."""
+    """The variables of a process that sees two GPUs; empty if the machine has GPUs."""
     return {} if real_gpu() else environment(nvml, *CARDS)
 
 
 @pytest.fixture(scope="module")
 def with_runtime(start_engine: StartEngine, gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> GpuEngine:
-    """An engine that lists a runtime called nvidia."""
+    """An engine with a runtime called nvidia."""
     directory = tmp_path_factory.mktemp("runtime")
     calls = directory / "calls"
     runtime = program(directory / "nvidia-container-runtime", f'echo "$@" >> {calls}\nexec runc "$@"')
@@ -79,11 +86,11 @@ def with_runtime(start_engine: StartEngine, gpu: dict[str, str], tmp_path_factor
 
 @pytest.fixture(scope="module")
 def with_hook(start_engine: StartEngine, gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> GpuEngine:
-    """An engine that takes device requests: the toolkit's hook is on its PATH; it refuses when it is told to."""
+    """An engine that accepts device requests: the hook of the toolkit is on its PATH."""
     directory = tmp_path_factory.mktemp("hook")
     calls, refusal = directory / "calls", directory / "refusal"
-    told = f"cat > /dev/null\necho called >> {calls}\nif [ -e {refusal} ]; then cat {refusal} >&2; exit 1; fi"
-    program(directory / HOOK, told)
+    script = f"cat > /dev/null\necho called >> {calls}\nif [ -e {refusal} ]; then cat {refusal} >&2; exit 1; fi"
+    program(directory / HOOK, script)
     dockerd = start_engine(path=str(directory))
     path = os.pathsep.join([str(directory), os.environ["PATH"]])
     return GpuEngine(dockerd, {**gpu, "DOCKER_HOST": dockerd.host, "PATH": path}, calls, refusal)
@@ -95,12 +102,12 @@ def refusing(with_hook: GpuEngine) -> Iterator[Callable[[str], object]]:
     with_hook.refusal.unlink()
 
 
-def test_the_runtime_is_taken_where_there_is_one(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
+def test_the_nvidia_runtime_is_used_if_the_engine_has_it(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
     ran = tfserve("run", HALF_PLUS_TWO, "--gpu", "--json", *PORTS, env=with_runtime.environment)
     assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout)
-    assert (said["gpu"], said["image"]) == (True, "tensorflow/serving:latest-gpu")
-    assert said["smoke_test"]["ok"]
+    server = json.loads(ran.stdout)
+    assert (server["gpu"], server["image"]) == (True, "tensorflow/serving:latest-gpu")
+    assert server["smoke_test"]["ok"]
     made = with_runtime.inspect("half_plus_two")
     assert made["HostConfig"]["Runtime"] == "nvidia"
     assert not made["HostConfig"]["DeviceRequests"]
@@ -120,7 +127,7 @@ def test_the_ready_made_file_for_a_gpu(with_runtime: GpuEngine, tfserve: Tfserve
     assert tfserve("down", "-f", file, env=with_runtime.environment).returncode == 0
 
 
-def test_a_device_request_is_made_where_there_is_none(with_hook: GpuEngine, tfserve: Tfserve) -> None:
+def test_a_device_request_is_made_without_that_runtime(with_hook: GpuEngine, tfserve: Tfserve) -> None:
     options = ("--gpus", "device=0", "--gpu-memory-fraction", "0.3")
     ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS, env=with_hook.environment)
     assert ran.returncode == 0, ran.stderr
@@ -159,11 +166,11 @@ def test_the_printed_line_makes_the_same_container(
         tfserve("rm", "--force", "gpu", env=engine.environment)
 
 
-def test_by_itself_it_takes_a_gpu_and_says_so(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
+def test_a_gpu_is_used_by_default_and_reported(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
     line = ("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run", *PORTS)
-    taken = tfserve(*line, env=with_runtime.environment)
-    assert "--runtime=nvidia" in taken.stdout
-    assert "Using GPU 0 (" in taken.stderr
+    used = tfserve(*line, env=with_runtime.environment)
+    assert "--runtime=nvidia" in used.stdout
+    assert "Using GPU 0 (" in used.stderr
     refused = tfserve(*line, "--no-gpu", env=with_runtime.environment)
     assert "nvidia" not in refused.stdout
     assert "tensorflow/serving:latest" in refused.stdout.split()
@@ -193,7 +200,7 @@ def test_the_demo_needs_a_gpu(with_runtime: GpuEngine, tfserve: Tfserve) -> None
         ("nvidia-container-cli: initialization error: nvml error: driver not loaded", "no working NVIDIA driver"),
     ],
 )
-def test_what_the_toolkit_refuses_is_explained(
+def test_an_error_of_the_toolkit_is_explained(
     words: str, cause: str, refusing: Callable[[str], object], with_hook: GpuEngine, tfserve: Tfserve
 ) -> None:
     refusing(words)
@@ -204,7 +211,7 @@ def test_what_the_toolkit_refuses_is_explained(
     assert with_hook.containers() == []
 
 
-def test_an_engine_that_was_not_restarted_since_the_toolkit_came(
+def test_an_engine_that_was_not_restarted_after_the_toolkit_was_installed(
     gpu: dict[str, str], with_hook: GpuEngine, tfserve: Tfserve, docker_client: Any, unique_name: Callable[[], str]
 ) -> None:
     name = unique_name()
@@ -217,7 +224,7 @@ def test_an_engine_that_was_not_restarted_since_the_toolkit_came(
     assert not docker_client.api.containers(all=True, filters={"name": name})
 
 
-@pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
+@pytest.mark.skipif(real_gpu(), reason="the real GPUs hide those of the stub")
 @pytest.mark.parametrize(
     ("cards", "settings", "options", "words"),
     [
@@ -264,7 +271,7 @@ def test_a_machine_without_a_gpu(command: tuple[str | Path, ...], tfserve: Tfser
     assert ran.stderr.rstrip().endswith("tfserve doctor")
 
 
-@pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
+@pytest.mark.skipif(real_gpu(), reason="the real GPUs hide those of the stub")
 def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path, tfserve: Tfserve) -> None:
     foreign = {"LD_LIBRARY_PATH": str(for_another_cpu(nvml, tmp_path))}
     ran = tfserve("run", HALF_PLUS_TWO, "--gpu", *PORTS, env=foreign)
@@ -272,8 +279,8 @@ def test_a_library_for_another_cpu(nvml: Path, tmp_path: Path, tfserve: Tfserve)
     assert "is not for this machine's CPU" in ran.stderr
 
 
-@pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
-def test_a_broken_link_is_no_obstacle_when_nobody_asked(nvml: Path, tfserve: Tfserve) -> None:
+@pytest.mark.skipif(real_gpu(), reason="the real GPUs hide those of the stub")
+def test_a_gpu_problem_does_not_matter_if_no_gpu_is_required(nvml: Path, tfserve: Tfserve) -> None:
     shown = environment(nvml, error="18")
     ran = tfserve("run", HALF_PLUS_TWO, "--engine", "docker", "--dry-run", *PORTS, env=shown)
     assert ran.returncode == 0, ran.stderr
@@ -282,27 +289,27 @@ def test_a_broken_link_is_no_obstacle_when_nobody_asked(nvml: Path, tfserve: Tfs
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_the_engine_of_another_machine_is_asked_and_trusted(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
+def test_the_gpus_of_another_machine_are_not_checked(with_runtime: GpuEngine, tfserve: Tfserve) -> None:
     with relay.on_another_host(with_runtime.dockerd.host) as host:
         line = ("run", HALF_PLUS_TWO, "--host", "0.0.0.0", "--dry-run")
         ran = tfserve(*line, "--engine", "docker", "--gpus", "7,8", env={"DOCKER_HOST": host})
-        by_itself = tfserve(*line, env={"DOCKER_HOST": host})
+        by_default = tfserve(*line, env={"DOCKER_HOST": host})
     assert ran.returncode == 0, ran.stderr
     assert "--env=NVIDIA_VISIBLE_DEVICES=7,8" in ran.stdout
-    assert "--runtime=nvidia" in by_itself.stdout
-    assert f"Using the GPUs of {relay.ANOTHER_HOST}: its Docker Engine offers them." in by_itself.stderr
+    assert "--runtime=nvidia" in by_default.stdout
+    assert f"Using the GPUs of {relay.ANOTHER_HOST}: its Docker Engine offers them." in by_default.stderr
 
 
-def test_what_another_machine_lacks_is_mended_there(
+def test_the_fix_for_another_machine_names_that_machine(
     engine: Engine, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: Any
 ) -> None:
     name = unique_name()
     with relay.on_another_host(engine.host) as host:
         arguments = ("run", HALF_PLUS_TWO, "--name", name, "--gpu", "--host", "0.0.0.0", *PORTS)
         ran = tfserve(*arguments, env={"DOCKER_HOST": host})
-        looked = tfserve("doctor", env={"DOCKER_HOST": host})
+        report = tfserve("doctor", env={"DOCKER_HOST": host})
     assert ran.returncode == 9, ran.stderr
     assert f"On {relay.ANOTHER_HOST}, if it has Debian or Ubuntu:" in ran.stderr
     assert not docker_client.api.containers(all=True, filters={"name": name})
-    assert f"on {relay.ANOTHER_HOST} at tcp://" in looked.stdout
-    assert f"The engine on {relay.ANOTHER_HOST} pulls images over its own network" in looked.stdout
+    assert f"on {relay.ANOTHER_HOST} at tcp://" in report.stdout
+    assert f"The engine on {relay.ANOTHER_HOST} pulls images over its own network" in report.stdout

@@ -43,12 +43,12 @@ def commands() -> list[str]:
 
 @dataclass(frozen=True)
 class Desk:
-    """Where the commands are typed.
+    """The place where the commands are typed.
 
     Attributes:
-        directory: holds all that they name.
+        directory: contains the files that the commands name.
         tfserve: the program.
-        engine: the variables that lead it to an engine, which nobody else uses.
+        engine: the variables with which it uses an engine of this module only.
         gpu: the same, on a machine with a GPU.
     """
 
@@ -58,7 +58,7 @@ class Desk:
     gpu: Mapping[str, str]
 
     def type(self, command: str) -> int:
-        """Types a command, and returns its exit code."""
+        """Runs a command as it is written, and returns its exit code."""
         arguments = shlex.split(command.replace("/path/to/my/", "./").replace("/path/to/", "./"))[1:]
         env = self.gpu if "--gpu" in arguments else self.engine
         if arguments[0] == "devel" and "--" not in arguments:
@@ -68,7 +68,7 @@ class Desk:
         return self.tfserve(*arguments, env=env).returncode
 
     def prepare(self, command: str) -> None:
-        """Sees to it that what a command asks or uses is there, and that what it makes is not."""
+        """Creates the servers and images that a command uses, and removes those that it creates."""
         verb, *words = shlex.split(command)[1:]
         client = docker.DockerClient(base_url=self.engine["DOCKER_HOST"])
         have = {tag for image in client.images.list() for tag in image.tags}
@@ -120,7 +120,7 @@ def exit_code_of_a_shell(terminal: Terminal) -> int:
 
 
 def exit_code_when_ended(tfserve: Tfserve, arguments: list[str], env: Mapping[str, str]) -> int:
-    """0 for a command that goes on for ever, once it has shown something."""
+    """Returns 0 for a command that does not exit, once it has printed something."""
     process = tfserve.start(*arguments, env=env)
     try:
         assert process.stdout is not None

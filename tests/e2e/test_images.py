@@ -1,4 +1,4 @@
-"""``tfserve images``: what the engine has, and what a real registry offers."""
+"""``tfserve images``: the images of the engine, and the tags of a real registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from .conftest import PrivateRegistry, Tfserve
 HALF_PLUS_TWO = Path(__file__).parents[2] / "examples" / "half_plus_two"
 
 
-def test_lists_what_is_here(tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient) -> None:
+def test_lists_the_images_of_the_engine(
+    tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
     packaged, other = f"{unique_name('packaged')}:1", unique_name("other")
     assert tfserve("package", HALF_PLUS_TWO, "--image", packaged).returncode == 0
     docker_client.api.import_image_from_data(b"\0" * 1024, repository=other, tag="latest")
@@ -41,8 +43,10 @@ def test_lists_what_is_here(tfserve: Tfserve, unique_name: Callable[..., str], d
     assert table[1].endswith("half_plus_two")
 
 
-def test_lists_what_others_made(tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient) -> None:
-    """Without any label, an image that serves is known by its entrypoint, and the guide's own by its variables."""
+def test_lists_images_that_other_programs_made(
+    tfserve: Tfserve, unique_name: Callable[..., str], docker_client: DockerClient
+) -> None:
+    """An image without labels is recognized by its entrypoint, and one made as in the guide by its variables."""
     plain, named, other = unique_name("plain"), unique_name("named"), unique_name("other")
     entrypoint = 'ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]'
     for repository, changes in (
@@ -64,9 +68,9 @@ def test_a_repository_without_images(tfserve: Tfserve, unique_name: Callable[...
     assert f"No serving image of {absent} has been pulled" in listed.stderr
 
 
-def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:
+def test_lists_the_tags_of_a_registry(engine: Engine, tfserve: Tfserve) -> None:
     if engine.mirror is None:
-        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+        pytest.skip("this test needs a registry, which only an engine that these tests started has")
     repository = f"{engine.mirror.removeprefix('http://')}/tensorflow/serving"
     document = json.loads(tfserve("images", "--remote", repository, "--json").stdout)
     assert document[:2] == [
@@ -77,21 +81,21 @@ def test_lists_what_a_registry_has(engine: Engine, tfserve: Tfserve) -> None:
     assert [line.split() for line in shown[1:]] == [[entry["image"], entry["kind"]] for entry in document]
 
 
-def test_asks_the_mirror_that_the_engine_asks(engine: Engine, tfserve: Tfserve) -> None:
+def test_uses_the_mirror_of_the_engine(engine: Engine, tfserve: Tfserve) -> None:
     if engine.mirror is None:
-        pytest.skip("this needs the registry that only an engine brought up by these tests has")
+        pytest.skip("this test needs a registry, which only an engine that these tests started has")
     document = json.loads(tfserve("images", "--remote", "--json").stdout)
     assert document[0] == {"image": "tensorflow/serving:latest", "kind": "serving"}
     one = tfserve("images", "--remote", "tensorflow/serving:2.19.1", "--json", env={"http_proxy": "http://127.0.0.1:9"})
     assert json.loads(one.stdout) == [{"image": "tensorflow/serving:2.19.1", "kind": "serving"}]
 
 
-def test_a_tag_is_minded(tfserve: Tfserve) -> None:
-    (here,) = json.loads(tfserve("images", "tensorflow/serving:latest", "--json").stdout)
-    assert here["image"] == "tensorflow/serving:latest"
+def test_a_tag_selects_one_image(tfserve: Tfserve) -> None:
+    (image,) = json.loads(tfserve("images", "tensorflow/serving:latest", "--json").stdout)
+    assert image["image"] == "tensorflow/serving:latest"
 
 
-def test_a_registry_that_wants_to_know_who_asks(
+def test_a_registry_that_requires_a_login(
     tfserve: Tfserve, private_registry: PrivateRegistry, unique_name: Callable[..., str]
 ) -> None:
     repository = f"{private_registry.host}/{unique_name('absent')}"

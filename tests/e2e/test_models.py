@@ -1,4 +1,4 @@
-"""Several models in a container: what it serves changes, and whoever asks meanwhile does not notice."""
+"""Several models in a container: the set of models changes without a failed request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def versions(path: Path, *names: str) -> Path:
 
 
 def states(tfserve: Tfserve, name: str) -> dict[str, dict[int, tuple[str, list[str]]]]:
-    """What ``tfserve models`` says: by model, the state and the labels of each version."""
+    """The output of ``tfserve models``: by model, the state and the labels of each version."""
     listed = tfserve("models", name, "--json")
     assert listed.returncode == 0, listed.stderr
     return {
@@ -37,7 +37,7 @@ def states(tfserve: Tfserve, name: str) -> dict[str, dict[int, tuple[str, list[s
     }
 
 
-def test_it_changes_while_it_is_asked(tfserve: Tfserve, unique_name: Callable[[], str], tmp_path: Path) -> None:
+def test_changes_under_load(tfserve: Tfserve, unique_name: Callable[[], str], tmp_path: Path) -> None:
     name = unique_name()
     a = versions(tmp_path / "a", "1", "2")
     ran = tfserve(
@@ -65,20 +65,20 @@ def test_it_changes_while_it_is_asked(tfserve: Tfserve, unique_name: Callable[[]
         assert "of the model 'broken' cannot be loaded" in failed.stderr
     assert load.failures == []
     assert load.succeeded > 50
-    now: dict[str, dict[int, tuple[str, list[str]]]] = {
+    expected: dict[str, dict[int, tuple[str, list[str]]]] = {
         "a": {2: ("END", []), 1: ("AVAILABLE", ["stable"])},
         "c": {7: ("AVAILABLE", [])},
         "b": {1: ("AVAILABLE", [])},
     }
-    assert states(tfserve, name) == now
+    assert states(tfserve, name) == expected
     assert tfserve("restart", name).returncode == 0
-    del now["a"][2]
-    assert states(tfserve, name) == now
+    del expected["a"][2]
+    assert states(tfserve, name) == expected
     (listed,) = [server for server in json.loads(tfserve("ps", "--json").stdout) if server["name"] == name]
     assert sorted(model["name"] for model in listed["models"]) == ["a", "b", "c"]
 
 
-def test_a_name_that_is_served_anew(tfserve: Tfserve, unique_name: Callable[[], str]) -> None:
+def test_a_model_name_that_is_used_again(tfserve: Tfserve, unique_name: Callable[[], str]) -> None:
     name = unique_name()
     options = ("--versions", "latest", "--engine", "docker", "--rest-port", "0", "--grpc-port", "0")
     ran = tfserve("run", HALF_PLUS_TWO, "--name", name, "--model-name", "m", *options)

@@ -1,4 +1,4 @@
-"""``tfserve package`` on a real engine: what the image is, that it serves, and that nothing half-made stays."""
+"""``tfserve package`` on a real engine: the image, whether it serves, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 import requests
 from docker import DockerClient
 
-from tests.program import Copy, assert_error
+from tests.program import Copy, assert_error, eventually
 
 from .conftest import PrivateRegistry, Tfserve
 from .dockerd import Dockerd
@@ -56,37 +56,37 @@ def images_labelled(client: DockerClient, value: str) -> list[Any]:
     return list(client.images.list(all=True, filters={"label": f"test={value}"}))
 
 
+def answers(url: str) -> bool:
+    with suppress(requests.RequestException):
+        requests.get(url, timeout=5)
+        return True
+    return False
+
+
 @contextmanager
 def docker_run(client: DockerClient, image: str, *command: str) -> Iterator[str]:
-    """The URL of ``docker run -d -p 127.0.0.1::8501 IMAGE COMMAND``, when it answers."""
+    """Runs ``docker run -d -p 127.0.0.1::8501 IMAGE COMMAND``, and gives its URL once it answers."""
     container = client.containers.run(image, list(command) or None, detach=True, ports={8501: ("127.0.0.1", None)})
     try:
         container.reload()
         url = f"http://127.0.0.1:{container.ports['8501/tcp'][0]['HostPort']}/v1/models"
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                requests.get(url, timeout=5)
-                break
-            except requests.RequestException:
-                assert time.monotonic() < deadline, container.logs().decode()
-                time.sleep(0.05)
+        eventually(lambda: answers(url), seconds=30)
         yield url
     finally:
         container.remove(force=True)
 
 
-def ask(url: str, model: str) -> object:
+def predict(url: str, model: str) -> object:
     return requests.post(f"{url}/{model}:predict", json={"instances": [1.0, 2.0, 5.0]}, timeout=10).json()
 
 
 def test_an_image_with_one_model(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
     image = f"{unique_name('image')}:1"
-    said = package(tfserve, HALF_PLUS_TWO, "--image", image, "--label", "team=a b=c'\"$HOME", "--label", "empty=")
+    document = package(tfserve, HALF_PLUS_TWO, "--image", image, "--label", "team=a b=c'\"$HOME", "--label", "empty=")
     found = docker_client.images.get(image)
     base = docker_client.images.get("tensorflow/serving:latest")
-    digest = said["models"][0]["digest"]
-    assert said == {
+    digest = document["models"][0]["digest"]
+    assert document == {
         "image": image,
         "id": found.id,
         "digest": None,
@@ -108,15 +108,15 @@ def test_an_image_with_one_model(tfserve: Tfserve, unique_name: Name, docker_cli
     assert set(found.attrs["Config"]["ExposedPorts"]) >= {"8500/tcp", "8501/tcp"}
     assert not docker_client.containers.list(all=True, filters={"ancestor": image})
     with docker_run(docker_client, image) as url:
-        assert ask(url, "half_plus_two") == {"predictions": [2.5, 3.0, 4.5]}
+        assert predict(url, "half_plus_two") == {"predictions": [2.5, 3.0, 4.5]}
 
 
 def test_an_image_with_several_models(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
     image = unique_name("image")
     names = ("--name", "first", "--name", "sec.ond")
     package(tfserve, HALF_PLUS_TWO, HALF_PLUS_TWO / "1", *names, "--image", image)
-    with docker_run(docker_client, image, "--enable_batching=true") as url:  # more flags come on top
-        assert ask(url, "first") == ask(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
+    with docker_run(docker_client, image, "--enable_batching=true") as url:  # flags are added to those of the image
+        assert predict(url, "first") == predict(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
     another = tfserve("run", HALF_PLUS_TWO, "--image", image, *PORTS)
     assert_error(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
 
@@ -165,9 +165,7 @@ def test_run_needs_no_model_for_it(
     assert tfserve("rm", "--force", name).returncode == 0
 
 
-def test_run_of_an_image_that_was_made_as_in_the_guide(
-    tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
-) -> None:
+def test_run_of_an_image_made_as_in_the_guide(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
     image = unique_name("committed")
     container = docker_client.containers.create("tensorflow/serving:latest", labels={"test": image})
     try:
@@ -201,7 +199,7 @@ def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client
     assert docker_client.images.get(image).id == first
     second = package(tfserve, copied("m"), "--image", image, "--force")["id"]
     assert docker_client.images.get(image).id == second != first
-    with pytest.raises(docker.errors.ImageNotFound):  # no <none> is left of it
+    with pytest.raises(docker.errors.ImageNotFound):  # not even as <none>
         docker_client.images.get(first)
 
 
@@ -210,22 +208,19 @@ def test_a_name_that_is_taken_meanwhile(
 ) -> None:
     label, image = unique_name(), unique_name("image")
     process = tfserve.start("package", big, "--image", f"{image}:1", "--label", f"test={label}")
-    deadline = time.monotonic() + 30
-    while not containers_labelled(docker_client, label):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: containers_labelled(docker_client, label))
     other = docker_client.images.get("tensorflow/serving:latest")
     other.tag(image, "1")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 6, said
-    assert f"The name {image}:1 is already taken" in said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 6, errors
+    assert f"The name {image}:1 is already taken" in errors
     named = docker_client.images.get(f"{image}:1").id
-    docker_client.images.remove(f"{image}:1")  # this name alone, as the official one stays
+    docker_client.images.remove(f"{image}:1")  # only this name, as the official one is kept
     assert named == other.id
     assert (containers_labelled(docker_client, label), images_labelled(docker_client, label)) == ([], [])
 
 
-def test_what_was_replaced_goes_with_its_last_server(
+def test_a_replaced_image_is_removed_with_its_last_server(
     tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy
 ) -> None:
     image = f"{unique_name('image')}:1"
@@ -251,7 +246,7 @@ def test_progress_takes_one_row(big: Path, tfserve: Tfserve, unique_name: Name) 
     terminal.close()
 
 
-def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
+def test_images_that_are_not_valid_bases(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient) -> None:
     packaged, bare = unique_name("packaged"), unique_name("bare")
     package(tfserve, HALF_PLUS_TWO, "--image", packaged)
     docker_client.api.import_image_from_data(_tar_of({"models/x": b""}), repository=bare, tag="latest")
@@ -262,7 +257,7 @@ def test_what_is_no_base(tfserve: Tfserve, unique_name: Name, docker_client: Doc
     assert_error(tfserve("package", HALF_PLUS_TWO, "--image", target, "--base", "127.0.0.1:9/no/base"), 5)
 
 
-def test_pushes_and_says_what_a_registry_refuses(
+def test_pushes_and_reports_a_refusal_of_the_registry(
     tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, private_registry: PrivateRegistry
 ) -> None:
     label = unique_name()
@@ -314,11 +309,8 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
 ) -> None:
     label = unique_name()
     process = tfserve.start("package", big, "--image", unique_name("image"), "--label", f"test={label}")
-    deadline = time.monotonic() + 30
-    while not containers_labelled(docker_client, label):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(seconds)  # not a wait for something: a moment somewhere in the copy or the commit
+    eventually(lambda: containers_labelled(docker_client, label))
+    time.sleep(seconds)  # to interrupt at different moments of the copy and the commit; not to wait for a condition
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
     assert process.stderr is not None
@@ -327,7 +319,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
     assert images_labelled(docker_client, label) == []
 
 
-def test_an_interrupted_push_says_what_there_is(
+def test_an_interrupted_push_reports_that_the_image_exists(
     tfserve: Tfserve, unique_name: Name, docker_client: DockerClient
 ) -> None:
     label = unique_name()
@@ -338,7 +330,7 @@ def test_an_interrupted_push_says_what_there_is(
             "package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--image", image, "--push"
         )
         silent.accept()[0].close()
-        connection, _ = silent.accept()  # the engine asks with TLS first, then without
+        connection, _ = silent.accept()  # the engine tries TLS first, then plain HTTP
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
         connection.close()
@@ -349,7 +341,7 @@ def test_an_interrupted_push_says_what_there_is(
 
 
 def _small_base(client: DockerClient, unique_name: Name) -> str:
-    """A serving image as small as can be, which nobody runs."""
+    """Makes a minimal serving image that cannot be run."""
     name = unique_name("base")
     changes = ['ENTRYPOINT ["/usr/bin/tf_serving_entrypoint.sh"]']
     client.api.import_image_from_data(_tar_of({"models/x": b""}), repository=name, tag="latest", changes=changes)

@@ -1,4 +1,4 @@
-"""An engine on arm64, for which there is no official image: the local engine takes its place, or an emulator."""
+"""An engine on arm64, for which no official image exists: the local engine, or an emulator, is used instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EMULATED = "linux/amd64 is emulated on this engine, which is linux/arm64: expect
 
 @pytest.fixture(scope="module")
 def arm64(start_engine: StartEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables of a `tfserve` whose engine says it is on arm64, and has no image."""
+    """The variables of a `tfserve` whose engine reports arm64 and has no image."""
     with relay.with_architecture("aarch64", start_engine().host, tmp_path_factory.mktemp("relay")) as host:
         yield {"DOCKER_HOST": host}
 
@@ -36,7 +36,7 @@ def test_auto_serves_without_docker(arm64: dict[str, str], tfserve: Tfserve) -> 
 
 
 @pytest.mark.parametrize("arguments", [("run", HALF_PLUS_TWO, "--engine", "docker"), ("pull",)])
-def test_docker_by_name_is_refused_with_the_ways_out(
+def test_docker_is_refused_with_alternatives(
     arguments: tuple[str | Path, ...], arm64: dict[str, str], tfserve: Tfserve
 ) -> None:
     ran = tfserve(*arguments, env=arm64)
@@ -59,7 +59,7 @@ def test_an_emulated_platform_is_served_with_a_warning(
 def test_a_program_for_another_cpu_is_explained(
     tfserve: Tfserve, docker_client: Any, unique_name: Callable[[], str], tmp_path: Path
 ) -> None:
-    """An image for arm64 on an engine that has no emulator for it; its programs are for no CPU at all."""
+    """An image for arm64 on an engine without an emulator. Its program is not valid on any CPU."""
     reference = f"tfserve-test/{unique_name().lower()}"
     program = tmp_path / "server"
     program.write_bytes(b"\x7fELF nonsense")
@@ -82,20 +82,20 @@ def test_a_program_for_another_cpu_is_explained(
 
 
 @pytest.mark.parametrize("pull", ["missing", "never"])
-def test_an_image_that_is_here_for_another_platform(
+def test_an_image_that_exists_for_another_platform(
     pull: str, tfserve: Tfserve, docker_client: Any, unique_name: Callable[[], str]
 ) -> None:
-    repository = f"127.0.0.1:9/{unique_name()}"  # where no registry answers
+    repository = f"127.0.0.1:9/{unique_name()}"  # no registry answers there
     docker_client.images.get("tensorflow/serving:latest").tag(repository, "1")
     options = ("--image", f"{repository}:1", "--platform", "linux/arm64", "--pull", pull)
     ran = tfserve("run", HALF_PLUS_TWO, *options, *PORTS)
     assert_error(ran, 5, f"{repository}:1 is on the engine for linux/amd64: to use that, leave --platform out.")
 
 
-def test_the_doctor_knows(arm64: dict[str, str], tfserve: Tfserve) -> None:
-    looked = tfserve("doctor", "--json", env=arm64)
-    assert looked.returncode == 0, looked.stderr
-    checks = {check["name"]: check for check in json.loads(looked.stdout)["checks"]}
+def test_doctor_reports_the_platform(arm64: dict[str, str], tfserve: Tfserve) -> None:
+    report = tfserve("doctor", "--json", env=arm64)
+    assert report.returncode == 0, report.stderr
+    checks = {check["name"]: check for check in json.loads(report.stdout)["checks"]}
     assert checks["platform"]["status"] == "warn"
     assert "linux/arm64, for which TensorFlow does not publish images" in checks["platform"]["detail"]
     assert "--engine local" in checks["platform"]["hint"]

@@ -24,11 +24,11 @@ from .conftest import Tfserve
         (("--tag", "2.19.1", "--devel", "--gpu"), "tensorflow/serving:2.19.1-devel-gpu"),
     ],
 )
-def test_pulls_the_tag_that_was_asked_for(
+def test_pulls_the_requested_tag(
     arguments: tuple[str, ...], image: str, engine: Engine, tfserve: Tfserve, docker_client: DockerClient
 ) -> None:
     if not engine.own and arguments:
-        pytest.skip("the other official images are many gigabytes, and this engine is not ours")
+        pytest.skip("the other official images have many gigabytes")
     pulled = tfserve("pull", *arguments, "--json")
     assert pulled.returncode == 0, pulled.stderr
     found = docker_client.images.get(image)
@@ -36,12 +36,12 @@ def test_pulls_the_tag_that_was_asked_for(
     assert (document["image"], document["id"]) == (image, found.id)
     assert document["size"] == found.attrs["Size"]
     assert document["platform"] == f"linux/{found.attrs['Architecture']}"
-    assert pulled.stderr == f"Pulling {image}\n"  # no bars, as this is no terminal
+    assert pulled.stderr == f"Pulling {image}\n"  # no progress bars without a terminal
 
 
 @pytest.fixture
 def refusing_registry() -> Iterator[str]:
-    """A registry on loopback that lets nobody in."""
+    """A registry on loopback that refuses every request."""
 
     class Refuse(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -52,10 +52,10 @@ def refusing_registry() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server requires
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Prints nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -70,8 +70,8 @@ def test_a_registry_that_refuses(refusing_registry: str, tfserve: Tfserve) -> No
     assert "docker login" in pulled.stderr
 
 
-def test_a_registry_that_is_not_there(tfserve: Tfserve) -> None:
-    pulled = tfserve("pull", "127.0.0.1:9/nobody/serving")
+def test_a_registry_that_cannot_be_reached(tfserve: Tfserve) -> None:
+    pulled = tfserve("pull", "127.0.0.1:9/absent/serving")
     assert pulled.returncode == 5, pulled.stderr
     assert "Hint:" in pulled.stderr
 
@@ -81,12 +81,12 @@ def test_a_platform_without_an_image(tfserve: Tfserve) -> None:
     assert pulled.returncode == 5, pulled.stderr
     assert "linux/s390x" in pulled.stderr
     assert "--platform linux/amd64" in pulled.stderr
-    assert "--engine local" not in pulled.stderr  # which pull does not have
+    assert "--engine local" not in pulled.stderr  # pull does not have this option
 
 
-def test_says_which_tag_it_chose(engine: Engine, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
+def test_reports_which_tag_it_chose(engine: Engine, tfserve: Tfserve, unique_name: Callable[..., str]) -> None:
     if not engine.own:
-        pytest.skip("the other official images are many gigabytes, and this engine is not ours")
+        pytest.skip("the other official images have many gigabytes")
     pulled = tfserve("pull", "--tag", "2.19.1", "--gpu")
     assert pulled.stdout.startswith("Pulled tensorflow/serving:2.19.1-gpu: ")
     unofficial = f"127.0.0.1:9/{unique_name()}:1"

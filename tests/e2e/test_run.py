@@ -1,4 +1,4 @@
-"""``tfserve run`` on a real engine: what it makes, what it says, and what it refuses."""
+"""``tfserve run`` on a real engine: the container, the output, and errors."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_serves_and_answers(tfserve: Tfserve, unique_name: Callable[[], str], do
     assert docker_client.api.inspect_container(server["container_id"])["State"]["Running"]
     answer = requests.post(f"{server['rest_url']}/v1/models/{name}:predict", json={"instances": [1, 2, 5]}, timeout=10)
     assert answer.json() == {"predictions": [2.5, 3.0, 4.5]}
-    asked = tfserve("predict", name, "1", "2", "5", "--json")
-    assert json.loads(asked.stdout) == {"predictions": [2.5, 3.0, 4.5]}
+    predicted = tfserve("predict", name, "1", "2", "5", "--json")
+    assert json.loads(predicted.stdout) == {"predictions": [2.5, 3.0, 4.5]}
 
 
 def test_is_safe_by_default(tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient) -> None:
@@ -100,7 +100,7 @@ def test_a_file_that_a_flag_names(tmp_path: Path, tfserve: Tfserve, unique_name:
 
 
 @pytest.mark.parametrize("layout", ["version", "bare"])
-def test_takes_one_version_or_a_bare_saved_model(
+def test_serves_one_version_or_a_saved_model(
     layout: str, tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]
 ) -> None:
     name = unique_name()
@@ -114,7 +114,7 @@ def test_takes_one_version_or_a_bare_saved_model(
     ]
 
 
-def test_serves_an_archive_and_keeps_what_came_out_of_it(
+def test_serves_an_archive_and_keeps_its_content_while_in_use(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str]
 ) -> None:
     name, cache = unique_name(), {"XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -123,10 +123,10 @@ def test_serves_an_archive_and_keeps_what_came_out_of_it(
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["smoke_test"]["response"] == {"outputs": [2.0]}
     cleared = tfserve("cache", "clear", "--json", env=cache)
-    (kept,) = json.loads(cleared.stdout)["kept"]
-    assert kept["servers"] == [name]
+    (entry,) = json.loads(cleared.stdout)["kept"]
+    assert entry["servers"] == [name]
     assert tfserve("rm", "--force", name).returncode == 0
-    assert json.loads(tfserve("cache", "clear", "--json", env=cache).stdout)["removed"] == [kept["digest"]]
+    assert json.loads(tfserve("cache", "clear", "--json", env=cache).stdout)["removed"] == [entry["digest"]]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to another user")
@@ -144,7 +144,7 @@ def test_serves_a_private_directory_of_another_user(
     assert docker_client.api.inspect_container(f"tfserve-{name}")["Config"]["User"] == "1234:1234"
 
 
-def test_an_odd_path_is_mounted_as_it_is(
+def test_a_path_with_special_characters_is_mounted(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     model = tmp_path / "a:b, \"c\" $(d) 'e' ü"
@@ -172,7 +172,7 @@ def test_a_default_port_that_is_taken_moves(tfserve: Tfserve, unique_name: Calla
     name = unique_name()
     try:
         listener = socket.create_server(("127.0.0.1", 8501))
-    except OSError:  # somebody else has it, which is as good
+    except OSError:  # another program has it, which is equivalent
         listener = socket.socket()
     with listener:
         ran = tfserve("run", HALF_PLUS_TWO, "--name", name, "--grpc-port", "0", "--json")
@@ -181,7 +181,7 @@ def test_a_default_port_that_is_taken_moves(tfserve: Tfserve, unique_name: Calla
     assert not json.loads(ran.stdout)["rest_url"].endswith(":8501")
 
 
-def test_a_taken_name_is_an_error_and_harms_nobody(
+def test_a_name_in_use_is_an_error_and_the_server_is_unaffected(
     tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
@@ -199,7 +199,7 @@ def test_a_taken_name_is_an_error_and_harms_nobody(
     assert len(docker_client.api.containers(all=True, filters={"label": f"tfserve.name={name}"})) == 1
 
 
-def test_of_two_at_the_same_moment_exactly_one_wins(
+def test_of_two_concurrent_runs_exactly_one_succeeds(
     tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
@@ -210,7 +210,7 @@ def test_of_two_at_the_same_moment_exactly_one_wins(
     assert docker_client.api.inspect_container(f"tfserve-{name}")["State"]["Running"]
 
 
-def test_a_failed_replacement_brings_the_old_server_back(
+def test_a_failed_replacement_restores_the_old_server(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
@@ -227,7 +227,7 @@ def test_a_failed_replacement_brings_the_old_server_back(
     assert found["State"]["Running"]
 
 
-def test_a_server_that_is_removed_at_its_stop(
+def test_a_server_with_rm_is_removed_when_it_stops(
     tmp_path: Path, tfserve: Tfserve, unique_name: Callable[[], str], docker_client: DockerClient
 ) -> None:
     name = unique_name()
@@ -246,7 +246,7 @@ def test_a_server_that_is_removed_at_its_stop(
     shutil.copytree(HALF_PLUS_TWO, broken)
     (broken / "1" / "variables" / "variables.index").write_bytes(b"")
     failed = tfserve("run", broken, *arguments, "--rest-port", "0", "--replace")
-    assert failed.returncode == 7  # and not what removing the old one a second time would give
+    assert failed.returncode == 7  # not the error of removing the old one twice
     assert "cannot be loaded" in failed.stderr
 
     assert tfserve("run", HALF_PLUS_TWO, *arguments, "--rest-port", "0").returncode == 0

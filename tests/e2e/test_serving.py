@@ -1,4 +1,4 @@
-"""``tfserve.serve()`` on a real engine: it answers, over both APIs, and nothing of it stays."""
+"""``tfserve.serve()`` on a real engine: it serves over both APIs, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def containers(client: DockerClient, name: str) -> list[dict[str, object]]:
     return found
 
 
-def test_serves_answers_and_leaves_nothing(unique_name: Callable[[], str], docker_client: DockerClient) -> None:
+def test_serves_and_leaves_nothing(unique_name: Callable[[], str], docker_client: DockerClient) -> None:
     name = unique_name()
     with (
         pytest.raises(ZeroDivisionError),
@@ -57,7 +57,7 @@ def test_serves_answers_and_leaves_nothing(unique_name: Callable[[], str], docke
     server.close()
 
 
-def test_what_fails_leaves_nothing(unique_name: Callable[[], str], docker_client: DockerClient) -> None:
+def test_a_failure_leaves_nothing(unique_name: Callable[[], str], docker_client: DockerClient) -> None:
     name = unique_name()
     with pytest.raises(NotReadyError):
         package.serve(HALF_PLUS_TWO, name=name, engine="docker", wait_seconds=0.001)

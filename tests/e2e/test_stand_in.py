@@ -1,4 +1,4 @@
-"""What the other tests rely on: `tensorflow/serving` can be pulled, is what it is documented to be, and serves."""
+"""The assumptions of the other tests: `tensorflow/serving` can be pulled, is as documented, and serves."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ BODY = json.dumps({"instances": [1.0, 2.0, 5.0]}).encode()
 
 
 def predict(container: Any, seconds: float = 60) -> list[float]:
-    """Asks the model as soon as the published port answers."""
+    """Sends a request to the model as soon as the published port answers."""
     container.reload()
     port = container.ports["8501/tcp"][0]["HostPort"]
     deadline = time.monotonic() + seconds
-    while (answer := _ask(f"http://127.0.0.1:{port}/v1/models/half_plus_two:predict")) is None:
+    while (answer := _predict(f"http://127.0.0.1:{port}/v1/models/half_plus_two:predict")) is None:
         if time.monotonic() > deadline:
             pytest.fail(f"no answer after {seconds} s; its log: {container.logs().decode()}")
         time.sleep(0.05)
     return answer
 
 
-def _ask(url: str) -> list[float] | None:
+def _predict(url: str) -> list[float] | None:
     try:
         with urllib.request.urlopen(url, BODY, timeout=5) as response:
             return list(json.load(response)["predictions"])
@@ -65,7 +65,7 @@ def test_a_pull_shows_every_layer(throwaway_engine: Dockerd) -> None:
 @pytest.mark.parametrize("tag", ["latest", "latest-gpu", "2.19.1", "2.19.1-gpu"])
 def test_serving_images(engine: Engine, docker_client: Any, tag: str) -> None:
     if not engine.own and tag != "latest":
-        pytest.skip("of an engine that is not ours only `latest` is looked at")
+        pytest.skip("the other official images have many gigabytes")
     config = docker_client.images.pull("tensorflow/serving", tag=tag).attrs["Config"]
     assert config["Entrypoint"] == ["/usr/bin/tf_serving_entrypoint.sh"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
@@ -76,7 +76,7 @@ def test_serving_images(engine: Engine, docker_client: Any, tag: str) -> None:
 @pytest.mark.parametrize("tag", ["latest-devel", "latest-devel-gpu", "2.19.1-devel", "2.19.1-devel-gpu"])
 def test_development_images(engine: Engine, docker_client: Any, unique_name: Callable[..., str], tag: str) -> None:
     if not engine.own:
-        pytest.skip("the official development images are many gigabytes")
+        pytest.skip("the official development images have many gigabytes")
     docker_client.images.pull("tensorflow/serving", tag=tag)
     config = docker_client.images.get(f"tensorflow/serving:{tag}").attrs["Config"]
     assert (config["Entrypoint"], config["Cmd"]) == (None, ["/bin/bash"])
@@ -92,7 +92,7 @@ def test_development_images(engine: Engine, docker_client: Any, unique_name: Cal
         {"user": "1234:1234", "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "init": True},
         {"user": "1234:1234", "cap_drop": ["ALL"], "read_only": True},
     ],
-    ids=["as it is", "as tfserve runs it", "read-only root"],
+    ids=["default options", "options of tfserve", "read-only root"],
 )
 def test_it_serves(docker_client: Any, unique_name: Callable[..., str], options: dict[str, Any]) -> None:
     container = serve(docker_client, unique_name("half_plus_two"), **options)

@@ -1,4 +1,4 @@
-"""``tfserve up`` and ``down`` with containers: two servers of one file, with all that becomes files in them."""
+"""``tfserve up`` and ``down`` with containers, some of which get configuration files."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def file(unique_name: Callable[[], str], tmp_path: Path) -> File:
 A, B = f"{{path: {HALF_PLUS_TWO}, name: a}}", f"{{path: {HALF_PLUS_TWO}, name: b}}"
 
 
-def brought_up(tfserve: Tfserve) -> dict[str, Any]:
+def up(tfserve: Tfserve) -> dict[str, Any]:
     done = tfserve("up", "--json")
     assert done.returncode == 0, done.stderr
     (server,) = json.loads(done.stdout)
@@ -96,13 +96,13 @@ def brought_up(tfserve: Tfserve) -> dict[str, Any]:
     return dict(server)
 
 
-def test_what_models_did_is_seen(tfserve: Tfserve, file: File) -> None:
+def test_changes_by_the_models_command_are_seen(tfserve: Tfserve, file: File) -> None:
     def step() -> str:
         return tfserve("up", "--dry-run").stdout.splitlines()[0].removeprefix(f"# {file.name}: ")
 
     labelled = A.replace("name: a", "name: a, labels: {stable: 1}")
     file.write(labelled)
-    assert brought_up(tfserve)["action"] == "create"
+    assert up(tfserve)["action"] == "create"
     assert tfserve("models", file.name, "label", "a", "canary=1").returncode == 0
     assert step() == "recreate (models changed)"
     file.write(labelled.replace("stable: 1", "stable: 1, canary: 1"))
@@ -110,14 +110,14 @@ def test_what_models_did_is_seen(tfserve: Tfserve, file: File) -> None:
     assert tfserve("models", file.name, "add", f"{HALF_PLUS_TWO}=b").returncode == 0
     assert step() == "recreate (models changed)"
     file.write(labelled.replace("stable: 1", "stable: 1, canary: 1") + f", {B}", memory="1g")
-    assert step() == "recreate (memory, models changed)"  # a copy gets no new versions, as the file's directory would
+    assert step() == "recreate (memory, models changed)"  # a copy in the container gets no new versions
     assert "Waiting for a, b to become AVAILABLE" in tfserve("restart", file.name).stderr
-    assert brought_up(tfserve)["action"] == "recreate"
+    assert up(tfserve)["action"] == "recreate"
     assert step() == "leave"
 
 
 def test_a_container_that_was_never_started(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
-    """As one whose maker was killed before it had put its files in place."""
+    """A container as it is left if tfserve is killed before it has copied the files into it."""
     file.write(f"{A}, {B}")
     (configured,) = read_servers(file.path, {})
     directory = find_model(HALF_PLUS_TWO)
@@ -130,49 +130,49 @@ def test_a_container_that_was_never_started(tfserve: Tfserve, file: File, docker
     done = tfserve("up")
     assert done.stderr.startswith(f"{file.name}: recreate (it was never started)\n")
     assert done.returncode == 0, done.stderr
-    assert brought_up(tfserve)["action"] == "leave"
+    assert up(tfserve)["action"] == "leave"
 
 
 @pytest.mark.parametrize("command", ["up", "start"])
 def test_a_paused_container(command: str, tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
     file.write(A)
-    made = brought_up(tfserve)
+    made = up(tfserve)
     docker_client.containers.get(made["container_id"]).pause()
     if command == "up":
-        again = brought_up(tfserve)
+        again = up(tfserve)
         assert again["action"] == "unpause"
     else:
         (again,) = json.loads(tfserve("start", "--json", file.name).stdout)
     assert (again["container_id"], again["state"], again["health"]) == (made["container_id"], "running", "available")
 
 
-def test_two_at_once(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+def test_two_concurrent_runs(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
     for memory in ("1g", "2g"):
         file.write(A, memory=memory)
         both = [tfserve.start("up", "--json") for _ in range(2)]
-        said = [process.communicate(timeout=60) for process in both]
-        assert [process.returncode for process in both] == [0, 0], said
-        ids = {server["container_id"] for stdout, _ in said for server in json.loads(stdout)}
+        outputs = [process.communicate(timeout=60) for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
+        ids = {server["container_id"] for stdout, _ in outputs for server in json.loads(stdout)}
         assert ids == {container["Id"] for container in containers_of(file, docker_client)}
 
 
-def test_what_a_killed_command_left_aside(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
+def test_a_container_that_a_killed_command_suspended(tfserve: Tfserve, file: File, docker_client: DockerClient) -> None:
     file.write(A, memory="1g")
-    left = docker_client.containers.get(brought_up(tfserve)["container_id"])
+    left = docker_client.containers.get(up(tfserve)["container_id"])
     left.rename(f"tfserve-{file.name}.replaced")
     file.write(A, memory="2g")
-    second = brought_up(tfserve)
+    second = up(tfserve)
     assert [container["Id"] for container in containers_of(file, docker_client)] == [second["container_id"]]
     labels = docker_client.containers.get(second["container_id"]).labels
 
-    def leave_aside() -> None:
+    def suspend() -> None:
         docker_client.containers.create("tensorflow/serving", name=f"tfserve-{file.name}.replaced", labels=labels)
 
-    leave_aside()
+    suspend()
     file.write(A, memory="3g")
-    third = brought_up(tfserve)
+    third = up(tfserve)
     assert [container["Id"] for container in containers_of(file, docker_client)] == [third["container_id"]]
-    leave_aside()
+    suspend()
     assert tfserve("down").returncode == 0
     assert containers_of(file, docker_client) == []
 

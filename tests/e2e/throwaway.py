@@ -1,8 +1,8 @@
-"""Engines for one test each, which may be killed in the middle of something, beside the one all other tests share.
+"""Engines for one test or module, which may be killed, beside the engine that all other tests share.
 
-Two daemons on one machine would fight over the bridge docker0 (one told `bridge: none` even deletes it) and over the
-packet filter's chains, which each deletes and makes anew at its start. So a throwaway engine has its own bridge and
-leaves the packet filter alone; ports published on loopback work all the same: the userland proxy serves them.
+Two daemons on one machine would conflict over the bridge docker0 (with `bridge: none`, a daemon even deletes it) and
+over the chains of the packet filter, which each daemon recreates when it starts. A throwaway engine therefore has a
+bridge of its own and does not use the packet filter. Ports published on loopback work through the userland proxy.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ def start(
     path: str = "",
     disk: str | None = None,
 ) -> Dockerd:
-    """A new engine with an empty store; `mirror` is before Docker Hub. `remove` it in the end.
+    """Starts a new engine with an empty store and a mirror of Docker Hub. The caller has to `remove` it.
 
-    `options` are more of its settings, and in `path` it looks for programs first. With `disk`, such as 48m, all that it
-    stores is on a file system of that size, in memory.
+    `options`, `path` and `disk` are those of `Dockerd`.
     """
     remove_abandoned(state, run)
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -48,13 +47,13 @@ def start(
 
 
 def remove(engine: Dockerd) -> None:
-    """Ends the engine, its containers too, and deletes its images and its bridge."""
+    """Stops the engine and its containers, and deletes its images and its bridge."""
     engine.remove()
     subprocess.run(["ip", "link", "delete", _bridge(engine.data.name)], check=False, capture_output=True)
 
 
 def remove_abandoned(state: Path, run: Path) -> None:
-    """Removes the engines of test runs that ended without doing so themselves."""
+    """Removes the engines of test runs that were killed."""
     for directory in (state / "throwaway").glob("*-*"):
         if not Path("/proc", directory.name.partition("-")[0]).exists():
             remove(_engine(state, run, directory.name))
@@ -70,7 +69,7 @@ def _bridge(name: str) -> str:
 
 
 def _free_network() -> str:
-    """The first three numbers of a /24 that nothing on this machine uses."""
+    """The first three numbers of a /24 network that is not used on this machine."""
     routes = debian.run(["ip", "-4", "route"])
     candidates = [f"10.{second}.{third}" for second in range(213, 223) for third in range(256)]
     return secrets.choice([network for network in candidates if f"{network}." not in routes])
