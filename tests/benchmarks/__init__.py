@@ -1,1 +1,1 @@
-"""How fast tfserve is, always as a ratio to something that anybody can run: ``python -m tests.benchmarks``."""
+"""Measures speed and memory as ratios to programs that anyone can run: ``python -m tests.benchmarks``."""

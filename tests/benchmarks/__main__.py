@@ -1,7 +1,7 @@
 """Prints the tables of speed and memory: ``python -m tests.benchmarks [--only PART …] [--rounds N] [--seconds S]``.
 
 Parts, in the order they run: see `PARTS`. ``docker``, ``gpu`` and ``package`` need a Docker Engine that has
-``tensorflow/serving`` (``python tests/e2e/up.py`` brings one up); those that put load on a server need ``wrk`` or
+``tensorflow/serving`` (``python tests/e2e/up.py`` starts one); those that put load on a server need ``wrk`` or
 ``h2load``.
 """
 
@@ -46,7 +46,7 @@ _WITH_ENGINE = ("docker", "gpu", "package")
 
 
 def main() -> None:
-    """Prints the rows, and exits with 1 if one of them is missed."""
+    """Prints the rows, and exits with code 1 if a ratio is outside its limit."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=tuple(PARTS), help="parts to run (default: all)")
     parser.add_argument("--rounds", type=int, default=15, help="pairs of each row of short runs (default: %(default)s)")
@@ -54,9 +54,9 @@ def main() -> None:
         "--load-rounds", type=int, default=3, help="pairs of each row under load (default: %(default)s)"
     )
     parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: %(default)s)")
-    parser.add_argument("--no-engine", action="store_true", help="leave out what needs a Docker Engine")
+    parser.add_argument("--no-engine", action="store_true", help="omit what needs a Docker Engine")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow would talk between the rows
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow would log between the rows
     heading = f"{'tfserve':>12}  {'reference':>12}   ratio  target"
     print(f"{f'medians of {options.rounds} pairs, or {options.load_rounds} under load':<58} {heading}")
     effort = Effort(options.rounds, options.load_rounds, options.seconds)
@@ -69,7 +69,7 @@ def main() -> None:
                 print(row, flush=True)
                 missed += not row.met
         except MissingToolError as failure:
-            print(f"{part}: left out: {failure}", flush=True)
+            print(f"{part}: omitted: {failure}", flush=True)
             missed += 1
     sys.exit(1 if missed else 0)
 

@@ -1,4 +1,4 @@
-"""How long a command takes that only prints or asks: against the import of the libraries it stands on."""
+"""The time of commands that only print or send a request, compared with importing the libraries they need."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _row(command: list[str], reference: list[str], at_most: float, rounds: int, 
 
 @contextmanager
 def three_servers() -> Iterator[None]:
-    """Three servers in a state directory of their own, on Docker where there is one, else local."""
+    """Three servers with a state directory of their own: with Docker if possible, otherwise local."""
     names = [f"benchmark-{number}" for number in (1, 2, 3)]
     with tempfile.TemporaryDirectory() as state:
         before = os.environ.get("XDG_STATE_HOME")

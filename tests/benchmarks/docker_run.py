@@ -1,4 +1,4 @@
-"""How long ``tfserve run`` takes on Docker: against ``docker run`` of the same, and a loop that polls the status."""
+"""The time of ``tfserve run`` with Docker, compared with ``docker run`` and a loop that polls the status."""
 
 from __future__ import annotations
 

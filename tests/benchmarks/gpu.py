@@ -1,4 +1,4 @@
-"""What it costs to ask for the GPUs before a server starts: a plan with one against a plan without."""
+"""The cost of looking for GPUs before a server starts: a plan with a GPU, compared with a plan without."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOOK = "nvidia-container-runtime-hook"
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Yields the row of this part; without a GPU, the driver's library and the toolkit's hook are stand-ins."""
+    """Yields the row of this part. Without a GPU, the driver's library and the hook of the toolkit are stubs."""
     before = dict(os.environ)
     plan = [TFSERVE, "run", str(HALF_PLUS_TWO), "--engine", "docker", "--dry-run"]
     with tempfile.TemporaryDirectory() as directory:

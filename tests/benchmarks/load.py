@@ -1,4 +1,4 @@
-"""Puts load on a server with ``wrk`` (HTTP) or ``h2load`` (gRPC), and tells what came through and how long it took."""
+"""Puts load on a server with ``wrk`` (HTTP) or ``h2load`` (gRPC), and returns its throughput and latency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from tests.benchmarks.made import temporary
+from tests.benchmarks.cached_models import temporary
 
 CONNECTIONS = 16
 _SCRIPT = """
@@ -25,11 +25,11 @@ class MissingToolError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What a load came to.
+    """The results of a load.
 
     Attributes:
-        rate: answers per second.
-        p99: seconds within which 99 % of the answers came; 0 where the tool does not tell.
+        rate: responses per second.
+        p99: the seconds within which 99 % of the responses arrived; 0 if the tool does not report it.
     """
 
     rate: float
@@ -40,7 +40,7 @@ def wrk(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -
     """Posts `body` to `url` for `seconds`, one request at a time over each of some connections.
 
     Raises:
-        AssertionError: some answers were errors.
+        AssertionError: some responses were errors.
     """
     _need("wrk", "wrk")
     with temporary(body) as file, temporary(_SCRIPT.format(body=file)) as script:

@@ -1,4 +1,4 @@
-"""Makes the SavedModels that benchmarks serve, under the directory named: rows/1 and slow/1."""
+"""Makes the SavedModels that benchmarks serve, rows/1 and slow/1, in the directory given as the argument."""
 
 # mypy: disable-error-code="misc, untyped-decorator"
 from __future__ import annotations
@@ -14,7 +14,7 @@ SLOW_SECONDS = 0.05
 
 
 class Rows(tf.Module):
-    """Rows of 100 floats: classified by default, or given back a little changed."""
+    """Rows of 100 floats: classified by default, or returned with a small change."""
 
     def __init__(self) -> None:
         self.weights = tf.Variable(tf.random.Generator.from_seed(1).normal([COLUMNS, CLASSES]))
@@ -29,7 +29,7 @@ class Rows(tf.Module):
 
 
 class Slow(tf.Module):
-    """Takes 50 ms of a processor for whatever it is asked."""
+    """Uses 50 ms of a processor for each request."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def answer(self, x: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""Requests of 1,000 rows of 100 floats: against the least that such a request takes in one process, and by gRPC."""
+"""Requests of 1,000 rows of 100 floats, compared with the minimum for such a request in one process, and with gRPC."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import grpc
 import numpy as np
 import orjson
 
+from tests.benchmarks.cached_models import models
 from tests.benchmarks.load import h2load, wrk
-from tests.benchmarks.made import models
 from tests.benchmarks.pairs import Effort, Row, compare
-from tests.benchmarks.servers import ANSWER, SCALARS, ModelServer, ask, model_server
+from tests.benchmarks.servers import ANSWER, SCALARS, ModelServer, model_server, post
 from tfserve.model_server.runtime.loading import load_servable
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -27,13 +27,13 @@ _VALUES = np.random.default_rng(1).standard_normal((ROWS, COLUMNS), np.float32)
 
 
 def floor_rows(effort: Effort) -> Iterator[Row]:
-    """Yields how one request compares with what cannot be left out of it."""
+    """Yields how one request compares with the work that it cannot avoid."""
     base_path = models() / "rows"
     servable = load_servable("rows", 1, base_path / "1", LoadOptions())
     with model_server(base_path) as server:
         for what, signature, output in ("10 floats", "serving_default", "probabilities"), ("100 floats", "same", "y"):
             body = _rest_body(signature)
-            ask(server.url(), body)
+            post(server.url(), body)
             yield compare(
                 f"one REST predict, {ROWS:,} rows of {COLUMNS} floats to {what}",
                 partial(_one_request, server, body),
@@ -45,10 +45,10 @@ def floor_rows(effort: Effort) -> Iterator[Row]:
 
 
 def grpc_rows(effort: Effort) -> Iterator[Row]:
-    """Yields how gRPC predicts compare with the same by REST."""
+    """Yields how predict requests over gRPC compare with the same requests over REST."""
     scalars = _message("", np.array([1, 2, 5], np.float32))
     with model_server(grpc=True) as server:
-        ask(server.url(), SCALARS)
+        post(server.url(), SCALARS)
         assert _call(server.grpc_port, scalars) == list(ANSWER)
         yield compare(
             "gRPC Predict, 3 scalars",
@@ -61,7 +61,7 @@ def grpc_rows(effort: Effort) -> Iterator[Row]:
         )
     message, body = _message("", _VALUES), _rest_body("")
     with model_server(models() / "rows", grpc=True) as server:
-        ask(server.url(), body)
+        post(server.url(), body)
         assert len(_call(server.grpc_port, message)) == ROWS * 10
         yield compare(
             f"gRPC Predict, {ROWS:,} rows of {COLUMNS} floats as tensor_content",

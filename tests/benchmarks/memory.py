@@ -1,4 +1,4 @@
-"""Whether the local model server grows: its memory after 100,000 requests of all kinds, against that after 10,000.
+"""Whether the local model server grows: its memory after 100,000 requests of all kinds, compared with after 10,000.
 
 The requests come by both APIs. Large ones that happen to be in the server at once are most of what it holds, and what
 allocators keep of that for later is not growth. Left to chance, more of them meet in 90,000 requests than in 10,000;
@@ -25,7 +25,7 @@ from tests.benchmarks.mixed_requests import (
     unknown_rest_call,
 )
 from tests.benchmarks.pairs import Effort, Row
-from tests.benchmarks.servers import SCALARS, ModelServer, ask, model_server
+from tests.benchmarks.servers import SCALARS, ModelServer, model_server, post
 
 FIRST, ALL = 10_000, 100_000
 _CONNECTIONS = 8  # to each of the APIs
@@ -36,7 +36,7 @@ _LARGE_AT_FIRST = 30  # on each connection
 def rows(effort: Effort) -> Iterator[Row]:
     """Yields the row of this part."""
     with model_server(grpc=True) as server:
-        ask(server.url(), SCALARS)
+        post(server.url(), SCALARS)
         asyncio.run(_ask_many(server, FIRST))
         before = server.resident()
         asyncio.run(_ask_many(server, ALL - FIRST))
@@ -44,7 +44,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 async def _ask_many(server: ModelServer, count: int) -> None:
-    """Sends requests of all kinds, some over new connections or given up half way; checks every answer's status."""
+    """Sends requests of all kinds, some over new connections or aborted; checks the status of every response."""
     left = iter(range(count))
     rest, calls = rest_calls(), grpc_calls()
     await asyncio.gather(

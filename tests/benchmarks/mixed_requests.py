@@ -1,4 +1,4 @@
-"""Requests of all kinds to half_plus_two by both APIs, good and bad ones, each with what has to come of it."""
+"""Valid and invalid requests of all kinds to half_plus_two over both APIs, each with the expected status."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PREDICT = "PredictionService/Predict"
 
 
 class RestCall(NamedTuple):
-    """The bytes of an HTTP request, and the status of its answer."""
+    """The bytes of an HTTP request, and the expected status."""
 
     request: bytes
     status: int
 
 
 class GrpcCall(NamedTuple):
-    """A method, the bytes of a message, and the status of its answer."""
+    """A method, the bytes of a message, and the expected status."""
 
     method: str
     message: bytes
@@ -64,7 +64,7 @@ def large_rest_call() -> RestCall:
 
 
 def unknown_rest_call(number: int) -> RestCall:
-    """Returns a request for a model that is not there, of a name that only this one has."""
+    """Returns a request for a model that does not exist, with a name that is only used once."""
     return RestCall(_get(f"/v1/models/model{number}"), 404)
 
 
@@ -106,7 +106,7 @@ def large_grpc_call() -> GrpcCall:
 
 
 def unknown_grpc_call(number: int) -> GrpcCall:
-    """Returns a call for a model that is not there, of a name that only this one has."""
+    """Returns a call for a model that does not exist, with a name that is only used once."""
     return _call(_PREDICT, _predict([1], model=f"model{number}"), grpc.StatusCode.NOT_FOUND)
 
 

@@ -1,4 +1,4 @@
-"""How long the local model server takes to its first answer, and its memory: against ``import tensorflow``."""
+"""The time until the local model server first responds, and its memory, compared with ``import tensorflow``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO
 from tests.benchmarks.pairs import Effort, Row, compare, run
-from tests.benchmarks.servers import ANSWER, SCALARS, ModelServer, ask, model_server, resident, two_models
+from tests.benchmarks.servers import ANSWER, SCALARS, ModelServer, model_server, post, resident, two_models
 
 REQUESTS = 1000
 _IMPORT = "import tensorflow"
@@ -44,7 +44,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def _ask(server: ModelServer, model: str) -> None:
-    assert json.loads(ask(server.url(model), SCALARS)) == {"predictions": list(ANSWER)}
+    assert json.loads(post(server.url(model), SCALARS)) == {"predictions": list(ANSWER)}
 
 
 def _first_answer(start: _Server, model: str) -> float:

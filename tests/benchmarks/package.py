@@ -1,4 +1,4 @@
-"""How long ``tfserve package`` takes for a model of 1 GB, against the guide's commands, and in how much memory."""
+"""The time and memory of ``tfserve package`` for a model of 1 GB, compared with the commands of the guide."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 @contextmanager
 def _model(mebibytes: int) -> Iterator[Path]:
-    """A model with so much more in it, which no file system can leave out."""
+    """A model with this many more bytes, which no file system can omit."""
     with tempfile.TemporaryDirectory() as directory:
         model = Path(shutil.copytree(HALF_PLUS_TWO, Path(directory) / "model"))
         chance = random.Random(0)
@@ -69,11 +69,11 @@ def _by_hand(model: Path) -> float:
 
 
 def _peak(command: Sequence[str]) -> float:
-    """Runs a command and returns the most memory that it had, in bytes."""
+    """Runs a command and returns its maximum memory, in bytes."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
-    while process.poll() is None:  # not by getrusage, which begins with the memory of this process
+    while process.poll() is None:  # getrusage would include the memory of this process
         found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
         peak = max(peak, int(found[1]) * 1024 if found else 0)
         time.sleep(_POLL_SECONDS)

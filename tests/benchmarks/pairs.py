@@ -1,4 +1,4 @@
-"""Measures two things in turn, so that a machine that gets slower gets slower for both."""
+"""Measures two things alternately, so that a machine that becomes slower does so for both."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _SHOWN = {"s": (1e3, "ms"), "B": (1e-6, "MB"), "/s": (1.0, "/s")}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: medians of both sides, their ratio, and what it may be.
+    """One line of the table: medians of both sides, their ratio, and its limit.
 
     Attributes:
         what: what is measured.
         ours: its median.
-        reference: what it is measured against.
+        reference: what it is compared with.
         theirs: the median of that.
-        limit: what the ratio, ours over theirs, may be at most, or with `at_least` at least.
-        unit: of both medians: ``s``, ``B`` or ``/s``.
+        limit: the maximum of the ratio, ours over theirs; with `at_least`, the minimum.
+        unit: the unit of both medians: ``s``, ``B`` or ``/s``.
         at_least: whether more is better.
     """
 
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio is what it may be."""
+        """Whether the ratio is within its limit."""
         return self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
 
     def __str__(self) -> str:
@@ -73,14 +73,14 @@ class Row:
 
 
 def run(command: Sequence[str]) -> float:
-    """Runs a command to its end and returns how many seconds that took."""
+    """Runs a command and returns its duration in seconds."""
     begin = time.perf_counter()
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     return time.perf_counter() - begin
 
 
 def in_turn(ours: Callable[[], T], theirs: Callable[[], T], rounds: int) -> tuple[list[T], list[T]]:
-    """Measures `ours` and `theirs` in turn, `rounds` times after a warm-up, and returns what each came to."""
+    """Measures `ours` and `theirs` alternately, `rounds` times after a warm-up, and returns the results of each."""
     ours(), theirs()
     pairs = [(ours(), theirs()) for _ in range(rounds)]
     mine, other = zip(*pairs, strict=True)

@@ -1,4 +1,4 @@
-"""Servers to measure, each a process of its own on 127.0.0.1 for the length of a ``with`` block."""
+"""Servers to measure: processes that listen on 127.0.0.1 while a ``with`` block runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.cached_models import bentoml, temporary
 from tests.benchmarks.command_line import HALF_PLUS_TWO
-from tests.benchmarks.made import bentoml, temporary
 from tests.free_ports import free_ports
 from tfserve.host.ports import any_free_port
 
@@ -22,7 +22,7 @@ SCALARS = b'{"instances":[1.0,2.0,5.0]}'
 """A request to half_plus_two, in TensorFlow Serving's format, which is also the format of the service in BentoML."""
 
 ANSWER = (2.5, 3.0, 4.5)
-"""What half_plus_two says to it."""
+"""The response of half_plus_two to it."""
 
 _SERVICE = Path(__file__).with_name("bento_service.py")
 _START_SECONDS = 120
@@ -33,9 +33,9 @@ class ModelServer:
     """A running ``tfserve-model-server``.
 
     Attributes:
-        pid: its process.
-        port: of the REST API.
-        grpc_port: of the gRPC API; 0 if it has none.
+        pid: its process ID.
+        port: the port of the REST API.
+        grpc_port: the port of the gRPC API; 0 if there is none.
     """
 
     pid: int
@@ -47,15 +47,15 @@ class ModelServer:
         return f"http://127.0.0.1:{self.port}/v1/models/{model}{what}"
 
     def resident(self) -> float:
-        """Returns the memory it has in RAM now, in bytes."""
+        """Returns its current memory in RAM, in bytes."""
         return resident(Path(f"/proc/{self.pid}/status").read_text())
 
 
 @contextmanager
 def model_server(base_path: Path = HALF_PLUS_TWO, *flags: str, grpc: bool = False) -> Iterator[ModelServer]:
-    """Runs a model server with one model, ``m``, unless `flags` say something else."""
-    port, of_grpc = free_ports(2)
-    grpc_port = of_grpc if grpc else 0
+    """Runs a model server with one model, ``m``, unless `flags` name other models."""
+    port, free_grpc_port = free_ports(2)
+    grpc_port = free_grpc_port if grpc else 0
     arguments = [f"--rest_api_port={port}", f"--port={grpc_port}", "--bind_address=127.0.0.1"]
     arguments += ["--model_name=m", f"--model_base_path={base_path}", *flags]
     with _process([sys.executable, "-m", "tfserve.model_server", *arguments], {}) as pid:
@@ -78,7 +78,7 @@ def two_models(first: Path, second: Path, *flags: str, grpc: bool = False) -> It
 
 @contextmanager
 def bento_server() -> Iterator[str]:
-    """Runs BentoML with half_plus_two, and gives the URL that predicts. It tells nobody that it runs."""
+    """Runs BentoML with half_plus_two, without its usage reports, and gives the URL that predicts."""
     environment = bentoml()
     port = any_free_port("127.0.0.1")
     variables = {
@@ -95,7 +95,7 @@ def bento_server() -> Iterator[str]:
 
 @contextmanager
 def _process(command: list[str], variables: Mapping[str, str]) -> Iterator[int]:
-    """Runs a program, with all that it starts in a process group of its own, until the end of the block."""
+    """Runs a program, in a process group of its own with its children, while the block runs."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -115,11 +115,11 @@ def _process(command: list[str], variables: Mapping[str, str]) -> Iterator[int]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def ask(url: str, body: bytes) -> bytes:
-    """Posts `body`, again and again until the server is there, and returns the answer.
+def post(url: str, body: bytes) -> bytes:
+    """Posts `body`, and repeats it until the server responds; returns the response.
 
     Raises:
-        AssertionError: it is an error, or the server does not come.
+        AssertionError: the response is an error, or the server does not start.
     """
     host, _, path = url.removeprefix("http://").partition("/")
     deadline = time.monotonic() + _START_SECONDS
@@ -140,6 +140,6 @@ def ask(url: str, body: bytes) -> bytes:
 
 
 def resident(status: str) -> float:
-    """Returns the bytes in RAM that a ``/proc/PID/status`` tells."""
+    """Returns the bytes in RAM according to a ``/proc/PID/status``."""
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return float(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""How much the local model server answers under load: against BentoML, and against itself without other work."""
+"""The throughput of the local model server, compared with BentoML and with itself without other load."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from tests.benchmarks.cached_models import conv_models, models, temporary
 from tests.benchmarks.command_line import HALF_PLUS_TWO
 from tests.benchmarks.load import CONNECTIONS, wrk
-from tests.benchmarks.made import conv_models, models, temporary
 from tests.benchmarks.pairs import Effort, Row, compare, in_turn
-from tests.benchmarks.servers import (
-    ANSWER,
-    SCALARS,
-    ask,
-    bento_server,
-    model_server,
-    two_models,
-)
+from tests.benchmarks.servers import ANSWER, SCALARS, bento_server, model_server, post, two_models
 
 _BATCHED_CONNECTIONS = 32
 _BATCHING = "max_batch_size { value: 32 } batch_timeout_micros { value: 1000 } num_batch_threads { value: 2 }"
 
 
 def rest_rows(effort: Effort) -> Iterator[Row]:
-    """Yields how a small REST predict compares with BentoML and the same SavedModel."""
+    """Yields how a small predict request over REST compares with BentoML and the same SavedModel."""
     with model_server() as server, bento_server() as bento:
-        assert json.loads(ask(server.url(), SCALARS)) == {"predictions": list(ANSWER)}
-        assert json.loads(ask(bento, SCALARS)) == list(ANSWER)
+        assert json.loads(post(server.url(), SCALARS)) == {"predictions": list(ANSWER)}
+        assert json.loads(post(bento, SCALARS)) == list(ANSWER)
         ours, theirs = in_turn(
             partial(wrk, server.url(), SCALARS, effort.seconds),
             partial(wrk, bento, SCALARS, effort.seconds),
@@ -44,10 +37,10 @@ def rest_rows(effort: Effort) -> Iterator[Row]:
 
 
 def slow_rows(effort: Effort) -> Iterator[Row]:
-    """Yields how much a model that takes 50 ms holds up one that does not."""
+    """Yields how much a model that takes 50 ms delays another one."""
     with two_models(HALF_PLUS_TWO, models() / "slow") as server:
         fast, slow = server.url("first"), server.url("second")
-        ask(fast, SCALARS), ask(slow, SCALARS)
+        post(fast, SCALARS), post(slow, SCALARS)
 
         def beside() -> float:
             with _asked_all_the_time(slow):
@@ -64,13 +57,13 @@ def slow_rows(effort: Effort) -> Iterator[Row]:
 
 
 def batching_rows(effort: Effort) -> Iterator[Row]:
-    """Yields what batching gains where a model has real work."""
+    """Yields what batching gains for a model that computes a lot."""
     directory = conv_models()
     body = (directory / "conv.json").read_bytes()
     with temporary(_BATCHING) as parameters:
         flags = ("--enable_batching=true", f"--batching_parameters_file={parameters}")
         with model_server(directory / "conv", *flags) as on, model_server(directory / "conv") as off:
-            ask(on.url(), body), ask(off.url(), body)
+            post(on.url(), body), post(off.url(), body)
             yield compare(
                 f"batching on, convolutional net, {_BATCHED_CONNECTIONS} connections",
                 lambda: wrk(on.url(), body, effort.seconds, _BATCHED_CONNECTIONS).rate,
@@ -84,14 +77,14 @@ def batching_rows(effort: Effort) -> Iterator[Row]:
 
 @contextmanager
 def _asked_all_the_time(url: str) -> Iterator[None]:
-    """Asks `url` for half_plus_two's request, one after the other, until the end of the block."""
+    """Sends the request of half_plus_two to `url`, one after the other, while the block runs."""
     done = threading.Event()
 
-    def go_on() -> None:
+    def send_requests() -> None:
         while not done.is_set():
-            ask(url, SCALARS)
+            post(url, SCALARS)
 
-    thread = threading.Thread(target=go_on)
+    thread = threading.Thread(target=send_requests)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""How long many servers of one YAML file take: against one of them, and against the libraries it takes to ask."""
+"""The time of many servers of one YAML file, compared with one server, and with importing the libraries needed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def _up(file: str) -> float:
-    """How long the servers of `file` take to serve; they are gone afterwards."""
+    """Returns the time until the servers of `file` are ready; removes them afterwards."""
     begin = time.perf_counter()
     run([TFSERVE, "up", "-f", file])
     seconds = time.perf_counter() - begin
@@ -59,7 +59,7 @@ def _up(file: str) -> float:
 
 @contextmanager
 def _files() -> Iterator[tuple[str, str]]:
-    """A file of one local server and one of many, in a state directory of their own."""
+    """A file with one local server and one with many, and a state directory of their own."""
     with tempfile.TemporaryDirectory() as directory:
         before = os.environ.get("XDG_STATE_HOME")
         os.environ["XDG_STATE_HOME"] = f"{directory}/state"

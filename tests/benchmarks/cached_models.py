@@ -1,4 +1,4 @@
-"""What benchmarks need and takes long to make, kept from one run to the next: models, an environment with BentoML."""
+"""Models, and an environment with BentoML, that take long to make and are shared by all runs of the benchmarks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def conv_models() -> Path:
 
 
 def bentoml() -> Path:
-    """Returns the directory of an environment with BentoML; making it, once, takes a minute."""
+    """Returns the directory of an environment with BentoML. Making it takes a minute, once."""
     return virtual_environment((_BENTOML,))
 
 
 @contextmanager
 def temporary(content: bytes | str) -> Iterator[Path]:
-    """Gives a file with `content` in it, for the length of a ``with`` block."""
+    """Gives a temporary file with this content, which exists while the block runs."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "file"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
