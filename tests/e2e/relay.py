@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-ANOTHER_HOST = "127.0.0.2"  # this machine, but not under one of its usual names
+ANOTHER_HOST = "127.2"  # a short form of 127.0.0.2, which tfserve does not recognize as a loopback address
 
 _INFO = re.compile(rb"GET (/v[\d.]+)?/info ")
 
@@ -33,7 +33,7 @@ def with_architecture(architecture: str, engine: str, directory: Path) -> Iterat
 def on_another_host(engine: str) -> Iterator[str]:
     """The address of a relay to `engine`, a UNIX socket, on `ANOTHER_HOST`."""
     with socket.socket() as listener:
-        listener.bind((ANOTHER_HOST, 0))
+        listener.bind(("127.0.0.2", 0))
         with _relayed(listener, engine, None):
             yield f"tcp://{ANOTHER_HOST}:{listener.getsockname()[1]}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,13 +139,14 @@ def terminal(tfserve: Tfserve) -> Iterator[Callable[..., Terminal]]:
 def test_a_shell_on_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shell = terminal("devel", *NO_PORT)
     shell.wait_for("# ")
-    shell.type(b"stty size; sleep 60\r")
+    shell.type(
+        b"until stty size | grep 33.77; do sleep 0.1; done; sleep 60\r"
+    )  # the engine sets the size after the start
     shell.wait_for("33 77")
     shell.resize(44, 88)
     shell.process.send_signal(signal.SIGWINCH)  # which the kernel sends if the terminal is that of its session
-    time.sleep(0.2)  # until the engine has the new size
     shell.type(b"\x03")  # Ctrl-C: only interrupts the command in the shell
-    shell.type(b"stty size; echo $((6 * 7))-\r")
+    shell.type(b"until stty size | grep 44.88; do sleep 0.1; done; echo $((6 * 7))-\r")
     shell.wait_for("44 88")
     shell.wait_for("42-")
     shell.type(b"\x10\r")  # Ctrl-P reaches the shell, too: the previous line

@@ -126,7 +126,7 @@ def test_a_container_that_was_never_started(tfserve: Tfserve, file: File, docker
     docker_client.api.create_container(**container_arguments(docker_client.api, plan))
     done = tfserve("start", file.name)
     assert (done.returncode, done.stdout) == (7, "")
-    assert f"{file.name!r} is not complete" in done.stderr
+    assert f"{file.name!r} was only partly created" in done.stderr
     done = tfserve("up")
     assert done.stderr.startswith(f"{file.name}: recreate (it was never started)\n")
     assert done.returncode == 0, done.stderr
