@@ -36,13 +36,13 @@ __all__ = [
 
 VARIABLE = "_TFSERVE_COMPLETE"
 _SECONDS = 2.0
-_HARMLESS = re.compile(r"[\w.+/@-]+")  # needs no quoting: the function for zsh is an eval
+_HARMLESS = re.compile(r"[\w.+/@-]+")  # needs no quoting: the zsh function evaluates the names
 
 Completer = Callable[[typer.Context, str], list[str]]
 
 
 class _TooLongError(BaseException):
-    """The time limit was reached. It is not an Exception, so that no handler on the way catches it."""
+    """The time limit was reached. It is not an Exception, so that handlers for exceptions do not catch it."""
 
 
 def is_wanted() -> bool:
@@ -103,7 +103,7 @@ def _time_limit() -> Iterator[None]:
 
 
 def _servers(ctx: typer.Context) -> Iterator[Server]:
-    """Yields the servers of the chosen engine, or of all, those first that are listed without a delay."""
+    """Yields the servers of the chosen engine, or of all engines: first of those that list them without a delay."""
     from tfserve.defaults import AUTO
     from tfserve.engines.registry import engine_kinds
     from tfserve.servers.lookup import list_servers
@@ -128,7 +128,7 @@ def _configured_names(ctx: typer.Context) -> Iterator[str]:
 
     given = ctx.params.get("names") or ()
     file = Path(ctx.params.get("file") or DEFAULT_FILE)
-    names = read_engines(file, os.environ) if file != STANDARD_INPUT else ()  # which only the command may read
+    names = read_engines(file, os.environ) if file != STANDARD_INPUT else ()  # only the command may read stdin
     yield from (name for name in names if name not in given)
 
 
@@ -147,9 +147,8 @@ def _server_flag_names(ctx: typer.Context) -> Iterator[str]:
 
 
 def _target_names(ctx: typer.Context) -> Iterator[str]:
-    if ctx.params.get("words") or ctx.params.get(
-        "url"
-    ):  # the next words are values, or the server is not one of tfserve
+    words, url = ctx.params.get("words"), ctx.params.get("url")
+    if words or url:  # the next words are values, or tfserve did not start the server
         return
     for server in _servers(ctx):
         if server.running:

@@ -1,4 +1,4 @@
-"""The part that ``tfserve predict``, ``classify`` and ``regress`` share: checking words and showing the response."""
+"""What ``tfserve predict``, ``classify`` and ``regress`` share: they check their arguments and show the response."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["refuse_unknown_options", "show_inference"]
 
 
 def refuse_unknown_options(words: Sequence[str], ctx: typer.Context) -> None:
-    """Tells values such as -1 from mistyped options, which the parser accepts because of such values.
+    """Refuses mistyped options. The parser accepts any word with a dash, because it may be a value such as -1.
 
     Args:
-        words: the words that the parser took for values.
-        ctx: the command.
+        words: the words that were parsed as values.
+        ctx: the context of the command.
 
     Raises:
         UsageError: one of `words` looks like an option.

@@ -55,7 +55,9 @@ FileOption = Annotated[
 ]
 GpuOption = Annotated[
     bool | None,
-    typer.Option("--gpu/--no-gpu", help="Require a GPU, or do without one.  [default: a GPU is used if there is one]"),
+    typer.Option(
+        "--gpu/--no-gpu", help="Require a GPU, or serve on the CPU.  [default: use a GPU if one is available]"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 LabelsOption = Annotated[
@@ -128,7 +130,7 @@ UrlOption = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="URL of a server that tfserve did not start: http://HOST:PORT."),
 ]
-ApiOption = Annotated[Api, typer.Option("--api", help="API to use; gRPC needs the extra tfserve-cli[local].")]
+ApiOption = Annotated[Api, typer.Option("--api", help="API to use; gRPC requires the extra tfserve-cli[local].")]
 VersionOption = Annotated[int | None, typer.Option("--version", min=0, help="Version to use.  [default: newest]")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="Use the version with this label.")]
 SignatureOption = Annotated[

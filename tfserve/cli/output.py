@@ -33,7 +33,7 @@ class Output:
         self.json_wanted = json_wanted
 
     def result(self, data: Any, text: str) -> None:
-        """Prints a command's result: `data` as JSON, or `text` for people."""
+        """Prints the result of a command: `data` as JSON, or `text`."""
         if self.json_wanted:
             import json
 
@@ -42,7 +42,7 @@ class Output:
             self.text(text)
 
     def text(self, text: str) -> None:
-        """Prints text for people on stdout."""
+        """Prints text on stdout, with control characters escaped."""
         _print(printable_lines(text))
 
     def page(self, markdown: str, *, for_terminals: Callable[[str], str]) -> None:
@@ -50,7 +50,7 @@ class Output:
 
         Args:
             markdown: the page.
-            for_terminals: what to do with the page before it is formatted.
+            for_terminals: converts the page for a terminal, before it is formatted.
         """
         if not sys.stdout.isatty():
             _print(markdown, nl=False)
@@ -118,7 +118,7 @@ class Output:
         return text(option_names)
 
     def error(self, error: TfserveError) -> None:
-        """Prints what is wrong and what to do about it, on stderr."""
+        """Prints an error on stderr: its message, its details and its hint."""
         from tfserve.spec.fields import option_names
 
         error.reword(option_names)

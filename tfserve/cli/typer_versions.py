@@ -1,6 +1,6 @@
 """Makes the command line the same, and equally fast, with every version of Typer.
 
-From 0.29 on, Typer converts the value of every option with pydantic, also of one that was not given, and importing
+From 0.29 on, Typer converts the value of every option with pydantic, even if it was not given, and importing
 pydantic takes 80 ms. The types of tfserve's options are simple enough to be converted here. Everything else, such as
 a value that is not valid, is left to Typer, which then reports what was expected.
 """
@@ -65,10 +65,10 @@ class _Conversion:
     """Takes the place of Typer's ``RuntimeParam``.
 
     Attributes:
-        typers_own: makes the object that it replaces.
+        make_original: makes the ``RuntimeParam``.
     """
 
-    typers_own: Callable[[], Any]
+    make_original: Callable[[], Any]
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """Returns the value as the type of `param`, as ``RuntimeParam.coerce`` does."""
@@ -77,7 +77,7 @@ class _Conversion:
         try:
             return _converted(value, param.type_descriptor.annotation, param.type_descriptor.parameter_info)
         except _NotPlainError:
-            return self.typers_own().coerce(value, param=param, ctx=ctx)
+            return self.make_original().coerce(value, param=param, ctx=ctx)
 
 
 class _NotPlainError(Exception):

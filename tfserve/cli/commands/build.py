@@ -37,7 +37,7 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Use the name of an existing image.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Build a serving image from source. As in the guide, a development image is built first."""
+    """Build a serving image from source. A development image is built first, as in TensorFlow Serving's guide."""
     from time import monotonic
 
     from tfserve.images.build import build as make
@@ -49,18 +49,18 @@ def build(
     spec = BuildSpec(
         source, ImageReference.parse(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force
     )
-    begin = monotonic()
-    made = make(docker_engine(), spec, output)
+    start = monotonic()
+    built = make(docker_engine(), spec, output)
     data = {
         "image": str(spec.image),
-        "id": made.image.id,
-        "size": made.image.size,
-        "platform": made.image.platform,
+        "id": built.image.id,
+        "size": built.image.size,
+        "platform": built.image.platform,
         "devel_image": str(spec.devel_image),
-        "build_arguments": {str(step.image): dict(step.arguments) for step in made.steps},
+        "build_arguments": {str(step.image): dict(step.arguments) for step in built.steps},
     }
     lines = [
-        f"Built {spec.image}: {size_text(made.image.size)}, in {monotonic() - begin:.0f} s",
+        f"Built {spec.image}: {size_text(built.image.size)}, in {monotonic() - start:.0f} s",
         f"  serve    tfserve run ./my_model --image {spec.image}",
         f"  develop  tfserve devel --image {spec.devel_image}",
     ]

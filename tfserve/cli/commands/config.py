@@ -20,7 +20,7 @@ def config(
 ) -> None:
     """Show a YAML file with defaults and variables resolved.
 
-    Models, versions and files that it names are checked, as before tfserve up.
+    The models, versions and files that it names are checked, as by tfserve up.
     """
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers
@@ -46,7 +46,7 @@ def init(
 ) -> None:
     """Create a YAML file for one model.
 
-    The file has a comment for each other field that it could set.
+    The file contains every other field as a comment.
     """
     from tfserve.config.document import STANDARD_INPUT
     from tfserve.config.read import DEFAULT_FILE
@@ -58,10 +58,10 @@ def init(
 
     target = file or DEFAULT_FILE
     source = parse_source(model_dir)
-    own = source_name(source)
-    name = valid_name(own)
-    if name != own:
-        Output().notice(f"{own!r} is not a valid model name; the file uses {name!r}.")
+    default = source_name(source)
+    name = valid_name(default)
+    if name != default:
+        Output().notice(f"{default!r} is not a valid model name; the file uses {name!r}.")
     if isinstance(source, Url):
         text = first_file(name, source)
     else:

@@ -47,7 +47,7 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
         url = str(launched.server.rest_url)
         body = json_module.dumps({"instances": _VALUES}).encode()
         with RestClient(url) as client:
-            answer = client.infer("predict", ModelRef(model), body).document
+            response = client.infer("predict", ModelRef(model), body).document
     finally:
         with interrupts_deferred():
             launched.server.remove()
@@ -55,12 +55,12 @@ def demo(*, engine: EngineOption = "auto", gpu: GpuOption = None, json: JsonOpti
 POST {url}/v1/models/{model}:predict
   {body.decode()}
 Response
-  {json_module.dumps(answer["predictions"])}
+  {json_module.dumps(response["predictions"])}
 The demo server was removed. To serve a model of your own:
   tfserve run ./my_model              start a server and test it
   tfserve predict my_model 1 2 5      send it a request
   tfserve logs my_model               show its log"""
-    output.result({"engine": launched.server.engine.name, "instances": _VALUES, **answer}, text)
+    output.result({"engine": launched.server.engine.name, "instances": _VALUES, **response}, text)
 
 
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _SECONDS = 5.0
-_MOST_SECONDS = 3600
+_MAX_SECONDS = 3600
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
@@ -33,9 +33,9 @@ def doctor(
     from tfserve.doctor import examine
 
     output = Output(json_wanted=json)
-    if not 0.1 <= timeout <= _MOST_SECONDS:  # false for nan, too
+    if not 0.1 <= timeout <= _MAX_SECONDS:  # false for nan, too
         raise UsageError(
-            f"{timeout:g} is not a number of seconds from 0.1 to {_MOST_SECONDS}.", hint="For example: --timeout 5"
+            f"{timeout:g} is not a number of seconds from 0.1 to {_MAX_SECONDS}.", hint="For example: --timeout 5"
         )
     found = examine(timeout)
     checks, serving = found.checks, found.serving

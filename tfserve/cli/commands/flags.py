@@ -17,7 +17,8 @@ __all__ = ["flags"]
 
 def flags(
     word: Annotated[
-        str | None, typer.Argument(metavar="[WORD]", help="Show only flags that contain this in their name or help.")
+        str | None,
+        typer.Argument(metavar="[WORD]", help="Show only flags that contain this word in their name or help."),
     ] = None,
     *,
     json: JsonOption = False,

@@ -25,7 +25,7 @@ def images(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the serving images on this engine. The list includes your own images, with the models inside."""
+    """List the serving images on this engine. Your own images are listed with the models inside them."""
     from tfserve.spec.image import ImageReference
 
     output = Output(json_wanted=json)

@@ -43,7 +43,7 @@ def pull(
     output = Output(json_wanted=json)
     check_platform(platform)
     reference = ImageReference.parse(image, tag).official_variant(gpu=gpu, devel=devel)
-    begin = monotonic()
+    start = monotonic()
     engine = docker_engine()
     if (gpu or devel) and not reference.is_official:
         output.notice(f"--gpu and --devel have no effect on {reference}: only the official images have such tags.")
@@ -55,5 +55,5 @@ def pull(
         "size": pulled.size,
         "platform": pulled.platform,
     }
-    seconds = monotonic() - begin
+    seconds = monotonic() - start
     output.result(data, f"Pulled {pulled.reference}: {size_text(pulled.size)}, {pulled.platform}, in {seconds:.1f} s")

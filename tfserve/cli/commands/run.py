@@ -113,13 +113,13 @@ def run(
         return
     try:
         show_launched(launched, output)
-    except TfserveError:  # nobody has learned of the server
+    except TfserveError:  # the user cannot know about the server
         launched.server.remove()
         raise
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Splits the arguments into models and the server flags behind them."""
+    """Splits the arguments into models and server flags."""
     first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], words[first:]
 
@@ -134,16 +134,16 @@ def _models(
     labels: list[str] | None,
     digests: list[str] | None,
 ) -> tuple[ModelSpec, ...]:
-    """The models to serve: of the command line, or of a models.config; none if they are inside the image."""
+    """Returns the models of the command line or of a models.config; none if they are inside the image."""
     from tfserve.cli.model_arguments import parse_models
     from tfserve.spec.models_config import read_models_config
 
     options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}
     given = [option for option, value in options.items() if value not in (None, [])]
     if config is not None:
-        if beside := [*(["MODEL_DIR"] if paths else ()), *given]:
+        if others := [*(["MODEL_DIR"] if paths else ()), *given]:
             raise UsageError(
-                f"--config cannot be combined with {', '.join(beside)}: the file names the models and their versions.",
+                f"--config cannot be combined with {', '.join(others)}: the file names the models and their versions.",
                 hint="Edit the file, or leave --config out.",
             )
         return read_models_config(config)
