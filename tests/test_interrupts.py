@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The handlers of the program, and after the test those that were there."""
+    """Installs the handlers of the program, and restores the previous ones after the test."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     hook = sys.unraisablehook
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,7 +27,7 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_each_signal_has_the_code_of_the_shell(number: signal.Signals, code: int) -> None:
+def test_exit_codes(number: signal.Signals, code: int) -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         signal.raise_signal(number)
     assert exit_code(caught.value) == code
@@ -43,7 +43,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
 
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_held_finishes_first(number: signal.Signals, kind: type[BaseException]) -> None:
+def test_the_block_finishes_before_the_interrupt(number: signal.Signals, kind: type[BaseException]) -> None:
     done = []
     with pytest.raises(kind) as caught, interrupts_deferred():
         signal.raise_signal(number)
@@ -52,7 +52,7 @@ def test_held_finishes_first(number: signal.Signals, kind: type[BaseException]) 
     assert type(caught.value) is kind
 
 
-def test_a_second_interrupt_is_not_held() -> None:
+def test_a_second_interrupt_is_not_deferred() -> None:
     done = []
     with pytest.raises(Terminated), interrupts_deferred():
         signal.raise_signal(signal.SIGINT)
@@ -62,7 +62,7 @@ def test_a_second_interrupt_is_not_held() -> None:
     assert done == ["after the first"]
 
 
-def test_held_puts_the_handlers_back() -> None:
+def test_the_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with interrupts_deferred():
         assert [signal.getsignal(number) for number in SIGNALS] != before
@@ -78,7 +78,7 @@ def test_an_error_in_the_block_does_not_swallow_the_interrupt() -> None:
         raise ZeroDivisionError
 
 
-def test_held_nests() -> None:
+def test_blocks_can_be_nested() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), interrupts_deferred():
         with interrupts_deferred():
@@ -87,7 +87,7 @@ def test_held_nests() -> None:
     assert done == ["the outer block"]
 
 
-def test_held_does_nothing_in_another_thread() -> None:
+def test_other_threads_defer_nothing() -> None:
     found = []
 
     def look() -> None:
@@ -101,7 +101,7 @@ def test_held_does_nothing_in_another_thread() -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_while_an_object_is_destroyed_is_not_lost(name: str) -> None:
+def test_an_interrupt_in_a_destructor_is_not_lost(name: str) -> None:
     program = f"""
 import signal, time
 from tfserve.interrupts import exit_code, raise_on_termination
@@ -125,7 +125,7 @@ except KeyboardInterrupt as interrupt:
     assert "Interrupt" not in done.stderr
 
 
-def test_before_there_is_anything_to_clean_up_an_interrupt_ends_the_process() -> None:
+def test_an_interrupt_exits_immediately_while_there_is_nothing_to_clean_up() -> None:
     program = """
 import signal
 from tfserve.interrupts import begin_cleaning_up, leave_on_interrupt
@@ -146,7 +146,7 @@ print("past it", flush=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "cleaned up\n", "Interrupted.\n")
 
 
-def test_a_signal_without_a_handler_still_ends_the_process() -> None:
+def test_a_signal_without_a_handler_still_terminates_the_process() -> None:
     program = """
 import signal
 from tfserve.interrupts import interrupts_deferred

@@ -30,10 +30,10 @@ READY = "[evhttp_server.cc : 261] NET_LOG: Entering the event loop ..."
 
 
 class MemoryEngine:
-    """Runs nothing, and remembers what it was asked to run.
+    """Runs nothing, and records what it should run.
 
     Attributes:
-        events: what happened, such as ``launch m`` and ``remove m``.
+        events: the calls, such as ``launch m`` and ``remove m``.
         log: the lines that new servers write; they exit if these do not include `READY`.
         refusals: errors that the next launches raise, one each.
         failures: errors that methods of servers raise, by the event in which they do so.

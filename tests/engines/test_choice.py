@@ -32,13 +32,13 @@ def spec(**changes: Any) -> ServeSpec:
     return ServeSpec(**{"name": "m", "models": (ModelSpec(Path("/m"), "m"),), **changes})
 
 
-def test_what_was_asked_for_by_name_needs_no_words() -> None:
+def test_an_engine_chosen_by_name_needs_no_notice() -> None:
     progress = RecordedProgress()
     engine, gpu = choose_engine(spec(), "local", "missing", progress, Host())
     assert (engine.name, gpu, progress.notices) == ("local", False, [])
 
 
-def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
+def test_auto_uses_the_local_engine_without_docker_and_reports_it(no_docker: str) -> None:
     progress = RecordedProgress()
     engine, gpu = choose_engine(spec(), "auto", "missing", progress, Host())
     assert (engine.name, gpu) == ("local", False)
@@ -60,7 +60,7 @@ def test_auto_goes_on_without_docker_and_says_so(no_docker: str) -> None:
         ("auto", {"gpus": GpuRequest(count=1)}),
     ],
 )
-def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: dict[str, Any]) -> None:
+def test_container_options_need_docker(choice: Any, changes: dict[str, Any]) -> None:
     progress = RecordedProgress()
     with pytest.raises(EngineUnavailableError, match="No Docker Engine answers") as caught:
         choose_engine(spec(**changes), choice, "missing", progress, Host())
@@ -73,7 +73,7 @@ def test_what_only_docker_can_do_is_not_done_without_it(choice: Any, changes: di
 
 
 @pytest.mark.parametrize("address", ["bogus://x", "tcp://", "fd://", "tcp://127.0.0.1:99999"])
-def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineUnavailableError, match="is not an address of a Docker Engine") as caught:
         choose_engine(spec(), "docker", "missing", RecordedProgress(), Host())
@@ -82,7 +82,7 @@ def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert "docker context ls" not in str(caught.value.hint)
 
 
-def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_hangs_is_contacted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tfserve.engines.docker.client._PING_SECONDS", 0.2)
     host, progress = f"unix://{tmp_path}/docker.sock", RecordedProgress()
     monkeypatch.setenv("DOCKER_HOST", host)
@@ -99,7 +99,7 @@ def test_an_engine_that_hangs_is_asked_once(tmp_path: Path, monkeypatch: pytest.
     assert progress.notices == [said, said]
 
 
-def test_without_either_engine_both_ways_out_are_named(no_docker: str, tmp_path: Path) -> None:
+def test_without_an_engine_both_solutions_are_named(no_docker: str, tmp_path: Path) -> None:
     """An installation without the extra `local`: everything that is installed here, but for TensorFlow."""
     installed = tmp_path / "site-packages"
     installed.mkdir()

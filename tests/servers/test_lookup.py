@@ -17,14 +17,14 @@ def no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def servers(engine: LocalEngine, python_plan: Plan) -> LocalEngine:
-    """Three servers: alpha and beta run, and gamma is stopped."""
+    """Three servers: alpha and beta are running, gamma is stopped."""
     for name in ("alpha", "beta", "gamma"):
         server = engine.launch(python_plan(name=name, models=(f"{name}-model",)))
     server.stop(grace=10)
     return engine
 
 
-def test_without_docker_there_is_the_local_engine(servers: LocalEngine) -> None:
+def test_without_docker_the_local_engine_is_searched(servers: LocalEngine) -> None:
     assert [(server.engine.name, server.name) for server in list_servers().servers] == [
         ("local", "alpha"),
         ("local", "beta"),
@@ -52,7 +52,7 @@ def test_by_model() -> None:
         find_server("bata-modle", by_model=True)
     assert "Did you mean beta-model?" in str(caught.value.hint)
     with pytest.raises(NoSuchServerError):
-        find_server("gamma-model", by_model=True)  # it does not run
+        find_server("gamma-model", by_model=True)  # it is stopped
 
 
 def test_several_servers_of_one_model(engine: LocalEngine, python_plan: Plan) -> None:
@@ -79,7 +79,7 @@ def test_without_a_name() -> None:
 
 @pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize(("name", "hint"), [("betta", "Did you mean beta?"), ("zzz", "tfserve ps"), ("", "tfserve ps")])
-def test_a_name_that_is_none(name: str, hint: str) -> None:
+def test_an_unknown_name(name: str, hint: str) -> None:
     with pytest.raises(NoSuchServerError, match=f"There is no server {name!r}") as caught:
         find_server(name)
     assert caught.value.exit_code == 10
@@ -89,7 +89,7 @@ def test_a_name_that_is_none(name: str, hint: str) -> None:
 
 
 @pytest.mark.usefixtures("state_home")
-def test_no_server_at_all() -> None:
+def test_no_servers() -> None:
     assert list_servers().servers == ()
     for ask in (lambda: find_servers(None), lambda: find_servers([]), lambda: find_server(None)):
         with pytest.raises(NoSuchServerError, match=r"There is no server\.") as caught:

@@ -36,12 +36,12 @@ server.serve_forever()
 LATE = "import time; time.sleep(0.5); raise SystemExit('bind: Address already in use')"
 
 
-def says(*lines: str) -> str:
+def prints(*lines: str) -> str:
     return "; ".join(f"print({line!r}, flush=True)" for line in lines)
 
 
 def not_ready(engine: LocalEngine, plan: Plan, program: str, seconds: float = 20, **changes: object) -> NotReadyError:
-    """Starts a server that will not become ready, and sees to it that nobody waits to the end of the time."""
+    """Starts a server that does not become ready, and asserts that the failure is detected early."""
     server = engine.launch(plan(program, **changes))
     begin = time.monotonic()
     with pytest.raises(NotReadyError) as caught:
@@ -53,19 +53,19 @@ def not_ready(engine: LocalEngine, plan: Plan, program: str, seconds: float = 20
 
 
 @pytest.mark.parametrize("states", [["AVAILABLE"], ["", "START", "LOADING", "AVAILABLE"]])
-def test_ready_when_the_status_says_so(engine: LocalEngine, python_plan: Plan, states: list[str]) -> None:
+def test_ready_when_the_status_is_available(engine: LocalEngine, python_plan: Plan, states: list[str]) -> None:
     port = any_free_port("127.0.0.1")
     plan = python_plan(STATUS_SERVER, rest=PublishedPort(port, "127.0.0.1", port))
     server = engine.launch(python_plan(STATUS_SERVER, rest=plan.rest, command=(*plan.command, str(port), *states)))
-    told: list[str] = []
-    wait_until_ready(server, seconds=20, on_wait=told.append)
-    assert len(told) == 1
-    assert "m" in told[0].split()
-    assert "AVAILABLE" in told[0]
+    messages: list[str] = []
+    wait_until_ready(server, seconds=20, on_wait=messages.append)
+    assert len(messages) == 1
+    assert "m" in messages[0].split()
+    assert "AVAILABLE" in messages[0]
 
 
-def test_who_answers_on_the_port_has_to_be_the_server_itself(engine: LocalEngine, python_plan: Plan) -> None:
-    """Another server had the port first: its answers do not make this one ready."""
+def test_another_program_on_the_port_does_not_count(engine: LocalEngine, python_plan: Plan) -> None:
+    """Another server had the port first; its responses do not make this one ready."""
     port = any_free_port("127.0.0.1")
     rest = PublishedPort(port, "127.0.0.1", port)
     first = python_plan(STATUS_SERVER, name="first")
@@ -79,12 +79,12 @@ def test_who_answers_on_the_port_has_to_be_the_server_itself(engine: LocalEngine
 def test_taken_port_is_recognized_before_the_server_exits(engine: LocalEngine, python_plan: Plan) -> None:
     line = "Failed to start server. Error: INVALID_ARGUMENT: Failed to bind to address 127.0.0.1:8500"
     with pytest.raises(PortTakenError):
-        wait_until_ready(engine.launch(python_plan(says(line) + FOREVER)), seconds=20)
+        wait_until_ready(engine.launch(python_plan(prints(line) + FOREVER)), seconds=20)
 
 
-def test_without_rest_the_log_says_so(engine: LocalEngine, python_plan: Plan) -> None:
+def test_without_rest_the_log_reports_readiness(engine: LocalEngine, python_plan: Plan) -> None:
     line = "[evhttp_server.cc : 261] NET_LOG: Entering the event loop ..."
-    server = engine.launch(python_plan(says(line) + FOREVER))
+    server = engine.launch(python_plan(prints(line) + FOREVER))
     wait_until_ready(server, seconds=20)
 
 
@@ -96,10 +96,8 @@ def test_without_rest_the_log_says_so(engine: LocalEngine, python_plan: Plan) ->
         ("Could not find base path /models/m for servable m", "does not see the model's directory"),
     ],
 )
-def test_it_gives_up_at_the_first_line_that_says_no(
-    engine: LocalEngine, python_plan: Plan, line: str, words: str
-) -> None:
-    error = not_ready(engine, python_plan, says("before", line) + FOREVER)
+def test_it_gives_up_at_the_first_fatal_line(engine: LocalEngine, python_plan: Plan, line: str, words: str) -> None:
+    error = not_ready(engine, python_plan, prints("before", line) + FOREVER)
     assert error.message.startswith("'m' cannot load its model.")
     assert words in error.message
     assert error.details == f"before\n{line}"
@@ -115,8 +113,8 @@ def test_it_gives_up_at_the_first_line_that_says_no(
         ("raise SystemExit('std::bad_alloc')", "ran out of memory"),
     ],
 )
-def test_it_gives_up_when_the_server_ends(engine: LocalEngine, python_plan: Plan, end: str, words: str) -> None:
-    error = not_ready(engine, python_plan, f"{says('the last words')}; {end}")
+def test_it_gives_up_when_the_server_exits(engine: LocalEngine, python_plan: Plan, end: str, words: str) -> None:
+    error = not_ready(engine, python_plan, f"{prints('the last words')}; {end}")
     assert words in error.message
     assert str(error.details).startswith("the last words")
 
@@ -126,25 +124,25 @@ def test_it_shows_the_last_lines_of_a_long_log(engine: LocalEngine, python_plan:
     assert str(error.details).splitlines() == [str(number) for number in range(1985, 2000)]
 
 
-def test_it_gives_up_when_the_time_is_over(engine: LocalEngine, python_plan: Plan) -> None:
-    error = not_ready(engine, python_plan, says("still loading") + FOREVER, seconds=0.3)
+def test_it_gives_up_after_the_timeout(engine: LocalEngine, python_plan: Plan) -> None:
+    error = not_ready(engine, python_plan, prints("still loading") + FOREVER, seconds=0.3)
     assert error.message == "'m' was not ready after 0.3 s."
     assert "wait_seconds=" in str(error.hint)
     assert error.details == "still loading"
 
 
-def test_what_was_logged_before_does_not_matter(engine: LocalEngine, python_plan: Plan) -> None:
-    """A server that failed, was mended and started again is judged by its new lines alone."""
+def test_lines_of_an_earlier_run_are_ignored(engine: LocalEngine, python_plan: Plan) -> None:
+    """A server that failed, was fixed and was started again is only judged by its new lines."""
     old = f"E0000 00:00:{time.time() - 60:.6f} 1 a.cc:1] Loading servable: {{name: m version: 1}} failed: NOT_FOUND"
     new = "NET_LOG: Entering the event loop"
-    program = f"import time; {says(old)}; print(f'I0000 00:00:{{time.time():.6f}} 1 a.cc:2] {new}', flush=True)"
+    program = f"import time; {prints(old)}; print(f'I0000 00:00:{{time.time():.6f}} 1 a.cc:2] {new}', flush=True)"
     since = datetime.now(timezone.utc)
     server = engine.launch(python_plan(program + FOREVER))
     wait_until_ready(server, seconds=20, since=since)
 
 
-def test_a_server_that_is_removed_while_somebody_waits(engine: LocalEngine, python_plan: Plan) -> None:
-    server = engine.launch(python_plan(says("up") + FOREVER))
+def test_a_server_that_is_removed_while_it_is_awaited(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(prints("up") + FOREVER))
     eventually(lambda: list(server.logs()))
     remover = threading.Thread(target=server.remove)
     remover.start()
@@ -153,8 +151,8 @@ def test_a_server_that_is_removed_while_somebody_waits(engine: LocalEngine, pyth
     remover.join()
 
 
-def test_a_server_that_is_killed_while_somebody_waits(engine: LocalEngine, python_plan: Plan) -> None:
-    server = engine.launch(python_plan(says("up") + FOREVER))
+def test_a_server_that_is_killed_while_it_is_awaited(engine: LocalEngine, python_plan: Plan) -> None:
+    server = engine.launch(python_plan(prints("up") + FOREVER))
     killer = threading.Timer(0.1, os.kill, [server.pid, signal.SIGKILL])
     killer.start()
     with pytest.raises(NotReadyError, match="killed"):

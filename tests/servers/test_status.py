@@ -24,7 +24,7 @@ FAILED = "Loading servable: {name: m version: 1} failed: NOT_FOUND"
 
 @contextmanager
 def rest_api(answers: dict[str, list[dict[str, str]]]) -> Iterator[str]:
-    """A REST API that knows the status of some models; gives its URL."""
+    """Serves a REST API with the status of some models, and yields its URL."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -35,7 +35,7 @@ def rest_api(answers: dict[str, list[dict[str, str]]]) -> Iterator[str]:
             self.wfile.write(json.dumps(document).encode())
 
         def log_message(self, *arguments: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -62,7 +62,7 @@ def version(number: int, state: str) -> dict[str, str]:
         ([], "failed"),
     ],
 )
-def test_the_health_of_what_answers(engine: LocalEngine, versions: list[dict[str, str]], health: str) -> None:
+def test_the_health_of_a_server_that_answers(engine: LocalEngine, versions: list[dict[str, str]], health: str) -> None:
     with rest_api({"m": versions}) as url:
         found = look_at(replace(SERVER, rest_url=url))
     assert found.health == health
@@ -77,14 +77,16 @@ def test_every_model_has_to_be_available(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize(("line", "health"), [("Adding/updating models.", "loading"), (FAILED, "failed")])
-def test_what_does_not_answer_loads_or_fails(engine: LocalEngine, python_plan: Plan, line: str, health: str) -> None:
+def test_a_silent_server_is_loading_or_has_failed(
+    engine: LocalEngine, python_plan: Plan, line: str, health: str
+) -> None:
     server = engine.launch(python_plan(f"print({line!r}, flush=True); import time; time.sleep(60)"))
     eventually(lambda: list(server.logs()))
     with rest_api({}) as url:
-        nobody_listens = url
-    assert look_at(replace(server, rest_url=nobody_listens)).health == health
+        closed = url
+    assert look_at(replace(server, rest_url=closed)).health == health
     server.remove()
-    assert look_at(replace(server, rest_url=nobody_listens)).health == "loading"  # its log is gone, too
+    assert look_at(replace(server, rest_url=closed)).health == "loading"  # its log has been removed, too
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_what_does_not_answer_loads_or_fails(engine: LocalEngine, python_plan: P
         ({"state": "running", "rest_url": None}, "unknown"),
     ],
 )
-def test_the_health_of_what_cannot_be_asked(engine: LocalEngine, changes: dict[str, Any], health: str) -> None:
+def test_the_health_of_a_server_without_a_status(engine: LocalEngine, changes: dict[str, Any], health: str) -> None:
     found = look_at(replace(SERVER, **changes))
     assert (found.health, found.versions) == (health, {"m": ()})
 
@@ -128,14 +130,14 @@ def test_json(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 20])
-def test_several_are_looked_at_in_their_order(engine: LocalEngine, count: int) -> None:
+def test_several_servers_stay_in_order(engine: LocalEngine, count: int) -> None:
     servers = [replace(SERVER, name=f"s{number}", state="exited") for number in range(count)]
     statuses = look_at_all(servers)
     assert [status.server for status in statuses] == servers
 
 
-def test_several_are_looked_at_at_once(engine: LocalEngine) -> None:
-    """Each answers only when the other, too, has been asked: one after the other would never end."""
+def test_several_servers_are_checked_at_the_same_time(engine: LocalEngine) -> None:
+    """Each answers only when the other has received its request, too; in sequence they would never finish."""
     both = threading.Barrier(2, timeout=5)
     with meeting_api(both.wait) as first, meeting_api(both.wait) as second:
         servers = [replace(SERVER, rest_url=url) for url in (first, second)]

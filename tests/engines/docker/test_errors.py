@@ -27,7 +27,7 @@ CLI = "OCI runtime create failed: … running hook #0: … nvidia-container-cli:
     ],
 )
 @pytest.mark.parametrize("host", [None, "gpu-box"])
-def test_what_the_engine_means(words: str, cause: str, host: str | None) -> None:
+def test_messages_about_gpus(words: str, cause: str, host: str | None) -> None:
     error = gpu_refusal(words, host)
     assert error is not None
     assert error.exit_code == 9
@@ -37,5 +37,5 @@ def test_what_the_engine_means(words: str, cause: str, host: str | None) -> None
     assert ("gpu-box" in str(error.hint)) is (host is not None)
 
 
-def test_what_has_nothing_to_do_with_a_gpu() -> None:
+def test_a_message_about_something_else() -> None:
     assert gpu_refusal("no such file or directory", None) is None

@@ -62,10 +62,10 @@ def test_launch(engine: LocalEngine, python_plan: Plan) -> None:
     assert is_process(server.pid)
     assert [server] == engine.servers()
     assert engine.find("m") == server
-    assert LocalEngine().servers() == [server]  # another process sees the same
+    assert LocalEngine().servers() == [server]  # as in another process
 
 
-def test_the_process_gets_what_the_plan_says(engine: LocalEngine, python_plan: Plan) -> None:
+def test_the_process_gets_the_environment_of_the_plan(engine: LocalEngine, python_plan: Plan) -> None:
     program = "import os, sys; print(os.environ['A'], sys.stdin.read(), os.getsid(0) == os.getpid(), file=sys.stderr)"
     engine.launch(python_plan(program, environment={"A": "$(id) ä\n"}))
     assert list(ended(engine).logs()) == ["$(id) ä", "  True"]
@@ -80,7 +80,7 @@ def test_the_process_gets_what_the_plan_says(engine: LocalEngine, python_plan: P
         ("import os; os.kill(os.getpid(), 4)", 132),
     ],
 )
-def test_how_it_ended(engine: LocalEngine, python_plan: Plan, program: str, code: int) -> None:
+def test_exit_codes(engine: LocalEngine, python_plan: Plan, program: str, code: int) -> None:
     engine.launch(python_plan(program))
     server = ended(engine)
     assert (server.state, server.exit) == ("exited", Exit(code))
@@ -94,7 +94,7 @@ def test_names_that_no_server_has(engine: LocalEngine, python_plan: Plan, name: 
     assert engine.find(name) is None
 
 
-def test_a_name_is_taken_also_by_a_stopped_server(engine: LocalEngine, python_plan: Plan) -> None:
+def test_a_stopped_server_keeps_its_name(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan())
     for _ in range(2):
         with pytest.raises(NameTakenError):
@@ -161,7 +161,7 @@ def test_stop_and_start(engine: LocalEngine, python_plan: Plan) -> None:
         again.start()
 
 
-def test_stop_gives_time_and_then_ends_it(engine: LocalEngine, python_plan: Plan) -> None:
+def test_stop_kills_the_server_after_the_grace_period(engine: LocalEngine, python_plan: Plan) -> None:
     for grace in (0.1, 0):
         server = engine.launch(python_plan(STUBBORN))
         eventually(lambda: "deaf" in found(engine).logs())
@@ -170,7 +170,7 @@ def test_stop_gives_time_and_then_ends_it(engine: LocalEngine, python_plan: Plan
         found(engine).remove()
 
 
-def test_stop_ends_what_the_server_started(engine: LocalEngine, python_plan: Plan) -> None:
+def test_stop_terminates_the_children_of_the_server(engine: LocalEngine, python_plan: Plan) -> None:
     child = "trap 'echo child ended; exit' TERM; echo up; while :; do sleep 0.05; done"
     server = engine.launch(python_plan(f'import subprocess; subprocess.call(["sh", "-c", {child!r}])'))
     eventually(lambda: "up" in server.logs())
@@ -183,7 +183,7 @@ def test_a_server_that_is_removed_when_it_stops(engine: LocalEngine, python_plan
     server.stop(grace=10)
     assert not local_state.directory_of("m").path.exists()
     server = engine.launch(python_plan("", remove=True))
-    eventually(lambda: engine.find("m") is None)  # one that ended by itself goes when somebody looks
+    eventually(lambda: engine.find("m") is None)  # a server that has exited is removed when the servers are listed
     assert not local_state.directory_of("m").path.exists()
 
 
@@ -192,7 +192,7 @@ def test_remove(engine: LocalEngine, python_plan: Plan) -> None:
     server.remove()
     assert not is_process(server.pid)
     assert engine.servers() == []
-    server.remove()  # once more does no harm
+    server.remove()  # again, without effect
     server.stop(grace=0)
     assert list(server.logs(follow=True)) == []
 
@@ -224,8 +224,8 @@ def test_a_reused_pid_is_never_signalled(engine: LocalEngine, python_plan: Plan)
         assert stranger.returncode == 0
 
 
-def test_a_server_that_does_not_lead_its_group_yet_is_ended(engine: LocalEngine, python_plan: Plan) -> None:
-    """As one that was forked a moment ago: who removes it then, at an interrupt, leaves nothing behind."""
+def test_a_server_without_a_process_group_yet_is_killed(engine: LocalEngine, python_plan: Plan) -> None:
+    """As after a fork a moment ago: if it is removed then, after an interrupt, nothing is left behind."""
     engine.launch(python_plan(""))
     server = ended(engine)
     directory = local_state.directory_of("m")
@@ -295,7 +295,7 @@ def test_a_port_taken_since_it_was_stopped(engine: LocalEngine, python_plan: Pla
     found(engine).start()
 
 
-def test_start_of_what_was_removed_meanwhile(engine: LocalEngine, python_plan: Plan) -> None:
+def test_start_after_the_server_was_removed(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(""))
     ended(engine)
     shutil.rmtree(local_state.directory_of("m").path)

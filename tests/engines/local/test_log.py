@@ -47,7 +47,7 @@ def test_since(log: Path, seconds: float, first: int) -> None:
     assert list(read_log(log, since=at(seconds))) == LINES[first:]
 
 
-def test_tail_counts_what_is_since(log: Path) -> None:
+def test_tail_counts_lines_after_since(log: Path) -> None:
     assert list(read_log(log, since=at(0), tail=2)) == LINES[3:]
     assert list(read_log(log, since=at(15), tail=2)) == LINES[4:]
 
@@ -81,7 +81,7 @@ def test_odd_bytes(log: Path, written: bytes, lines: list[str]) -> None:
     assert list(read_log(log, more=lambda: False)) == lines
 
 
-def test_a_log_that_is_gone(tmp_path: Path) -> None:
+def test_a_log_that_was_removed(tmp_path: Path) -> None:
     assert list(read_log(tmp_path / "none")) == []
     assert list(read_log(tmp_path / "none", more=lambda: True)) == []
 
@@ -107,7 +107,7 @@ def test_follow_gives_each_line_when_it_is_whole(log: Path) -> None:
         assert list(lines) == ["the last words"]
 
 
-def test_follow_reads_what_was_written_just_before_the_end(log: Path) -> None:
+def test_follow_reads_the_last_lines(log: Path) -> None:
     answers: Iterator[bool] = iter([True, False])
 
     def more() -> bool:

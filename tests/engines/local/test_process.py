@@ -1,4 +1,4 @@
-"""Servers that start together come from one process that has loaded TensorFlow, and are servers like any other."""
+"""Servers that start together are forks of one process that has loaded TensorFlow, and behave like any other."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_servers_that_start_together(engine: LocalEngine, python_plan: Plan, hal
     assert b"GREETING=hello" in Path(f"/proc/{elsewhere.pid}/environ").read_bytes().split(b"\0")
 
 
-def test_how_they_end_is_known_while_they_start(engine: LocalEngine, python_plan: Plan, half_plus_two: Path) -> None:
+def test_exit_codes_are_known_during_the_block(engine: LocalEngine, python_plan: Plan, half_plus_two: Path) -> None:
     named = zip(("killed", "stopped"), free_ports(2), strict=True)
     with starting_together(3):
         killed, stopped = (engine.launch(plan_of(python_plan, half_plus_two, *own)) for own in named)
@@ -80,12 +80,12 @@ def test_how_they_end_is_known_while_they_start(engine: LocalEngine, python_plan
     assert "model_base_path" in "\n".join(without_a_model.logs())
 
 
-def test_one_alone_shares_nothing(tmp_path: Path) -> None:
+def test_a_single_server_is_started_directly(tmp_path: Path) -> None:
     with starting_together(1):
         assert isinstance(_start(tmp_path, {}), subprocess.Popen)
 
 
-def test_what_cannot_be_loaded_is_told_by_the_server_itself(tmp_path: Path) -> None:
+def test_the_server_itself_reports_what_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ImportError('broken')")
     with starting_together(2):
         process = _start(tmp_path, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[3]}"})
@@ -95,7 +95,7 @@ def test_what_cannot_be_loaded_is_told_by_the_server_itself(tmp_path: Path) -> N
 
 
 def _start(directory: Path, environment: dict[str, str]) -> object:
-    """A server of a model that is not there."""
+    """Starts a server of a model that does not exist."""
     command = (*OWN_COMMAND, "--port=0", f"--rest_api_port={free_ports(1)[0]}", "--model_base_path=/none")
     with (directory / "log").open("wb") as log, (directory / "lock").open("wb") as lock:
         process = start_process(Start(command, directory, {**os.environ, **environment}, log.fileno(), lock.fileno()))

@@ -24,14 +24,14 @@ def plan(name: str = "m") -> LaunchPlan:
 
 
 def left() -> list[str]:
-    """Servers, and anything half-made."""
+    """The servers, and any incomplete directories."""
     return sorted(path.name for path in local_state.servers_root().iterdir() if path.name != ".lock")
 
 
-def test_where_it_is(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory(state_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_state.servers_root() == state_home / "tfserve" / "servers"
     monkeypatch.setenv("HOME", "/home/ada")
-    for value in ("", "relative/path"):  # which the XDG specification says to ignore
+    for value in ("", "relative/path"):  # the XDG specification requires to ignore relative paths
         monkeypatch.setenv("XDG_STATE_HOME", value)
         assert local_state.servers_root() == Path("/home/ada/.local/state/tfserve/servers")
     monkeypatch.delenv("XDG_STATE_HOME")
@@ -66,7 +66,7 @@ def test_a_name_is_taken_once() -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_of_many_at_the_same_moment_exactly_one_wins(damaged: bool) -> None:
+def test_exactly_one_of_many_simultaneous_attempts_succeeds(damaged: bool) -> None:
     barrier = threading.Barrier(8)
 
     def create(_: int) -> bool:
@@ -98,7 +98,7 @@ def test_write_and_read() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", '"x"', "{}", '{"plan": 1}', '{"plan": "{}", "created": "2026-01-01"}', "\udcff"]
 )
-def test_a_damaged_record_is_no_server_and_holds_no_name(text: str) -> None:
+def test_a_damaged_record_is_not_a_server_and_frees_its_name(text: str) -> None:
     directory = local_state.create(plan())
     (directory.path / "server.json").write_text(text, errors="surrogateescape")
     assert directory.read() is None
@@ -106,7 +106,7 @@ def test_a_damaged_record_is_no_server_and_holds_no_name(text: str) -> None:
     assert local_state.create(plan()).read() is not None
 
 
-def test_a_damaged_record_of_a_living_server_keeps_its_name() -> None:
+def test_a_damaged_record_of_a_running_server_keeps_its_name() -> None:
     directory = local_state.create(plan())
     (directory.path / "server.json").write_text("{")
     lock = directory.take_lock()
@@ -144,7 +144,7 @@ def test_a_state_directory_that_cannot_be_read(state_home: Path) -> None:
         local_state.directories()
 
 
-def test_the_lock_tells_whether_a_server_lives() -> None:
+def test_the_lock_shows_whether_a_server_is_running() -> None:
     directory = local_state.create(plan())
     assert not directory.is_alive()
     lock = directory.take_lock()
@@ -155,7 +155,7 @@ def test_the_lock_tells_whether_a_server_lives() -> None:
     assert not directory.is_alive()
 
 
-def test_no_lock_no_life() -> None:
+def test_without_a_lock_it_is_not_running() -> None:
     directory = local_state.create(plan())
     directory.lock.unlink()
     assert not directory.is_alive()
@@ -163,8 +163,8 @@ def test_no_lock_no_life() -> None:
     assert not directory.is_alive()
 
 
-def test_looking_at_a_server_does_not_keep_it_from_starting() -> None:
-    """Whoever asks whether a server lives holds its lock for a moment; a start at that moment waits for it."""
+def test_a_check_does_not_prevent_a_start() -> None:
+    """A check whether a server is running holds its lock for a moment, for which a start waits."""
     directory = local_state.create(plan())
     done = threading.Event()
     looks = 0
