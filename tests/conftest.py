@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.nvidia import stand_in
+from tests.nvidia import stub
 from tests.program import Plan, Program
 from tests.signals import no_ignored_signals
 from tfserve.engines.local.engine import LocalEngine
@@ -123,7 +123,7 @@ def python_plan() -> Plan:
 @pytest.fixture(scope="session")
 def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a stub of NVIDIA's driver library."""
-    return stand_in.build(tmp_path_factory.mktemp("nvml"))
+    return stub.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

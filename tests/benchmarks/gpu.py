@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.command_line import HALF_PLUS_TWO, TFSERVE
 from tests.benchmarks.pairs import Effort, Row, compare, run
-from tests.nvidia.stand_in import Card, build, environment, real_gpu
+from tests.nvidia.stub import Card, build, environment, real_gpu
 
 _MAY_ADD_SECONDS = 0.060
 _HOOK = "nvidia-container-runtime-hook"

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.nvidia.stand_in import environment, real_gpu
+from tests.nvidia.stub import environment, real_gpu
 from tests.program import Program, assert_error
 
 NAMES = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]

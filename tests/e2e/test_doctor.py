@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.nvidia.stand_in import Card, environment, real_gpu
+from tests.nvidia.stub import Card, environment, real_gpu
 
 from .bring_up import Engine
 from .conftest import StartEngine, Tfserve
@@ -78,7 +78,7 @@ def test_a_registry_that_cannot_be_reached(start_engine: StartEngine, tfserve: T
     assert "docker load" in seen["registry"]["hint"]
 
 
-@pytest.mark.skipif(real_gpu(), reason="the stand-in's GPUs would be hidden by the real ones")
+@pytest.mark.skipif(real_gpu(), reason="the real GPUs would hide those of the stub")
 def test_a_gpu_that_containers_cannot_use(nvml: Path, tfserve: Tfserve) -> None:
     seen = checks(tfserve, **environment(nvml, Card()))
     assert seen["nvidia-driver"]["status"] == "ok"

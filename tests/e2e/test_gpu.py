@@ -18,7 +18,7 @@ import docker
 import pytest
 
 from tests.free_ports import free_ports
-from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
+from tests.nvidia.stub import GIB, Card, environment, for_another_cpu, real_gpu
 from tfserve.host.system import this_system
 
 from . import relay

@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.nvidia.stand_in import Card, environment, real_gpu
+from tests.nvidia.stub import Card, environment, real_gpu
 from tfserve.docs import read_topic
 
 from .conftest import StartEngine, Tfserve

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.nvidia.stand_in import GIB, Card, environment, for_another_cpu, real_gpu
+from tests.nvidia.stub import GIB, Card, environment, for_another_cpu, real_gpu
 from tfserve.gpu.probe import Gpu, GpuFacts, GpuProbe
 
 PROBE = """
