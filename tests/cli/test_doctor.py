@@ -85,7 +85,7 @@ def test_reason_why_docker_does_not_respond(tfserve: Program) -> None:
     assert "Start Docker:" in local
     remote = tfserve("doctor", DOCKER_HOST="tcp://127.0.0.1:9").stdout
     assert "Connection refused" in remote
-    assert "See whether that machine and its Docker Engine are up" in remote
+    assert "Check that the machine and its Docker Engine are running" in remote
     assert "Start Docker:" not in remote
 
 

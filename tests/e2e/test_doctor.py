@@ -52,7 +52,7 @@ def test_an_engine_elsewhere_that_hangs(tfserve: Tfserve) -> None:
         where = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         reported = tfserve("doctor", "--timeout", "0.5", env={"DOCKER_HOST": where})
     assert f"The Docker Engine at {where} hangs" in reported.stdout
-    assert "See whether that machine and its Docker Engine are up." in reported.stdout
+    assert "Check that the machine and its Docker Engine are running." in reported.stdout
 
 
 def test_a_registry_that_hangs_is_reported_in_time(start_engine: StartEngine, tfserve: Tfserve) -> None:
