@@ -25,12 +25,15 @@ class Terminal:
         self.resize(33, 77)
         self.settings = self.read_settings()
         self._unread = ""
+        variables = {**tfserve.environment, **(env or {})}
+        for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them, and they would override the size of the terminal
+            variables.pop(name, None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tfserve", *arguments],
             stdin=self._terminal,
             stdout=self._terminal,
             stderr=self._terminal,
-            env={**tfserve.environment, **(env or {})},
+            env=variables,
             cwd=tfserve.directory,
         )
 

@@ -42,7 +42,7 @@ def image_that(docker_client: DockerClient, unique_name: Callable[[], str]) -> I
     ("command", "cause"),
     [
         ("kill -ILL $$", "illegal instruction"),
-        ("kill -KILL $$", "exit 137"),
+        ("kill -KILL $$", "137"),
         ("/broken", "exec format error"),
         ("echo a last line >&2; exit 3", "a last line"),
     ],

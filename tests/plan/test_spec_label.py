@@ -33,7 +33,7 @@ def spec(model: Path, **changes: Any) -> ServeSpec:
         {"memory": 2**30, "cpus": 1.5, "restart": "on-failure:3"},
         {"remove": True, "gpu": False},
         {"gpus": GpuRequest(devices=("0", "2")), "gpu_memory_fraction": 0.25, "gpu_memory_growth": True},
-        {"batching": {"max_batch_size": 64, "pad_variable_length_inputs": True, "allowed_batch_sizes": "2,64"}},
+        {"batching": {"max_batch_size": 64, "pad_variable_length_inputs": True, "allowed_batch_sizes": (2, 64)}},
         {"batching": {}, "monitoring": "/metrics", "server_flags": ("--tensorflow_session_parallelism=2",)},
         {
             "models": (

@@ -97,7 +97,12 @@ def _versions(value: Mapping[str, Any]) -> VersionPolicy:
     return VersionPolicy(value["latest"], tuple(value["specific"]))
 
 
+def _batching(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(setting) if isinstance(setting, list) else setting for name, setting in value.items()}
+
+
 _READERS: Mapping[str, Callable[[Any], Any]] = {
+    "batching": _batching,
     "config": Path,
     "gpus": lambda value: GpuRequest(value["count"], tuple(value["devices"])),
     "grpc_port": _port,
