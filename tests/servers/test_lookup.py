@@ -72,7 +72,7 @@ def test_without_a_name() -> None:
     assert caught.value.hint == "Name one of them."
     assert find_server(None, among=lambda server: not server.running).name == "gamma"
     assert [server.name for server in find_servers(None, among=lambda server: not server.running)] == ["gamma"]
-    with pytest.raises(NoSuchServerError, match="No server is in question") as none:
+    with pytest.raises(NoSuchServerError, match="No server matches") as none:
         find_server(None, among=lambda server: False)
     assert "alpha, beta, gamma" in str(none.value.hint)
 

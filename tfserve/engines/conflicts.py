@@ -1,12 +1,12 @@
-"""Errors for names and ports that are taken, which every engine reports in the same words."""
+"""Errors that every engine reports in the same words: taken names and ports, and servers that exit immediately."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tfserve.errors import Attribute, NameTakenError, PortTakenError, Wording
+from tfserve.errors import Attribute, NameTakenError, NotReadyError, PortTakenError, Wording
 
-__all__ = ["changed_elsewhere", "name_taken", "port_taken"]
+__all__ = ["changed_elsewhere", "exited_and_removed", "name_taken", "port_taken"]
 
 
 def name_taken(name: str) -> NameTakenError:
@@ -26,6 +26,14 @@ def changed_elsewhere(name: str) -> NameTakenError:
     return NameTakenError(
         f"Another tfserve command is changing the server {name!r} at the same time.",
         hint="Run this command again when it has finished; tfserve ps shows the server.",
+    )
+
+
+def exited_and_removed(name: str) -> NotReadyError:
+    """The error for a server with ``--rm`` that has exited before its state could be read."""
+    return NotReadyError(
+        f"{name!r} exited immediately and was removed (`--rm`).",
+        hint=Wording("Start it without {remove} to see its log."),
     )
 
 

@@ -96,8 +96,8 @@ def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable
 def no_such_server(name: str | None, existing: list[str], models: Sequence[str] = ()) -> NoSuchServerError:
     """The error for a server that does not exist, with the nearest name of `existing` servers or of `models`."""
     if name is None:
-        what = "No server is in question" if existing else "There is no server"
-        hint = f"There is: {', '.join(existing)}." if existing else "Start one: tfserve run MODEL_DIR"
+        what = "No server matches" if existing else "There is no server"
+        hint = f"Servers: {', '.join(existing)}." if existing else "Start one: tfserve run MODEL_DIR"
         return NoSuchServerError(f"{what}.", hint=hint)
     hint = did_you_mean(name, [*existing, *models]) or "tfserve ps lists the servers."
     return NoSuchServerError(f"There is no server {name!r}.", hint=hint)

@@ -182,7 +182,7 @@ def test_a_server_that_is_removed_when_it_stops(engine: LocalEngine, python_plan
     server = engine.launch(python_plan(remove=True))
     server.stop(grace=10)
     assert not local_state.directory_of("m").path.exists()
-    server = engine.launch(python_plan("", remove=True))
+    engine.launch(python_plan("import time; time.sleep(0.2)", remove=True))
     eventually(lambda: engine.find("m") is None)  # a server that has exited is removed when the servers are listed
     assert not local_state.directory_of("m").path.exists()
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.base import Diagnosis, Engine, Exit, Server
+from tfserve.engines.conflicts import exited_and_removed
 from tfserve.engines.docker import files, replaced
 from tfserve.engines.docker.client import docker_errors, remote_host
 from tfserve.engines.docker.errors import launch_errors
@@ -171,9 +172,7 @@ def start_container(engine: Engine, client: APIClient, container: str, started: 
         client.start(container)
     found = client.containers(all=True, filters={"id": container})
     if not found:
-        raise NotReadyError(
-            f"{started.name!r} exited immediately and was removed (--rm).", hint="Start it without --rm to see its log."
-        )
+        raise exited_and_removed(started.name)
     return _server(engine, client, found[0])
 
 

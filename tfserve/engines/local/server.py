@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
 from tfserve.engines.base import Diagnosis, Engine, Exit, Server
-from tfserve.engines.conflicts import changed_elsewhere, name_taken, port_taken
+from tfserve.engines.conflicts import changed_elsewhere, exited_and_removed, name_taken, port_taken
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError
@@ -238,7 +238,7 @@ def spawn(
         raise
     server = read_server(engine, children, directory)
     if server is None:
-        raise _without_record(directory)
+        raise exited_and_removed(directory.path.name) if record.plan.remove else _without_record(directory)
     return server
 
 
