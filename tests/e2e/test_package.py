@@ -118,7 +118,7 @@ def test_an_image_with_several_models(tfserve: Tfserve, unique_name: Name, docke
     with docker_run(docker_client, image, "--enable_batching=true") as url:  # flags are added to those of the image
         assert predict(url, "first") == predict(url, "sec.ond") == {"predictions": [2.5, 3.0, 4.5]}
     another = tfserve("run", HALF_PLUS_TWO, "--image", image, *PORTS)
-    assert_error(another, 2, "has models inside, and serves those: first, sec.ond", "Leave MODEL_DIR out")
+    assert_error(another, 2, "contains models and always serves them: first, sec.ond", "Leave MODEL_DIR out")
 
 
 def test_the_same_model_gives_the_same_layer(
@@ -185,9 +185,10 @@ def test_run_of_an_image_made_as_in_the_guide(tfserve: Tfserve, unique_name: Nam
 
 
 def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) -> None:
-    assert_error(tfserve("run", "--image", "tensorflow/serving"), 2, "does not say that a model is inside")
+    assert_error(tfserve("run", "--image", "tensorflow/serving"), 2, "does not declare a model inside")
     absent = unique_name("absent")
-    assert_error(tfserve("run", "--image", absent, "--dry-run"), 5, f"no image {absent}:latest", "tfserve pull")
+    unknown = tfserve("run", "--image", absent, "--dry-run")
+    assert_error(unknown, 5, f"Image {absent}:latest is not on this engine", "tfserve pull")
     assert_error(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "has no --image")
 
 
