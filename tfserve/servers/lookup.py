@@ -84,7 +84,9 @@ def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable
     if candidates:
         listed = ", ".join(f"{server.name} ({server.engine.name})" for server in candidates)
         if len({server.name for server in candidates}) == 1:
-            raise UsageError(f"More than one server is named {name!r}: {listed}.", hint="Add --engine.")
+            raise UsageError(
+                f"More than one server is named {name!r}: {listed}.", hint=Wording("Choose one with {engine}.")
+            )
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
     models = [model for server in listing.servers if server.running for model in server.models] if by_model else []
     error = no_such_server(name, [server.name for server in listing.servers], models)

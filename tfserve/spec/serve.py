@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfserve import defaults
-from tfserve.defaults import WAIT_SECONDS, EngineChoice, PullPolicy
+from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.spec.field_parsers import Context
 from tfserve.spec.fields import parse_fields
@@ -26,7 +25,7 @@ from tfserve.spec.values import check_name, check_platform
 
 __all__ = ["LaunchOptions", "ServeSpec"]
 
-_REST_PORT, _GRPC_PORT = PortRequest(defaults.REST_PORT), PortRequest(defaults.GRPC_PORT)
+_REST_PORT, _GRPC_PORT = PortRequest(REST_PORT), PortRequest(GRPC_PORT)
 _NOTHING: Mapping[str, Any] = {}
 _RESTART = r"no|always|unless-stopped|on-failure(:\d+)?"
 _SET_BY = {
@@ -72,7 +71,7 @@ class ServeSpec:
     image: str | None = None
     tag: str | None = None
     platform: str | None = None
-    host: str = defaults.HOST
+    host: str = HOST
     rest_port: PortRequest = _REST_PORT
     grpc_port: PortRequest = _GRPC_PORT
     environment: Mapping[str, str] = field(default_factory=dict)

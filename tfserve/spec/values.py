@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
-from tfserve import defaults
+from tfserve.defaults import HOST
 from tfserve.errors import Attribute, UsageError, Wording
 
 __all__ = ["NAME_PATTERN", "check_name", "valid_name"]
@@ -69,7 +69,7 @@ def parse_host(text: str) -> str:
         UsageError: `text` is neither.
     """
     if text == "localhost":
-        return defaults.HOST
+        return HOST
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
