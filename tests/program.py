@@ -131,4 +131,4 @@ def assert_error(done: CompletedProcess[str], code: int, *words: str) -> None:
     assert "Error: " in done.stderr
     assert "Hint: " in done.stderr
     for word in words:
-        assert word in done.stderr
+        assert word in done.stderr, f"{word!r} is not in: {done.stderr}"
