@@ -10,6 +10,7 @@ __all__ = [
     "AUTO",
     "GRPC_PORT",
     "HOST",
+    "INSTALL_LOCAL",
     "REST_PORT",
     "STOP_SECONDS",
     "WAIT_SECONDS",
@@ -26,6 +27,7 @@ PullPolicy = Literal["missing", "always", "never"]
 
 AUTO = "auto"
 HOST = "127.0.0.1"
+INSTALL_LOCAL = "pip install 'tfserve-cli[local]'"  # gRPC, and the runtime of the local engine
 GRPC_PORT = 8500
 REST_PORT = 8501
 STOP_SECONDS = 10.0  # from SIGTERM to SIGKILL; the default of docker stop

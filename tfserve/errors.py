@@ -211,7 +211,7 @@ class CommandNotFoundError(TfserveError):
 
 
 class InterruptError(TfserveError):
-    """The user pressed Ctrl-C, or the process received a signal to terminate."""
+    """The user pressed Ctrl-C."""
 
     exit_code = 130
 

@@ -1,6 +1,6 @@
 """Text for the terminal: escaped text, suggestions for misspelled names, and points in time.
 
-Text from users and servers is escaped before it is shown, so that it cannot move the cursor, set colours or hide text.
+Text from users and servers is escaped before it is shown, so that it cannot move the cursor, set colors or hide text.
 """
 
 from __future__ import annotations

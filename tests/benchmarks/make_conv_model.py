@@ -20,7 +20,7 @@ CLASSES = 10
 
 
 class Conv(tf.Module):
-    """Five convolutions that reduce a grey image to one pixel, and a classifier."""
+    """Five convolutions that reduce a gray image to one pixel, and a classifier."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         generator = tf.random.Generator.from_seed(1)
@@ -34,7 +34,7 @@ class Conv(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="images")])
     def classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the probability of each class for grey images, given as bytes, row by row."""
+        """Returns the probability of each class for gray images, given as bytes, row by row."""
         pixels = tf.io.decode_raw(images, tf.uint8)
         maps = tf.cast(tf.reshape(pixels, [-1, SIDE, SIDE, 1]), tf.float32) / 255.0
         for kernel in self.kernels:

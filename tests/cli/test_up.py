@@ -93,23 +93,22 @@ def test_dry_run_with_servers_that_cannot_be_planned(tfserve: Program, directory
     file.write_text(
         FILE.replace(
             "servers:\n",
-            "servers:\n  gone: {models: [./gone]}\n  labelled:\n    models:\n      "
-            "- {path: ./m, labels: {stable: 7}}\n",
+            "servers:\n  gone: {models: [./gone]}\n  labeled:\n    models:\n      - {path: ./m, labels: {stable: 7}}\n",
         )
     )
     done = tfserve("up", "--dry-run")
     assert done.returncode == 3
     assert [line for line in done.stdout.splitlines() if line.startswith("#")] == [
-        *("# gone: fail", "# labelled: fail", "# one: create", "# two: create")
+        *("# gone: fail", "# labeled: fail", "# one: create", "# two: create")
     ]
     assert done.stdout.count("--port=") == 2
-    errors = ("line 4, servers.gone.models[0]: There is no model", "line 7, servers.labelled.models[0].labels.stable: ")
+    errors = ("line 4, servers.gone.models[0]: There is no model", "line 7, servers.labeled.models[0].labels.stable: ")
     assert all(f"tfserve.yaml, {error}" in done.stderr for error in errors)
     steps = json.loads(tfserve("up", "--dry-run", "--json").stdout)
     assert [step.get("error", {}).get("exit_code") for step in steps] == [3, 2, None, None]
     for command in (("config",), ("config", "gone")):
         assert_error(tfserve(*command), 3, f"tfserve.yaml, {errors[0]}")
-    assert_error(tfserve("config", "labelled"), 2, f"tfserve.yaml, {errors[1]}")
+    assert_error(tfserve("config", "labeled"), 2, f"tfserve.yaml, {errors[1]}")
     assert tfserve("config", "two").returncode == 0
 
 

@@ -29,7 +29,7 @@ _NO_DOCKER = re.compile(r"No Docker Engine answers at \S+\.")
 
 
 def _screen(session: Session) -> str:
-    """Runs the commands on a terminal, and returns what is on it afterwards, with escape sequences for colours."""
+    """Runs the commands on a terminal, and returns what is on it afterwards, with escape sequences for colors."""
     shown = []
     for command in COMMANDS:
         controller, terminal = pty.openpty()

@@ -48,11 +48,11 @@ def package(tfserve: Tfserve, *arguments: str | Path) -> dict[str, Any]:
     return document
 
 
-def containers_labelled(client: DockerClient, value: str) -> list[Any]:
+def containers_labeled(client: DockerClient, value: str) -> list[Any]:
     return list(client.api.containers(all=True, filters={"label": f"test={value}"}))
 
 
-def images_labelled(client: DockerClient, value: str) -> list[Any]:
+def images_labeled(client: DockerClient, value: str) -> list[Any]:
     return list(client.images.list(all=True, filters={"label": f"test={value}"}))
 
 
@@ -209,7 +209,7 @@ def test_a_name_that_is_taken_meanwhile(
 ) -> None:
     label, image = unique_name(), unique_name("image")
     process = tfserve.start("package", big, "--image", f"{image}:1", "--label", f"test={label}")
-    eventually(lambda: containers_labelled(docker_client, label))
+    eventually(lambda: containers_labeled(docker_client, label))
     other = docker_client.images.get("tensorflow/serving:latest")
     other.tag(image, "1")
     _, errors = process.communicate(timeout=60)
@@ -218,7 +218,7 @@ def test_a_name_that_is_taken_meanwhile(
     named = docker_client.images.get(f"{image}:1").id
     docker_client.images.remove(f"{image}:1")  # only this name, as the official one is kept
     assert named == other.id
-    assert (containers_labelled(docker_client, label), images_labelled(docker_client, label)) == ([], [])
+    assert (containers_labeled(docker_client, label), images_labeled(docker_client, label)) == ([], [])
 
 
 def test_a_replaced_image_is_removed_with_its_last_server(
@@ -267,8 +267,8 @@ def test_pushes_and_reports_a_refusal_of_the_registry(
     arguments = ("package", HALF_PLUS_TWO, "--base", base, "--label", f"test={label}", "--push", "--image")
     refused = tfserve(*arguments, image)
     assert_error(refused, 5, "refused", "The image is still on the engine", f"docker login {private_registry.host}")
-    assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
-    assert not containers_labelled(docker_client, label)
+    assert [found.tags for found in images_labeled(docker_client, label)] == [[image]]
+    assert not containers_labeled(docker_client, label)
     credentials = {"DOCKER_CONFIG": str(private_registry.config)}
     pushed = tfserve(*arguments, image, "--force", "--json", env=credentials)
     assert pushed.returncode == 0, pushed.stderr
@@ -310,14 +310,14 @@ def test_an_interrupt_at_any_moment_leaves_nothing(
 ) -> None:
     label = unique_name()
     process = tfserve.start("package", big, "--image", unique_name("image"), "--label", f"test={label}")
-    eventually(lambda: containers_labelled(docker_client, label))
+    eventually(lambda: containers_labeled(docker_client, label))
     time.sleep(seconds)  # to interrupt at different moments of the copy and the commit; not to wait for a condition
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
-    assert containers_labelled(docker_client, label) == []
-    assert images_labelled(docker_client, label) == []
+    assert containers_labeled(docker_client, label) == []
+    assert images_labeled(docker_client, label) == []
 
 
 def test_an_interrupted_push_reports_that_the_image_exists(
@@ -337,8 +337,8 @@ def test_an_interrupted_push_reports_that_the_image_exists(
         connection.close()
     assert process.stderr is not None
     assert f"{image} is on the engine, but was not pushed to its registry." in process.stderr.read()
-    assert [found.tags for found in images_labelled(docker_client, label)] == [[image]]
-    assert containers_labelled(docker_client, label) == []
+    assert [found.tags for found in images_labeled(docker_client, label)] == [[image]]
+    assert containers_labeled(docker_client, label) == []
 
 
 def _small_base(client: DockerClient, unique_name: Name) -> str:

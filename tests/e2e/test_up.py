@@ -100,16 +100,16 @@ def test_changes_by_the_models_command_are_seen(tfserve: Tfserve, file: File) ->
     def step() -> str:
         return tfserve("up", "--dry-run").stdout.splitlines()[0].removeprefix(f"# {file.name}: ")
 
-    labelled = A.replace("name: a", "name: a, labels: {stable: 1}")
-    file.write(labelled)
+    labeled = A.replace("name: a", "name: a, labels: {stable: 1}")
+    file.write(labeled)
     assert up(tfserve)["action"] == "create"
     assert tfserve("models", file.name, "label", "a", "canary=1").returncode == 0
     assert step() == "recreate (models changed)"
-    file.write(labelled.replace("stable: 1", "stable: 1, canary: 1"))
+    file.write(labeled.replace("stable: 1", "stable: 1, canary: 1"))
     assert step() == "leave"
     assert tfserve("models", file.name, "add", f"{HALF_PLUS_TWO}=b").returncode == 0
     assert step() == "recreate (models changed)"
-    file.write(labelled.replace("stable: 1", "stable: 1, canary: 1") + f", {B}", memory="1g")
+    file.write(labeled.replace("stable: 1", "stable: 1, canary: 1") + f", {B}", memory="1g")
     assert step() == "recreate (memory, models changed)"  # a copy in the container gets no new versions
     assert "Waiting for a, b to become AVAILABLE" in tfserve("restart", file.name).stderr
     assert up(tfserve)["action"] == "recreate"

@@ -50,8 +50,8 @@ def test_models_in_images_of_the_guide() -> None:
     mine = {"MODEL_NAME": "mine"}
     assert declared_models({}, mine) == (PackagedModel("mine", (), ""),)
     assert declared_models({}, {"MODEL_NAME": "model"}) == declared_models({}, {}) == ()
-    label = packaged_label([PackagedModel("labelled", (1,), DIGEST)])
-    assert [model.name for model in declared_models({PACKAGED: label}, mine)] == ["labelled"]
+    label = packaged_label([PackagedModel("labeled", (1,), DIGEST)])
+    assert [model.name for model in declared_models({PACKAGED: label}, mine)] == ["labeled"]
 
 
 def test_annotations() -> None:

@@ -181,7 +181,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "package": Command(
             "package",
             "package",
-            "Make a serving image with models inside.",
+            "Create a serving image with models inside.",
             (
                 "tfserve package ./my_model --image me/my_model:1",
                 "tfserve package ./a ./b --image registry.example.com/models:2 --gpu --push",

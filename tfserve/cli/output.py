@@ -59,7 +59,7 @@ class Output:
         from rich.markdown import Markdown
         from rich.theme import Theme
 
-        # The terminal's own colours, without a background, are readable on any terminal.
+        # The terminal's own colors, without a background, are readable on any terminal.
         console = Console(theme=Theme({"markdown.code": "cyan"}))
         console.print(Markdown(for_terminals(markdown), code_theme="ansi_dark", hyperlinks=False))
 
@@ -96,12 +96,10 @@ class Output:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             _print(line if number else typer.style(line, bold=True))
 
-    def finding(self, verdict: str, colour: str, name: str, detail: str | Wording, hint: str | Wording | None) -> None:
+    def finding(self, verdict: str, color: str, name: str, detail: str | Wording, hint: str | Wording | None) -> None:
         """Prints the result of a check: one line, and below it how to fix the problem."""
         margin = " " * 6
-        _print(
-            f"{typer.style(verdict.ljust(5), fg=colour, bold=True)} {name}  {printable_lines(self.in_words(detail))}"
-        )
+        _print(f"{typer.style(verdict.ljust(5), fg=color, bold=True)} {name}  {printable_lines(self.in_words(detail))}")
         for line in printable_lines(self.in_words(hint or "")).splitlines():
             _print(f"{margin}{typer.style(line, bold=True)}")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from tfserve.docs import DIRECTORY
 __all__ = ["PAGES", "man_page", "markdown"]
 
 _WRITTEN_BY = "Written by python -m tfserve.cli.reference from the commands themselves; do not edit it."
+_SIGNALS = {signal.SIGHUP: "The terminal was closed.", signal.SIGTERM: "The process received SIGTERM."}
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,11 @@ def _in_one_line(records: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], .
 
 def _exit_codes() -> Iterator[tuple[int, str]]:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TfserveError)]
-    meanings: dict[int, list[str]] = {0: ["Done."]}
+    meanings: dict[int, list[str]] = {0: ["Done."], **{128 + number: [text] for number, text in _SIGNALS.items()}}
     for kind in sorted(kinds, key=lambda kind: kind.exit_code):
         meaning = "An unexpected error." if kind is errors.TfserveError else str(inspect.getdoc(kind))
         meanings.setdefault(kind.exit_code, []).append(meaning)
-    yield from ((code, " ".join(listed)) for code, listed in meanings.items())
+    yield from ((code, " ".join(listed)) for code, listed in sorted(meanings.items()))
 
 
 def _markdown_text(text: str) -> str:

@@ -10,7 +10,7 @@ from tfserve.client.documents import ModelMetadata
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient
-from tfserve.defaults import Api
+from tfserve.defaults import INSTALL_LOCAL, Api
 from tfserve.errors import UsageError
 from tfserve.protos.version_status import VersionStatus
 
@@ -81,9 +81,7 @@ def connect(address: str, *, api: Api = "rest", timeout: float = 60.0) -> Connec
     if api == "rest":
         return RestClient(address, timeout=timeout)
     if not grpc_is_installed():
-        raise UsageError(
-            "gRPC is not installed.", hint="Install it: pip install 'tfserve-cli[local]'. Or use the REST API."
-        )
+        raise UsageError("gRPC is not installed.", hint=f"Install it: {INSTALL_LOCAL}. Or use the REST API.")
     from tfserve.client.grpc import GrpcClient
 
     return GrpcClient(address, timeout=timeout)

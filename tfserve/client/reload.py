@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tfserve.defaults import INSTALL_LOCAL
 from tfserve.errors import RequestError, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def reload_config(
     except ImportError:
         raise UsageError(
             "The models of a running server are changed over gRPC, which is not installed.",
-            hint="Install it: pip install grpcio",
+            hint=f"Install it: {INSTALL_LOCAL}",
         ) from None
     from tfserve.client.grpc_channel import call_failure, open_channel
     from tfserve.client.rest import base_url

@@ -17,7 +17,7 @@ TOPICS = {
     "versions": "Several models in one server, their versions and labels",
     "tfserve-yaml": "Describe servers in a YAML file",
     "gpu": "Serve on NVIDIA GPUs",
-    "serving-images": "Make, list and build serving images",
+    "serving-images": "Create, list and build serving images",
     "archives": "Models in archives and in buckets",
     "local-server": "Serve without Docker, and what is different there",
     "python": "Serve and send requests from Python",

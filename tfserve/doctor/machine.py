@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tfserve.defaults import GRPC_PORT, REST_PORT
+from tfserve.defaults import GRPC_PORT, INSTALL_LOCAL, REST_PORT
 from tfserve.doctor.docker import docker_serves
 from tfserve.doctor.facts import Check, Facts
 from tfserve.engines.local.causes import OTHER_PROGRAM
-from tfserve.engines.local.runtime import INSTALL
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]
 
@@ -23,7 +22,7 @@ def way_to_serve(facts: Facts) -> str:
     """What to do in order to serve without Docker, if that is not possible yet."""
     if facts.local.found is not None:
         return _ELSEWHERE
-    return OTHER_PROGRAM if facts.local.broken else INSTALL
+    return OTHER_PROGRAM if facts.local.broken else INSTALL_LOCAL
 
 
 def machine_checks(facts: Facts) -> tuple[Check, ...]:
@@ -49,7 +48,7 @@ def _local_engine(facts: Facts) -> Check:
         return Check("local-engine", "ok", facts.local.found)
     if facts.local.broken:
         return Check("local-engine", "warn", facts.local.broken, OTHER_PROGRAM)
-    return Check("local-engine", "warn", f"Not installed; missing: {facts.local.missing}.", INSTALL)
+    return Check("local-engine", "warn", f"Not installed; missing: {facts.local.missing}.", INSTALL_LOCAL)
 
 
 def _state(facts: Facts) -> Check:

@@ -30,7 +30,7 @@ _REASONS = {
     410: "no longer available",
     429: "too many requests",
 }
-_UNAUTHORISED = (401, 403)
+_UNAUTHORIZED = (401, 403)
 
 
 class UnreachableError(SavedModelError):
@@ -118,7 +118,7 @@ def _check_status(url: Url, response: Response) -> None:
     raise SavedModelError(
         f"The model cannot be downloaded from {url.redacted}{known} (HTTP {code}).",
         hint="Log in with https://USER:PASSWORD@…, or add an entry for the host to ~/.netrc."
-        if code in _UNAUTHORISED
+        if code in _UNAUTHORIZED
         else "Check the address in a browser.",
     )
 

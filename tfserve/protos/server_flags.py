@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-__all__ = ["parse_tags"]
+__all__ = ["SERVER_FLAGS", "SERVER_FLAGS_BY_NAME", "FlagType", "ServerFlag", "parse_tags"]
 
 FlagType = Literal["bool", "int32", "int64", "float", "string"]
 
@@ -55,25 +55,25 @@ class ServerFlag(NamedTuple):
 
 
 SERVER_FLAGS = (
-    ServerFlag("port", "int32", 8500, "TCP port of the gRPC API; 0 turns it off."),
+    ServerFlag("port", "int32", 8500, "TCP port of the gRPC API; 0 to turn it off."),
     ServerFlag("grpc_socket_path", "string", "", "Path of a UNIX socket for the gRPC API."),
-    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, different from --port; 0 turns it off."),
+    ServerFlag("rest_api_port", "int32", 0, "TCP port of the REST API, different from --port; 0 to turn it off."),
     ServerFlag("rest_api_num_threads", "int32", None, "Threads for REST requests; by default four for each CPU."),
     ServerFlag("rest_api_timeout_in_ms", "int32", 30000, "Timeout of REST requests, in milliseconds."),
-    ServerFlag("rest_api_enable_cors_support", "bool", False, "Adds CORS headers to REST responses."),
-    ServerFlag("enable_batching", "bool", False, "Runs waiting requests together as one batch."),
+    ServerFlag("rest_api_enable_cors_support", "bool", False, "Add CORS headers to REST responses."),
+    ServerFlag("enable_batching", "bool", False, "Enable batching of requests."),
     ServerFlag(
         "allow_version_labels_for_unavailable_models",
         "bool",
         False,
-        "Allows new version labels for versions that are not loaded yet.",
+        "Allow new version labels for versions that are not loaded yet.",
     ),
     ServerFlag("batching_parameters_file", "string", "", "Text file of BatchingParameters.", "BatchingParameters"),
     ServerFlag(
         "enable_per_model_batching_parameters",
         "bool",
         False,
-        "Reads batching parameters from batching_params.pbtxt in each SavedModel.",
+        "Read batching parameters from batching_params.pbtxt in each SavedModel.",
     ),
     ServerFlag(
         "model_config_file", "string", "", "Text file of ModelServerConfig: the models to serve.", "ModelServerConfig"
@@ -82,26 +82,26 @@ SERVER_FLAGS = (
         "model_config_file_poll_wait_seconds",
         "int32",
         0,
-        "Seconds between two polls of --model_config_file; 0 reads it once.",
+        "Seconds between two polls of --model_config_file; 0 to read it once.",
     ),
     ServerFlag("model_name", "string", "default", "Name of the model, if --model_config_file is not set."),
     ServerFlag("model_base_path", "string", "", "Directory that contains the model's version directories."),
-    ServerFlag("num_load_threads", "int32", 0, "Threads that load models; 0 loads them one after the other."),
-    ServerFlag("num_unload_threads", "int32", 0, "Threads that unload models; 0 unloads them one after the other."),
-    ServerFlag("max_num_load_retries", "int32", 5, "How many times a failed load is retried."),
+    ServerFlag("num_load_threads", "int32", 0, "Threads that load models; 0 to load them one after the other."),
+    ServerFlag("num_unload_threads", "int32", 0, "Threads that unload models; 0 to unload them one after the other."),
+    ServerFlag("max_num_load_retries", "int32", 5, "Number of times to retry a failed load."),
     ServerFlag(
         "load_retry_interval_micros",
         "int64",
         60_000_000,
-        "Microseconds before a failed load is retried; a negative number means no wait.",
+        "Microseconds to wait before a failed load is retried; a negative number for no wait.",
     ),
     ServerFlag(
         "file_system_poll_wait_seconds",
         "int32",
         1,
-        "Seconds between two polls for new versions; 0 polls once, a negative number never.",
+        "Seconds between two polls for new versions; 0 to poll once, a negative number for never.",
     ),
-    ServerFlag("flush_filesystem_caches", "bool", True, "Flushes file system caches once the models are loaded."),
+    ServerFlag("flush_filesystem_caches", "bool", True, "Flush file system caches once the models are loaded."),
     ServerFlag(
         "tensorflow_session_parallelism", "int64", 0, "Threads of a session, inter- and intra-op; 0 for automatic."
     ),
@@ -114,8 +114,8 @@ SERVER_FLAGS = (
     ),
     ServerFlag("tensorflow_intra_op_parallelism", "int64", 0, "Threads for one op; 0 for automatic."),
     ServerFlag("tensorflow_inter_op_parallelism", "int64", 0, "Ops that run at the same time; 0 for automatic."),
-    ServerFlag("use_alts_credentials", "bool", False, "Secures gRPC with Google's ALTS."),
-    ServerFlag("ssl_config_file", "string", "", "Text file of SSLConfig: secures gRPC with TLS.", "SSLConfig"),
+    ServerFlag("use_alts_credentials", "bool", False, "Secure gRPC with Google's ALTS."),
+    ServerFlag("ssl_config_file", "string", "", "Text file of SSLConfig, to secure gRPC with TLS.", "SSLConfig"),
     ServerFlag(
         "platform_config_file",
         "string",
@@ -132,11 +132,11 @@ SERVER_FLAGS = (
     ServerFlag("saved_model_tags", "string", "serve", "Comma-separated tags of the meta graph to load."),
     ServerFlag("grpc_channel_arguments", "string", "", "Comma-separated gRPC server arguments, each KEY=VALUE."),
     ServerFlag("grpc_max_threads", "int32", None, "Maximum number of threads for gRPC; by default four for each CPU."),
-    ServerFlag("enable_model_warmup", "bool", True, "Replays a model's warm-up requests when it is loaded."),
+    ServerFlag("enable_model_warmup", "bool", True, "Replay a model's warm-up requests when it is loaded."),
     ServerFlag(
-        "num_request_iterations_for_warmup", "int32", 0, "How many times each warm-up request is replayed; 0 for once."
+        "num_request_iterations_for_warmup", "int32", 0, "Number of times to replay each warm-up request; 0 for once."
     ),
-    ServerFlag("version", "bool", False, "Prints the versions of the server and of TensorFlow, and exits."),
+    ServerFlag("version", "bool", False, "Print the versions of the server and of TensorFlow, and exit."),
     ServerFlag(
         "monitoring_config_file", "string", "", "Text file of MonitoringConfig: Prometheus metrics.", "MonitoringConfig"
     ),
@@ -144,26 +144,26 @@ SERVER_FLAGS = (
         "remove_unused_fields_from_bundle_metagraph",
         "bool",
         True,
-        "Saves memory by dropping parts of the meta graph that serving does not need.",
+        "Save memory by dropping parts of the meta graph that serving does not need.",
     ),
-    ServerFlag("prefer_tflite_model", "bool", False, "Serves the model.tflite of a SavedModel if it has one."),
+    ServerFlag("prefer_tflite_model", "bool", False, "Serve the model.tflite of a SavedModel if it has one."),
     ServerFlag("num_tflite_pools", "int32", None, "Pools of LiteRT interpreters; by default one for each CPU."),
     ServerFlag("num_tflite_interpreters_per_pool", "int32", 1, "LiteRT interpreters in each pool."),
     ServerFlag(
-        "enable_signature_method_name_check", "bool", False, "Requires signatures to have the method name of the API."
+        "enable_signature_method_name_check", "bool", False, "Require signatures to have the method name of the API."
     ),
-    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Enables XLA's just-in-time compiler for CPUs."),
-    ServerFlag("xla_gpu_compilation_enabled", "bool", False, "Enables XLA's just-in-time compiler for CPUs and GPUs."),
-    ServerFlag("enable_profiler", "bool", True, "Serves TensorFlow's profiler over gRPC."),
+    ServerFlag("xla_cpu_compilation_enabled", "bool", False, "Enable XLA's just-in-time compiler for CPUs."),
+    ServerFlag("xla_gpu_compilation_enabled", "bool", False, "Enable XLA's just-in-time compiler for CPUs and GPUs."),
+    ServerFlag("enable_profiler", "bool", True, "Serve TensorFlow's profiler over gRPC."),
     ServerFlag("thread_pool_factory_config_file", "string", "", "Text file of ThreadPoolConfig.", "ThreadPoolConfig"),
     ServerFlag("mixed_precision", "string", "", "Mixed precision mode for models, such as bfloat16."),
-    ServerFlag("skip_initialize_tpu", "bool", False, "Skips the initialization of TPUs."),
-    ServerFlag("enable_grpc_healthcheck_service", "bool", False, "Serves gRPC's standard health service."),
+    ServerFlag("skip_initialize_tpu", "bool", False, "Skip the initialization of TPUs."),
+    ServerFlag("enable_grpc_healthcheck_service", "bool", False, "Serve gRPC's standard health service."),
     ServerFlag(
         "enable_serialization_as_tensor_content",
         "bool",
         False,
-        "Writes tensors of gRPC predict responses as tensor_content.",
+        "Write tensors of gRPC predict responses as tensor_content.",
     ),
 )
 """All flags, in the order of the server's usage message."""

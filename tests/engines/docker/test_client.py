@@ -10,7 +10,7 @@ from tfserve.engines.docker.client import docker_errors
 from tfserve.errors import EngineUnavailableError
 
 
-def test_an_engine_that_stops_answering_is_told_without_the_words_of_a_library(tmp_path: Path) -> None:
+def test_errors_do_not_quote_the_library(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "docker.sock"))
         silent.listen()

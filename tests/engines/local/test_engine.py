@@ -210,7 +210,7 @@ def test_a_dead_pid(engine: LocalEngine, python_plan: Plan) -> None:
     assert found(LocalEngine()).state == "exited"
 
 
-def test_a_reused_pid_is_never_signalled(engine: LocalEngine, python_plan: Plan) -> None:
+def test_a_reused_pid_is_never_signaled(engine: LocalEngine, python_plan: Plan) -> None:
     server = engine.launch(python_plan(""))
     ended(engine)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:

@@ -37,9 +37,9 @@ def samples(server: ServerProcess) -> Samples:
 
 
 def value(found: Samples, name: str, **labels: str) -> float:
-    labelled = frozenset(labels.items())
+    labeled = frozenset(labels.items())
     return found.get(
-        (name, labelled), found.get((f"{name}_total", labelled), 0)
+        (name, labeled), found.get((f"{name}_total", labeled), 0)
     )  # the parser appends this suffix to counters
 
 

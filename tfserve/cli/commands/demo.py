@@ -11,6 +11,7 @@ from tfserve.errors import SavedModelError
 
 __all__ = ["bundled_model", "demo"]
 
+_PACKAGE = Path(__file__).resolve().parents[2]
 _VALUES = (1.0, 2.0, 5.0)
 
 
@@ -61,9 +62,6 @@ The demo server was removed. To serve a model of your own:
   tfserve predict my_model 1 2 5      send it a request
   tfserve logs my_model               show its log"""
     output.result({"engine": launched.server.engine.name, "instances": _VALUES, **response}, text)
-
-
-_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def bundled_model(name: str) -> Path:

@@ -18,7 +18,7 @@ __all__ = ["doctor"]
 
 _SECONDS = 5.0
 _MAX_SECONDS = 3600
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
+_COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "bright_black"}
 
 
 def doctor(
@@ -44,7 +44,7 @@ def doctor(
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            output.finding(check.status, _COLOURS[check.status], check.name.ljust(width), check.detail, check.hint)
+            output.finding(check.status, _COLORS[check.status], check.name.ljust(width), check.detail, check.hint)
         if serving:
             output.text(f"\nThis machine can serve: {' and '.join(serving)}.")
     if not serving:

@@ -19,6 +19,8 @@ from tfserve.text import did_you_mean, printable
 
 __all__ = ["show_help"]
 
+_LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s]+)\)")
+
 
 def show_help(
     name: Annotated[
@@ -53,9 +55,6 @@ Topics:
 
 tfserve help TOPIC shows one of them.
 tfserve --help lists the commands, and tfserve help COMMAND shows the options of one, with examples."""
-
-
-_LINK = re.compile(r"!?\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def _links_as_text(markdown: str) -> str:

@@ -51,7 +51,7 @@ def models(
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Show or change what a server serves. It answers requests in the meantime.
+    """Show or change what a server serves. The server keeps answering requests meanwhile.
 
     add PATH[=NAME]...; remove MODEL...; label MODEL LABEL=VERSION... (LABEL= removes it); pin MODEL latest|all|1,3;
     rollback MODEL

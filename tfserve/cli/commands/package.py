@@ -1,4 +1,4 @@
-"""``tfserve package``: makes a serving image with models inside."""
+"""``tfserve package``: creates a serving image with models inside."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def package(
     force: Annotated[bool, typer.Option("--force", help="Use the name of an existing image.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a serving image with models inside. Serve them with plain docker run, or with tfserve run --image."""
+    """Create a serving image with models inside. Serve them with plain docker run, or with tfserve run --image."""
     from tfserve.errors import UsageError
     from tfserve.images.engine import docker_engine
     from tfserve.images.package import package as make
@@ -87,7 +87,7 @@ def package(
         ],
     }
     lines = [
-        f"Made {reference}: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
+        f"Created {reference}: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
         *([f"  pushed  {made.pushed}"] if made.pushed else ()),
         f"  serve   tfserve run --image {reference}",
         f"  or      docker run -p 8501:8501 {reference}",

@@ -7,13 +7,13 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from tfserve.defaults import INSTALL_LOCAL
 from tfserve.errors import Attribute, EngineUnavailableError, NotReadyError, Wording
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import Binary
 
 __all__ = [
-    "INSTALL",
     "OFFICIAL",
     "OWN_COMMAND",
     "find_binary",
@@ -25,7 +25,6 @@ __all__ = [
 
 OFFICIAL = "tensorflow_model_server"
 OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
-INSTALL = "pip install 'tfserve-cli[local]'"
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
@@ -37,7 +36,7 @@ def is_installed() -> bool:
 def how_to_serve() -> Wording:
     """What the user can do to serve on this machine without a container."""
     local = Attribute("engine", "local")
-    return Wording("{local}" if is_installed() else "{install}, then {local}", local=local, install=INSTALL)
+    return Wording("{local}" if is_installed() else "{install}, then {local}", local=local, install=INSTALL_LOCAL)
 
 
 def find_binary() -> Binary:
@@ -55,7 +54,7 @@ def find_binary() -> Binary:
     if lacks:
         raise EngineUnavailableError(
             f"The local engine is not installed; missing packages: {', '.join(lacks)}.",
-            hint=f"Install it: {INSTALL}",
+            hint=f"Install it: {INSTALL_LOCAL}",
         )
     return Binary(OWN_COMMAND, official=False)
 

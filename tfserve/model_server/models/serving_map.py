@@ -62,9 +62,9 @@ class ServingMap:
                 found[ModelSpec(version.model)] = version  # the newest version is the last one
         for name, numbers in labels.items():
             for label, number in numbers.items():
-                labelled = found.get(ModelSpec(name, number))
-                if labelled is not None:
-                    found[ModelSpec(name, None, label)] = labelled
+                labeled = found.get(ModelSpec(name, number))
+                if labeled is not None:
+                    found[ModelSpec(name, None, label)] = labeled
         self.labels = labels
         self._versions = found
 

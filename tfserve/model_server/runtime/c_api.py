@@ -17,10 +17,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tfserve.defaults import INSTALL_LOCAL
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server.status import StatusError
 
-_HINT = "Install the local runtime with: pip install 'tfserve-cli[local]'"
+_HINT = f"Install the local runtime: {INSTALL_LOCAL}"
 
 
 class Output(Structure):
