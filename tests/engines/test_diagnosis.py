@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfserve.engines.base import Exit
-from tfserve.engines.diagnosis import recognise
+from tfserve.engines.diagnosis import recognize
 from tfserve.engines.local.causes import LOCAL_CAUSES
 from tfserve.engines.server_log import is_fatal, port_was_taken
 
@@ -46,7 +46,7 @@ def test_lines_that_mean_the_end(line: str) -> None:
 @pytest.mark.parametrize("line", GOOD_START.splitlines())
 def test_lines_of_a_good_start(line: str) -> None:
     assert not is_fatal(line)
-    assert recognise([line], None) is None
+    assert recognize([line], None) is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_lines_of_a_good_start(line: str) -> None:
     ],
 )
 def test_causes(line: str, exited: Exit | None, cause: str, hint: str) -> None:
-    found = recognise([*GOOD_START.splitlines()[:4], *([line] if line else [])], exited)
+    found = recognize([*GOOD_START.splitlines()[:4], *([line] if line else [])], exited)
     assert found is not None
     assert cause in found.cause
     assert hint in str(found.hint)
@@ -94,7 +94,7 @@ def test_causes(line: str, exited: Exit | None, cause: str, hint: str) -> None:
 
 def test_a_gpu_that_was_given_but_is_not_found() -> None:
     line = FAILED + "Cannot assign a device for operation a"
-    found = recognise([line], None, gpu=True)
+    found = recognize([line], None, gpu=True)
     assert found is not None
     assert "although the container was given one" in found.cause
     assert found.doctor
@@ -105,7 +105,7 @@ def test_a_gpu_that_was_given_but_is_not_found() -> None:
     [("", Exit(132), "illegal instruction"), ("Exec format error", None, "The program is for another platform")],
 )
 def test_a_program_for_another_cpu_without_a_container(line: str, exited: Exit | None, cause: str) -> None:
-    found = recognise([line], exited, first=LOCAL_CAUSES)
+    found = recognize([line], exited, first=LOCAL_CAUSES)
     assert found is not None
     assert cause in found.cause
     assert "engine=" not in str(found.hint)
@@ -114,15 +114,15 @@ def test_a_program_for_another_cpu_without_a_container(line: str, exited: Exit |
 
 
 def test_the_cause_that_explains_more_is_found() -> None:
-    found = recognise([NO_VERSIONS, FAILED + "Cannot assign a device for operation a"], Exit(137))
+    found = recognize([NO_VERSIONS, FAILED + "Cannot assign a device for operation a"], Exit(137))
     assert found is not None
     assert "killed" in found.cause
 
 
 @pytest.mark.parametrize("exited", [None, Exit(None), Exit(0), Exit(1), Exit(255)])
 def test_an_unknown_cause(exited: Exit | None) -> None:
-    assert recognise(["something else"], exited) is None
-    assert recognise([], exited) is None
+    assert recognize(["something else"], exited) is None
+    assert recognize([], exited) is None
 
 
 def test_a_port_that_was_taken() -> None:

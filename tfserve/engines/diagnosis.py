@@ -1,4 +1,4 @@
-"""Diagnoses why a server did not become ready: recognises the usual causes by its log and by how it exited."""
+"""Diagnoses why a server did not become ready: recognizes the usual causes by its log and by how it exited."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tfserve.engines.base import Diagnosis, Exit
 from tfserve.engines.server_log import load_failure, message
 from tfserve.errors import Attribute, Wording
 
-__all__ = ["BUILT_FOR_ANOTHER_CPU", "Causes", "is_exec_format_error", "is_illegal_instruction", "recognise"]
+__all__ = ["BUILT_FOR_ANOTHER_CPU", "Causes", "is_exec_format_error", "is_illegal_instruction", "recognize"]
 
 Test: TypeAlias = Callable[[str, int | None, bool], bool]
-"""Recognises a cause by the text of the log, the exit code (None if unknown), and whether memory ran out."""
+"""Recognizes a cause by the text of the log, the exit code (None if unknown), and whether memory ran out."""
 
 Causes: TypeAlias = tuple[tuple[Test, Diagnosis], ...]
 
 
-def recognise(lines: Iterable[str], exited: Exit | None, *, gpu: bool = False, first: Causes = ()) -> Diagnosis | None:
+def recognize(lines: Iterable[str], exited: Exit | None, *, gpu: bool = False, first: Causes = ()) -> Diagnosis | None:
     """Finds the cause of a failed start; None if it is not one of the known causes.
 
     Args:

@@ -128,9 +128,9 @@ class DockerServer(Server):
         return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
-        from tfserve.engines.diagnosis import recognise
+        from tfserve.engines.diagnosis import recognize
 
-        return recognise(log, exited, gpu=self.gpu)
+        return recognize(log, exited, gpu=self.gpu)
 
     def suspend(self, *, grace: float) -> Server | None:
         """Renames and stops the container."""

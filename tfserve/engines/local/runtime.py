@@ -66,10 +66,10 @@ def missing() -> list[str]:
 
 def not_started(program: str, error: OSError) -> NotReadyError:
     """The error for a program that the system cannot start."""
-    from tfserve.engines.diagnosis import recognise
+    from tfserve.engines.diagnosis import recognize
     from tfserve.engines.local.causes import LOCAL_CAUSES
 
-    diagnosis = recognise([str(error.strerror)], None, first=LOCAL_CAUSES)
+    diagnosis = recognize([str(error.strerror)], None, first=LOCAL_CAUSES)
     return NotReadyError(
         f"{program!r} could not be started: {error.strerror}." + (f" {diagnosis.cause}" if diagnosis else ""),
         hint=diagnosis.hint if diagnosis else None,

@@ -142,10 +142,10 @@ class LocalServer(Server):
         return record.plan.environment if record else {}
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
-        from tfserve.engines.diagnosis import recognise
+        from tfserve.engines.diagnosis import recognize
         from tfserve.engines.local.causes import LOCAL_CAUSES
 
-        return recognise(log, exited, gpu=self.gpu, first=LOCAL_CAUSES)
+        return recognize(log, exited, gpu=self.gpu, first=LOCAL_CAUSES)
 
     def suspend(self, *, grace: float) -> Server:
         """Stops the process and renames its directory."""
