@@ -74,7 +74,7 @@ class TfserveError(Exception):
 
     Args:
         message: one sentence that describes the problem; a `Wording` if it names attributes.
-        hint: a sentence, or a few lines, that explain what to do; likewise.
+        hint: a sentence, or a few lines, that explain what to do; with attributes as in the message.
         details: lines to show unchanged between message and hint, such as the end of a server's log.
         doctor: whether ``tfserve doctor`` checks for the cause, so that the hint should refer to it; None for the
             default of the class.
@@ -112,7 +112,7 @@ class TfserveError(Exception):
 
     @property
     def hint(self) -> str | None:
-        """The hint, likewise."""
+        """The hint, with attributes as in the message."""
         return None if self.hint_wording is None else str(self.hint_wording)
 
     def add_hint(self, more: str | Wording) -> None:
@@ -214,6 +214,16 @@ class InterruptError(TfserveError):
     """The user pressed Ctrl-C."""
 
     exit_code = 130
+
+
+@contextmanager
+def located(locate: Callable[[TfserveError], None]) -> Iterator[None]:
+    """Calls `locate` for an error in the block, to add where in a file its cause is."""
+    try:
+        yield
+    except TfserveError as error:
+        locate(error)
+        raise
 
 
 @contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "begin_cleaning_up",
     "cancel_workers",
     "cancelled",
+    "exit_code",
     "interrupts_deferred",
     "leave_on_interrupt",
     "raise_if_cancelled",

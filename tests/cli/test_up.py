@@ -288,7 +288,7 @@ def test_config_resolves_the_file(tfserve: Program, tmp_path: Path) -> None:
     assert_error(
         tfserve("config", "-f", "-", stdin="servers: {a: 1}"), 2, "standard input, line 1, servers.a: Expected"
     )
-    assert_error(tfserve("up", "-f", "none.yaml"), 2, "There is no file none.yaml", "tfserve init")
+    assert_error(tfserve("up", "-f", "none.yaml"), 2, "none.yaml does not exist", "tfserve init")
 
 
 def test_init(tfserve: Program, copied: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

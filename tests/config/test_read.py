@@ -426,8 +426,8 @@ def test_wrong_models(read: Read, models: str, place: str, words: str) -> None:
         (b"a: *nope", "found undefined alias"),
         (b"[" * 500, "nested too deeply"),
         (b"servers: !!python/object/apply:os.system [id]", "Expected a mapping of servers by name, found a list"),
-        (b"just text", "line 1: Expected servers: and defaults:, found 'just text'"),
-        (b"[]", "line 1: Expected servers: and defaults:, found a list"),
+        (b"just text", "line 1: Expected a mapping with the keys servers and defaults, found 'just text'"),
+        (b"[]", "line 1: Expected a mapping with the keys servers and defaults, found a list"),
         (b"defaults: {}", "line 1: The field servers is missing"),
         (b"server: {}", "line 1, server: There is no field 'server'"),
         (b"servers: {}", "line 1, servers: The mapping of servers is empty"),
@@ -475,7 +475,7 @@ def test_a_billion_laughs(read: Read) -> None:
 
 def test_missing_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name, words in (("none", "There is no file"), (".", "is not a file"), ("pipe", "is not a file")):
+    for name, words in (("none", "none does not exist"), (".", "is not a file"), ("pipe", "is not a file")):
         assert words in error_of(lambda: read_servers(tmp_path / name, {})).message  # noqa: B023
 
 

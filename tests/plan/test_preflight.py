@@ -12,7 +12,7 @@ from tests.packing import model_files, tar_bytes
 from tests.program import Copy
 from tfserve.config.read import read_servers
 from tfserve.engines.choice import check_spec
-from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError
+from tfserve.errors import GpuError, SavedModelError, TfserveError, UsageError, located
 from tfserve.models.url import Url
 from tfserve.progress import Silent
 from tfserve.spec.model import ModelSpec
@@ -76,11 +76,11 @@ def test_errors_have_a_place(
     file = tmp_path / "tfserve.yaml"
     file.write_text(FILE.format(**GOOD))
     (server,) = read_servers(file, {})
-    with server.located():
+    with located(server.locate):
         check_spec(server.spec, server.options.engine, Silent())
     file.write_text(FILE.format(**{**GOOD, **wrong}))
     (server,) = read_servers(file, {})
-    with pytest.raises(error) as caught, server.located():
+    with pytest.raises(error) as caught, located(server.locate):
         check_spec(server.spec, server.options.engine, Silent())
     where = "defaults.server_flags.batching_parameters_file" if place == "defaults" else f"servers.prod.{place}"
     assert caught.value.message.startswith(f"{file}, line {line}, {where}: "), caught.value.message
@@ -121,7 +121,7 @@ def test_errors_in_a_users_own_config(
     file = tmp_path / "tfserve.yaml"
     file.write_text("servers:\n  prod:\n    config: models.config\n")
     (server,) = read_servers(file, {})
-    with pytest.raises(error) as caught, server.located():
+    with pytest.raises(error) as caught, located(server.locate):
         check_spec(server.spec, "auto", Silent())
     place = f"{file}, line 3, servers.prod.config: {str(config)!r}, line 2: "
     assert caught.value.message.startswith(place)

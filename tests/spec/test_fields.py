@@ -13,7 +13,7 @@ from tests.source import ROOT
 ADDED = """
 import dataclasses, sys
 from pathlib import Path
-from tfserve.spec import field_types, fields, serve
+from tfserve.spec import field, field_types, fields, serve
 
 @dataclasses.dataclass(frozen=True)
 class ServeSpec(serve.ServeSpec):
@@ -21,7 +21,7 @@ class ServeSpec(serve.ServeSpec):
 
 serve.ServeSpec = ServeSpec
 fields.FIELDS += (
-    fields.Field("nickname", fields.SERVER, field_types.TEXT, "What the team calls it.", "NICK", example="Bob"),
+    field.Field("nickname", fields.SERVER, field_types.TEXT, "What the team calls it.", "NICK", example="Bob"),
 )
 fields._OPTION_NAMES["nickname"] = "--nickname"
 """

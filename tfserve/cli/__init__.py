@@ -16,7 +16,7 @@ import typer
 from tfserve._version import __version__
 from tfserve.cli import completion
 from tfserve.cli.command_table import COMMANDS, Command
-from tfserve.cli.output import Output
+from tfserve.cli.output import Output, output_error
 from tfserve.cli.program import OneCommand, Program
 from tfserve.errors import TfserveError
 from tfserve.interrupts import begin_cleaning_up, exit_code, raise_on_termination
@@ -41,11 +41,7 @@ def main() -> None:
     except KeyboardInterrupt as interrupt:  # before the command started
         code = exit_code(interrupt)
     except OSError as error:  # the help could not be written
-        Output().error(
-            TfserveError(
-                f"The output cannot be written: {error.strerror}.", hint="Check where stdout is redirected to."
-            )
-        )
+        Output().error(output_error(error))
         code = TfserveError.exit_code
     with suppress(OSError):
         sys.stdout.flush()

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from tfserve.cli import completion
+from tfserve.cli.completion import complete_tag
 from tfserve.errors import Attribute, UsageError, Wording
-from tfserve.spec.fields import FIELDS, GROUPS, Field
+from tfserve.spec.field import Field
+from tfserve.spec.fields import FIELDS, GROUPS
 
 __all__ = ["given_fields", "with_fields"]
+
+_COMPLETERS = {"tag": complete_tag}
 
 
 def with_fields(command: Callable[..., None]) -> Callable[..., None]:
@@ -62,7 +65,7 @@ def _parameters(field: Field) -> Iterator[inspect.Parameter]:
         metavar=field.metavar or None,
         help=_help(field),
         rich_help_panel=field.group,
-        autocompletion=getattr(completion, field.completion) if field.completion else None,
+        autocompletion=_COMPLETERS.get(field.attribute),
     )
     yield _parameter(field.attribute, kind, option, default)
     if field.argument == "value or off":

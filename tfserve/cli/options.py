@@ -41,7 +41,7 @@ else:  # Typer reads the choices from the type
     _Engine = Literal[(AUTO, *engine_names())]
 EngineOption = Annotated[
     _Engine,
-    typer.Option("--engine", help="What runs the server; auto chooses the first engine that is available."),
+    typer.Option("--engine", help="Engine that runs the server; auto selects the first one available."),
 ]
 ConfiguredNames = Annotated[
     list[str] | None,

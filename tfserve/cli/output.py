@@ -17,7 +17,7 @@ from tfserve.errors import TfserveError, Wording
 from tfserve.progress import LayerProgress
 from tfserve.text import printable_lines
 
-__all__ = ["Output", "age_text", "size_text"]
+__all__ = ["Output", "age_text", "output_error", "size_text"]
 
 _DOCTOR = "To check the whole machine: tfserve doctor"
 
@@ -191,6 +191,11 @@ def age_text(seconds: float) -> str:
     return "less than a minute"
 
 
+def output_error(error: OSError) -> TfserveError:
+    """The error for output that cannot be written, for example to a full disk."""
+    return TfserveError(f"The output cannot be written: {error.strerror}.", hint="Check where stdout is redirected to.")
+
+
 def _print(line: str | bytes, *, nl: bool = True) -> None:
     """Writes on stdout immediately, with a newline unless `nl` is False or the bytes end with one.
 
@@ -203,6 +208,4 @@ def _print(line: str | bytes, *, nl: bool = True) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise TfserveError(
-            f"The output cannot be written: {error.strerror}.", hint="Check where stdout is redirected to."
-        ) from None
+        raise output_error(error) from None

@@ -6,9 +6,9 @@ import json
 from pathlib import PurePath
 from typing import Any
 
-from tfserve.client.files import read_bounded
-from tfserve.client.values import shorten
+from tfserve.client.values import TOO_LARGE, shorten
 from tfserve.errors import Attribute, UsageError, Wording
+from tfserve.host.files import read_bounded
 
 __all__ = ["is_csv", "is_json_lines", "read_csv", "read_json_lines", "refuse_beside_data"]
 
@@ -100,7 +100,7 @@ def read_csv(source: str) -> list[dict[str, str]]:
 
 def _text(source: str) -> str:
     what = f"The file {shorten(source)}"
-    content = read_bounded(source, _MAX_BYTES, what=what, hint="Check the name of the file.")
+    content = read_bounded(source, _MAX_BYTES, what=what, hint="Check the name of the file.", too_large=TOO_LARGE)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tfserve.client.data_files import is_csv, is_json_lines, read_csv, read_json_lines, refuse_beside_data
 from tfserve.client.examples import describe_inputs, example_hint
-from tfserve.client.files import read_bounded
 from tfserve.client.messages import InferenceRequest
 from tfserve.client.row_column import (
     DEFAULT_SIGNATURE,
@@ -26,8 +25,9 @@ from tfserve.client.row_column import (
 )
 from tfserve.client.shapes import reshape
 from tfserve.client.signature_choice import choose_signature, example_signature_error, is_example_signature
-from tfserve.client.values import Value, parse_value, shorten
+from tfserve.client.values import TOO_LARGE, Value, parse_value, shorten
 from tfserve.errors import Attribute, UsageError, Wording
+from tfserve.host.files import read_bounded
 from tfserve.models.saved_model import Signature
 from tfserve.text import did_you_mean, printable
 
@@ -244,4 +244,5 @@ def _read(source: str, what: str, stdin: BinaryIO | None) -> bytes:
         _MAX_DATA_BYTES,
         what=what,
         hint="Name a file, or write a JSON object.",
+        too_large=TOO_LARGE,
     )

@@ -13,11 +13,12 @@ import shlex
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tfserve.client.files import read_bounded
 from tfserve.errors import UsageError
+from tfserve.host.files import read_bounded
 
 __all__ = [
     "INTEGER_RANGES",
+    "TOO_LARGE",
     "Value",
     "encode_bytes",
     "guess_value",
@@ -27,6 +28,9 @@ __all__ = [
     "parse_value",
     "shorten",
 ]
+
+TOO_LARGE = "A request cannot contain more; send it in parts."
+"""The hint for a file that is too large for a request."""
 
 Value: TypeAlias = Any  # int, float, bool, str, {"b64": str}, or nested lists of one of these
 
@@ -185,7 +189,9 @@ def _checker(dtype: str) -> Callable[[Value, str], Value]:
 def _parse_strings(text: str) -> Value:
     if text.startswith("@"):
         hint = f"@ reads a file. To send the text itself, put it into a list: {_as_list(text)}"
-        content = read_bounded(text[1:], _MAX_FILE_BYTES, what=f"The file {shorten(text[1:])}", hint=hint)
+        content = read_bounded(
+            text[1:], _MAX_FILE_BYTES, what=f"The file {shorten(text[1:])}", hint=hint, too_large=TOO_LARGE
+        )
         return encode_bytes(content)
     if not text.startswith("["):
         return _encode_string(text)

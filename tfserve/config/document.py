@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tfserve.config.interpolation import InterpolationError, interpolate
 from tfserve.errors import Names, TfserveError, UsageError, python_names
-from tfserve.spec.field_parsers import Scalar, unknown_field
+from tfserve.host.files import read_bounded
+from tfserve.spec.field_parsers import MismatchError, Scalar, unknown_field
 
 __all__ = ["STANDARD_INPUT", "Document", "YamlNode", "read_document"]
 
@@ -93,15 +93,6 @@ class YamlNode:
             error.reword(self.document.names, f"{place}, {node.path}" if node.path else place)
             error.located = True
 
-    @contextmanager
-    def located(self) -> Iterator[None]:
-        """Adds file, line and path to the errors in the block."""
-        try:
-            yield
-        except TfserveError as error:
-            self.locate(error)
-            raise
-
     def plain(self) -> Any:
         """Returns the node as plain data: mappings, lists, None, and scalars as text, with variables resolved.
 
@@ -134,8 +125,10 @@ class YamlNode:
 
     def expected(self, what: str, hint: str | None = None) -> NoReturn:
         """Raises UsageError, because `what` was expected and the node is something else."""
-        found = {"mapping": "a mapping", "sequence": "a list", "nothing": "nothing"}.get(self.kind)
-        self.fail(f"Expected {what}, found {found or repr(str(self.node.value)[:80])}.", hint)
+        empty: dict[str, object] = {"mapping": {}, "sequence": [], "nothing": None}
+        error = MismatchError(what, empty.get(self.kind, self.node.value), hint)
+        self.locate(error)
+        raise error
 
     def text(self, what: str) -> str:
         """Returns the text of a scalar, with variables resolved.
@@ -264,19 +257,8 @@ def _invalid(problem: str) -> UsageError:
 
 def _text(path: Path) -> str:
     hint = "Choose another file with -f, or create one: tfserve init MODEL_DIR"
-    try:
-        if path == STANDARD_INPUT:
-            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
-        else:
-            if not path.is_file():  # reading a pipe or a device might never end
-                raise UsageError(f"{path} is not a file." if path.exists() else f"There is no file {path}.", hint=hint)
-            with path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path} cannot be read: {reason}.", hint=hint) from None
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_BYTES >> 10} KiB.", hint=hint)
+    source = sys.stdin.buffer if path == STANDARD_INPUT else path
+    content = read_bounded(source, _MAX_BYTES, what=str(path), hint=hint, regular=True)
     try:
         return content.decode()
     except UnicodeDecodeError as error:

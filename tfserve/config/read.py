@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from tfserve.config.document import YamlNode, read_document
 from tfserve.config.paths import normalized
 from tfserve.config.source_map import ServerSource, file_names
-from tfserve.errors import TfserveError, UsageError, about
+from tfserve.errors import TfserveError, UsageError, about, located
 from tfserve.models.url import Url
-from tfserve.spec.field_parsers import Context
+from tfserve.spec.field_parsers import Context, parse_file
 from tfserve.spec.fields import FIELDS
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import read_models_config
@@ -33,7 +33,7 @@ __all__ = [
 
 DEFAULT_FILE = Path("tfserve.yaml")
 
-_DOCUMENT = "servers: and defaults:"
+_DOCUMENT = "a mapping with the keys servers and defaults"
 _FIELDS = {field.name: field for field in FIELDS if field.key is not None}
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - a port on one of these is taken on every other address
 
@@ -47,15 +47,12 @@ class ConfiguredServer:
     line: int = 0
     source: ServerSource | None = field(default=None, compare=False, repr=False)
 
-    @contextmanager
-    def located(self) -> Iterator[None]:
-        """Adds file, line and path to the errors in the block that are about a field of the server."""
-        try:
-            yield
-        except TfserveError as error:
-            if self.source is not None and error.about:
-                self.source.locate(error)
-            raise
+    def locate(self, error: TfserveError) -> None:
+        """Writes an error as the file does; adds file, line and path if it is about a field of the server."""
+        if self.source is not None and error.about:
+            self.source.locate(error)
+        else:
+            error.reword(file_names)
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredServer, ...]:
@@ -81,7 +78,7 @@ def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredSe
     servers = []
     for name, node in nodes.items():
         source = ServerSource(node, defaults)
-        with source.located():
+        with located(source.locate):
             servers.append(_read_server(name, source, context))
     _check_ports(servers)
     return tuple(servers)
@@ -144,14 +141,15 @@ def _server_nodes(document: YamlNode) -> dict[str, YamlNode]:
 
 def _read_server(name: str, source: ServerSource, context: Context) -> ConfiguredServer:
     own = source.node.fields("a mapping with the fields of a server", ["models", *_FIELDS])
-    with source.node.located():
+    with located(source.node.locate):
         check_name(name, kind="server")
     given, shared = _plain(own), _plain(source.defaults)
+    if "config" in given:
+        with about("config"):
+            given["config"] = normalized(parse_file(given["config"], context))
     options = LaunchOptions.parse(given, context, shared)
-    models = _read_models(name, source, own, context)
+    models = _read_models(name, source, own, given, context)
     spec = ServeSpec.parse({**given, "name": name, "models": models}, context, shared)
-    if spec.config is not None:
-        spec = replace(spec, config=normalized(spec.config))
     return ConfiguredServer(spec, options, source.node.line, source)
 
 
@@ -161,14 +159,13 @@ def _plain(nodes: Mapping[str, YamlNode]) -> dict[str, Any]:
 
 
 def _read_models(
-    server: str, source: ServerSource, own: Mapping[str, YamlNode], context: Context
+    server: str, source: ServerSource, own: Mapping[str, YamlNode], given: Mapping[str, Any], context: Context
 ) -> tuple[ModelSpec, ...]:
     if "config" in own and "models" in own:
         own["config"].fail("config and models cannot be combined: config lists the models.", "Remove one of them.")
     if "config" in own:
         with about("config"):
-            path = _FIELDS["config"].type.parse(own["config"].plain(), context)
-            return read_models_config(normalized(path))
+            return read_models_config(given["config"])
     if "models" in own:
         return tuple(_read_entries(server, own["models"].items("a list of models"), own["models"], context))
     if "image" not in own:
@@ -202,7 +199,7 @@ def _check_ports(servers: Sequence[ConfiguredServer]) -> None:
             host = server.spec.host
             for other_host, other in taken.setdefault(request.number, []):
                 if host == other_host or host in _EVERY_ADDRESS or other_host in _EVERY_ADDRESS:
-                    with server.located():
+                    with located(server.locate):
                         raise UsageError(
                             f"Port {request.number} is already used by {other.spec.name!r} in line {other.line}.",
                             hint="Use different ports for each server, or 0 for any free port.",

@@ -6,8 +6,7 @@ line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,15 +39,6 @@ class ServerSource:
 
     node: YamlNode
     defaults: Mapping[str, YamlNode]
-
-    @contextmanager
-    def located(self) -> Iterator[None]:
-        """Adds file, line and path to the errors in the block."""
-        try:
-            yield
-        except TfserveError as error:
-            self.locate(error)
-            raise
 
     def locate(self, error: TfserveError) -> None:
         """Adds file, line and path to an error, unless the error has them."""

@@ -32,16 +32,16 @@ def first_file(name: str, path: str, version: int = 1) -> str:
     """
     name = _scalar(name)
     lines = [
-        *("servers:", f"  {name}:", "    models:"),
-        *(f"      - path: {_scalar(path.replace('$', '$$'))}", f"        name: {name}"),
+        "servers:",
+        f"  {name}:",
+        "    models:",
+        f"      - path: {_scalar(path.replace('$', '$$'))}",
+        f"        name: {name}",
         _MODEL_COMMENTS.replace("VERSION", str(version)).rstrip(),
         _comment("  # - ./another_model", "Another model, named after its directory."),
     ]
     lines += [_comment(f"# {field.name}: {field.example}", field.help) for field in FIELDS if field.key is not None]
-    lines += [
-        *("", "# Defaults for all servers, with the same fields:"),
-        *("# defaults:", "#   memory: 2g", ""),
-    ]
+    lines += ["", "# Defaults for all servers, with the same fields:", "# defaults:", "#   memory: 2g", ""]
     return _HEAD + "\n".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from tfserve.config.read import ConfiguredServer
 from tfserve.models.url import Url
 from tfserve.spec.fields import FIELDS
 from tfserve.spec.model import ModelSpec
+from tfserve.spec.serve import changed_fields
 
 __all__ = ["servers_data", "write_servers"]
 
@@ -34,18 +34,12 @@ def _data(server: ConfiguredServer) -> dict[str, Any]:
         data["config"] = _escaped(str(normalized(spec.config)))
     elif spec.models:
         data["models"] = [_model_data(model) for model in spec.models]
+    changed = changed_fields(spec) | changed_fields(options)
     for field in FIELDS:
-        source = options if field.launch else spec
-        value = getattr(source, field.attribute)
-        if field.key is not None and field.shared and value != _default(source, field.attribute):
+        if field.key is not None and field.shared and field.attribute in changed:
+            value = getattr(options if field.launch else spec, field.attribute)
             data[field.name] = _escaped(field.type.write(value))
     return data
-
-
-def _default(source: object, attribute: str) -> Any:
-    if attribute == "environment":
-        return {}
-    return next(field.default for field in dataclasses.fields(source) if field.name == attribute)  # type: ignore[arg-type]
 
 
 def _model_data(model: ModelSpec) -> dict[str, Any]:

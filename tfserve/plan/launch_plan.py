@@ -14,7 +14,7 @@ from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan import labels
 from tfserve.plan.mounts import Mount
 
-__all__ = ["Binary", "HostPorts", "LaunchPlan", "PublishedPort"]
+__all__ = ["Binary", "HostPorts", "LaunchPlan", "PublishedPort", "publish", "secrets_in", "without_secrets"]
 
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 

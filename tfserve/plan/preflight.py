@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tfserve.errors import TfserveError, about
+from tfserve.errors import TfserveError, about, located
 from tfserve.models.saved_model import ModelDirectory, check_version, find_model
 from tfserve.models.source import find_source
 from tfserve.models.url import Url
 from tfserve.progress import Progress
 from tfserve.spec.model import ModelSpec
-from tfserve.spec.models_config import located_in
+from tfserve.spec.models_config import locate_in
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import check_flag_files, model_tags
 from tfserve.spec.versions import VersionPolicy, check_versions
@@ -68,7 +68,7 @@ def _located(spec: ServeSpec, index: int) -> Iterator[None]:
         with about("models", index):
             yield
     else:
-        with about("config"), located_in(spec.config, spec.models[index].name):
+        with about("config"), located(locate_in(spec.config, spec.models[index].name)):
             yield
 
 

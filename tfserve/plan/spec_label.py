@@ -17,7 +17,7 @@ from tfserve.plan.mounts import ServerView
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.port_request import PortRequest
-from tfserve.spec.serve import ServeSpec
+from tfserve.spec.serve import ServeSpec, changed_fields
 from tfserve.spec.versions import VersionPolicy
 
 __all__ = ["NO_FILES", "flag_files_from_label", "recorded_spec", "server_labels", "spec_from_label", "spec_json"]
@@ -43,10 +43,11 @@ def spec_json(spec: ServeSpec, directories: Sequence[ModelDirectory], flag_files
         directories: the models of `spec` that are on this machine, in its order.
         flag_files: the digests of the text files that the server flags name; a server reads them only when it starts.
     """
-    written = asdict(recorded_spec(spec, directories))
+    recorded = recorded_spec(spec, directories)
+    written = asdict(recorded)
     written["models"] = [{key: value for key, value in model.items() if value} for model in written["models"]]
-    default = asdict(ServeSpec(name=spec.name, models=(ModelSpec(Path(), spec.name),)))
-    kept = {key: value for key, value in written.items() if key in ("name", "models") or value != default[key]}
+    names = {"name", "models"} | changed_fields(recorded)
+    kept = {name: value for name, value in written.items() if name in names}
     return json.dumps({**kept, **({"flag_files": dict(flag_files)} if flag_files else {})}, default=str)
 
 

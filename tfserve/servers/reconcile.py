@@ -16,7 +16,7 @@ from tfserve.config.source_map import FIELD_NAMES
 from tfserve.defaults import AUTO, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.choice import check_spec
-from tfserve.errors import TfserveError, UsageError
+from tfserve.errors import TfserveError, UsageError, located
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan.spec_label import recorded_spec
 from tfserve.progress import Progress
@@ -81,7 +81,7 @@ def reconcile_again(step: Step, progress: Progress) -> Step:
 def _step(configured: ConfiguredServer, existing: Sequence[Server], progress: Progress) -> Step:
     choice = configured.options.engine
     try:
-        with configured.located():
+        with located(configured.locate):
             read_test_request(configured.options)
             wanted, flag_files = _recorded(configured.spec, choice, progress)
         if not existing:

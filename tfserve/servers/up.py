@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from tfserve.config.source_map import file_names
 from tfserve.defaults import STOP_SECONDS
 from tfserve.engines.base import Server
 from tfserve.engines.choice import host_for
 from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.registry import starting_together
-from tfserve.errors import NameTakenError, TfserveError, Wording
+from tfserve.errors import NameTakenError, TfserveError, Wording, located
 from tfserve.gpu.host import Host
 from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
@@ -124,7 +125,7 @@ def _carry_out(step: Step, progress: Progress, host: Host) -> Server | None:
             raise
     if step.action == "recreate":
         options = replace(options, replace=True, keep_failed=False)
-    with step.configured.located():
+    with located(step.configured.locate):
         launched = launch(step.configured.spec, options, progress, host)
     return launched.server
 
@@ -137,7 +138,7 @@ class _ServerProgress(Silent):
         self._progress = progress
 
     def notice(self, text: str | Wording) -> None:
-        self._progress.notice(Wording("{name}: {text}", name=self._name, text=text))
+        self._progress.notice(f"{self._name}: {text if isinstance(text, str) else text(file_names)}")
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:

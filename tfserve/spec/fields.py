@@ -8,19 +8,16 @@ the command line, their completion and reference, the fields of ``tfserve.yaml``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from tfserve.defaults import AUTO, PullPolicy, engine_names
 from tfserve.defaults import HOST as DEFAULT_HOST
 from tfserve.errors import Attribute, Wording, about
 from tfserve.spec import field_types as types
+from tfserve.spec.field import Field
 from tfserve.spec.field_parsers import Context, MismatchError
-from tfserve.spec.field_types import FieldType
 
-__all__ = ["FIELDS", "GROUPS", "Field", "option_names", "parse_fields"]
-
-Argument = Literal["value", "values", "flag", "switch", "value or off"]
+__all__ = ["FIELDS", "GROUPS", "option_names", "parse_fields"]
 
 MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER = "Model", "Versions", "Address", "Engine", "Docker"
 GPU, SERVER, READINESS, LIFETIME = "GPU", "Server", "Readiness and test request", "Lifetime"
@@ -28,125 +25,112 @@ GROUPS = (MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER, GPU, SERVER, READINESS, LIFE
 """The groups of options in ``tfserve run --help``, in their order."""
 
 
-@dataclass(frozen=True)
-class Field:
-    """One field of a server.
-
-    Attributes:
-        attribute: the attribute of `ServeSpec` or, with `launch`, of `LaunchOptions`.
-        group: the heading of its option in ``tfserve run --help``; one of `GROUPS`.
-        type: how its value is parsed, written and described.
-        help: its description, in one line.
-        metavar: the placeholder of its value in the help.
-        argument: how the command line accepts it: as one value, repeated values, a flag, a flag with an opposite, or a
-            value with a separate flag that turns the feature off.
-        option: its option; empty for ``--`` and the attribute.
-        short: its one-letter option; empty for none.
-        off_help: the description of the flag that turns it off, for an argument that is a value or off.
-        key: its key in a file; empty for the attribute, None if files cannot set it.
-        launch: whether it describes how the server is started, rather than the server.
-        shared: whether a file may set it for all of its servers.
-        example: a value for the comment in a new file.
-        default: its default, as the help of the command line shows it.
-        python: whether `tfserve.serve` accepts it.
-        completion: the function in `tfserve.cli.completion` that completes its value; empty for none.
-    """
-
-    attribute: str
-    group: str
-    type: FieldType
-    help: str
-    metavar: str = ""
-    argument: Argument = "value"
-    option: str = ""
-    short: str = ""
-    off_help: str = ""
-    key: str | None = ""
-    launch: bool = False
-    shared: bool = True
-    example: str = ""
-    default: str = ""
-    python: bool = True
-    completion: str = ""
-
-    @property
-    def name(self) -> str:
-        """Its key in a file, or its attribute if files cannot set it."""
-        return self.key or self.attribute
-
-    @property
-    def option_name(self) -> str:
-        """Its option, such as ``--rest-port``."""
-        return self.option or f"--{self.attribute.replace('_', '-')}"
-
-    @property
-    def off_option(self) -> str:
-        """The option that turns it off; empty if there is none."""
-        return f"--no-{self.option_name[2:]}" if self.argument in ("switch", "value or off") else ""
-
-
 _ENGINES, _PULLS = types.choice(AUTO, *engine_names()), types.choice(*get_args(PullPolicy))
 
 FIELDS: tuple[Field, ...] = (
     Field(
-        *("config", MODEL, types.FILE, "Your own models.config file, which lists the models.", "FILE"),
+        "config",
+        MODEL,
+        types.FILE,
+        "Your own models.config file, which lists the models.",
+        "FILE",
         example="./models.config",
         shared=False,
     ),
     Field(
-        *("rest_port", ADDRESS, types.PORT, "Host port of the REST API; 0 for any free port, or none.", "PORT"),
+        "rest_port",
+        ADDRESS,
+        types.PORT,
+        "Host port of the REST API; 0 for any free port, or none.",
+        "PORT",
         example="8501",
         default="8501",
     ),
     Field(
-        *("grpc_port", ADDRESS, types.PORT, "Host port of the gRPC API; 0 for any free port, or none.", "PORT"),
+        "grpc_port",
+        ADDRESS,
+        types.PORT,
+        "Host port of the gRPC API; 0 for any free port, or none.",
+        "PORT",
         example="8500",
         default="8500",
     ),
     Field(
-        *("host", ADDRESS, types.HOST, "Host address to publish on; 0.0.0.0 for all interfaces.", "ADDRESS"),
+        "host",
+        ADDRESS,
+        types.HOST,
+        "Host address to publish on; 0.0.0.0 for all interfaces.",
+        "ADDRESS",
         example=DEFAULT_HOST,
         default=DEFAULT_HOST,
     ),
     Field(
-        *("engine", ENGINE, _ENGINES, "Engine that runs the server; auto selects the first one available."),
+        "engine",
+        ENGINE,
+        _ENGINES,
+        "Engine that runs the server; auto selects the first one available.",
         launch=True,
         example="auto",
         default="auto",
     ),
     Field(
-        *("image", DOCKER, types.TEXT, "Serving image to run.", "IMAGE"),
+        "image",
+        DOCKER,
+        types.TEXT,
+        "Serving image to run.",
+        "IMAGE",
         example="tensorflow/serving",
         default="tensorflow/serving",
     ),
     Field(
-        *("tag", DOCKER, types.TEXT, "Tag of the image.", "TAG"),
+        "tag",
+        DOCKER,
+        types.TEXT,
+        "Tag of the image.",
+        "TAG",
         example='"2.19.1"',
         default="latest",
-        completion="complete_tag",
     ),
     Field(
-        *("platform", DOCKER, types.TEXT, "Platform of the image, such as linux/amd64.", "PLATFORM"),
+        "platform",
+        DOCKER,
+        types.TEXT,
+        "Platform of the image, such as linux/amd64.",
+        "PLATFORM",
         example="linux/amd64",
     ),
     Field(
-        *("pull", DOCKER, _PULLS, "When to pull the image."),
+        "pull",
+        DOCKER,
+        _PULLS,
+        "When to pull the image.",
         launch=True,
         example="missing",
         default="missing",
     ),
     Field(
-        *("memory", DOCKER, types.MEMORY, "Memory limit, such as 2g.", "BYTES"),
+        "memory",
+        DOCKER,
+        types.MEMORY,
+        "Memory limit, such as 2g.",
+        "BYTES",
         short="-m",
         example="2g",
     ),
     Field("cpus", DOCKER, types.NUMBER, "CPU limit, such as 1.5.", "NUMBER", example="1.5"),
     Field(
-        *("restart", DOCKER, types.TEXT, "Restart policy: no, always, unless-stopped or on-failure[:N].", "POLICY"),
+        "restart",
+        DOCKER,
+        types.TEXT,
+        "Restart policy: no, always, unless-stopped or on-failure[:N].",
+        "POLICY",
         example="unless-stopped",
     ),
     Field(
-        *("gpu", GPU, types.BOOLEAN, "Require a GPU, or serve on the CPU."),
+        "gpu",
+        GPU,
+        types.BOOLEAN,
+        "Require a GPU, or serve on the CPU.",
         argument="switch",
         example="true",
         default="use a GPU if one is available",
@@ -162,16 +146,27 @@ FIELDS: tuple[Field, ...] = (
         example="[0]",
     ),
     Field(
-        *("gpu_memory_fraction", GPU, types.NUMBER, "Share of each GPU's memory to allocate, such as 0.3.", "FRACTION"),
+        "gpu_memory_fraction",
+        GPU,
+        types.NUMBER,
+        "Share of each GPU's memory to allocate, such as 0.3.",
+        "FRACTION",
         example="0.3",
     ),
     Field(
-        *("gpu_memory_growth", GPU, types.BOOLEAN, "Allocate GPU memory as needed, instead of all at startup."),
+        "gpu_memory_growth",
+        GPU,
+        types.BOOLEAN,
+        "Allocate GPU memory as needed, instead of all at startup.",
         argument="flag",
         example="true",
     ),
     Field(
-        *("environment", SERVER, types.ENVIRONMENT, "Environment variables of the server.", "NAME[=VALUE]"),
+        "environment",
+        SERVER,
+        types.ENVIRONMENT,
+        "Environment variables of the server.",
+        "NAME[=VALUE]",
         argument="values",
         option="--env",
         short="-e",
@@ -221,21 +216,31 @@ FIELDS: tuple[Field, ...] = (
         default="300",
     ),
     Field(
-        *("smoke_test", READINESS, types.REQUEST, "Test request to send, instead of a generated one.", "FILE|JSON"),
+        "smoke_test",
+        READINESS,
+        types.REQUEST,
+        "Test request to send, instead of a generated one.",
+        "FILE|JSON",
         argument="value or off",
         off_help="Do not send a test request.",
         launch=True,
         example="true",
     ),
     Field(
-        *("keep_failed", READINESS, types.BOOLEAN, "Keep the server if it does not become ready."),
+        "keep_failed",
+        READINESS,
+        types.BOOLEAN,
+        "Keep the server if it does not become ready.",
         argument="flag",
         python=False,
         launch=True,
         example="true",
     ),
     Field(
-        *("remove", LIFETIME, types.BOOLEAN, "Remove the server when it stops."),
+        "remove",
+        LIFETIME,
+        types.BOOLEAN,
+        "Remove the server when it stops.",
         argument="flag",
         option="--rm",
         key="rm",
@@ -243,7 +248,10 @@ FIELDS: tuple[Field, ...] = (
         python=False,
     ),
     Field(
-        *("replace", LIFETIME, types.BOOLEAN, "Replace an existing server with the same name."),
+        "replace",
+        LIFETIME,
+        types.BOOLEAN,
+        "Replace an existing server with the same name.",
         argument="flag",
         key=None,
         launch=True,

@@ -30,24 +30,26 @@ OFFICIAL_PLATFORM = "linux/amd64"  # no other platform exists: https://hub.docke
 GRPC_PORT = 8500
 REST_PORT = 8501
 SOURCE_ROOT = "/tensorflow-serving"  # TensorFlow Serving's sources in the development images
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
 MODEL_ROOT = "/models"  # MODEL_BASE_PATH of the official images
 CONFIG_ROOT = "/etc/tfserve"  # the directory in a container for the text files that flags name
 
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_ALSO_NATIVE = {"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}
+
 # https://pkg.go.dev/github.com/distribution/reference
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_TAG_PATTERN = r"\w[\w.-]{0,127}"
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?)"
 _REFERENCE = re.compile(
     rf"(?P<repository>(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>\w[\w.-]{0,127}))?"
+    rf"(?::(?P<tag>{_TAG_PATTERN}))?"
     r"(?P<digest>@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
 _LONGEST_REPOSITORY = 255  # including its registry, without its tag
 _LONGEST_TAG = 128
 _LOOKS_LIKE_DIGEST = re.compile(r"sha256|[0-9a-f]{64}")
-_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_TAG = re.compile(_TAG_PATTERN, re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ Source: https://www.tensorflow.org/tfx/serving/serving_config#model_server_confi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.errors import TfserveError, UsageError, Wording
+from tfserve.errors import TfserveError, UsageError, Wording, located
 from tfserve.models.url import parse_source
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.server_flags import parse_config_file, read_config_file
@@ -20,7 +19,7 @@ from tfserve.spec.versions import VersionPolicy
 if TYPE_CHECKING:
     from tfserve.protos.model_config_pb2 import ModelConfig, ModelServerConfig
 
-__all__ = ["NEWEST", "ServedModel", "located_in", "read_models_config", "served_models", "to_message", "to_text"]
+__all__ = ["NEWEST", "ServedModel", "locate_in", "read_models_config", "served_models", "to_message", "to_text"]
 
 NEWEST = VersionPolicy()
 PLATFORM = "tensorflow"
@@ -106,25 +105,20 @@ def read_models_config(path: Path) -> tuple[ModelSpec, ...]:
         )
     specs = []
     for entry in message.model_config_list.config:
-        with located_in(path, entry.name, entry.base_path):
+        with located(locate_in(path, entry.name, entry.base_path)):
             specs.append(_spec(entry))
     return tuple(specs)
 
 
-@contextmanager
-def located_in(path: Path, *values: str) -> Iterator[None]:
-    """Adds the path of a ``models.config``, and the line if it can be found, to the errors in the block.
+def locate_in(path: Path, *values: str) -> Callable[[TfserveError], None]:
+    """Returns a function that adds the path of a ``models.config`` to an error, and the line if it can be found.
 
     Args:
         path: the file.
-        values: strings in the entry that the errors are about, such as the model's name; the first that occurs in the
+        values: strings in the entry that the error is about, such as the model's name; the first that occurs in the
             file determines the line.
     """
-    try:
-        yield
-    except TfserveError as error:
-        error.reword(_file_names, f"{str(path)!r}{_line_of(path, values)}")
-        raise
+    return lambda error: error.reword(_file_names, f"{str(path)!r}{_line_of(path, values)}")
 
 
 def _file_names(attribute: str, value: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tfserve.spec.port_request import PortRequest
 from tfserve.spec.server_configs import BatchingValue
 from tfserve.spec.values import check_name, check_platform
 
-__all__ = ["LaunchOptions", "ServeSpec"]
+__all__ = ["LaunchOptions", "ServeSpec", "changed_fields"]
 
 _REST_PORT, _GRPC_PORT = PortRequest(REST_PORT), PortRequest(GRPC_PORT)
 _NOTHING: Mapping[str, Any] = {}
@@ -274,3 +274,10 @@ class LaunchOptions:
                 ),
                 hint=Wording("Leave one of them out, or try the new server under another {name} first."),
             )
+
+
+def changed_fields(given: ServeSpec | LaunchOptions) -> set[str]:
+    """Returns the attributes whose values are not the defaults; the name and the models of a spec have none."""
+    default = LaunchOptions() if isinstance(given, LaunchOptions) else ServeSpec(given.name, (ModelSpec(Path(), "m"),))
+    names = {field.name for field in fields(given)} - {"name", "models"}
+    return {name for name in names if getattr(given, name) != getattr(default, name)}

@@ -17,8 +17,6 @@ __all__ = [
     "METRICS_PATH",
     "BatchingValue",
     "batching_text",
-    "check_batching",
-    "check_metrics_path",
     "monitoring_text",
     "parse_batching",
     "parse_monitoring",
@@ -71,7 +69,7 @@ def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
             hint = did_you_mean(name, BATCHING) or f"Use on, or KEY=VALUE with one of: {', '.join(BATCHING)}."
             raise UsageError(f"{assignment[:80]!r} is not a batching parameter.", hint=hint)
         parameters[name] = _value(name, text)
-    check_batching(parameters)
+    _check_batching(parameters)
     return parameters
 
 
@@ -82,11 +80,11 @@ def parse_monitoring(text: str) -> str:
         UsageError: `text` is neither.
     """
     path = METRICS_PATH if text == "on" else text
-    check_metrics_path(path)
+    _check_metrics_path(path)
     return path
 
 
-def check_metrics_path(path: str) -> None:
+def _check_metrics_path(path: str) -> None:
     """Raises UsageError if `path` is not a valid URL path for the metrics."""
     if not _URL_PATH.fullmatch(path):
         raise UsageError(
@@ -94,7 +92,7 @@ def check_metrics_path(path: str) -> None:
         )
 
 
-def check_batching(parameters: Mapping[str, BatchingValue]) -> None:
+def _check_batching(parameters: Mapping[str, BatchingValue]) -> None:
     """Refuses batching parameters that would prevent the server from loading models.
 
     Raises:

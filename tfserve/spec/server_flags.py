@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import Attribute, UsageError, Wording, about
+from tfserve.host.files import read_bounded
 from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME, parse_tags
 from tfserve.text import did_you_mean
 
 __all__ = [
+    "SET_BY_TFSERVE",
     "FlagFile",
     "check_flag_files",
     "flag_digests",
     "flag_files",
     "flag_value",
     "model_tags",
+    "parse_config_file",
     "parse_server_flags",
+    "read_config_file",
 ]
 
 SET_BY_TFSERVE = {
@@ -123,24 +127,12 @@ def read_config_file(path: Path, named_by: str | Wording) -> bytes:
     Raises:
         UsageError: it cannot be read, is empty, or is too large.
     """
-
-    def wording(problem: str) -> Wording:
-        return Wording("{path!r}, the file for {option}, {problem}", path=str(path), option=named_by, problem=problem)
-
-    try:
-        if not path.is_file():  # reading a pipe or a device might never end
-            problem = "is not a file" if path.exists() else "does not exist"
-            raise UsageError(wording(f"{problem}."), hint="Give the path of a text file.")
-        with path.open("rb") as file:
-            text = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(wording(f"cannot be read: {reason}."), hint="Give the path of a text file.") from None
+    what = Wording("{path!r}, the file for {option},", path=str(path), option=named_by)
+    text = read_bounded(path, _MAX_FILE_BYTES, what=what, hint="Give the path of a text file.", regular=True)
     if not text:  # the official server cannot map an empty file into memory
-        raise UsageError(wording("is empty."), hint="Leave the option out, or write the file.")
-    if len(text) > _MAX_FILE_BYTES:
-        problem = f"is larger than {_MAX_FILE_BYTES >> 20} MiB."
-        raise UsageError(wording(problem), hint="Give the path of a text file.")
+        raise UsageError(
+            Wording("{what} is empty.", what=what), hint="Leave the option out, or add content to the file."
+        )
     return text
 
 

@@ -9,9 +9,23 @@ from collections.abc import Iterable, Mapping
 from tfserve.defaults import HOST
 from tfserve.errors import Attribute, UsageError, Wording
 
-__all__ = ["NAME_PATTERN", "check_name", "valid_name"]
+__all__ = [
+    "NAME_PATTERN",
+    "check_name",
+    "check_platform",
+    "parse_environment",
+    "parse_host",
+    "parse_memory",
+    "valid_name",
+]
 
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+_ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
+_MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
+_MEMORY_LIMIT = 2**63
+_PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
 
 
 def check_name(name: str, *, kind: str, attribute: str | None = None) -> None:
@@ -42,14 +56,6 @@ def check_name(name: str, *, kind: str, attribute: str | None = None) -> None:
 def valid_name(name: str) -> str:
     """Returns a name similar to `name` that `check_name` accepts."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name[:128]).strip("_.-") or "my_model"
-
-
-_ENVIRONMENT_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_MEMORY = r"(\d+(?:\.\d+)?)([bkmgt]?)b?"
-_MEMORY_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SMALLEST_MEMORY = 6 * 2**20  # what Docker Engine accepts
-_MEMORY_LIMIT = 2**63
-_PLATFORM = r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?"
 
 
 def check_platform(platform: str | None) -> None:
@@ -107,7 +113,8 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
         name, separator, value = assignment.partition("=")
         if not re.fullmatch(_ENVIRONMENT_NAME, name):
             raise UsageError(
-                f"{name!r} is not the name of a variable.", hint="Use letters, digits and '_', and no digit first."
+                f"{name!r} is not the name of a variable.",
+                hint="Use letters, digits and '_', and do not begin with a digit.",
             )
         if "\0" in value:
             raise UsageError(

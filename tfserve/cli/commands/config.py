@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, ModelArgument
 from tfserve.cli.output import Output
-from tfserve.errors import TfserveError, UsageError
+from tfserve.errors import TfserveError, UsageError, located
 
 __all__ = ["config", "init", "schema", "write_new"]
 
@@ -30,7 +30,7 @@ def config(
     output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
     for server in servers:
-        with server.located():
+        with located(server.locate):
             read_test_request(server.options)
             check_spec(server.spec, server.options.engine, output, download=False)
     if json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from tfserve.cli.options import (
 )
 from tfserve.cli.output import Output
 from tfserve.errors import TfserveError, UsageError
+from tfserve.spec.fields import option_names
 
 if TYPE_CHECKING:
     from tfserve.spec.model import ModelSpec
@@ -93,7 +94,8 @@ def run(
     if server_flags:
         given["server_flags"] = server_flags
     config = None if given.get("config") is None else Path(given["config"])
-    models = _models(paths, config, given.get("image"), model_name, name, versions, label, sha256)
+    model_options = _ModelOptions(model_name, versions or [], label or [], sha256 or [])
+    models = _models(paths, name, model_options, config=config, inside_image=given.get("image") is not None)
     default = models[0].name if models else ImageReference.parse(given.get("image")).default_name
     spec = ServeSpec.parse({**given, "name": default if name is None else name, "models": models}, Context())
     if options.smoke_test == "-":
@@ -124,38 +126,44 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return words[:first], words[first:]
 
 
+@dataclass(frozen=True)
+class _ModelOptions:
+    """The options that describe models; each may name one of several models, as MODEL:VALUE."""
+
+    model_name: str | None
+    versions: Sequence[str]
+    labels: Sequence[str]
+    sha256: Sequence[str]
+
+    def given(self) -> str:
+        """Lists those that were given; empty if there are none."""
+        return ", ".join(option_names(name) for name, value in vars(self).items() if value)
+
+
 def _models(
-    paths: Sequence[str],
-    config: Path | None,
-    image: str | None,
-    model_name: str | None,
-    name: str | None,
-    versions: list[str] | None,
-    labels: list[str] | None,
-    digests: list[str] | None,
+    paths: Sequence[str], name: str | None, options: _ModelOptions, *, config: Path | None, inside_image: bool
 ) -> tuple[ModelSpec, ...]:
     """Returns the models of the command line or of a models.config; none if they are inside the image."""
     from tfserve.cli.model_arguments import parse_models
     from tfserve.spec.models_config import read_models_config
 
-    options = {"--model-name": model_name, "--versions": versions, "--label": labels, "--sha256": digests}
-    given = [option for option, value in options.items() if value not in (None, [])]
+    given = options.given()
     if config is not None:
-        if others := [*(["MODEL_DIR"] if paths else ()), *given]:
+        if others := ", ".join(filter(None, ("MODEL_DIR" if paths else "", given))):
             raise UsageError(
-                f"--config cannot be combined with {', '.join(others)}: the file names the models and their versions.",
+                f"--config cannot be combined with {others}: the file names the models and their versions.",
                 hint="Edit the file, or leave --config out.",
             )
         return read_models_config(config)
     if not paths:
-        if given and image is not None:
+        if given and inside_image:
             raise UsageError(
-                f"{', '.join(given)} cannot be used with a model inside an image, which has a name and versions.",
+                f"{given} cannot be used with a model inside an image, which has a name and versions.",
                 hint="Leave them out; --name sets the name of the server.",
             )
         return ()
-    only = name if model_name is None and len(paths) == 1 else model_name
-    return parse_models(paths, name=only, versions=versions or (), labels=labels or (), digests=digests or ())
+    only = name if options.model_name is None and len(paths) == 1 else options.model_name
+    return parse_models(paths, name=only, versions=options.versions, labels=options.labels, digests=options.sha256)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import typer
 from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, TimeOption
 from tfserve.cli.output import Output
 from tfserve.defaults import AUTO, STOP_SECONDS
-from tfserve.errors import TfserveError
+from tfserve.errors import TfserveError, located
 from tfserve.spec.fields import option_names
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
             if step.action in ("create", "recreate"):
                 spec, engine, replace = step.configured.spec, step.configured.options.engine, step.action == "recreate"
                 try:
-                    with step.configured.located():
+                    with located(step.configured.locate):
                         plan = plans.enter_context(planned(spec, engine, output, host, replace=replace))
                     line = command_line(plan)
                 except TfserveError as caught:
