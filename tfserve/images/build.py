@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfserve.engines.docker.config import offer_credentials
@@ -14,21 +13,16 @@ from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerf
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
 
-__all__ = ["BuiltImage", "build"]
+__all__ = ["build"]
 
 _GIT_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class BuiltImage:
-    """A serving image built from source, and the two steps of the build."""
-
-    image: Image
-    steps: tuple[BuildStep, BuildStep]
-
-
-def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> BuiltImage:
+def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> tuple[Image, tuple[BuildStep, BuildStep]]:
     """Builds the images for `spec`. The development image takes hours, so it is kept if the serving image fails.
+
+    Returns:
+        The serving image, and the two steps of the build.
 
     Raises:
         UsageError: the source is not TensorFlow Serving, or its Dockerfiles do not accept the arguments.
@@ -53,7 +47,7 @@ def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> BuiltIma
             if number == 2:
                 error.add_hint(f"\nThe development image was built: {spec.devel_image}. To build it again: --force")
             raise
-    return BuiltImage(made_image(client, spec.image), steps)
+    return made_image(client, spec.image), steps
 
 
 def _read(source: Path, name: str) -> str:

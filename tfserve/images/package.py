@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from tfserve.engines.docker.engine import DockerEngine
@@ -20,19 +19,12 @@ from tfserve.plan import labels
 from tfserve.progress import Progress
 from tfserve.spec.image import MODEL_ROOT
 
-__all__ = ["PackagedImage", "package"]
+__all__ = ["package"]
 
 
-@dataclass(frozen=True)
-class PackagedImage:
-    """An image with models inside, and its digest in the registry if it was pushed."""
-
-    image: Image
-    models: tuple[PackagedModel, ...]
-    pushed: str | None
-
-
-def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push: bool) -> PackagedImage:
+def package(
+    engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push: bool
+) -> tuple[Image, tuple[PackagedModel, ...], str | None]:
     """Makes the image that `spec` describes.
 
     Args:
@@ -40,6 +32,9 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
         spec: the image to make.
         progress: receives the progress.
         push: whether to push the image afterwards.
+
+    Returns:
+        The image, the models inside, and its digest in the registry; None if it was not pushed.
 
     Raises:
         SavedModelError: TensorFlow Serving cannot serve a model, or the model cannot be read completely.
@@ -88,7 +83,7 @@ def package(engine: DockerEngine, spec: PackageSpec, progress: Progress, *, push
             progress.notice(f"{spec.image} is on the engine, but was not pushed to its registry.")
             raise
     image = made_image(client, spec.image)
-    return PackagedImage(image, packaged_models(image.labels), pushed)
+    return image, packaged_models(image.labels), pushed
 
 
 def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> Image:

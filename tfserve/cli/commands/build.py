@@ -50,17 +50,17 @@ def build(
         source, ImageReference.parse(image), gpu=gpu, options=tuple(build_option or ()), ram=ram, force=force
     )
     start = monotonic()
-    built = make(docker_engine(), spec, output)
+    built, steps = make(docker_engine(), spec, output)
     data = {
         "image": str(spec.image),
-        "id": built.image.id,
-        "size": built.image.size,
-        "platform": built.image.platform,
+        "id": built.id,
+        "size": built.size,
+        "platform": built.platform,
         "devel_image": str(spec.devel_image),
-        "build_arguments": {str(step.image): dict(step.arguments) for step in built.steps},
+        "build_arguments": {str(step.image): dict(step.arguments) for step in steps},
     }
     lines = [
-        f"Built {spec.image}: {size_text(built.image.size)}, in {monotonic() - start:.0f} s",
+        f"Built {spec.image}: {size_text(built.size)}, in {monotonic() - start:.0f} s",
         f"  serve    tfserve run ./my_model --image {spec.image}",
         f"  develop  tfserve devel --image {spec.devel_image}",
     ]

@@ -73,22 +73,20 @@ def package(
     )
     if gpu and not spec.base.is_official:
         output.notice(f"--gpu has no effect on {spec.base}: only the official images have a tag with CUDA.")
-    made = make(docker_engine(), spec, output, push=push)
+    made, models, pushed = make(docker_engine(), spec, output, push=push)
     reference = str(spec.image)
     data = {
         "image": reference,
-        "id": made.image.id,
-        "digest": made.pushed,
-        "size": made.image.size,
-        "platform": made.image.platform,
+        "id": made.id,
+        "digest": pushed,
+        "size": made.size,
+        "platform": made.platform,
         "base": str(spec.base),
-        "models": [
-            {"name": model.name, "versions": list(model.versions), "digest": model.digest} for model in made.models
-        ],
+        "models": [{"name": model.name, "versions": list(model.versions), "digest": model.digest} for model in models],
     }
     lines = [
-        f"Created {reference}: {', '.join(names)} on {spec.base}, {size_text(made.image.size)}",
-        *([f"  pushed  {made.pushed}"] if made.pushed else ()),
+        f"Created {reference}: {', '.join(names)} on {spec.base}, {size_text(made.size)}",
+        *([f"  pushed  {pushed}"] if pushed else ()),
         f"  serve   tfserve run --image {reference}",
         f"  or      docker run -p 8501:8501 {reference}",
     ]
