@@ -41,7 +41,7 @@ def test_second_command_waits_for_first(killed: bool) -> None:
         waiting = threading.Thread(target=second)
         waiting.start()
         eventually(lambda: progress.notices)
-        assert progress.notices == ["Waiting for another tfserve that is changing m"]
+        assert progress.notices == ["Waiting for another tfserve command that is changing the server 'm'"]
         order.append("first")
         if killed:
             first.kill()

@@ -364,7 +364,7 @@ def test_notice_of_waiting(archive: Path) -> None:
         while not progress.notices:
             waiting.join(0.001)
     waiting.join(30)
-    assert progress.notices == [f"Waiting for another tfserve that is unpacking {archive}"]
+    assert progress.notices == [f"Waiting for another tfserve command that is unpacking {archive}"]
     assert len(cached_models()) == 1
 
 

@@ -25,29 +25,6 @@ from tfserve.spec.values import check_platform
 __all__ = ["SHELL", "DevelSpec", "devel_plan", "prepare"]
 
 
-def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: Progress) -> LaunchPlan:
-    """Plans the container for `spec` under a new name, and pulls its image if necessary.
-
-    Raises:
-        GpuError: a GPU was requested, but cannot be used.
-        ImageError: the image cannot be pulled.
-        PortTakenError: another program listens on the requested port.
-    """
-    if spec.gpu:
-        require_gpus(engine.facts, cuda_of(spec.image), progress)
-    ensure_image(engine, spec.image, spec.platform, pull, progress)
-    command = spec.command or _own_command(engine, spec)
-    with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:
-        port = chooser.choose_one("grpc", spec.grpc_port)
-    return devel_plan(f"devel-{token_hex(3)}", replace(spec, command=command), engine.facts, grpc_port=port)
-
-
-def _own_command(engine: DockerEngine, spec: DevelSpec) -> tuple[str, ...]:
-    """Returns the default command of the image; a shell if it has none, or if it is only arguments of an entrypoint."""
-    image = find_image(engine.client, spec.image, spec.platform)
-    return SHELL if image is None or image.entrypoint or not image.command else image.command
-
-
 SHELL = ("/bin/bash",)  # the default command of the development images
 
 
@@ -78,6 +55,29 @@ class DevelSpec:
     def __post_init__(self) -> None:
         """Checks what does not depend on the machine."""
         check_platform(self.platform)
+
+
+def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: Progress) -> LaunchPlan:
+    """Plans the container for `spec` under a new name, and pulls its image if necessary.
+
+    Raises:
+        GpuError: a GPU was requested, but cannot be used.
+        ImageError: the image cannot be pulled.
+        PortTakenError: another program listens on the requested port.
+    """
+    if spec.gpu:
+        require_gpus(engine.facts, cuda_of(spec.image), progress)
+    ensure_image(engine, spec.image, spec.platform, pull, progress)
+    command = spec.command or _own_command(engine, spec)
+    with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:
+        port = chooser.choose_one("grpc", spec.grpc_port)
+    return devel_plan(f"devel-{token_hex(3)}", replace(spec, command=command), engine.facts, grpc_port=port)
+
+
+def _own_command(engine: DockerEngine, spec: DevelSpec) -> tuple[str, ...]:
+    """Returns the default command of the image; a shell if it has none, or if it is only arguments of an entrypoint."""
+    image = find_image(engine.client, spec.image, spec.platform)
+    return SHELL if image is None or image.entrypoint or not image.command else image.command
 
 
 def devel_plan(name: str, spec: DevelSpec, engine: EngineFacts, *, grpc_port: int | None) -> LaunchPlan:

@@ -28,7 +28,7 @@ def docker_checks(facts: Facts) -> tuple[Check, ...]:
     """Returns all checks of Docker. Checks that depend on the engine are skipped if it does not respond."""
     if isinstance(facts.engine, EngineAnswer):
         engine = facts.engine
-        checks = (_engine(facts, engine), _disk(facts, engine), _platform(facts, engine))
+        checks = (_engine(engine), _disk(facts, engine), _platform(facts, engine))
         return (_docker(facts), _config(facts), *checks, _proxy(facts, engine), _registry(facts, engine))
     details = f" Details: {facts.engine.details}" if facts.engine.details else ""
     failed = Check(
@@ -58,7 +58,7 @@ def _config(facts: Facts) -> Check:
     )
 
 
-def _engine(facts: Facts, engine: EngineAnswer) -> Check:
+def _engine(engine: EngineAnswer) -> Check:
     where = f" on {engine.facts.host}" if engine.facts.host else ""
     kind = "Docker Desktop" if engine.facts.desktop else "rootless" if engine.facts.rootless else ""
     return Check(

@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "EngineAnswer", "Facts", "LocalRuntime", "Registry", "StateDirectory", "Status"]
 
+Status = Literal["ok", "warn", "fail", "skip"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check.
+
+    Attributes:
+        name: the subject of the check, in lower case with hyphens.
+        status: the result; ``warn`` for problems that do not prevent serving.
+        detail: what was found.
+        hint: the next command to run, or the page to read; None if there is nothing to do.
+    """
+
+    name: str
+    status: Status
+    detail: str | Wording
+    hint: str | Wording | None = None
+
 
 @dataclass(frozen=True)
 class EngineAnswer:
@@ -110,23 +129,3 @@ class Facts:
     doubts: tuple[str, ...] = ()
     avx: bool | None = None
     emulates: bool = False
-
-
-Status = Literal["ok", "warn", "fail", "skip"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check.
-
-    Attributes:
-        name: the subject of the check, in lower case with hyphens.
-        status: the result; ``warn`` for problems that do not prevent serving.
-        detail: what was found.
-        hint: the next command to run, or the page to read; None if there is nothing to do.
-    """
-
-    name: str
-    status: Status
-    detail: str | Wording
-    hint: str | Wording | None = None

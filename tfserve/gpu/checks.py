@@ -69,7 +69,7 @@ def first_problem(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: 
         None if a container can use the GPUs.
     """
     checks: tuple[Callable[[], GpuProblem | None], ...] = (
-        lambda: desktop_problem(engine, system),
+        lambda: _macos_problem(system),
         lambda: driver_problem(gpus, system),
         lambda: choice_problem(gpus, needs.request),
         lambda: cuda_problem(gpus, needs.cuda, system),
@@ -80,7 +80,7 @@ def first_problem(gpus: GpuFacts, engine: EngineFacts, needs: GpuNeeds, system: 
     return next((problem for check in checks if (problem := check()) is not None), None)
 
 
-def desktop_problem(engine: EngineFacts, system: System) -> GpuProblem | None:
+def _macos_problem(system: System) -> GpuProblem | None:
     """Checks that the engine does not run in a virtual machine without access to a GPU."""
     if system.family != "macos":
         return None

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 __all__ = ["any_free_port", "claim", "is_free", "is_local", "release"]
 
+_claimed: set[int] = set()
+_claiming = threading.Lock()
+
 
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen on ``host:port`` now; false if `host` is not an address of this machine."""
@@ -16,10 +19,6 @@ def is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-_claimed: set[int] = set()
-_claiming = threading.Lock()
 
 
 def claim(port: int) -> bool:

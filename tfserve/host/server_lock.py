@@ -71,7 +71,7 @@ def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:
             return lock
         except Timeout:
             if not waiting:
-                progress.notice(f"Waiting for another tfserve that is changing {path.name}")
+                progress.notice(f"Waiting for another tfserve command that is changing the server {path.name!r}")
             waiting = True
             raise_if_cancelled()
             time.sleep(_POLL_SECONDS)

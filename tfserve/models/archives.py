@@ -169,4 +169,4 @@ def _check_digest(digest: str, wanted: str | None, shown: str) -> None:
 
 
 def _notice_of_waiting(shown: str, progress: Progress) -> Callable[[], None]:
-    return lambda: progress.notice(f"Waiting for another tfserve that is unpacking {shown}")
+    return lambda: progress.notice(f"Waiting for another tfserve command that is unpacking {shown}")

@@ -27,6 +27,10 @@ from tfserve.text import printable
 
 __all__ = ["ENTRIES_VARIABLE", "GIB", "SIZE_VARIABLE", "Limits", "Unpacked", "unpack"]
 
+GIB = 2**30
+SIZE_VARIABLE = "TFSERVE_ARCHIVE_MAX_GIB"
+ENTRIES_VARIABLE = "TFSERVE_ARCHIVE_MAX_ENTRIES"
+
 _CHUNK_BYTES = 2**20
 _MAX_DEPTH = 32
 _MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, or a table of names, at once
@@ -41,6 +45,39 @@ _DAMAGED = (
     RuntimeError,  # endlessly nested headers, and features that zipfile does not support
 )
 _HINT = "Download or copy it again, and compare its size and digest with the original."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits for the contents of an archive.
+
+    Attributes:
+        size: the total size of its files in bytes.
+        entries: the number of its files and directories.
+        ratio: how many times larger than the archive its contents may be beyond 1 GiB; None for no limit.
+    """
+
+    size: int = 64 * GIB
+    entries: int = 100_000
+    ratio: int | None = 100
+
+    @classmethod
+    def configured(cls) -> Limits:
+        """Returns the limits set by ``TFSERVE_ARCHIVE_MAX_GIB`` and ``TFSERVE_ARCHIVE_MAX_ENTRIES`` in the environment.
+
+        Raises:
+            UsageError: a variable is not a number.
+        """
+        gibibytes, entries = _number(SIZE_VARIABLE), _number(ENTRIES_VARIABLE)
+        return cls(
+            size=cls.size if gibibytes is None else int(gibibytes * GIB),
+            entries=cls.entries if entries is None else int(entries),
+            ratio=cls.ratio if gibibytes is None else None,  # a user who sets a limit knows the contents
+        )
+
+    def size_of(self, archive: Path) -> int:
+        """Returns how many bytes may be unpacked from `archive`."""
+        return self.size if self.ratio is None else min(self.size, max(GIB, self.ratio * archive.stat().st_size))
 
 
 @dataclass
@@ -237,44 +274,6 @@ def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[i
                     unpacking.file(member.filename, member.file_size, content)
             packed += member.compress_size
             on_progress(packed)
-
-
-GIB = 2**30
-SIZE_VARIABLE = "TFSERVE_ARCHIVE_MAX_GIB"
-ENTRIES_VARIABLE = "TFSERVE_ARCHIVE_MAX_ENTRIES"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits for the contents of an archive.
-
-    Attributes:
-        size: the total size of its files in bytes.
-        entries: the number of its files and directories.
-        ratio: how many times larger than the archive its contents may be beyond 1 GiB; None for no limit.
-    """
-
-    size: int = 64 * GIB
-    entries: int = 100_000
-    ratio: int | None = 100
-
-    @classmethod
-    def configured(cls) -> Limits:
-        """Returns the limits set by ``TFSERVE_ARCHIVE_MAX_GIB`` and ``TFSERVE_ARCHIVE_MAX_ENTRIES`` in the environment.
-
-        Raises:
-            UsageError: a variable is not a number.
-        """
-        gibibytes, entries = _number(SIZE_VARIABLE), _number(ENTRIES_VARIABLE)
-        return cls(
-            size=cls.size if gibibytes is None else int(gibibytes * GIB),
-            entries=cls.entries if entries is None else int(entries),
-            ratio=cls.ratio if gibibytes is None else None,  # a user who sets a limit knows the contents
-        )
-
-    def size_of(self, archive: Path) -> int:
-        """Returns how many bytes may be unpacked from `archive`."""
-        return self.size if self.ratio is None else min(self.size, max(GIB, self.ratio * archive.stat().st_size))
 
 
 def _number(variable: str) -> float | None:

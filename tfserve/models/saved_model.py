@@ -33,6 +33,7 @@ __all__ = [
     "find_model",
     "public_signatures",
     "read_signatures",
+    "version_numbers",
 ]
 
 SERVE_TAG = "serve"
