@@ -198,7 +198,7 @@ def test_dry_run_shows_no_secrets(tfserve: Program) -> None:
     assert {"--env=AWS_ACCESS_KEY_ID", "--env=AWS_SECRET_ACCESS_KEY", "--env=AWS_REGION"} < set(words)
     assert words[-2:] == ["tensorflow/serving:latest", "--model_base_path=s3://bucket/models/m"]
     assert "s3cret" not in done.stdout + done.stderr
-    assert "takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY from the shell's environment" in done.stderr
+    assert "The command reads AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY from the environment" in done.stderr
 
 
 def test_bucket_requires_docker(tfserve: Program) -> None:

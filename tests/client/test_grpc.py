@@ -24,7 +24,7 @@ from tfserve.engines.local.server import LocalServer
 from tfserve.errors import RequestError, UsageError
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.protos import apis_pb2 as apis
-from tfserve.servers.status import look_at
+from tfserve.servers.status import server_status
 
 from .conftest import Addresses
 from .faulty_server import resetting, responding, stalling
@@ -263,5 +263,5 @@ def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:
         grpc_address=server.grpc,
         children={},
     )
-    status = look_at(found)
+    status = server_status(found)
     assert (status.health, status.versions) == ("available", {"half_plus_two": ((1, "AVAILABLE"),)})

@@ -15,7 +15,7 @@ from tests.program import Plan, eventually
 from tfserve.engines.base import Exit
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.local.server import LocalServer
-from tfserve.servers.status import look_at, look_at_all
+from tfserve.servers.status import server_status, server_statuses
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SERVER = LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, pid=7, children={})
@@ -64,14 +64,14 @@ def version(number: int, state: str) -> dict[str, str]:
 )
 def test_the_health_of_a_server_that_answers(engine: LocalEngine, versions: list[dict[str, str]], health: str) -> None:
     with rest_api({"m": versions}) as url:
-        found = look_at(replace(SERVER, rest_url=url))
+        found = server_status(replace(SERVER, rest_url=url))
     assert found.health == health
     assert found.versions == {"m": tuple((int(one["version"]), one["state"]) for one in versions)}
 
 
 def test_every_model_has_to_be_available(engine: LocalEngine) -> None:
     with rest_api({"a": [version(1, "AVAILABLE")], "b": [version(3, "LOADING")]}) as url:
-        found = look_at(replace(SERVER, models=("a", "b"), rest_url=url))
+        found = server_status(replace(SERVER, models=("a", "b"), rest_url=url))
     assert found.health == "loading"
     assert found.versions == {"a": ((1, "AVAILABLE"),), "b": ((3, "LOADING"),)}
 
@@ -84,9 +84,9 @@ def test_a_silent_server_is_loading_or_has_failed(
     eventually(lambda: list(server.logs()))
     with rest_api({}) as url:
         closed = url
-    assert look_at(replace(server, rest_url=closed)).health == health
+    assert server_status(replace(server, rest_url=closed)).health == health
     server.remove()
-    assert look_at(replace(server, rest_url=closed)).health == "loading"  # its log has been removed, too
+    assert server_status(replace(server, rest_url=closed)).health == "loading"  # its log has been removed, too
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_a_silent_server_is_loading_or_has_failed(
     ],
 )
 def test_the_health_of_a_server_without_a_status(engine: LocalEngine, changes: dict[str, Any], health: str) -> None:
-    found = look_at(replace(SERVER, **changes))
+    found = server_status(replace(SERVER, **changes))
     assert (found.health, found.versions) == (health, {"m": ()})
 
 
 def test_json(engine: LocalEngine) -> None:
     with rest_api({"m": [version(2, "AVAILABLE"), version(1, "END")]}) as url:
-        found = look_at(replace(SERVER, rest_url=url, grpc_address="127.0.0.1:8500", gpu=True))
+        found = server_status(replace(SERVER, rest_url=url, grpc_address="127.0.0.1:8500", gpu=True))
     assert json.loads(json.dumps(found.to_json())) == {
         "name": "prod",
         "engine": "local",
@@ -132,7 +132,7 @@ def test_json(engine: LocalEngine) -> None:
 @pytest.mark.parametrize("count", [0, 1, 20])
 def test_several_servers_stay_in_order(engine: LocalEngine, count: int) -> None:
     servers = [replace(SERVER, name=f"s{number}", state="exited") for number in range(count)]
-    statuses = look_at_all(servers)
+    statuses = server_statuses(servers)
     assert [status.server for status in statuses] == servers
 
 
@@ -141,7 +141,7 @@ def test_several_servers_are_checked_at_the_same_time(engine: LocalEngine) -> No
     both = threading.Barrier(2, timeout=5)
     with meeting_api(both.wait) as first, meeting_api(both.wait) as second:
         servers = [replace(SERVER, rest_url=url) for url in (first, second)]
-        statuses = look_at_all(servers)
+        statuses = server_statuses(servers)
     assert [status.health for status in statuses] == ["available", "available"]
 
 

@@ -11,7 +11,7 @@ from tfserve.engines.base import Server
 from tfserve.errors import NotReadyError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.servers.launch import Launched
-from tfserve.servers.status import look_at
+from tfserve.servers.status import server_status
 
 __all__ = ["follow", "show_launched", "show_server"]
 
@@ -27,7 +27,7 @@ def show_launched(launched: Launched, output: Output) -> None:
 
 def show_server(server: Server, output: Output, lines: list[str], **more: Any) -> None:
     """Shows one server with its addresses, then `lines`; `more` is added to its JSON document."""
-    status = look_at(server)
+    status = server_status(server)
     where = f"image {server.image}" if server.image else f"process {server.pid}"
     state = "is ready" if status.health == "available" else f"is {server.state} ({status.health})"
     addresses = [f"  REST        {server.rest_url}/v1/models/{model}:predict" for model in server.models]

@@ -15,10 +15,10 @@ from tfserve.errors import Attribute, RequestError, Wording
 from tfserve.models.saved_model import Signature, TensorSpec
 from tfserve.text import printable
 
-__all__ = ["NoSmokeRequestError", "smallest_request", "smoke_signature"]
+__all__ = ["SMOKE_TEST_HINT", "NoSmokeRequestError", "smallest_request", "smoke_signature"]
 
 MAX_BODY_BYTES = 32 * 2**20
-_HINT = Wording(
+SMOKE_TEST_HINT = Wording(
     "Send your own request with {smoke_test}, or skip the smoke test with {skip}.",
     skip=Attribute("smoke_test", False),
 )
@@ -39,7 +39,9 @@ def smoke_signature(signatures: Mapping[str, Signature]) -> tuple[str, Signature
         if signatures[name].inputs and not is_example_signature(signatures[name]):
             return name, signatures[name]
     listed = ", ".join(printable(name) for name in names) or "none"
-    raise NoSmokeRequestError(f"The model has no signature for predict; its signatures are: {listed}.", hint=_HINT)
+    raise NoSmokeRequestError(
+        f"The model has no signature for predict; its signatures are: {listed}.", hint=SMOKE_TEST_HINT
+    )
 
 
 def smallest_request(signature: Signature, name: str) -> InferenceRequest:
@@ -57,13 +59,13 @@ def smallest_request(signature: Signature, name: str) -> InferenceRequest:
             not carry or of a shape that JSON cannot represent; or the request would have more than 32 MiB.
     """
     if not signature.inputs or is_example_signature(signature):
-        raise NoSmokeRequestError(f"The signature {name!r} is not for predict.", hint=_HINT)
+        raise NoSmokeRequestError(f"The signature {name!r} is not for predict.", hint=SMOKE_TEST_HINT)
     content: dict[str, str] = {}
     left = MAX_BODY_BYTES
     for key, spec in signature.inputs.items():
         left -= _size(spec)
         if problem := _problem(printable(key), spec, left):
-            raise NoSmokeRequestError(problem, hint=_HINT, details=describe_inputs(signature))
+            raise NoSmokeRequestError(problem, hint=SMOKE_TEST_HINT, details=describe_inputs(signature))
         content[key] = _zeros(spec)
     if len(content) == 1:
         inputs = next(iter(content.values()))

@@ -14,11 +14,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server
-from tfserve.errors import NoSuchServerError, NotReadyError, RequestError, TfserveError, UsageError
+from tfserve.errors import Attribute, NotReadyError, RequestError, TfserveError, UsageError, Wording
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.progress import Progress
+from tfserve.servers.lookup import check_running
 from tfserve.servers.status import is_loading, version_statuses
 from tfserve.spec.models_config import NEWEST, ServedModel, served_models, to_message, to_text
 from tfserve.spec.server_flags import model_tags
@@ -48,7 +49,8 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
         if spec.is_remote:
             raise UsageError(
                 f"{spec.path} is in a bucket, and a running server cannot be given credentials.",
-                hint=f"Replace the server by one with that model: tfserve run … --name {server.name} --replace",
+                hint=f"Replace the server with one that serves that model: "
+                f"tfserve run … --name {server.name} --replace",
             )
     directories = [find_source(spec.path, sha256=spec.sha256, progress=progress) for spec in specs]
     tags = model_tags(server.spec.server_flags if server.spec else ())
@@ -65,15 +67,16 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
             if version.number in served:
                 check_version(version, tags=tags)
         added.append(model)
-    if server.engine.copies_models:
-        progress.notice(
-            "The model was copied into the running container; new versions will not be picked up automatically."
-        )
     with interrupts_deferred():
         seen = [
             replace(model, base_path=server.bring_model(model.name, directory))
             for model, directory in zip(added, directories, strict=True)
         ]
+    if server.engine.copies_models:
+        for model in added:
+            progress.notice(
+                f"{model.name} was copied into the running container; new versions are not picked up automatically."
+            )
     _apply(server, models, (*models, *seen), seconds)
 
 
@@ -158,8 +161,7 @@ def _changeable(server: Server) -> Models:
         UsageError: they cannot be changed.
         NoSuchServerError: the server is stopped.
     """
-    if not server.running:
-        raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
+    check_running(server)
     if server.spec is not None and (own := server.spec.config):
         raise UsageError(
             f"{server.name!r} uses your own {str(own)!r}, which tfserve does not change.",
@@ -174,12 +176,12 @@ def _changeable(server: Server) -> Models:
     if config is None:
         raise UsageError(
             f"{server.name!r} was started for the newest version of one model, which cannot be changed.",
-            hint="Start it again with --versions latest, or with versions: latest in tfserve.yaml.",
+            hint=Wording("Start it again with {versions}.", versions=Attribute("versions", "latest")),
         )
     if server.grpc_address is None:
         raise UsageError(
             f"{server.name!r} does not publish its gRPC API, which is needed to change its models.",
-            hint="Start it without --grpc-port none.",
+            hint=Wording("Start it without {grpc_port}.", grpc_port=Attribute("grpc_port", "none")),
         )
     return served_models(config)
 
@@ -270,7 +272,10 @@ def _wait_for(server: Server, name: str, versions: Sequence[int], seconds: float
             raise NotReadyError(
                 f"The versions {', '.join(map(str, versions))} of the model {name!r} were not all AVAILABLE after "
                 f"{seconds:g} s.",
-                hint="A large model takes longer to load: --wait SECONDS. The versions served before are unaffected.",
+                hint=Wording(
+                    "A large model takes longer to load: raise {wait_seconds}. "
+                    "The versions served before are unaffected."
+                ),
             )
         time.sleep(_POLL_SECONDS)
         watch()

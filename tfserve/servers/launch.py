@@ -110,13 +110,13 @@ def planned(
         if alternative is None:
             raise
         progress.notice(
-            Wording("{problem} This is the line for an engine with the usual settings.", problem=error.wording)
+            Wording("{problem} The command below is for an engine with default settings.", problem=error.wording)
         )
         planner, gpu = alternative, bool(spec.wants_gpu)
     with PortChooser(spec.host, shared=planner.shares_ports, progress=progress, own=own) as chooser:
         plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
         if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
-            progress.notice(f"The line takes {', '.join(missing)} from the shell's environment: export them first.")
+            progress.notice(f"The command reads {', '.join(missing)} from the environment; export them first.")
         yield plan
 
 

@@ -11,7 +11,7 @@ from tfserve.engines.registry import engine_kind, engine_kinds
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError, Wording
 from tfserve.text import did_you_mean
 
-__all__ = ["Listing", "find_server", "find_servers", "list_servers"]
+__all__ = ["Listing", "check_running", "find_server", "find_servers", "list_servers"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,16 @@ def find_servers(
     return [_pick(listing, name, by_model=False, among=among) for name in wanted]
 
 
+def check_running(server: Server) -> None:
+    """Checks that a server is not stopped.
+
+    Raises:
+        NoSuchServerError: it is stopped.
+    """
+    if not server.running:
+        raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
+
+
 def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable[[Server], bool]) -> Server:
     if name is None:
         candidates = [server for server in listing.servers if among(server)]
@@ -89,13 +99,13 @@ def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable
             )
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
     models = [model for server in listing.servers if server.running for model in server.models] if by_model else []
-    error = no_such_server(name, [server.name for server in listing.servers], models)
+    error = _no_such_server(name, [server.name for server in listing.servers], models)
     for title, unavailable in listing.unavailable.items():
         error.add_hint(Wording(" {title} was not searched: {problem}", title=title, problem=unavailable.wording))
     raise error
 
 
-def no_such_server(name: str | None, existing: list[str], models: Sequence[str] = ()) -> NoSuchServerError:
+def _no_such_server(name: str | None, existing: list[str], models: Sequence[str] = ()) -> NoSuchServerError:
     """The error for a server that does not exist, with the nearest name of `existing` servers or of `models`."""
     if name is None:
         what = "No server matches" if existing else "There is no server"

@@ -1,4 +1,4 @@
-"""Puts a new server in the place of one of the same name: which comes back when its successor fails."""
+"""Replaces a server with a new one of the same name, and restores it if the new one fails."""
 
 from __future__ import annotations
 

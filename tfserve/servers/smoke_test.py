@@ -79,7 +79,12 @@ def _send(server: Server, api: Api, model: str, request: bytes | None, progress:
     from tfserve.client.failures import RefusedError, malformed
     from tfserve.client.json_document import strict_json
     from tfserve.client.model_ref import ModelRef
-    from tfserve.client.smallest_request import NoSmokeRequestError, smallest_request, smoke_signature
+    from tfserve.client.smallest_request import (
+        SMOKE_TEST_HINT,
+        NoSmokeRequestError,
+        smallest_request,
+        smoke_signature,
+    )
 
     of_model = f" of {model}" if len(server.models) > 1 else ""
     ref = ModelRef(model)
@@ -116,9 +121,6 @@ def _send(server: Server, api: Api, model: str, request: bytes | None, progress:
                 of_model=of_model,
                 problem=error.wording,
             ),
-            hint=Wording(
-                "Send your own request with {smoke_test}, or skip the smoke test with {skip}.",
-                skip=Attribute("smoke_test", False),
-            ),
+            hint=SMOKE_TEST_HINT,
             details=error.details,
         ) from error

@@ -13,7 +13,7 @@ from tfserve.text import rfc3339
 if TYPE_CHECKING:
     from tfserve.protos.version_status import VersionStatus
 
-__all__ = ["Health", "ServerStatus", "is_loading", "look_at", "look_at_all", "version_statuses"]
+__all__ = ["Health", "ServerStatus", "is_loading", "server_status", "server_statuses", "version_statuses"]
 
 Health = Literal["available", "loading", "failed", "unknown"]
 
@@ -56,7 +56,7 @@ class ServerStatus:
         }
 
 
-def look_at(server: Server) -> ServerStatus:
+def server_status(server: Server) -> ServerStatus:
     """Determines the health of a server."""
     versions: dict[str, tuple[tuple[int, str], ...]] = dict.fromkeys(server.models, ())
     if server.state != "running":
@@ -92,14 +92,14 @@ def version_statuses(server: Server, model: str) -> tuple[VersionStatus, ...]:
         return client.status(model)
 
 
-def look_at_all(servers: Sequence[Server]) -> list[ServerStatus]:
+def server_statuses(servers: Sequence[Server]) -> list[ServerStatus]:
     """Determines the health of several servers at the same time, so that one that hangs does not delay the others."""
     if len(servers) <= 1:
-        return [look_at(server) for server in servers]
+        return [server_status(server) for server in servers]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return list(pool.map(look_at, servers))
+        return list(pool.map(server_status, servers))
 
 
 def is_loading(states: Collection[str]) -> bool:

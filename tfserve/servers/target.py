@@ -10,7 +10,7 @@ from tfserve.client.values import looks_like_value
 from tfserve.defaults import Api, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.errors import Attribute, NoSuchServerError, RequestError, UsageError, Wording
-from tfserve.servers.lookup import find_server
+from tfserve.servers.lookup import check_running, find_server
 from tfserve.text import did_you_mean
 
 __all__ = ["Target", "find_target", "split_words"]
@@ -96,8 +96,7 @@ def _find(name: str | None, engine: EngineChoice) -> Server:
 
 
 def _target(server: Server, name: str | None, api: Api) -> Target:
-    if not server.running:
-        raise NoSuchServerError(f"{server.name!r} is stopped.", hint=f"Start it: tfserve start {server.name}")
+    check_running(server)
     address = server.address(api)
     if address is None:
         raise RequestError(

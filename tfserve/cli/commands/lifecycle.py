@@ -114,8 +114,8 @@ def _start_again(server: Server, wait: float, output: Output) -> Server:
 
 
 def _show(servers: list[Server], output: Output) -> None:
-    from tfserve.servers.status import look_at_all
+    from tfserve.servers.status import server_statuses
 
-    statuses = look_at_all(servers)
+    statuses = server_statuses(servers)
     text = "\n".join(f"{status.server.name} is {status.server.state} ({status.health})" for status in statuses)
     output.result([status.to_json() for status in statuses], text)

@@ -83,28 +83,28 @@ def models(
 
 
 def _add(server: Server, specs: Sequence[ModelSpec], seconds: float, output: Output) -> None:
-    from tfserve.servers import change_models as model_changes
+    from tfserve.servers import change_models
 
-    model_changes.add(server, specs, seconds=seconds, progress=output)
+    change_models.add(server, specs, seconds=seconds, progress=output)
 
 
 def _change(server: Server, action: Action, words: Sequence[str], seconds: float, output: Output) -> None:
-    from tfserve.servers import change_models as model_changes
+    from tfserve.servers import change_models
     from tfserve.spec.versions import VersionPolicy, parse_label
 
     match action, words:
         case "list", []:
             pass
         case "remove", [_, *_]:
-            model_changes.remove(server, words, seconds=seconds)
+            change_models.remove(server, words, seconds=seconds)
         case "label", [*_, last] if "=" in last:
             model, rest = (None, words) if "=" in words[0] else (words[0], words[1:])
-            model_changes.label(server, model, dict(map(parse_label, rest)), seconds=seconds)
+            change_models.label(server, model, dict(map(parse_label, rest)), seconds=seconds)
         case "pin", [_] | [_, _]:
             model = words[0] if len(words) == 2 else None
-            model_changes.pin(server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
+            change_models.pin(server, model, VersionPolicy.parse(words[-1]), seconds=seconds)
         case "rollback", [] | [_]:
-            version = model_changes.rollback(server, next(iter(words), None), seconds=seconds)
+            version = change_models.rollback(server, next(iter(words), None), seconds=seconds)
             output.notice(
                 f"Pinned to version {version}. To follow the newest version again: tfserve models {server.name} pin "
                 f"{next(iter(words), server.models[0])} latest"

@@ -11,13 +11,13 @@ __all__ = ["ps", "status"]
 def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     """List the servers, running and stopped."""
     from tfserve.servers.lookup import list_servers
-    from tfserve.servers.status import look_at_all
+    from tfserve.servers.status import server_statuses
 
     output = Output(json_wanted=json)
     listing = list_servers(engine)
     for title, error in listing.unavailable.items():
         output.notice(f"{title} was not used. {error.message}")
-    statuses = look_at_all(listing.servers)
+    statuses = server_statuses(listing.servers)
     if json:
         output.result([status.to_json() for status in statuses], "")
     elif not statuses:
@@ -41,11 +41,11 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
 def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: JsonOption = False) -> None:
     """Show the state of one server. Includes its addresses and the versions of its models."""
     from tfserve.servers.lookup import find_server
-    from tfserve.servers.status import look_at
+    from tfserve.servers.status import server_status
     from tfserve.text import rfc3339
 
     output = Output(json_wanted=json)
-    found = look_at(find_server(name, engine))
+    found = server_status(find_server(name, engine))
     server = found.server
     how = f"exit code {server.exit.code}" if server.exit and server.exit.code is not None else found.health
     lines = [

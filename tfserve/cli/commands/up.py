@@ -35,8 +35,8 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. Servers that changed are recreated, the others are left running."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
+    from tfserve.servers import up as servers_up
     from tfserve.servers.reconcile import reconcile
-    from tfserve.servers.up import up as bring_up
 
     output = Output(json_wanted=json)
     steps = reconcile(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
@@ -52,7 +52,7 @@ def up(
             busy = [step.name for step in steps if step.action not in ("leave", "fail")]
             if busy:
                 on_wait(f"Waiting for {', '.join(busy)} to become ready")
-            outcomes = bring_up(steps, output, done.append)
+            outcomes = servers_up.up(steps, output, done.append)
         _show(outcomes, output)
 
 
@@ -65,14 +65,14 @@ def down(
 ) -> None:
     """Stop and remove the servers of a YAML file. Their logs are removed, too."""
     from tfserve.config.read import DEFAULT_FILE, choose_names, read_engines
+    from tfserve.servers import up as servers_up
     from tfserve.servers.lookup import list_servers
-    from tfserve.servers.up import down as take_down
 
     output = Output(json_wanted=json)
     engines = read_engines(file or DEFAULT_FILE, os.environ)
     choices = {name: engines[name] for name in choose_names(list(engines), names or ())}
     found = [server for server in list_servers().servers if choices.get(server.name) in (AUTO, server.engine.name)]
-    take_down(found, grace=seconds)
+    servers_up.down(found, grace=seconds)
     gone = [server.name for server in found]
     for name in choices:
         if name not in gone:
@@ -146,12 +146,12 @@ def _exit_with_errors(failed: list[tuple[str, TfserveError]], output: Output) ->
 
 
 def _show(outcomes: list[Outcome], output: Output) -> None:
-    from tfserve.servers.status import look_at_all
+    from tfserve.servers.status import server_statuses
 
     statuses = {}
     if output.json_wanted:
         found = [outcome.server for outcome in outcomes if outcome.server is not None]
-        statuses = {status.server.name: status.to_json() for status in look_at_all(found)}
+        statuses = {status.server.name: status.to_json() for status in server_statuses(found)}
     shown: list[dict[str, Any]] = []
     lines = []
     for outcome in outcomes:
