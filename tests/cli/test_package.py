@@ -15,7 +15,7 @@ def test_without_docker(tfserve: Program, copied: Copy) -> None:
     ("arguments", "code", "words"),
     [
         (["a/m", "b/m", *IMAGE], 2, "Two models are named 'm'"),
-        (["a/m", "b/m", *IMAGE, "--name", "x"], 2, "2 models but 1 names"),
+        (["a/m", "b/m", *IMAGE, "--name", "x"], 2, "each of the 2 models, found 1"),
         (["a/m", *IMAGE, "--name", "a b"], 2, "for example --name a_b"),
         (["a/m", *IMAGE, "--label", "x"], 2, "'x' is not a label"),
         (["a/m", "--image", "Not An Image"], 2, "is not the name of an image"),

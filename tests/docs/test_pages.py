@@ -51,7 +51,7 @@ def test_a_command_in_the_text_has_its_options(page: str, command: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_are_valid(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
         if not target.startswith("https://"):
             assert (PAGES[name].parent / target.partition("#")[0]).exists(), target

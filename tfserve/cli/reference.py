@@ -1,6 +1,6 @@
 """Writes the reference of the command line, ``reference.md`` and ``tfserve.1``: ``python -m tfserve.cli.reference``.
 
-Both are made from the commands themselves. A test compares the files with what is written here.
+Both are generated from the commands, and a test checks that they are up to date.
 """
 
 from __future__ import annotations

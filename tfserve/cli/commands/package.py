@@ -56,8 +56,8 @@ def package(
     output = Output(json_wanted=json)
     if name and len(name) != len(model_dirs):
         raise UsageError(
-            f"There are {len(model_dirs)} models but {len(name)} names.",
-            hint="Give one --name for each model, or none at all.",
+            f"Expected one --name for each of the {len(model_dirs)} models, found {len(name)}.",
+            hint="Use --name once for each model, or leave it out.",
         )
     sources = [parse_source(directory) for directory in model_dirs]
     names = name or [source_name(source) for source in sources]
