@@ -2,18 +2,30 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.addresses import in_url, is_loopback, reachable
+from tfserve.addresses import in_url, is_loopback, is_this_machine, reachable
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::", "localhost", "LOCALHOST.", "a.localhost"]
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("a.localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+    ],
 )
-def test_loopback(host: str) -> None:
-    assert is_loopback(host)
+def test_this_machine(host: str, loopback: bool) -> None:
+    assert is_this_machine(host)
+    assert is_loopback(host) == loopback
 
 
 @pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "host"])
 def test_other_hosts(host: str) -> None:
+    assert not is_this_machine(host)
     assert not is_loopback(host)
 
 

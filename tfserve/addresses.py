@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import ipaddress
 
-__all__ = ["in_url", "is_loopback", "reachable"]
+__all__ = ["in_url", "is_loopback", "is_this_machine", "reachable"]
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether `host`, a name or an address, refers to this machine."""
+    """Returns whether `host`, a name or an address, can only be reached from the machine that listens on it."""
     host = host.rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = _parsed(host)
+    return address is not None and address.is_loopback
+
+
+def is_this_machine(host: str) -> bool:
+    """Returns whether a connection to `host`, a name or an address, leads to this machine."""
+    address = _parsed(host)
+    return is_loopback(host) or (address is not None and address.is_unspecified)
+
+
+def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
+        return None
 
 
 def in_url(host: str) -> str:

@@ -261,7 +261,6 @@ def test_health_of_a_server_that_has_only_grpc(server: Addresses) -> None:
         ("half_plus_two",),
         datetime.now(timezone.utc),
         grpc_address=server.grpc,
-        children={},
     )
     status = server_status(found)
     assert (status.health, status.versions) == ("available", {"half_plus_two": ((1, "AVAILABLE"),)})

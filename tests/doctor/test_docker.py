@@ -43,7 +43,7 @@ def test_healthy_machine() -> None:
             False,
         ),
         (
-            replace(HEALTHY, config="/x", doubts=("/x is not JSON.",)),
+            replace(HEALTHY, config="/x", config_problems=("/x is not JSON.",)),
             "docker-config",
             "warn",
             "/x is not JSON.",

@@ -101,11 +101,11 @@ def test_an_entry_that_is_not_valid_is_named(
     config: object, entry: str, configured: Callable[[object], Path], tfserve: Tfserve
 ) -> None:
     file = configured(config)
-    assert_error(tfserve("images"), 4, f"configuration is wrong: {file}: {entry}.")
+    assert_error(tfserve("images"), 4, f"configuration is not valid: {file}: {entry}.")
     report = tfserve("doctor")
     assert report.returncode == 0, report.stderr  # the local engine serves
     assert f"warn  docker-config             {file}: {entry}." in report.stdout
-    assert f"fail  docker-engine             The docker command's configuration is wrong: {file}" in report.stdout
+    assert f"fail  docker-engine             The docker command's configuration is not valid: {file}" in report.stdout
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,11 @@ def test_run_of_an_image_without_a_model(tfserve: Tfserve, unique_name: Name) ->
     absent = unique_name("absent")
     unknown = tfserve("run", "--image", absent, "--dry-run")
     assert_error(unknown, 5, f"Image {absent}:latest is not on this engine", "tfserve pull")
-    assert_error(tfserve("run", "--image", "tensorflow/serving", "--engine", "local"), 2, "has no --image")
+    assert_error(
+        tfserve("run", "--image", "tensorflow/serving", "--engine", "local"),
+        2,
+        "--image can only be used with containers",
+    )
 
 
 def test_a_name_that_is_taken(tfserve: Tfserve, unique_name: Name, docker_client: DockerClient, copied: Copy) -> None:

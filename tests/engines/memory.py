@@ -132,11 +132,11 @@ class MemoryServer(Server):
     def models_config(self) -> str | None:
         return self.files[self.config] if self.config else None
 
-    def keep_models(self, config: str, models: Sequence[str]) -> None:
+    def save_models_config(self, config: str, models: Sequence[str]) -> None:
         files = {**self.files, str(self.config): config}
         self._store(dataclasses.replace(self, models=tuple(models), files=files))
 
-    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+    def add_model(self, name: str, directory: ModelDirectory) -> str:
         return str(directory.path)
 
     def versions(self, base_path: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 
 def server_at(url: str | None) -> Server:
-    return LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, rest_url=url, children={})
+    return LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, rest_url=url)
 
 
 def test_response() -> None:

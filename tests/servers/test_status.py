@@ -18,7 +18,7 @@ from tfserve.engines.local.server import LocalServer
 from tfserve.servers.status import server_status, server_statuses
 
 CREATED = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=timezone.utc)
-SERVER = LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, pid=7, children={})
+SERVER = LocalServer("prod", LocalEngine(), "running", ("m",), CREATED, pid=7)
 FAILED = "Loading servable: {name: m version: 1} failed: NOT_FOUND"
 
 

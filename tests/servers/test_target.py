@@ -15,9 +15,9 @@ from tfserve.servers import lookup
 from tfserve.servers.target import Target, find_target, split_words
 
 CREATED = datetime(2026, 1, 31, tzinfo=timezone.utc)
-A = LocalServer("a", LocalEngine(), "running", ("m", "n"), CREATED, rest_url="http://a", children={})
-B = LocalServer("b", LocalEngine(), "running", ("b", "5"), CREATED, rest_url="http://b", children={})
-C = LocalServer("c", LocalEngine(), "running", ("d",), CREATED, rest_url="http://c", children={})
+A = LocalServer("a", LocalEngine(), "running", ("m", "n"), CREATED, rest_url="http://a")
+B = LocalServer("b", LocalEngine(), "running", ("b", "5"), CREATED, rest_url="http://b")
+C = LocalServer("c", LocalEngine(), "running", ("d",), CREATED, rest_url="http://c")
 STOPPED = replace(A, name="7", state="exited", models=("old",), rest_url=None)
 
 Serve = Callable[..., None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from tfserve.addresses import in_url, is_loopback
+from tfserve.addresses import in_url, is_this_machine
 from tfserve.client.failures import display_url, dropped, not_listening, refused, timed_out, unknown_host
 from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
@@ -91,7 +91,7 @@ def open_channel(url: str) -> Any:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         ("grpc.enable_retries", 0),  # every failure is reported, and only once
-        ("grpc.enable_http_proxy", 0 if is_loopback(host) else 1),
+        ("grpc.enable_http_proxy", 0 if is_this_machine(host) else 1),
     ]
     if parts.scheme == "https":
         return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
-from tfserve.engines.docker.config import FIX
+from tfserve.engines.docker.config import CONFIG_HINT
 from tfserve.errors import Wording
 from tfserve.spec.image import OFFICIAL_PLATFORM
 
@@ -51,8 +51,8 @@ def _docker(facts: Facts) -> Check:
 
 
 def _config(facts: Facts) -> Check:
-    if facts.doubts:
-        return Check("docker-config", "warn", " ".join(facts.doubts), FIX)
+    if facts.config_problems:
+        return Check("docker-config", "warn", " ".join(facts.config_problems), CONFIG_HINT)
     return Check(
         "docker-config", "ok", facts.config or "The docker command has no configuration file, and does not need one."
     )

@@ -110,7 +110,7 @@ class Facts:
         local: the model server that runs without a container.
         state: the directory for local servers.
         config: the configuration file of the docker command; None if there is none.
-        doubts: the problems with that file, in sentences.
+        config_problems: the problems with that file, in sentences.
         avx: whether the CPU supports AVX; None if that is not known.
         emulates: whether the kernel runs programs for amd64 through an emulator.
     """
@@ -126,6 +126,6 @@ class Facts:
     local: LocalRuntime = LocalRuntime(None)
     state: StateDirectory = StateDirectory("")
     config: str | None = None
-    doubts: tuple[str, ...] = ()
+    config_problems: tuple[str, ...] = ()
     avx: bool | None = None
     emulates: bool = False

@@ -33,7 +33,7 @@ _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 def gather(seconds: float) -> Facts:
     """Gathers all facts; each probe may take this many `seconds`. The registry is probed once the engine is known."""
-    from tfserve.engines.docker.config import config_file, doubts
+    from tfserve.engines.docker.config import config_file, config_problems
 
     gpus, local = GpuProbe(seconds), LocalProbe(seconds)
     asking, state, deadline = in_background(_ask_engine), in_background(_state_directory), time.monotonic() + seconds
@@ -52,7 +52,7 @@ def gather(seconds: float) -> Facts:
         local=local.runtime(),
         state=_result(state, deadline, StateDirectory("", failure="its file system does not respond")),
         config=None if config is None else str(config),
-        doubts=tuple(doubts()),
+        config_problems=tuple(config_problems()),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
         gpus=gpus.facts(),

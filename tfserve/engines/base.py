@@ -159,11 +159,11 @@ class Server(ABC):
         """Returns the content of its ``models.config`` that tfserve wrote; None if it has none."""
 
     @abstractmethod
-    def keep_models(self, config: str, models: Sequence[str]) -> None:
+    def save_models_config(self, config: str, models: Sequence[str]) -> None:
         """Saves a changed ``models.config``, which names `models`, for its next start."""
 
     @abstractmethod
-    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+    def add_model(self, name: str, directory: ModelDirectory) -> str:
         """Makes one more model visible to it while it is running, and returns the base path of the model there.
 
         The base path contains nothing else, even if another model of that name was served before.
@@ -231,7 +231,7 @@ class Engine(Planner, Protocol):
 
     @property
     def copies_models(self) -> bool:
-        """Whether `Server.bring_model` copies a model, so that its later versions are not picked up."""
+        """Whether `Server.add_model` copies a model, so that its later versions are not picked up."""
         ...
 
     @property

@@ -143,7 +143,7 @@ _CAUSES: Causes = (
     (
         _contains("File system scheme"),
         Diagnosis(
-            "The server cannot read such an address: its TensorFlow was built without that file system.",
+            "The server cannot read addresses of this kind: its TensorFlow was built without that file system.",
             Wording(
                 "The official images read gs://, but s3:// only up to version 2.6 ({tag}). Or copy the model to this "
                 "machine and serve the copy.",

@@ -16,6 +16,14 @@ __all__ = ["begins_a_run", "is_fatal", "load_failure", "message", "port_was_take
 
 _SEPARATE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+): [IWEF] \S+\] ?(.*)")
 _ABSL = re.compile(r"[IWEF]\d{4} \d\d:\d\d:(\d+\.\d+)\s+\d+ \S+\] ?(.*)")
+# What the server logs when it cannot load a model. It then retries for minutes with its ports closed, or waits forever.
+_FATAL = re.compile(
+    r"Loading servable: \{name: .+ version: \d+\} failed: "
+    r"|No versions of servable .+ found under base path"
+    r"|Could not find base path .+ for servable"
+    r"|Failed to start server"
+)
+_LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)")
 
 
 def timestamp(line: str) -> datetime | None:
@@ -37,17 +45,6 @@ def message(line: str) -> str:
     if match := _SEPARATE.match(line):
         return match[2]
     return line
-
-
-# What the server logs when it cannot load a model. It then retries for minutes with its ports closed, or waits forever.
-_FATAL = re.compile(
-    r"Loading servable: \{name: .+ version: \d+\} failed: "
-    r"|No versions of servable .+ found under base path"
-    r"|Could not find base path .+ for servable"
-    r"|Failed to start server"
-)
-
-_LOAD_FAILED = re.compile(r"Loading servable: \{name: (.+) version: (\d+)\} failed: (.*)")
 
 
 def is_fatal(line: str) -> bool:

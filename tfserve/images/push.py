@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.client import docker_errors, explanation
 from tfserve.engines.docker.config import find_registry_credentials
-from tfserve.engines.docker.pull import how_to_log_in, is_refusal, report
+from tfserve.engines.docker.pull import how_to_log_in, is_refusal, report_layer
 from tfserve.errors import ImageError
 from tfserve.progress import LayerProgress
 from tfserve.spec.image import ImageReference
@@ -59,7 +59,7 @@ def push_image(
                 if "error" in event:
                     raise _push_error(reference, str(event["error"]), credentials.failure)
                 digest = (event.get("aux") or {}).get("Digest", digest)
-                report(event, on_progress)
+                report_layer(event, on_progress)
         except docker.errors.APIError as error:
             raise _push_error(reference, explanation(error), credentials.failure) from error
     return digest

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from tfserve.addresses import is_loopback
+from tfserve.addresses import is_this_machine
 from tfserve.engines.docker.config import RegistryCredentials, check_config, find_registry_credentials
 from tfserve.engines.docker.pull import how_to_log_in
 from tfserve.errors import ImageError, reason
@@ -44,7 +44,7 @@ def remote_tags(reference: ImageReference, mirrors: Sequence[str] = ()) -> list[
         with suppress(ImageError):  # the engine also tries the next one
             return _Repository(mirror.rstrip("/"), urlsplit(mirror).netloc, reference.path, is_mirror=True).tags()
     host = HUB_HOST if on_hub else reference.registry
-    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"  # like the Docker Engine
+    scheme = "http" if is_this_machine(urlsplit(f"//{host}").hostname or "") else "https"  # like the Docker Engine
     return _Repository(f"{scheme}://{host}", reference.registry, reference.path).tags()
 
 
@@ -125,7 +125,7 @@ def _token(session: Session, challenge: str, credentials: RegistryCredentials) -
 
     wanted = parse_dict_header(challenge)  # type: ignore[no-untyped-call]
     realm = str(wanted.pop("realm", ""))
-    safe = realm.startswith("https://") or is_loopback(urlsplit(realm).hostname or "")
+    safe = realm.startswith("https://") or is_this_machine(urlsplit(realm).hostname or "")
     user = _user(credentials) if safe else None
     answer = session.get(realm, params=wanted, auth=user, timeout=_TIMEOUT_SECONDS)
     if not answer.ok:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tfserve.addresses import is_loopback
+from tfserve.addresses import is_this_machine
 from tfserve.errors import UsageError
 from tfserve.models.url import Url
 
@@ -125,7 +125,7 @@ def _check_endpoint(endpoint: str) -> None:
         host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname
     except ValueError:
         raise UsageError("S3_ENDPOINT is not a valid address.", hint="Write it as http://HOST:PORT.") from None
-    if is_loopback(host or ""):
+    if is_this_machine(host or ""):
         raise UsageError(
             f"S3_ENDPOINT is on {host}, which is the container itself when used in a container.",
             hint="Use an address of this machine that containers can reach, such as http://172.17.0.1:9000.",

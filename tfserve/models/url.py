@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from tfserve.addresses import is_loopback
+from tfserve.addresses import is_this_machine
 from tfserve.errors import UsageError
 
 __all__ = ["ARCHIVE_SUFFIXES", "Url", "check_digest", "is_archive", "parse_source", "stem"]
@@ -45,7 +45,7 @@ class Url(str):
     @property
     def is_secure(self) -> bool:
         """Whether the connection is encrypted or does not leave this machine, so that the network cannot alter it."""
-        return self.scheme != "http" or is_loopback(urlsplit(self).hostname or "")
+        return self.scheme != "http" or is_this_machine(urlsplit(self).hostname or "")
 
     @property
     def model_name(self) -> str:

@@ -64,7 +64,7 @@ def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Se
     mounts = [Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags)]
     given = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
     given += [f"--{name}={target}" for name, target in inside.items()]
-    block_flags, files = _blocks(spec, "")  # the root directory exists in every image
+    block_flags, files = _batching_and_monitoring(spec, "")  # the root directory exists in every image
     flags = (*block_flags, *given)
     models = list(zip(spec.local_models, directories, strict=True))
     if spec.config is not None:
@@ -90,7 +90,7 @@ def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: s
         directories: the models of `spec` that are on this machine, in its order.
         root: the absolute path of the server's own directory, in which the engine links the models.
     """
-    block_flags, files = _blocks(spec, root)
+    block_flags, files = _batching_and_monitoring(spec, root)
     flags = (*block_flags, *spec.server_flags)
     if spec.config is not None:
         _check_layouts(spec, directories)
@@ -130,7 +130,7 @@ def _config(spec: ServeSpec, root: str) -> str:
     )
 
 
-def _blocks(spec: ServeSpec, root: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _batching_and_monitoring(spec: ServeSpec, root: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Returns the flags and the files in `root` that configure batching and monitoring."""
     flags: list[str] = []
     files: dict[str, str] = {}

@@ -69,7 +69,7 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
         added.append(model)
     with interrupts_deferred():
         seen = [
-            replace(model, base_path=server.bring_model(model.name, directory))
+            replace(model, base_path=server.add_model(model.name, directory))
             for model, directory in zip(added, directories, strict=True)
         ]
     if server.engine.copies_models:
@@ -203,7 +203,7 @@ def _apply(server: Server, old: Models, new: Models, seconds: float) -> None:
         with interrupts_deferred(), suppress(RequestError):
             reload_config(address, to_message(old), timeout=seconds)
         raise
-    server.keep_models(to_text(new), [model.name for model in new])
+    server.save_models_config(to_text(new), [model.name for model in new])
 
 
 class _LoadWatch:

@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import HTTPError
 
-from tfserve.addresses import is_loopback
+from tfserve.addresses import is_this_machine
 from tfserve.client.failures import failure, too_large
 from tfserve.client.transport.deadline import Deadline, TimedResponse
 from tfserve.client.transport.reply import HttpReply
@@ -30,7 +30,7 @@ class Transport:
     def __init__(self, url: str) -> None:
         self._deadline = Deadline(0)
         self._session = _Session()
-        self._session.is_direct = is_loopback(urlsplit(url).hostname or "")
+        self._session.is_direct = is_this_machine(urlsplit(url).hostname or "")
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(self._response))

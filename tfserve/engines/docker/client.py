@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfserve.addresses import is_loopback
+from tfserve.addresses import is_this_machine
 from tfserve.engines.docker import DEFAULT_SOCKET, is_configured
 from tfserve.engines.docker.config import check_config
 from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
-    "ELSEWHERE",
     "LOG_HINT",
     "connect",
     "docker_errors",
@@ -28,14 +27,13 @@ __all__ = [
     "explanation",
     "hangs",
     "how_to_start",
-    "is_elsewhere",
     "mirrors",
     "mirrors_in",
     "remote_host",
 ]
 
 LOG_HINT = "See the log of the engine for details: journalctl -u docker"
-ELSEWHERE = (
+_ELSEWHERE = (
     "Check that the machine and its Docker Engine are running. Its address is in DOCKER_HOST, or: docker context ls"
 )
 _JOIN = 'Join the docker group (sudo usermod -aG docker "$USER"; then log out and in again).'
@@ -92,7 +90,7 @@ def hangs(where: str, seconds: float) -> EngineUnavailableError:
 
     return EngineUnavailableError(
         f"The Docker Engine at {where} hangs: no answer within {seconds:g} s.",
-        hint=ELSEWHERE if is_elsewhere(where) else f"{_where_from(where)}Restart it: {this_system().restart_docker}",
+        hint=_ELSEWHERE if _is_elsewhere(where) else f"{_where_from(where)}Restart it: {this_system().restart_docker}",
     )
 
 
@@ -107,7 +105,7 @@ def docker_errors() -> Iterator[None]:
         yield
     except docker.errors.NotFound as error:
         raise NoSuchServerError(
-            f"It no longer exists: {explanation(error)}.",
+            f"The container or image no longer exists: {explanation(error)}.",
             hint="It was removed by another process. To list the servers: tfserve ps",
         ) from error
     except docker.errors.APIError as error:
@@ -135,7 +133,7 @@ def remote_host(client: APIClient) -> str | None:
     url = urlsplit(client.base_url)
     if url.scheme in ("http+docker", "unix", "npipe", "http+unix"):
         return None
-    return None if url.hostname is None or is_loopback(url.hostname) else url.hostname
+    return None if url.hostname is None or is_this_machine(url.hostname) else url.hostname
 
 
 def mirrors() -> tuple[str, ...]:
@@ -155,7 +153,7 @@ def mirrors_in(info: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ())
 
 
-def is_elsewhere(where: str) -> bool:
+def _is_elsewhere(where: str) -> bool:
     """Whether an engine is reached over a network, so that nothing is known about its machine."""
     return "://" in where and not where.startswith(("unix://", "npipe://"))
 
@@ -223,6 +221,6 @@ def _unreachable(where: str, error: Exception) -> EngineUnavailableError:
         )
     return EngineUnavailableError(
         f"No Docker Engine answers at {where}.",
-        hint=ELSEWHERE if is_elsewhere(where) else _where_from(where) + how_to_start(),
+        hint=_ELSEWHERE if _is_elsewhere(where) else _where_from(where) + how_to_start(),
         details=why,
     )

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
-    "FIX",
+    "CONFIG_HINT",
     "RegistryCredentials",
     "check_config",
     "config_file",
-    "doubts",
+    "config_problems",
     "find_registry_credentials",
     "offer_credentials",
 ]
 
-FIX = "Fix or remove that entry; docker login writes credentials again. DOCKER_CONFIG names another directory."
+CONFIG_HINT = "Fix or remove that entry; docker login writes credentials again. DOCKER_CONFIG names another directory."
 _OBJECTS, _STRINGS = ("proxies", "HttpHeaders"), ("credsStore", "currentContext")
 _HELPER = "docker-credential-"  # https://docs.docker.com/reference/cli/docker/login/#credential-helpers
 
@@ -53,15 +53,17 @@ def check_config() -> None:
     """Checks for values on which the SDK would fail. A file of invalid JSON is ignored, as by the docker command.
 
     Raises:
-        EngineUnavailableError: a value is wrong.
+        EngineUnavailableError: a value is not valid.
     """
     file = config_file()
     config, _ = _read(file)
     if wrong := next(_wrong(config), None):
-        raise EngineUnavailableError(f"The docker command's configuration is wrong: {file}: {wrong}.", hint=FIX)
+        raise EngineUnavailableError(
+            f"The docker command's configuration is not valid: {file}: {wrong}.", hint=CONFIG_HINT
+        )
 
 
-def doubts() -> list[str]:
+def config_problems() -> list[str]:
     """The errors in the file, and the credential helpers that it names and that are not installed."""
     file = config_file()
     config, failure = _read(file)

@@ -71,7 +71,7 @@ class DockerEngine:
             try:
                 if plan.files:
                     write_texts(self.client, container, plan.files)
-                return start_container(self, self.client, container, plan)
+                return start_container(self, container, plan)
             except BaseException:
                 remove_container(self.client, container)
                 raise
@@ -94,5 +94,5 @@ class DockerEngine:
         for data in containers:
             name = data["Labels"][labels.NAME]
             if name not in servers:
-                servers[name] = read_server(self, self.client, data)
+                servers[name] = read_server(self, data)
         return list(servers.values())

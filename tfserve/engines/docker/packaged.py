@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PackagedModel", "declared_models", "model_named", "models_inside", "packaged_label", "packaged_models"]
 
+UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which contain no model
+
 
 def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
     """Returns the names of the models inside the image of `spec` that are to be served; none if `spec` has models.
@@ -51,9 +53,6 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
             ),
         )
     return inside
-
-
-UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which contain no model
 
 
 def model_named(environment: Mapping[str, str]) -> str | None:

@@ -60,5 +60,4 @@ class TypicalDocker:
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
-        """Plans a container; see `Engine.plan`."""
         return plan_container(spec, directories, ports, facts=EngineFacts(), gpu=gpu)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfserve.defaults import HOST, PullPolicy
+from tfserve.addresses import is_loopback
+from tfserve.defaults import PullPolicy
 from tfserve.engines.base import Prepared
 from tfserve.engines.docker.client import connect
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
-from tfserve.errors import UsageError, Wording
+from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.gpu.host import Host
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
@@ -30,13 +31,17 @@ def prepare(spec: ServeSpec, pull: PullPolicy | None, progress: Progress, host: 
         UsageError: the engine is on another machine, and `spec` publishes on the loopback address there.
     """
     engine = DockerEngine(connect())
-    if engine.host is not None and spec.host == HOST:
+    if engine.host is not None and is_loopback(spec.host):
         raise UsageError(
             Wording(
-                "The Docker Engine is on {machine}; this machine cannot reach ports published on 127.0.0.1 there.",
+                "The Docker Engine is on {machine}; this machine cannot reach ports published on {address} there.",
                 machine=engine.host,
+                address=spec.host,
             ),
-            hint=Wording("Publish on its network with {host} 0.0.0.0, if everyone there may use the server."),
+            hint=Wording(
+                "Publish on its network with {everywhere}, if everyone there may use the server.",
+                everywhere=Attribute("host", "0.0.0.0"),  # noqa: S104
+            ),
             about=("host",),
         )
     gpu = spec.wants_gpu is not False and _uses_gpu(spec, engine.facts, host, progress)

@@ -17,7 +17,7 @@ from tfserve.spec.image import HUB, OFFICIAL_PLATFORM, ImageReference, runs_nati
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["check_published", "ensure_image", "how_to_log_in", "is_refusal", "pull_image", "report"]
+__all__ = ["check_published", "ensure_image", "how_to_log_in", "is_refusal", "pull_image", "report_layer"]
 
 _NEVER = Attribute("pull", "never")
 
@@ -123,7 +123,7 @@ def pull_image(
             for event in events:
                 if "error" in event:
                     raise _pull_error(reference, platform, str(event["error"]), credentials.failure)
-                report(event, on_progress)
+                report_layer(event, on_progress)
         except docker.errors.APIError as error:
             raise _pull_error(reference, platform, explanation(error), credentials.failure) from error
     image = find_image(client, reference, platform)
@@ -137,7 +137,7 @@ def pull_image(
     return image
 
 
-def report(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
+def report_layer(event: dict[str, Any], on_progress: Callable[[LayerProgress], None]) -> None:
     """Passes an event on if it is about a layer."""
     status = str(event.get("status", ""))
     if "id" in event and not status.startswith("Pulling from"):

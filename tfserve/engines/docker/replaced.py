@@ -18,7 +18,7 @@ from tfserve.plan import labels
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "give_name_back", "is_suspended", "left_suspended", "remove_container"]
+__all__ = ["free_name", "is_suspended", "left_suspended", "remove_container", "restore_name"]
 
 _PAUSES = (0.1, 0.3, 1.0, 3.0)  # seconds between attempts to remove a container
 _SUFFIX = ".replaced"
@@ -45,7 +45,7 @@ def free_name(client: APIClient, server: Server) -> None:
     _suspended.add(container)
 
 
-def give_name_back(client: APIClient, server: Server) -> None:
+def restore_name(client: APIClient, server: Server) -> None:
     """Undoes `free_name`.
 
     Raises:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tfserve.engines.base import Diagnosis, Engine, Exit, Server
 from tfserve.engines.conflicts import exited_and_removed
 from tfserve.engines.docker import files, replaced
-from tfserve.engines.docker.client import docker_errors, remote_host
+from tfserve.engines.docker.client import docker_errors
 from tfserve.engines.docker.errors import launch_errors
 from tfserve.engines.docker.translate import server_fields
 from tfserve.errors import NotReadyError, UsageError
@@ -30,15 +30,30 @@ if TYPE_CHECKING:
 __all__ = ["DockerServer", "read_server", "start_container"]
 
 
+class ContainerEngine(Engine, Protocol):
+    """What servers in containers need of their engine."""
+
+    @property
+    def client(self) -> APIClient:
+        """The connection to the Docker Engine."""
+        ...
+
+    @property
+    def host(self) -> str | None:
+        """The machine that the engine runs on; None for this one."""
+        ...
+
+
 @dataclass(frozen=True)
 class DockerServer(Server):
-    """A server in a container.
+    """A server in a container."""
 
-    Attributes:
-        client: the connection to the Docker Engine.
-    """
+    engine: ContainerEngine = field(repr=False, compare=False)
 
-    client: APIClient = field(kw_only=True, repr=False, compare=False)
+    @property
+    def client(self) -> APIClient:
+        """The connection to the Docker Engine."""
+        return self.engine.client
 
     def logs(
         self,
@@ -76,7 +91,7 @@ class DockerServer(Server):
                 )
             if self.state == "paused":
                 self.client.unpause(self.container_id)
-            return _with_models(start_container(self.engine, self.client, self._container, self))
+            return _with_models(start_container(self.engine, self._container, self))
 
     def stop(self, *, grace: float) -> None:
         with docker_errors():
@@ -92,11 +107,11 @@ class DockerServer(Server):
     def models_config(self) -> str | None:
         return files.read_text(self.client, self._container, self.config) if self.config else None
 
-    def keep_models(self, config: str, models: Sequence[str]) -> None:
+    def save_models_config(self, config: str, models: Sequence[str]) -> None:
         with docker_errors():
             files.write_texts(self.client, self._container, {str(self.config): config})
 
-    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+    def add_model(self, name: str, directory: ModelDirectory) -> str:
         """Copies the model, because nothing can be mounted into a running container."""
         from tfserve.plan.mounts import model_mount
 
@@ -139,14 +154,14 @@ class DockerServer(Server):
             try:
                 self.client.stop(self.container_id, timeout=ceil(grace))
             except BaseException:
-                replaced.give_name_back(self.client, self)
+                replaced.restore_name(self.client, self)
                 raise
         return None if self.auto_remove else self
 
     def restore(self, original: Server) -> None:
         """Gives the container its name back, and starts it if it was running."""
         with docker_errors():
-            replaced.give_name_back(self.client, self)
+            replaced.restore_name(self.client, self)
             if original.running:
                 self.client.start(self.container_id)
 
@@ -161,28 +176,28 @@ class DockerServer(Server):
         return {mount["Destination"]: mount["Source"] for mount in mounts}
 
 
-def start_container(engine: Engine, client: APIClient, container: str, started: LaunchPlan | Server) -> DockerServer:
+def start_container(engine: ContainerEngine, container: str, started: LaunchPlan | Server) -> DockerServer:
     """Starts the container of a plan, or of a server that was started before.
 
     Raises:
         TfserveError: the engine refused; see `launch_errors`.
         NotReadyError: the container exited immediately and was removed.
     """
-    with launch_errors(started, remote_host(client)):
-        client.start(container)
-    found = client.containers(all=True, filters={"id": container})
+    with launch_errors(started, engine.host):
+        engine.client.start(container)
+    found = engine.client.containers(all=True, filters={"id": container})
     if not found:
         raise exited_and_removed(started.name)
-    return _server(engine, client, found[0])
+    return _server(engine, found[0])
 
 
-def read_server(engine: Engine, client: APIClient, data: dict[str, Any]) -> DockerServer:
+def read_server(engine: ContainerEngine, data: dict[str, Any]) -> DockerServer:
     """Reads the state of a server: from an entry of the engine's container list, and from the container itself."""
-    return _with_models(_with_exit(_server(engine, client, data)))
+    return _with_models(_with_exit(_server(engine, data)))
 
 
-def _server(engine: Engine, client: APIClient, data: dict[str, Any]) -> DockerServer:
-    return DockerServer(engine=engine, client=client, **server_fields(data))
+def _server(engine: ContainerEngine, data: dict[str, Any]) -> DockerServer:
+    return DockerServer(engine=engine, **server_fields(data))
 
 
 def _with_models(server: DockerServer) -> DockerServer:

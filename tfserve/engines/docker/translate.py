@@ -75,14 +75,6 @@ def _devices(gpus: str) -> dict[str, Any]:
     return {"count": -1 if gpus == "all" else int(gpus)}
 
 
-def _removed_at_stop(label: str) -> bool:
-    """Whether the spec in a label has ``remove``; reading all of the spec would load its modules."""
-    try:
-        return bool(json.loads(label).get("remove"))
-    except (ValueError, AttributeError):
-        return False
-
-
 def server_fields(data: dict[str, Any]) -> dict[str, Any]:
     """Reads one entry of the engine's container list into the fields of a `Server`."""
     written = data["Labels"]
@@ -98,7 +90,7 @@ def server_fields(data: dict[str, Any]) -> dict[str, Any]:
         "image": data["Image"],
         "container_id": data["Id"],
         "gpu": written.get(labels.GPU) == "true",
-        "auto_remove": _removed_at_stop(label),
+        "auto_remove": labels.removed_at_stop(label),
         "mounts": tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
         "config": written.get(labels.CONFIG),
         "label": label,

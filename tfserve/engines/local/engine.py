@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tfserve.engines.local import state as local_state
-from tfserve.engines.local.server import Children, LocalServer, read_server, spawn
+from tfserve.engines.local.server import LocalServer, read_server, spawn
 
 if TYPE_CHECKING:
+    from tfserve.engines.local.process import Process
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.spec.serve import ServeSpec
@@ -26,7 +27,7 @@ class LocalEngine:
     records_secrets = False
 
     def __init__(self) -> None:
-        self._children: Children = {}
+        self.children: dict[int, Process] = {}
 
     def plan(
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
@@ -49,16 +50,16 @@ class LocalEngine:
     def launch(self, plan: LaunchPlan) -> LocalServer:
         directory = local_state.create(plan)
         try:
-            return spawn(self, self._children, directory, plan.secrets)
+            return spawn(self, directory, plan.secrets)
         except BaseException:
             directory.remove()
             raise
 
     def servers(self) -> list[LocalServer]:
-        found = (read_server(self, self._children, directory) for directory in local_state.directories())
+        found = (read_server(self, directory) for directory in local_state.directories())
         return sorted((server for server in found if server is not None), key=lambda server: server.created)
 
     def find(self, name: str) -> LocalServer | None:
         if not name or name.startswith(".") or "/" in name or "\0" in name:
             return None
-        return read_server(self, self._children, local_state.directory_of(name))
+        return read_server(self, local_state.directory_of(name))

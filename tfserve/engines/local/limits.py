@@ -20,7 +20,7 @@ def refuse_container_options(spec: ServeSpec) -> None:
     if unusable := spec.container_options():
         raise UsageError(
             Wording(
-                "The local engine runs a plain process, which has no {options}.",
+                "{options} can only be used with containers, which the local engine does not run.",
                 options=[*map(Attribute, unusable)],
             ),
             hint=Wording("Leave it out, or use {docker}.", docker=_DOCKER),

@@ -29,6 +29,7 @@ _LOAD_SECONDS = 60.0  # for TensorFlow from a slow disk
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5.0
 _CAN_SHARE = sys.platform == "linux" and hasattr(os, "pidfd_open")
+_fork_servers: _ForkServers | None = None
 
 
 class Process(Protocol):
@@ -200,6 +201,3 @@ class _Fork:
         poll = select.poll()
         poll.register(self._report, select.POLLIN)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
-
-
-_fork_servers: _ForkServers | None = None

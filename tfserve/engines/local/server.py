@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
 import signal
 import time
@@ -13,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from tfserve.addresses import reachable
 from tfserve.engines.base import Diagnosis, Engine, Exit, Server
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import LaunchPlan
 
-__all__ = ["Children", "LocalServer", "read_server", "spawn"]
+__all__ = ["LocalServer", "read_server", "spawn"]
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 10.0
@@ -36,19 +35,21 @@ _EXIT_SECONDS = 1.0
 _SUSPENDED = ".replaced-"
 _suspended: set[str] = set()  # the directories that this process has suspended
 
-Children = dict[int, "Process"]
-"""The processes that an engine object has started, by pid: only their parent can read their exit codes."""
+
+class ProcessEngine(Engine, Protocol):
+    """What servers as processes need of their engine."""
+
+    @property
+    def children(self) -> dict[int, Process]:
+        """The processes that it has started, by pid: only their parent can read their exit codes."""
+        ...
 
 
 @dataclass(frozen=True)
 class LocalServer(Server):
-    """A server as a process of the invoking user.
+    """A server as a process of the invoking user."""
 
-    Attributes:
-        children: the processes that its engine object has started.
-    """
-
-    children: Children = field(kw_only=True, repr=False, compare=False)
+    engine: ProcessEngine = field(repr=False, compare=False)
 
     def logs(
         self,
@@ -72,7 +73,7 @@ class LocalServer(Server):
         for port in filter(None, published):
             if not is_free(port.host, port.host_port):
                 raise port_taken(port.host_port, port.host, server=self.name)
-        return spawn(self.engine, self.children, self._directory)
+        return spawn(self.engine, self._directory)
 
     def stop(self, *, grace: float) -> None:
         """Sends SIGTERM, and SIGKILL after `grace` seconds."""
@@ -99,7 +100,7 @@ class LocalServer(Server):
         except (OSError, ValueError):
             return None
 
-    def keep_models(self, config: str, models: Sequence[str]) -> None:
+    def save_models_config(self, config: str, models: Sequence[str]) -> None:
         """Writes the file, and the names of the models into the record."""
         record = self._directory.read()
         if record is None or self.config is None:
@@ -113,7 +114,7 @@ class LocalServer(Server):
             )
             self._directory.write(dataclasses.replace(record, plan=plan))
 
-    def bring_model(self, name: str, directory: ModelDirectory) -> str:
+    def add_model(self, name: str, directory: ModelDirectory) -> str:
         """Links the model beside the others."""
         from tfserve.plan.mounts import model_mount
 
@@ -157,7 +158,7 @@ class LocalServer(Server):
                 self._directory.path.rename(suspended)
         except EngineUnavailableError:
             if self.running:
-                spawn(self.engine, self.children, self._directory)
+                spawn(self.engine, self._directory)
             raise
         _suspended.add(suspended.name)
         return dataclasses.replace(self, name=suspended.name)
@@ -174,7 +175,7 @@ class LocalServer(Server):
                 raise
         _suspended.discard(self.name)
         if original.running:
-            spawn(self.engine, self.children, directory)
+            spawn(self.engine, directory)
 
     @property
     def _directory(self) -> ServerDirectory:
@@ -194,20 +195,17 @@ class LocalServer(Server):
             while time.monotonic() < deadline and directory.is_alive():
                 sent = sent or _signal(pid, number, self.name)
                 time.sleep(_POLL_SECONDS)
-        if pid in self.children:
-            self.children[pid].wait(timeout=_KILL_SECONDS)
+        if pid in self.engine.children:
+            self.engine.children[pid].wait(timeout=_KILL_SECONDS)
 
 
-def spawn(
-    engine: Engine, children: Children, directory: ServerDirectory, secrets: Mapping[str, str] | None = None
-) -> LocalServer:
+def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[str, str] | None = None) -> LocalServer:
     """Starts the process of a server.
 
     Args:
-        engine: the engine of the server.
-        children: the processes that it has started, to which this one is added.
+        engine: the engine of the server, to whose children the process is added.
         directory: the directory of the server, with its record.
-        secrets: variables that are in no record; a later start takes them from the environment of its command.
+        secrets: variables that are not recorded; a later start takes them from the environment of its command.
     """
     from tfserve.engines.local.process import Start, start_process
     from tfserve.engines.local.runtime import not_started
@@ -229,24 +227,24 @@ def spawn(
         except OSError as error:
             raise not_started(record.plan.command[0], error) from error
         directory.note_pid(lock, process.pid)
-    children[process.pid] = process
+    engine.children[process.pid] = process
     try:
         directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
     except BaseException:  # a process without a record must not stay
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
-    server = read_server(engine, children, directory)
+    server = read_server(engine, directory)
     if server is None:
         raise exited_and_removed(directory.path.name) if record.plan.remove else _without_record(directory)
     return server
 
 
-def read_server(engine: Engine, children: Children, directory: ServerDirectory) -> LocalServer | None:
+def read_server(engine: ProcessEngine, directory: ServerDirectory) -> LocalServer | None:
     """Reads the state of a server from its directory; None if there is none."""
     record = directory.read()
     if record is None:
-        return _damaged(engine, children, directory)
+        return _damaged(engine, directory)
     plan, alive = record.plan, directory.is_alive()
     if plan.remove and record.pid is not None and not alive:
         directory.remove()
@@ -255,14 +253,13 @@ def read_server(engine: Engine, children: Children, directory: ServerDirectory) 
     return LocalServer(
         name=directory.path.name,
         engine=engine,
-        children=children,
         state="running" if alive else "exited",
         models=plan.models,
         created=record.created,
         rest_url=f"http://{reachable(plan.rest.host, plan.rest.host_port)}" if alive and plan.rest else None,
         grpc_address=reachable(plan.grpc.host, plan.grpc.host_port) if alive and plan.grpc else None,
         pid=record.pid if alive else None,
-        exit=None if alive else _exit(children, record),
+        exit=None if alive else _exit(engine, record),
         auto_remove=plan.remove,
         mounts=tuple(mount.source for mount in plan.mounts),
         config=plan.labels.get(labels.CONFIG),
@@ -270,12 +267,12 @@ def read_server(engine: Engine, children: Children, directory: ServerDirectory) 
     )
 
 
-def _damaged(engine: Engine, children: Children, directory: ServerDirectory) -> LocalServer | None:
+def _damaged(engine: ProcessEngine, directory: ServerDirectory) -> LocalServer | None:
     """A running server whose record cannot be read; it can be removed."""
     if not directory.is_alive():
         return None
     created = datetime.fromtimestamp(directory.path.stat().st_mtime, timezone.utc)
-    return LocalServer(directory.path.name, engine, "dead", (), created, pid=directory.noted_pid(), children=children)
+    return LocalServer(directory.path.name, engine, "dead", (), created, pid=directory.noted_pid())
 
 
 def _without_record(directory: ServerDirectory) -> NotReadyError:
@@ -286,10 +283,10 @@ def _without_record(directory: ServerDirectory) -> NotReadyError:
     )
 
 
-def _exit(children: Children, record: Record) -> Exit:
+def _exit(engine: ProcessEngine, record: Record) -> Exit:
     import subprocess
 
-    child, code = children.get(record.pid or 0), None
+    child, code = engine.children.get(record.pid or 0), None
     if child is not None:
         with suppress(subprocess.TimeoutExpired):  # the lock is released a moment before the code is available
             code = child.wait(timeout=_EXIT_SECONDS)
@@ -323,8 +320,5 @@ def _signal(pid: int, number: signal.Signals, name: str) -> bool:
 
 
 def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:
-    """The plan's labels with the path of one more model; how it is served is written in the ``models.config``."""
-    spec: dict[str, Any] = json.loads(plan.labels.get(labels.SPEC, "{}"))
-    others = [model for model in spec.get("models", ()) if model.get("name") != name]
-    spec["models"] = [*others, {"name": name, "path": str(path)}]
-    return {**plan.labels, labels.SPEC: json.dumps(spec)}
+    """Returns the plan's labels with one more model in the spec."""
+    return {**plan.labels, labels.SPEC: labels.with_model(plan.labels.get(labels.SPEC, "{}"), name, path)}

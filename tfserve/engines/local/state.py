@@ -53,7 +53,9 @@ def servers_root() -> Path:
     """
     state = user_directory("state")
     if state is None:
-        raise EngineUnavailableError("The local engine cannot keep its state: no home directory.", hint=_SET)
+        raise EngineUnavailableError(
+            "The local engine cannot keep its state: this user has no home directory.", hint=_SET
+        )
     return state / "servers"
 
 
@@ -109,13 +111,11 @@ def create(plan: LaunchPlan) -> ServerDirectory:
 
 def _clear(directory: ServerDirectory) -> None:
     """Removes the rest of a server whose record is damaged: it is not listed, but would keep its name taken."""
-    lock = os.open(directory.path.parent / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # no other process can remove and create it in between
+    from filelock import FileLock
+
+    with FileLock(directory.path.parent / ".lock", mode=0o600):  # no other process can remove and create it in between
         if directory.path.exists() and directory.read() is None and not directory.is_alive():
             directory.remove()
-    finally:
-        os.close(lock)
 
 
 @contextmanager
