@@ -14,7 +14,7 @@ from tfserve.defaults import PullPolicy
 from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import TfserveError
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan import labels
 from tfserve.plan.container import container_plan

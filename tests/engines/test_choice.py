@@ -14,7 +14,7 @@ import tfserve
 from tests.recorded_progress import RecordedProgress
 from tfserve.engines.choice import choose_engine
 from tfserve.errors import EngineUnavailableError
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.serve import ServeSpec
@@ -109,7 +109,7 @@ def test_without_an_engine_both_solutions_are_named(no_docker: str, tmp_path: Pa
     program = """
 from pathlib import Path
 from tfserve.engines.choice import choose_engine
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.engines.local.runtime import is_installed
 from tfserve.errors import EngineUnavailableError
 from tfserve.plan.launch_plan import HostPorts

@@ -19,7 +19,7 @@ from tfserve.defaults import engine_names
 from tfserve.engines.choice import choose_engine
 from tfserve.engines.registry import automatic_kinds, engine_kinds
 from tfserve.errors import NoSuchServerError
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.servers.launch import launch
 from tfserve.servers.lookup import find_server, list_servers
 from tfserve.spec.model import ModelSpec

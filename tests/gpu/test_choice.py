@@ -8,7 +8,7 @@ from tests.recorded_progress import RecordedProgress
 from tfserve.errors import GpuError
 from tfserve.gpu.checks import GpuNeeds
 from tfserve.gpu.choice import uses_gpu
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.gpu.probe import Gpu, GpuFacts
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
@@ -21,7 +21,7 @@ WITH, WITHOUT = EngineFacts(runtimes=frozenset({"nvidia"})), EngineFacts()
 
 
 class FakeHost(Host):
-    """A machine with Debian and with these GPUs; without facts it must not be asked for them."""
+    """A machine with Debian and with these GPUs; without facts, its GPUs must not be probed."""
 
     def __init__(self, facts: GpuFacts | None) -> None:
         self.facts = facts

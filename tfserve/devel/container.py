@@ -12,6 +12,7 @@ from tfserve.engines.docker.images import find_image
 from tfserve.engines.docker.prepare import require_gpus
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.gpu.cuda import cuda_of
+from tfserve.gpu.machine import Host
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
@@ -57,7 +58,7 @@ class DevelSpec:
         check_platform(self.platform)
 
 
-def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: Progress) -> LaunchPlan:
+def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, host: Host, progress: Progress) -> LaunchPlan:
     """Plans the container for `spec` under a new name, and pulls its image if necessary.
 
     Raises:
@@ -66,7 +67,7 @@ def prepare(engine: DockerEngine, spec: DevelSpec, pull: PullPolicy, progress: P
         PortTakenError: another program listens on the requested port.
     """
     if spec.gpu:
-        require_gpus(engine.facts, cuda_of(spec.image), progress)
+        require_gpus(engine.facts, cuda_of(spec.image), host, progress)
     ensure_image(engine, spec.image, spec.platform, pull, progress)
     command = spec.command or _own_command(engine, spec)
     with PortChooser(spec.host, shared=engine.shares_ports, progress=progress) as chooser:

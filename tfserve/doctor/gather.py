@@ -16,9 +16,8 @@ from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_probe import LocalProbe
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
-from tfserve.gpu.probe import GpuProbe
+from tfserve.gpu.machine import Host
 from tfserve.host.ports import is_free
-from tfserve.host.system import this_system
 from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY
 
 __all__ = ["gather"]
@@ -26,7 +25,6 @@ __all__ = ["gather"]
 T = TypeVar("T")
 
 _HUB_URL = f"https://{HUB_HOST}"
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _NO_PROXY = {"http": "", "https": "", "all": ""}  # also overrides the proxies in the environment
 _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
@@ -35,7 +33,7 @@ def gather(seconds: float) -> Facts:
     """Gathers all facts; each probe may take this many `seconds`. The registry is probed once the engine is known."""
     from tfserve.engines.docker.config import config_file, config_problems
 
-    gpus, local = GpuProbe(seconds), LocalProbe(seconds)
+    host, local = Host(probe_gpus=True, seconds=seconds), LocalProbe(seconds)
     asking, state, deadline = in_background(_ask_engine), in_background(_state_directory), time.monotonic() + seconds
     engine = _engine(asking, seconds)
     url = _registry_of(engine) if isinstance(engine, EngineAnswer) and engine.facts.host is None else None
@@ -43,11 +41,11 @@ def gather(seconds: float) -> Facts:
     registry = in_background(partial(_ask_registry, url, _proxies(engine), seconds)) if url else None
     registry_deadline = time.monotonic() + seconds
     return Facts(
-        system=this_system(),
+        system=host.system,
         docker_command=shutil.which("docker"),
         context=_context(),
         engine=engine,
-        proxies={name: value for name in _PROXIES if (value := os.environ.get(name) or os.environ.get(name.upper()))},
+        proxies=host.proxies,
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
         local=local.runtime(),
         state=_result(state, deadline, StateDirectory("", failure="its file system does not respond")),
@@ -55,7 +53,7 @@ def gather(seconds: float) -> Facts:
         config_problems=tuple(config_problems()),
         avx=_has_avx(),
         emulates=_EMULATOR.exists(),
-        gpus=gpus.facts(),
+        gpus=host.gpus(),
         registry=_result(registry, registry_deadline, Registry(url, "timeout")) if registry and url else None,
     )
 

@@ -19,7 +19,7 @@ from tfserve.errors import Wording
 from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
-    from tfserve.gpu.host import Host
+    from tfserve.gpu.machine import Host
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
     from tfserve.progress import Progress

@@ -8,7 +8,7 @@ from tfserve.defaults import AUTO, EngineChoice, PullPolicy
 from tfserve.engines.base import EngineKind, Planner, Prepared
 from tfserve.engines.registry import automatic_kinds, engine_kind
 from tfserve.errors import EngineUnavailableError, ImageError, TfserveError, Wording
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.preflight import check_models
 from tfserve.progress import Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfserve.errors import Attribute, GpuError, Wording
 from tfserve.gpu.checks import GpuNeeds, chosen_gpus, first_problem
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.gpu.probe import GpuFacts
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Failure", "Gpu", "GpuFacts", "GpuProbe"]
+__all__ = ["PROBE_SECONDS", "Failure", "Gpu", "GpuFacts", "GpuProbe"]
 
 LIBRARY = "libnvidia-ml.so.1"
 PROBE_SECONDS = 10.0  # enough for a driver that wakes eight GPUs one by one

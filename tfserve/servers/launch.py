@@ -16,7 +16,7 @@ from tfserve.engines.base import Engine, Planner, Server
 from tfserve.engines.choice import check_spec, choose_engine, host_for, planner_without_engine
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenError, TfserveError, Wording
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import ModelDirectory

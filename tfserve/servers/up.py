@@ -19,7 +19,7 @@ from tfserve.engines.choice import host_for
 from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.registry import starting_together
 from tfserve.errors import NameTakenError, TfserveError, Wording, located
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.host.server_lock import is_locked, server_lock
 from tfserve.interrupts import cancel_workers, interrupts_deferred, raise_if_cancelled, reset_cancellation
 from tfserve.progress import LayerProgress, Progress, Silent

@@ -56,6 +56,7 @@ def devel(
     from tfserve.devel.attach import attached
     from tfserve.devel.container import DevelSpec, prepare
     from tfserve.errors import UsageError
+    from tfserve.gpu.machine import Host
     from tfserve.images.engine import docker_engine
     from tfserve.spec.image import ImageReference
     from tfserve.spec.port_request import PortRequest
@@ -81,7 +82,7 @@ def devel(
         terminal=terminal,
     )
     engine = docker_engine()
-    plan = prepare(engine, spec, pull, output)
+    plan = prepare(engine, spec, pull, Host(probe_gpus=gpu), output)
     piped = sys.stdin is not None and not sys.stdin.isatty()
     with attached(engine, plan, terminal=terminal, piped=piped) as container:
         if terminal:

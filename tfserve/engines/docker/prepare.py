@@ -11,7 +11,7 @@ from tfserve.engines.docker.client import connect
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.errors import Attribute, UsageError, Wording
-from tfserve.gpu.host import Host
+from tfserve.gpu.machine import Host
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.progress import Progress
 from tfserve.spec.gpus import GpuRequest
@@ -60,7 +60,7 @@ def _uses_gpu(spec: ServeSpec, engine: EngineFacts, host: Host, progress: Progre
     return uses_gpu(spec.wants_gpu, needs, engine, host, progress)
 
 
-def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> None:
+def require_gpus(engine: EngineFacts, cuda: Cuda | None, host: Host, progress: Progress) -> None:
     """Checks that a container of `engine` can use all GPUs, with an image of this CUDA version.
 
     Raises:
@@ -69,4 +69,4 @@ def require_gpus(engine: EngineFacts, cuda: Cuda | None, progress: Progress) -> 
     from tfserve.gpu.checks import GpuNeeds
     from tfserve.gpu.choice import uses_gpu
 
-    uses_gpu(True, GpuNeeds(cuda=cuda), engine, Host(), progress)
+    uses_gpu(True, GpuNeeds(cuda=cuda), engine, host, progress)

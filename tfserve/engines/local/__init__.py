@@ -10,7 +10,7 @@ from tfserve.engines.base import Engine, EngineKind, Prepared
 if TYPE_CHECKING:
     from tfserve.defaults import PullPolicy
     from tfserve.errors import Wording
-    from tfserve.gpu.host import Host
+    from tfserve.gpu.machine import Host
     from tfserve.progress import Progress
     from tfserve.spec.serve import ServeSpec
 
