@@ -267,7 +267,7 @@ def test_taken_port(tfserve: Program, directory: Path) -> None:
             tfserve("up", "one"), 6, f"Port {other} on 127.0.0.1 is taken", "one: recreate (rest_port changed)"
         )
     file.write_text(FILE.replace("  two:", "    memory: 1g\n  two:"))
-    assert_error(tfserve("up", "one"), 2, "servers.one.memory: ", "memory: can only be used with containers")
+    assert_error(tfserve("up", "one"), 2, "servers.one.memory: ", "memory can only be used with containers")
     assert [server["pid"] for server in tfserve.json("ps")] == [again["pid"]]
 
 

@@ -14,6 +14,7 @@ from tfserve.defaults import PullPolicy
 from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import TfserveError
+from tfserve.exporters.docker_run import docker_run
 from tfserve.gpu.machine import Host
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan import labels
@@ -60,6 +61,9 @@ class MemoryEngine:
         self.note("plan", spec.name)
         digests = flag_digests(spec.server_flags)
         return container_plan(spec, directories, ports, engine=EngineFacts(), gpu=gpu, flag_files=digests)
+
+    def command_line(self, plan: LaunchPlan) -> str:
+        return docker_run(plan)
 
     def launch(self, plan: LaunchPlan) -> MemoryServer:
         self.note("launch", plan.name)

@@ -4,6 +4,7 @@ import pytest
 
 from tfserve.engines.base import Exit
 from tfserve.engines.diagnosis import recognize
+from tfserve.engines.docker.causes import docker_causes
 from tfserve.engines.local.causes import LOCAL_CAUSES
 from tfserve.engines.server_log import is_fatal, port_was_taken
 
@@ -86,7 +87,7 @@ def test_lines_of_a_good_start(line: str) -> None:
     ],
 )
 def test_causes(line: str, exited: Exit | None, cause: str, hint: str) -> None:
-    found = recognize([*GOOD_START.splitlines()[:4], *([line] if line else [])], exited)
+    found = recognize([*GOOD_START.splitlines()[:4], *([line] if line else [])], exited, first=docker_causes())
     assert found is not None
     assert cause in found.cause
     assert hint in str(found.hint)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfserve.exporters import command_line
 from tfserve.exporters.docker_run import docker_run
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
 from tfserve.plan.mounts import Mount
@@ -141,7 +140,6 @@ def test_bash_does_not_interpret_any_text(tmp_path_factory: pytest.TempPathFacto
     assert printable_lines(line) == line
 
 
-def test_command_line_of_a_container() -> None:
-    assert command_line(PLAN) == docker_run(PLAN)
+def test_plan_without_an_image() -> None:
     with pytest.raises(ValueError):
         docker_run(replace(PLAN, image=None))

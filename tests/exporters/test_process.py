@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.exporters.test_docker_run import NASTY, PLAN
-from tfserve.exporters import command_line
+from tfserve.exporters.process import process_line
 from tfserve.plan.mounts import Mount
 
 
@@ -23,7 +23,7 @@ def test_bash_runs_the_line(tmp_path: Path) -> None:
         environment={f"V{number}": text for number, text in enumerate(texts)},
         command=("sh", "-c", 'printf "%s\\0" "$@"; printenv -0 | grep -az ^V', "sh", *NASTY),
     )
-    line = command_line(made)
+    line = process_line(made)
     done = subprocess.run(
         ["bash", "-c", line.encode("utf-8", "surrogateescape")], capture_output=True, check=True, cwd=tmp_path
     )

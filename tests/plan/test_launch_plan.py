@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tfserve import __version__
 from tfserve.engines.local.limits import refuse_container_options
 from tfserve.errors import GpuError, SavedModelError, UsageError
-from tfserve.exporters import command_line
+from tfserve.exporters.docker_run import docker_run
+from tfserve.exporters.process import process_line
 from tfserve.models.bucket_credentials import BucketCredentials
 from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
 from tfserve.models.url import Url
@@ -225,6 +226,13 @@ def test_official_server() -> None:
     assert process(binary=OFFICIAL, ports=HostPorts(None, 8500)).rest is None
     with pytest.raises(UsageError, match="gRPC"):
         process(binary=OFFICIAL, ports=HostPorts(8501, None))
+
+
+@pytest.mark.parametrize(("binary", "host", "noticed"), [(OFFICIAL, "127.0.0.1", 1), (OFFICIAL, "0.0.0.0", 0)])
+def test_notice_about_a_server_that_listens_on_every_interface(binary: Binary, host: str, noticed: int) -> None:
+    made = process(spec(host=host), binary=binary, ports=HostPorts(8501, 8500))
+    assert sum("listens on every interface" in notice for notice in made.notices) == noticed
+    assert plan.from_json(plan.to_json(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -464,13 +472,13 @@ def test_key_file() -> None:
 
 def test_secrets_are_not_recorded() -> None:
     requested = spec(environment={"AWS_SECRET_ACCESS_KEY": "s3cret", "A": "b"})
-    for made in (container(requested=requested), process(requested)):
+    for made, export in ((container(requested=requested), docker_run), (process(requested), process_line)):
         assert made.secrets == {"AWS_SECRET_ACCESS_KEY": "s3cret"}
         assert "AWS_SECRET_ACCESS_KEY" not in made.environment
         assert made.environment["A"] == "b"
-        assert "s3cret" not in plan.to_json(made) + repr(made) + command_line(made)
+        assert "s3cret" not in plan.to_json(made) + repr(made) + export(made)
         assert plan.from_json(plan.to_json(made)) == replace(made, secrets={})
-    assert " --env=AWS_SECRET_ACCESS_KEY " in command_line(container(requested=requested))
+    assert " --env=AWS_SECRET_ACCESS_KEY " in docker_run(container(requested=requested))
 
 
 def test_process_with_a_bucket() -> None:

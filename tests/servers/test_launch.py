@@ -191,8 +191,9 @@ def test_a_failed_server_that_cannot_be_removed(memory: MemoryEngine, half_plus_
 def test_a_plan_changes_nothing(memory: MemoryEngine, half_plus_two: Path, replace: bool) -> None:
     launch(spec(half_plus_two), options(), RecordedProgress())
     memory.events.clear()
-    with planned(spec(half_plus_two), "memory", RecordedProgress(), replace=replace) as plan:
+    with planned(spec(half_plus_two), "memory", RecordedProgress(), replace=replace) as (plan, line):
         assert plan.name == "m"
+        assert "--name=tfserve-m" in line
     assert memory.events == ["prepare m", "plan m"]
 
 

@@ -215,6 +215,10 @@ class Planner(Protocol):
         """Plans a server for `spec` from what is known about this engine; see `tfserve.plan.launch_plan`."""
         ...
 
+    def command_line(self, plan: LaunchPlan) -> str:
+        """Returns the line for a shell that starts `plan` without tfserve; see `tfserve.exporters`."""
+        ...
+
 
 class Engine(Planner, Protocol):
     """Plans and runs servers. Every method may raise `EngineUnavailableError` if the engine stops answering."""
@@ -278,12 +282,14 @@ class EngineKind(ABC):
         title: what messages call it, such as ``the local engine``.
         rank: when ``auto`` tries it, lowest first; None if it is only used when chosen by name.
         lists_instantly: whether its servers are listed without a delay.
+        needs_image: whether its servers run an image.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     rank: ClassVar[int | None] = None
     lists_instantly: ClassVar[bool] = False
+    needs_image: ClassVar[bool] = True
 
     @abstractmethod
     def is_configured(self) -> bool:

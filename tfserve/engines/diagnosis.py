@@ -69,7 +69,6 @@ _GIVEN_BUT_NOT_FOUND = Diagnosis(
 )
 _MORE_MEMORY = Wording("Raise {memory}, free memory on the machine, or serve a smaller model.")
 _NO_GPU = Attribute("gpu", value=False)
-_LOCAL = Attribute("engine", "local")
 
 # The first match is used, so causes that explain more come before those that explain less.
 _CAUSES: Causes = (
@@ -78,31 +77,6 @@ _CAUSES: Causes = (
         Diagnosis("The server was killed (exit code 137), probably because memory ran out.", _MORE_MEMORY),
     ),
     (_contains("std::bad_alloc"), Diagnosis("The server ran out of memory.", _MORE_MEMORY)),
-    (
-        is_illegal_instruction,
-        Diagnosis(
-            BUILT_FOR_ANOTHER_CPU,
-            Wording(
-                "The official images need AVX on amd64, which QEMU emulates from version 7.2 on. Build an image for "
-                "this CPU, or serve without an image: {local}",
-                local=_LOCAL,
-            ),
-            doctor=True,
-        ),
-    ),
-    (
-        is_exec_format_error,
-        Diagnosis(
-            "The image is for another platform than this machine (exec format error).",
-            # https://docs.docker.com/build/building/multi-platform/#install-qemu-manually
-            Wording(
-                "Serve without an image: {local}\nOr emulate its platform: docker run --privileged --rm "
-                "tonistiigi/binfmt --install all",
-                local=_LOCAL,
-            ),
-            doctor=True,
-        ),
-    ),
     (
         _contains(_PINNED),
         Diagnosis(

@@ -77,6 +77,7 @@ class LaunchPlan:
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
         gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
+        notices: what the user should know when it starts, in sentences; these are not recorded.
     """
 
     name: str
@@ -102,6 +103,7 @@ class LaunchPlan:
     remove: bool = False
     runtime: str | None = None
     gpus: str | None = None
+    notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def container_name(self) -> str:
@@ -110,9 +112,9 @@ class LaunchPlan:
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """Returns a plan, without its secrets, as a JSON document."""
+    """Returns a plan, without its secrets and notices, as a JSON document."""
     data = asdict(plan)
-    del data["secrets"]
+    del data["secrets"], data["notices"]
     return json.dumps(data)
 
 

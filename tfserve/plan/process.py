@@ -14,6 +14,8 @@ from tfserve.spec.serve import ServeSpec
 
 __all__ = ["process_plan"]
 
+_REACHABLE = "tensorflow_model_server listens on every interface: other machines can reach this server."
+
 
 def process_plan(
     spec: ServeSpec,
@@ -65,4 +67,5 @@ def process_plan(
         command=(*binary.argv, *flags, *view.flags),
         labels=server_labels(spec, models, directories, view, flag_files, gpu=False),
         remove=spec.remove,
+        notices=() if host == spec.host else (_REACHABLE,),
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 from tfserve.defaults import EngineChoice
 from tfserve.engines.base import Engine, Planner, Server
@@ -28,7 +29,7 @@ from tfserve.servers.replace import own_ports, place_of, servers_named
 from tfserve.servers.smoke_test import SmokeTest, read_test_request, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
 
-__all__ = ["Launched", "launch", "planned", "restart"]
+__all__ = ["Launched", "Planned", "launch", "planned", "restart"]
 
 _ATTEMPTS = 4
 
@@ -39,6 +40,13 @@ class Launched:
 
     server: Server
     smoke_test: SmokeTest | None
+
+
+class Planned(NamedTuple):
+    """What would be launched, and the line for a shell that starts it without tfserve."""
+
+    plan: LaunchPlan
+    command_line: str
 
 
 def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress, host: Host | None = None) -> Launched:
@@ -87,7 +95,7 @@ def restart(server: Server, *, wait_seconds: float, progress: Progress) -> Serve
 @contextmanager
 def planned(
     spec: ServeSpec, choice: EngineChoice, progress: Progress, host: Host | None = None, *, replace: bool = False
-) -> Iterator[LaunchPlan]:
+) -> Iterator[Planned]:
     """Plans what `launch` would start, and changes nothing. Some plans can be made without a connection to the engine.
 
     Plans whose blocks overlap do not name the same free ports.
@@ -117,7 +125,7 @@ def planned(
         plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
         if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
             progress.notice(f"The command reads {', '.join(missing)} from the environment; export them first.")
-        yield plan
+        yield Planned(plan, planner.command_line(plan))
 
 
 def _launch_on_free_ports(
@@ -133,10 +141,8 @@ def _launch_on_free_ports(
         for attempts_left in reversed(range(_ATTEMPTS)):
             chosen = chooser.choose(spec)
             plan = engine.plan(spec, directories, chosen, gpu=gpu)
-            if any(port and port.host != spec.host for port in (plan.rest, plan.grpc)):
-                progress.notice(
-                    "tensorflow_model_server listens on every interface: other machines can reach this server."
-                )
+            for notice in plan.notices:
+                progress.notice(notice)
             try:
                 return _launch_plan(plan, engine, options, progress)
             except PortTakenError:

@@ -44,7 +44,7 @@ class RunningServer(Client):
 
     Attributes:
         name: the server's name, for commands such as ``tfserve logs NAME``.
-        engine: the engine that runs it: ``docker`` or ``local``.
+        engine: the name of the engine that runs it.
         models: the names of its models.
         rest_url: the URL of its REST API; None if it is not published.
         grpc_address: the address of its gRPC API, as ``host:port``; None if it is not published.

@@ -19,7 +19,7 @@ class ServeOptions(TypedDict, total=False):
     rest_port: int | Literal["none"] | None
     grpc_port: int | Literal["none"] | None
     host: str | None
-    engine: Literal["auto", "docker", "local"] | None
+    engine: str | None
     image: str | None
     tag: str | None
     platform: str | None

@@ -25,7 +25,8 @@ GROUPS = (MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER, GPU, SERVER, READINESS, LIFE
 """The groups of options in ``tfserve run --help``, in their order."""
 
 
-_ENGINES, _PULLS = types.choice(AUTO, *engine_names()), types.choice(*get_args(PullPolicy))
+_ENGINES = types.choice(AUTO, *engine_names())._replace(python="str")  # an engine can be added later
+_PULLS = types.choice(*get_args(PullPolicy))
 
 FIELDS: tuple[Field, ...] = (
     Field(

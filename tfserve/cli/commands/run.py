@@ -102,10 +102,8 @@ def run(
         options = replace(options, smoke_test=sys.stdin.read())
     with _saved(save, spec, options):
         if dry_run:
-            from tfserve.exporters import command_line
-
-            with launching.planned(spec, options.engine, output, replace=options.replace) as plan:
-                output.shell_line(command_line(plan))
+            with launching.planned(spec, options.engine, output, replace=options.replace) as planned:
+                output.shell_line(planned.command_line)
             return
         launched = launching.launch(spec, options, output)
     if foreground:

@@ -101,7 +101,6 @@ def _ready_servers_reported(done: list[Outcome], file: Path | None, output: Outp
 
 def _show_dry_run(steps: list[Step], output: Output) -> None:
     from tfserve.engines.choice import host_for
-    from tfserve.exporters import command_line
     from tfserve.servers.launch import planned
 
     shown: list[dict[str, Any]] = []
@@ -114,8 +113,7 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
                 spec, engine, replace = step.configured.spec, step.configured.options.engine, step.action == "recreate"
                 try:
                     with located(step.configured.locate):
-                        plan = plans.enter_context(planned(spec, engine, output, host, replace=replace))
-                    line = command_line(plan)
+                        line = plans.enter_context(planned(spec, engine, output, host, replace=replace)).command_line
                 except TfserveError as caught:
                     error = caught
             shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})

@@ -64,6 +64,11 @@ class DockerEngine:
         packaged = () if spec.image is None else models_inside(self.client, spec)
         return plan_container(spec, directories, ports, facts=self.facts, gpu=gpu, packaged=packaged)
 
+    def command_line(self, plan: LaunchPlan) -> str:
+        from tfserve.exporters.docker_run import docker_run
+
+        return docker_run(plan)
+
     def launch(self, plan: LaunchPlan) -> DockerServer:
         with docker_errors():
             with launch_errors(plan, self.host):

@@ -32,6 +32,7 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
     import docker.errors
 
     from tfserve.engines.diagnosis import recognize
+    from tfserve.engines.docker.causes import docker_causes
 
     try:
         yield
@@ -63,7 +64,7 @@ def launch_errors(server: LaunchPlan | Server, host: str | None) -> Iterator[Non
                 hint=f"On another machine, they must exist there too; {SHARE_HINT}",
                 details=text,
             ) from error
-        if diagnosis := recognize([text], None):  # such as a program for another CPU
+        if diagnosis := recognize([text], None, first=docker_causes()):  # such as a program for another CPU
             raise NotReadyError(diagnosis.cause, hint=diagnosis.hint, details=text, doctor=diagnosis.doctor) from error
         raise NotReadyError(f"Docker Engine could not start {server.name!r}: {text}.", hint=LOG_HINT) from error
 

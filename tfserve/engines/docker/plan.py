@@ -61,3 +61,8 @@ class TypicalDocker:
         self, spec: ServeSpec, directories: Sequence[ModelDirectory], ports: HostPorts, *, gpu: bool
     ) -> LaunchPlan:
         return plan_container(spec, directories, ports, facts=EngineFacts(), gpu=gpu)
+
+    def command_line(self, plan: LaunchPlan) -> str:
+        from tfserve.exporters.docker_run import docker_run
+
+        return docker_run(plan)

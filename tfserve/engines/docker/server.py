@@ -144,8 +144,9 @@ class DockerServer(Server):
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
         from tfserve.engines.diagnosis import recognize
+        from tfserve.engines.docker.causes import docker_causes
 
-        return recognize(log, exited, gpu=self.gpu)
+        return recognize(log, exited, gpu=self.gpu, first=docker_causes())
 
     def suspend(self, *, grace: float) -> Server | None:
         """Renames and stops the container."""

@@ -22,6 +22,7 @@ class _Local(EngineKind):
     title = "the local engine"
     rank = 10
     lists_instantly = True
+    needs_image = False
 
     def is_configured(self) -> bool:
         return True

@@ -47,6 +47,11 @@ class LocalEngine:
             flag_files=flag_digests(spec.server_flags),
         )
 
+    def command_line(self, plan: LaunchPlan) -> str:
+        from tfserve.exporters.process import process_line
+
+        return process_line(plan)
+
     def launch(self, plan: LaunchPlan) -> LocalServer:
         directory = local_state.create(plan)
         try:

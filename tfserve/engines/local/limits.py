@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from tfserve.engines.registry import engines_for
 from tfserve.errors import Attribute, GpuError, UsageError, Wording
 from tfserve.spec.serve import ServeSpec
 
 __all__ = ["refuse_container_options"]
-
-_DOCKER = Attribute("engine", "docker")
 
 
 def refuse_container_options(spec: ServeSpec) -> None:
@@ -23,13 +22,15 @@ def refuse_container_options(spec: ServeSpec) -> None:
                 "{options} can only be used with containers, which the local engine does not run.",
                 options=[*map(Attribute, unusable)],
             ),
-            hint=Wording("Leave it out, or use {docker}.", docker=_DOCKER),
+            hint=Wording("Leave it out, or use {others}.", others=engines_for(spec)),
             about=(unusable[0],),
         )
     if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",
-            hint=Wording("Use {docker} for a GPU, or leave out {gpu} and the other GPU options.", docker=_DOCKER),
+            hint=Wording(
+                "Use {others} for a GPU, or leave out {gpu} and the other GPU options.", others=engines_for(spec)
+            ),
             doctor=False,
             about=(spec.gpu_attribute,),
         )
