@@ -13,7 +13,7 @@ from tests.source import FILES
 from tfserve.config.document import read_document
 from tfserve.config.source_map import ServerSource, file_names
 from tfserve.errors import Attribute, UsageError, Wording
-from tfserve.spec.fields import option_names
+from tfserve.spec.fields import FIELDS, option_names
 
 TEXT = """
 defaults: {env: {A: 1, B: 1}, rm: true, wait: 3}
@@ -52,11 +52,11 @@ def test_place_of_an_attribute(about: tuple[str | int, ...], path: str, line: in
     assert (found.path, found.line) == (path, line)
 
 
-def placeholders() -> set[str]:
-    """The attributes that messages name: every placeholder of a `Wording` that is not one of its values."""
-    found = set[str]()
-    for module in FILES.values():
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+def placeholders() -> dict[str, set[str]]:
+    """The attributes that messages name, with the modules that do: every placeholder of a `Wording` without a value."""
+    found: dict[str, set[str]] = {}
+    for module, file in FILES.items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
@@ -66,7 +66,8 @@ def placeholders() -> set[str]:
                 if isinstance(template, ast.Constant) and isinstance(template.value, str):
                     values = {keyword.arg for keyword in node.keywords}
                     fields = [name for _, name, _, _ in string.Formatter().parse(template.value) if name is not None]
-                    found.update({*fields} - values if node.func.id == "Wording" else {template.value})
+                    for attribute in {*fields} - values if node.func.id == "Wording" else {template.value}:
+                        found.setdefault(attribute, set()).add(module)
     return found
 
 
@@ -75,6 +76,16 @@ def test_messages_name_existing_attributes() -> None:
     assert named > {"--rest-port", "--config"}
     arguments = {"MODEL_DIR", "VALUES", "EXAMPLES"}
     assert named - arguments < options_of("run") | options_of("predict") | options_of("classify")
+
+
+def test_messages_for_python_name_arguments() -> None:
+    """Other fields are named only where they were given, and in the hint that `serve` switches off."""
+    fields = [field.attribute for field in FIELDS if not field.python]
+    named = {attribute: modules for attribute, modules in placeholders().items() if attribute in fields}
+    assert named == {
+        "remove": {"tfserve.spec.serve", "tfserve.engines.conflicts"},
+        "keep_failed": {"tfserve.spec.serve", "tfserve.servers.launch"},
+    }
 
 
 def test_names_of_attributes(tmp_path: Path) -> None:

@@ -48,6 +48,24 @@ def test_a_server_that_becomes_ready(
 
 
 @pytest.mark.parametrize(
+    ("changes", "more", "suggested"),
+    [
+        ({}, {}, True),
+        ({"keep_failed": True}, {}, False),
+        ({"replace": True}, {}, False),  # cannot be combined with it
+        ({}, {"suggest_keep_failed": False}, False),
+    ],
+)
+def test_keep_failed_is_suggested(
+    memory: MemoryEngine, half_plus_two: Path, changes: dict[str, Any], more: dict[str, Any], suggested: bool
+) -> None:
+    memory.log = ()
+    with pytest.raises(NotReadyError, match="before it was ready") as caught:
+        launch(spec(half_plus_two), options(**changes), RecordedProgress(), **more)
+    assert ("keep_failed= keeps a failed server." in str(caught.value.hint)) == suggested
+
+
+@pytest.mark.parametrize(
     ("log", "changes", "error", "left"),
     [
         ((BROKEN,), {}, NotReadyError, []),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.client import docker_errors, explanation
-from tfserve.engines.docker.config import find_registry_credentials
+from tfserve.engines.docker.config import find_registry_credentials, report_failure
 from tfserve.engines.docker.pull import how_to_log_in, is_refusal, report_layer
 from tfserve.errors import ImageError
 from tfserve.progress import LayerProgress
@@ -43,8 +43,7 @@ def push_image(
     import docker.errors
 
     credentials = find_registry_credentials(reference.registry)
-    if credentials.failure:
-        on_notice(f"{credentials.failure}: continuing without its credentials.")
+    report_failure(credentials.failure, on_notice)
     digest = ""
     with docker_errors():
         try:

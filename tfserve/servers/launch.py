@@ -24,7 +24,7 @@ from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser, requested_ports
-from tfserve.servers.readiness import wait_until_ready
+from tfserve.servers.readiness import UnexplainedError, wait_until_ready
 from tfserve.servers.replace import own_ports, place_of, servers_named
 from tfserve.servers.smoke_test import SmokeTest, read_test_request, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
@@ -32,6 +32,7 @@ from tfserve.spec.serve import LaunchOptions, ServeSpec
 __all__ = ["Launched", "Planned", "launch", "planned", "restart"]
 
 _ATTEMPTS = 4
+_KEEP_FAILED = Wording(" {keep_failed} keeps a failed server.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,14 @@ class Planned(NamedTuple):
     command_line: str
 
 
-def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress, host: Host | None = None) -> Launched:
+def launch(
+    spec: ServeSpec,
+    options: LaunchOptions,
+    progress: Progress,
+    host: Host | None = None,
+    *,
+    suggest_keep_failed: bool = True,
+) -> Launched:
     """Starts a server for `spec`, and returns when it is ready.
 
     Args:
@@ -57,6 +65,7 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress, host: Ho
         options: how to launch it.
         progress: reports decisions, downloads and what is being waited for.
         host: this machine, if several servers are launched; None to look at it for this launch only.
+        suggest_keep_failed: whether an error may suggest `keep_failed`, because the caller accepts it from the user.
 
     Raises:
         TfserveError: a subclass for each kind of failure; no server is left, unless `options` keep a failed one.
@@ -69,7 +78,12 @@ def launch(spec: ServeSpec, options: LaunchOptions, progress: Progress, host: Ho
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, host)
     if not options.replace:
-        return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
+        try:
+            return _launch_on_free_ports(spec, directories, engine, gpu, options, progress)
+        except UnexplainedError as error:
+            if suggest_keep_failed and not options.keep_failed:
+                error.add_hint(_KEEP_FAILED)
+            raise
     with server_lock(spec.name, progress):
         old = servers_named(spec.name)
         if old:  # a plan that is refused must be refused while the old server is still running

@@ -128,7 +128,8 @@ def serve(
     served_name = models[0].name if models else ImageReference.parse(given.get("image")).default_name
     server_name = f"{served_name[:100]}-{uuid.uuid4().hex[:8]}" if name is None else name
     spec = ServeSpec.parse({**given, "name": server_name, "models": models}, Context())
-    launched = launch(spec, LaunchOptions.parse(given, Context()), progress or Silent())
+    launch_options = LaunchOptions.parse(given, Context())
+    launched = launch(spec, launch_options, progress or Silent(), suggest_keep_failed=False)
     try:
         return RunningServer(launched.server, api=api, timeout=timeout)
     except BaseException:

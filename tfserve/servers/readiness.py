@@ -19,10 +19,10 @@ from tfserve.errors import NotReadyError, PortTakenError, RequestError, Wording
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.servers.status import is_loading
 
-__all__ = ["wait_until_ready"]
+__all__ = ["UnexplainedError", "wait_until_ready"]
 
-_SLOW = Wording("A large model takes longer to load: raise {wait_seconds}. {keep_failed} keeps a failed server.")
-_UNKNOWN = Wording("The end of its log is shown above. {keep_failed} keeps a failed server.")
+_SLOW = Wording("A large model takes longer to load: raise {wait_seconds}.")
+_UNKNOWN = "The end of its log is shown above."
 
 _LINES_KEPT = 400
 _LINES_SHOWN = 15
@@ -32,6 +32,10 @@ _EXIT_SECONDS = 3.0
 _SETTLE_SECONDS = 0.1  # to collect the lines that a failing server writes after its first fatal line
 _STARTED = "Entering the event loop"
 _GRPC_STARTED = "Running gRPC ModelServer at"  # written before that, and last by a server without REST
+
+
+class UnexplainedError(NotReadyError):
+    """A server did not become ready, for a reason that is not known. More of its log could show it."""
 
 
 @dataclass
@@ -91,7 +95,7 @@ def _wait(server: Server, seconds: float, watch: _Watch) -> None:
         if watch.fatal or watch.ended:
             raise _not_ready(server, watch)
         if elapsed > seconds:
-            raise NotReadyError(
+            raise UnexplainedError(
                 f"{server.name!r} was not ready after {seconds:g} s.",
                 hint=_SLOW,
                 details=_last_lines(watch),
@@ -146,11 +150,10 @@ def _not_ready(server: Server, watch: _Watch) -> NotReadyError | PortTakenError:
     if port_was_taken(watch.lines):  # the server is about to exit, if it has not yet
         return port_taken(details=_last_lines(watch))
     diagnosis = server.diagnose(list(watch.lines), exited)
+    if diagnosis is None:
+        return UnexplainedError(what, hint=_UNKNOWN, details=_last_lines(watch))
     return NotReadyError(
-        f"{what} {diagnosis.cause}" if diagnosis else what,
-        hint=diagnosis.hint if diagnosis else _UNKNOWN,
-        details=_last_lines(watch),
-        doctor=bool(diagnosis and diagnosis.doctor),
+        f"{what} {diagnosis.cause}", hint=diagnosis.hint, details=_last_lines(watch), doctor=diagnosis.doctor
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "config_problems",
     "find_registry_credentials",
     "offer_credentials",
+    "report_failure",
 ]
 
 CONFIG_HINT = "Fix or remove that entry; docker login writes credentials again. DOCKER_CONFIG names another directory."
@@ -94,6 +95,12 @@ def find_registry_credentials(registry: str) -> RegistryCredentials:
     return RegistryCredentials(without.resolve_authconfig(registry) or {}, failure)
 
 
+def report_failure(failure: str, on_notice: Callable[[str], None]) -> None:
+    """Reports why credentials cannot be read, if `failure` is not empty."""
+    if failure:
+        on_notice(f"{failure}: continuing without its credentials.")
+
+
 def offer_credentials(client: APIClient, on_notice: Callable[[str], None]) -> None:
     """Makes `client` send the available credentials with a build, and reports which are not available."""
     import docker.auth
@@ -110,7 +117,7 @@ def offer_credentials(client: APIClient, on_notice: Callable[[str], None]) -> No
             return found
 
     for failure in _all_credentials(config)[1]:
-        on_notice(f"{failure}: continuing without its credentials.")
+        report_failure(failure, on_notice)
     client._auth_configs = Obtainable(dict(config))  # a build reads them only from there
 
 

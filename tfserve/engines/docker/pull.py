@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.defaults import PullPolicy
 from tfserve.engines.docker.client import docker_errors, explanation
-from tfserve.engines.docker.config import find_registry_credentials
+from tfserve.engines.docker.config import find_registry_credentials, report_failure
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, disk_full, find_image
 from tfserve.errors import Attribute, ImageError, Wording
@@ -107,8 +107,7 @@ def pull_image(
     import docker.errors
 
     credentials = find_registry_credentials(reference.registry)
-    if credentials.failure:
-        on_notice(f"{credentials.failure}: continuing without its credentials.")
+    report_failure(credentials.failure, on_notice)
     with docker_errors():
         try:
             tag = (reference.digest or "").lstrip("@") or reference.tag
