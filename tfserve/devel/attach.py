@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfserve.engines.docker.client import docker_errors, explanation
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.errors import SHARE_HINT, is_unseen_mount, launch_errors
+from tfserve.engines.docker.removal import remove_container
 from tfserve.engines.docker.translate import container_arguments
 from tfserve.errors import CommandNotFoundError, CommandRefusedError, TfserveError, UsageError
 from tfserve.interrupts import interrupts_deferred
@@ -126,7 +127,7 @@ def attached(engine: DockerEngine, plan: LaunchPlan, *, terminal: bool, piped: b
             connection.close()
         if container is not None:
             with interrupts_deferred(), suppress(TfserveError), docker_errors():
-                client.remove_container(container, force=True, v=True)
+                remove_container(client, container)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.client import LOG_HINT, docker_errors, explanation
 from tfserve.engines.docker.images import disk_full, name_image, refuse_taken_name
+from tfserve.engines.docker.removal import remove_container
 from tfserve.errors import ImageError, TfserveError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.spec.image import ImageReference
@@ -86,7 +87,7 @@ def make_image(
         finally:
             with interrupts_deferred(), suppress(TfserveError), docker_errors():
                 if container is not None:
-                    client.remove_container(container, force=True, v=True)
+                    remove_container(client, container)
                 if image is not None:
                     client.remove_image(image, noprune=True)
 

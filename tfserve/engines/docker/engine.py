@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tfserve.engines.docker.client import docker_errors, remote_host
 from tfserve.engines.docker.errors import launch_errors
 from tfserve.engines.docker.files import write_texts
-from tfserve.engines.docker.replaced import is_suspended, remove_container
+from tfserve.engines.docker.removal import remove_container
+from tfserve.engines.docker.replaced import is_suspended
 from tfserve.engines.docker.server import DockerServer, read_server, start_container
 from tfserve.engines.docker.translate import container_arguments, engine_facts
 from tfserve.plan import labels

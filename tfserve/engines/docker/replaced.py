@@ -6,21 +6,19 @@ server, or when the server is replaced again.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tfserve.engines.base import Server
 from tfserve.engines.conflicts import changed_elsewhere
 from tfserve.engines.docker.client import explanation
-from tfserve.engines.docker.images import remove_nameless
+from tfserve.engines.docker.removal import remove_container
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-__all__ = ["free_name", "is_suspended", "left_suspended", "remove_container", "restore_name"]
+__all__ = ["free_name", "is_suspended", "left_suspended", "restore_name"]
 
-_PAUSES = (0.1, 0.3, 1.0, 3.0)  # seconds between attempts to remove a container
 _SUFFIX = ".replaced"
 _suspended: set[str] = set()  # the containers that this process has suspended
 
@@ -75,33 +73,3 @@ def _rename(client: APIClient, server: Server, name: str) -> None:
         if any(words in explanation(error) for words in ("already in use", "with the same name")):
             raise changed_elsewhere(server.name) from error
         raise
-
-
-def remove_container(client: APIClient, container: str) -> None:
-    """Removes a container, and its nameless image from ``tfserve package``; does nothing if it is already gone."""
-    import docker.errors
-
-    try:
-        data = client.inspect_container(container)
-        _remove(client, container)
-        if labels.PACKAGED in (data["Config"]["Labels"] or {}):
-            remove_nameless(client, data["Image"])
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        if "already in progress" not in explanation(error):
-            raise
-
-
-def _remove(client: APIClient, container: str) -> None:
-    """Removes a container. On a busy machine the engine may fail because files appear while it deletes them."""
-    import docker.errors
-
-    for pause in (*_PAUSES, None):
-        try:
-            client.remove_container(container, force=True, v=True)
-            return
-        except docker.errors.APIError as error:
-            if pause is None or "directory not empty" not in explanation(error).lower():
-                raise
-            time.sleep(pause)

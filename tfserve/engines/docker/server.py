@@ -17,6 +17,7 @@ from tfserve.engines.conflicts import exited_and_removed
 from tfserve.engines.docker import files, replaced
 from tfserve.engines.docker.client import docker_errors
 from tfserve.engines.docker.errors import launch_errors
+from tfserve.engines.docker.removal import remove_container
 from tfserve.engines.docker.translate import server_fields
 from tfserve.errors import NotReadyError, UsageError
 from tfserve.spec.image import MODEL_ROOT
@@ -100,9 +101,9 @@ class DockerServer(Server):
     def remove(self) -> None:
         """Removes the container, and any container of this server that a killed command left suspended."""
         with docker_errors():
-            replaced.remove_container(self.client, self._container)
+            remove_container(self.client, self._container)
             for container in replaced.left_suspended(self.client, self):
-                replaced.remove_container(self.client, container)
+                remove_container(self.client, container)
 
     def models_config(self) -> str | None:
         return files.read_text(self.client, self._container, self.config) if self.config else None
