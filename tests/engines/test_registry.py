@@ -97,6 +97,9 @@ def test_the_command_line_offers_it(tfserve: Program, tmp_path: Path, half_plus_
     assert (listed["name"], listed["engine"], listed["state"]) == ("kept", "memory", "running")
     assert "kept" in run("ps", "--engine", "memory").stdout
     assert json.loads(run("ps", "--engine", "local", "--json").stdout) == []
+    examined = run("doctor").stdout
+    assert "ok    memory-engine" in examined
+    assert "and with the memory engine." in examined
     mistyped = run("ps", "--engine", "memroy")
     assert mistyped.returncode == 2
     assert "Did you mean memory?" in mistyped.stderr
