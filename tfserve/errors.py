@@ -80,6 +80,10 @@ class TfserveError(Exception):
             default of the class.
         about: the part of a spec that the error is about: an attribute, followed by keys and indices within it, such
             as ``("models", 0, "labels", "stable")``. The place in a file is found by it.
+
+    Attributes:
+        attribute: the attribute whose value is not valid, which a front end writes before the message; None if the
+            message names it, or if the error is about something else.
     """
 
     exit_code: ClassVar[int] = 1
@@ -101,6 +105,7 @@ class TfserveError(Exception):
         self.details = details
         self.doctor = self.doctor_knows if doctor is None else doctor
         self.about = tuple(about)
+        self.attribute: str | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -108,7 +113,7 @@ class TfserveError(Exception):
     @property
     def message(self) -> str:
         """The message, with attributes written as in Python unless `reword` was called."""
-        return str(self.wording)
+        return self._written(python_names)
 
     @property
     def hint(self) -> str | None:
@@ -126,9 +131,15 @@ class TfserveError(Exception):
             names: how to write attributes.
             place: the place in a file, to put before the message; None for none.
         """
-        message = self.wording(names) if isinstance(self.wording, Wording) else self.wording
-        self.wording = message if place is None else f"{place}: {message}"
+        if place is not None:
+            self.attribute = None  # the place names it
+        message = self._written(names)
+        self.wording, self.attribute = message if place is None else f"{place}: {message}", None
         self.hint_wording = self.hint_wording(names) if isinstance(self.hint_wording, Wording) else self.hint_wording
+
+    def _written(self, names: Names) -> str:
+        message = self.wording(names) if isinstance(self.wording, Wording) else self.wording
+        return message if self.attribute is None else f"{names(self.attribute, None)}: {message}"
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]

@@ -366,3 +366,18 @@ def test_file_named_by_a_flag(tfserve: Program, half_plus_two: Path, tmp_path: P
     done = tfserve("run", half_plus_two, *LOCAL, "--json", "--", flag)
     with urlopen(f"{json.loads(done.stdout)['rest_url']}/monitoring/prometheus/metrics", timeout=10) as page:
         assert b"# TYPE" in page.read()
+
+
+def test_a_saved_test_request_is_found_from_the_file(
+    tfserve: Program, half_plus_two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "request.json").write_text('{"instances": [1.0]}')
+    (tmp_path / "below").mkdir()
+    options = ("--engine", "local", "--smoke-test", "request.json", "--save", "below/saved.yaml", "--dry-run")
+    assert tfserve("run", half_plus_two, *options).returncode == 0
+    assert tfserve("config", "-f", "below/saved.yaml").returncode == 0
+    assert_error(
+        tfserve("run", half_plus_two, "--smoke-test", "none.json", "--dry-run"), 2, "cannot be read: No such file"
+    )
+    assert_error(tfserve("run", half_plus_two, "--save", ""), 2, "'.' is a directory")

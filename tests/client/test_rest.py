@@ -361,7 +361,7 @@ def test_version_and_label_cannot_be_combined() -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_invalid_timeout(seconds: float) -> None:
-    with pytest.raises(UsageError, match="is not possible"):
+    with pytest.raises(UsageError, match="Expected a number of seconds above 0 for timeout="):
         RestClient("http://127.0.0.1:1", timeout=seconds)
 
 

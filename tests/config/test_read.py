@@ -562,3 +562,8 @@ def test_any_value_of_any_field(tmp_path_factory: pytest.TempPathFactory, data: 
         assert read_servers(file, {})
     except (UsageError, SavedModelError) as error:
         assert "fuzz.yaml, line " in error.message
+
+
+def test_a_value_that_cannot_be_encoded(server: Callable[..., ConfiguredServer]) -> None:
+    error = error_of(lambda: server('env: {A: "\\uD800"}'))
+    assert "servers.prod.env.A: The value of A contains text that cannot be encoded." in error.message

@@ -8,7 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.source import ROOT
+from tfserve.errors import UsageError
+from tfserve.spec.field_parsers import Context
+from tfserve.spec.fields import option_names, parse_fields
 
 ADDED = """
 import dataclasses, sys
@@ -96,3 +101,22 @@ wording = Wording("{nickname}")
 print(wording(fields.option_names), wording(file_names), wording)
 """
     assert run(program).split() == ["--nickname", "nickname", "nickname="]
+
+
+def test_errors_begin_with_the_attribute_unless_they_name_it() -> None:
+    def error_of(value: object) -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            parse_fields({"rest_port": value}, Context(), {}, launch=False)
+        return caught.value
+
+    assert str(error_of("abc")) == "rest_port=: 'abc' is not a port."
+    assert (str(error_of([1])), error_of([1]).hint) == (
+        "Expected a port number or none for rest_port=, found a list.",
+        "For example: rest_port=8501",
+    )
+    typed = error_of("abc")
+    typed.reword(option_names)
+    assert typed.message == "--rest-port: 'abc' is not a port."
+    located = error_of("abc")
+    located.reword(option_names, "file.yaml, line 1, rest_port")
+    assert located.message == "file.yaml, line 1, rest_port: 'abc' is not a port."

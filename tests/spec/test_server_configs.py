@@ -28,7 +28,7 @@ def test_default_batching() -> None:
     [
         (["off"], "'off' is not a batching parameter", "on, or KEY=VALUE"),
         (["max_bacth_size=1"], "is not a batching parameter", "max_batch_size?"),
-        (["max_batch_size"], "is not a batching parameter", "max_batch_size?"),
+        (["max_batch_size"], "max_batch_size needs a value", "max_batch_size=VALUE"),
         (["max_batch_size=-1"], "is not a value of type integer", "Maximum size of a batch"),
         (["max_batch_size=0"], "cannot be 0", "Maximum size of a batch"),
         (["max_batch_size=٣"], "is not a value of type integer", "Maximum size of a batch"),

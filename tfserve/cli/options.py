@@ -11,6 +11,7 @@ from tfserve.cli.completion import complete_configured, complete_server, complet
 from tfserve.defaults import AUTO, Api, EngineChoice, engine_names
 
 __all__ = [
+    "AnyEngineOption",
     "ApiOption",
     "ConfiguredNames",
     "CurlOption",
@@ -22,6 +23,7 @@ __all__ = [
     "LabelsOption",
     "ModelArgument",
     "ModelWords",
+    "NewFileOption",
     "OptionalName",
     "OptionalNames",
     "Sha256Option",
@@ -43,10 +45,20 @@ EngineOption = Annotated[
     _Engine,
     typer.Option("--engine", help="Engine that runs the server; auto selects the first one available."),
 ]
+AnyEngineOption = Annotated[
+    _Engine,
+    typer.Option("--engine", help="Engine of the servers; auto includes all engines."),
+]
 ConfiguredNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME]...", help="Servers of the file.  [default: all]", autocompletion=complete_configured
+    ),
+]
+NewFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="File to create; - for standard output.  [default: tfserve.yaml]"
     ),
 ]
 FileOption = Annotated[

@@ -55,13 +55,9 @@ class Output:
         if not sys.stdout.isatty():
             _print(markdown, nl=False)
             return
-        from rich.console import Console
-        from rich.markdown import Markdown
-        from rich.theme import Theme
+        from tfserve.cli.pages import print_page
 
-        # The terminal's own colors, without a background, are readable on any terminal.
-        console = Console(theme=Theme({"markdown.code": "cyan"}))
-        console.print(Markdown(for_terminals(markdown), code_theme="ansi_dark", hyperlinks=False))
+        print_page(for_terminals(markdown))
 
     def shell_line(self, line: str) -> None:
         """Prints a line for a shell on stdout, unescaped so that it can be pasted; or as JSON."""

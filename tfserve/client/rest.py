@@ -128,9 +128,9 @@ def check_timeout(seconds: float) -> None:
     Raises:
         UsageError: `seconds` is not positive, or is too large.
     """
-    if not 0 < seconds <= 10**6:
+    if not isinstance(seconds, int | float) or not 0 < seconds <= 10**6:
         raise UsageError(
-            f"A timeout of {seconds:g} s is not possible.",
+            Wording("Expected a number of seconds above 0 for {timeout}, found {found!r}.", found=seconds),
             hint=Wording("Give a number of seconds, such as {timeout}.", timeout=Attribute("timeout", 60)),
         )
 

@@ -7,8 +7,7 @@ import os
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tfserve.client.numpy_client import Client
 from tfserve.client.rest import check_timeout
@@ -18,13 +17,13 @@ from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.interrupts import interrupts_deferred
 from tfserve.progress import Progress, Silent
 from tfserve.servers.launch import launch
-from tfserve.spec.field_parsers import Context
+from tfserve.spec.field_parsers import Context, MismatchError, parse_file, parse_text
 from tfserve.spec.fields import FIELDS
 from tfserve.spec.image import ImageReference
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.models_config import read_models_config
 from tfserve.spec.serve import LaunchOptions, ServeSpec
-from tfserve.text import did_you_mean
+from tfserve.text import nearest
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["RunningServer", "serve"]
 
 ModelPath = str | os.PathLike[str]
+
+_PORTS = {"rest_port": 0, "grpc_port": 0}  # any free ports
+_MODEL_ARGUMENTS = {"path": "model", "name": "model_name"} | {key: key for key in ("versions", "labels", "sha256")}
 
 
 class RunningServer(Client):
@@ -111,9 +113,11 @@ def serve(
         api: the API that the methods of the returned server use.
         timeout: the time limit of a request, in seconds.
         progress: receives notices and the progress of downloads and pulls; None to show nothing.
-        options: the arguments that follow; None for the default.
+        options: the arguments that follow; None for the default, except for ports, which None does not publish.
     """
     check_timeout(timeout)
+    if api not in get_args(Api):
+        raise UsageError(f"api={api!r} is not an API.", hint="Use api='rest' or api='grpc'.")
     if options.get(f"{api}_port", 0) is None:
         raise UsageError(
             Wording(
@@ -126,7 +130,8 @@ def serve(
         model, given.get("config"), {"name": model_name, "versions": versions, "labels": labels, "sha256": sha256}
     )
     served_name = models[0].name if models else ImageReference.parse(given.get("image")).default_name
-    server_name = f"{served_name[:100]}-{uuid.uuid4().hex[:8]}" if name is None else name
+    unique = f"{served_name[:100]}-{uuid.uuid4().hex[:8]}"
+    server_name = unique if name is None else parse_text(name, Context(), "text for name=")
     spec = ServeSpec.parse({**given, "name": server_name, "models": models}, Context())
     launch_options = LaunchOptions.parse(given, Context())
     launched = launch(spec, launch_options, progress or Silent(), suggest_keep_failed=False)
@@ -142,9 +147,10 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     known = [field.attribute for field in _FIELDS]
     for name in options:
         if name not in known:
-            hint = did_you_mean(name, known)
-            raise TypeError(f"serve() has no parameter {name!r}.{f' {hint}' if hint else ''}")
-    given: dict[str, Any] = {"rest_port": 0, "grpc_port": 0}
+            parameter = _BY_OPTION.get(name) or nearest(name, known)
+            hint = f" Did you mean {parameter}?" if parameter else ""
+            raise TypeError(f"serve() has no parameter {name!r}.{hint}")
+    given: dict[str, Any] = dict(_PORTS)
     for name, value in options.items():
         if value is not None:
             given[name] = value
@@ -165,7 +171,9 @@ def _models(
                 "model= and config= cannot be combined: the file lists the models.",
                 hint="Leave one of them out.",
             )
-        return read_models_config(Path(config))
+        return read_models_config(parse_file(config, Context()))
+    if not isinstance(given, str | os.PathLike | Mapping | Sequence | None) or isinstance(given, bytes):
+        raise MismatchError("a path, a list of paths, or a mapping of names to paths for model=", given)
     if isinstance(given, Mapping):
         entries: list[dict[str, object]] = [{"path": path, "name": name} for name, path in given.items()]
     else:
@@ -176,13 +184,17 @@ def _models(
         raise UsageError(
             Wording(
                 "{fields} can only be used with a single model.",
-                fields=[Attribute("model_name" if key == "name" else key) for key in fields],
+                fields=[Attribute(_MODEL_ARGUMENTS.get(key, key)) for key in fields],
             ),
             hint=Wording(
                 "Name several models with {{NAME: PATH}}; for anything else use {config} with a models.config."
             ),
         )
-    return tuple(ModelSpec.parse({**entry, **fields}, Context()) for entry in entries)
+    try:
+        return tuple(ModelSpec.parse({**entry, **fields}, Context()) for entry in entries)
+    except MismatchError as error:
+        error.name(_MODEL_ARGUMENTS.get(str(error.about[0]), "model") if error.about else "model")
+        raise
 
 
 def _remove(server: Server, process: int) -> None:
@@ -201,7 +213,10 @@ def _describe_options() -> None:
     parameters = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     parameters += [
         inspect.Parameter(
-            field.attribute, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=f"{field.type.python} | None"
+            field.attribute,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_PORTS.get(field.attribute),
+            annotation=f"{field.type.python} | None",
         )
         for field in _FIELDS
     ]
@@ -216,4 +231,7 @@ def _uncapitalized(text: str) -> str:
 
 
 _FIELDS = [field for field in FIELDS if field.python]
+_BY_OPTION = {field.option_name.strip("-").replace("-", "_"): field.attribute for field in _FIELDS} | {
+    "label": "labels"
+}
 _describe_options()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfserve.errors import UsageError, about
+from tfserve.errors import Attribute, UsageError, Wording, about
 from tfserve.spec import values
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.port_request import PortRequest
@@ -89,6 +89,15 @@ class MismatchError(UsageError):
         self.found = kinds.get(type(value)) or repr(str(value)[:80])
         super().__init__(f"Expected {expected}, found {self.found}.", hint=hint)
 
+    def name(self, attribute: str) -> None:
+        """Adds the name of the attribute that has the value to the message."""
+        self.wording = Wording(
+            "Expected {expected} for {attribute}, found {found}.",
+            expected=self.expected,
+            attribute=Attribute(attribute),
+            found=self.found,
+        )
+
 
 def unknown_field(key: str, known: Sequence[str]) -> UsageError:
     """Returns the error for a key that is not one of the `known` keys."""
@@ -110,11 +119,11 @@ def text_parser(parse: Callable[[str], Any], expected: str) -> Callable[[Any, Co
 
 def parse_one_of(value: object, expected: str, allowed: Mapping[str, Any]) -> Any:
     """Parses one of the `allowed` words; a quoted true or false is text, not a boolean."""
-    if isinstance(value, bool):
-        value = str(value).lower()
+    if isinstance(value, bool) and str(value).lower() in allowed:
+        return allowed[str(value).lower()]
     if not isinstance(value, str):
         raise MismatchError(expected, value)
-    if value not in allowed or (value in _BOOLEANS and getattr(value, "quoted", False)):
+    if value not in allowed or (value in _BOOLEANS and getattr(value, "quoted", True)):
         raise MismatchError(expected, value, did_you_mean(value, allowed) if value not in allowed else None)
     return allowed[value]
 
@@ -243,6 +252,6 @@ def parse_request(value: object, context: Context) -> str | bool:
     if isinstance(value, bool):
         return value
     text = parse_text(value, context, expected)
-    if text in _BOOLEANS and not getattr(value, "quoted", False):
+    if text in _BOOLEANS and not getattr(value, "quoted", True):
         return _BOOLEANS[text]
-    return text if text.lstrip().startswith("{") or text == "-" else str(context.directory / text)
+    return text if text.lstrip().startswith(("{", "[")) or text == "-" else str((context.directory / text).absolute())

@@ -52,6 +52,14 @@ class FieldType(NamedTuple):
     write: Callable[[Any], Any] = lambda value: value
     choices: tuple[str, ...] = ()
 
+    def example(self, text: str) -> str | float | bool | None:
+        """Returns an example of a value from its text in a file; None if it is not a single value, or empty."""
+        if not text or text.startswith(("[", "{")):
+            return None
+        if self.python in ("float", 'int | Literal["none"]'):
+            return float(text) if "." in text else int(text)
+        return text == "true" if text in ("true", "false") else text.strip('"')
+
 
 def _write_flags(flags: tuple[str, ...]) -> dict[str, bool | int | float | str | None]:
     written: dict[str, bool | int | float | str | None] = {}

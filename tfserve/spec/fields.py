@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from tfserve.defaults import AUTO, PullPolicy, engine_names
 from tfserve.defaults import HOST as DEFAULT_HOST
-from tfserve.errors import Attribute, Wording, about
+from tfserve.errors import Attribute, UsageError, Wording, about
 from tfserve.spec import field_types as types
 from tfserve.spec.field import Field
 from tfserve.spec.field_parsers import Context, MismatchError
@@ -220,7 +220,7 @@ FIELDS: tuple[Field, ...] = (
         "smoke_test",
         READINESS,
         types.REQUEST,
-        "Test request to send, instead of a generated one.",
+        "Test request: JSON, or a file that contains it. By default, one is generated.",
         "FILE|JSON",
         argument="value or off",
         off_help="Do not send a test request.",
@@ -299,15 +299,14 @@ def _parse(field: Field, value: object, context: Context) -> Any:
         try:
             return field.type.parse(value, context)
         except MismatchError as error:
-            error.wording = Wording(
-                "Expected {expected} for {attribute}, found {found}.",
-                expected=error.expected,
-                attribute=Attribute(field.attribute),
-                found=error.found,
-            )
-            if error.hint is None and not field.example.startswith(("[", "{")):
-                example = Attribute(field.attribute, field.example)
+            error.name(field.attribute)
+            if error.hint is None and field.type.example(field.example) is not None:
+                example = Attribute(field.attribute, field.type.example(field.example))
                 error.hint_wording = Wording("For example: {example}", example=example)
+            raise
+        except UsageError as error:
+            if field.option != "--":  # an error about a server flag names the flag
+                error.attribute = field.attribute
             raise
 
 

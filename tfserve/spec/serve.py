@@ -134,7 +134,9 @@ class ServeSpec:
             )
         if self.cpus is not None and not 0.01 <= self.cpus <= 10_000:
             raise UsageError(
-                f"{self.cpus:g} is not a valid number of CPUs.", hint="Use 0.01 or more, such as 1.5.", about=("cpus",)
+                f"{self.cpus:g} is not a valid number of CPUs.",
+                hint="Use 0.01 to 10,000, such as 1.5.",
+                about=("cpus",),
             )
         for flag in self.server_flags:
             flag_name = flag[2:].partition("=")[0]

@@ -65,7 +65,9 @@ def parse_batching(assignments: Iterable[str]) -> dict[str, BatchingValue]:
         name, separator, text = assignment.partition("=")
         if assignment == "on":
             continue
-        if not separator or name not in BATCHING:
+        if not separator and name in BATCHING:
+            raise UsageError(f"{name} needs a value.", hint=f"Write it as {name}=VALUE.")
+        if name not in BATCHING:
             hint = did_you_mean(name, BATCHING) or f"Use on, or KEY=VALUE with one of: {', '.join(BATCHING)}."
             raise UsageError(f"{assignment[:80]!r} is not a batching parameter.", hint=hint)
         parameters[name] = _value(name, text)

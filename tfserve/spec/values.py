@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterable, Mapping
 
@@ -116,6 +117,12 @@ def parse_environment(assignments: Iterable[str], inherited: Mapping[str, str]) 
                 f"{name!r} is not the name of a variable.",
                 hint="Use letters, digits and '_', and do not begin with a digit.",
             )
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"The value of {name} contains text that cannot be encoded.", hint="Remove the surrogate characters."
+            ) from None
         if "\0" in value:
             raise UsageError(
                 f"The value of {name} contains a NUL character.",

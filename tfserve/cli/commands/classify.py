@@ -11,9 +11,9 @@ import typer
 from tfserve.cli.completion import complete_target
 from tfserve.cli.inference import refuse_unknown_options, show_inference
 from tfserve.cli.options import (
+    AnyEngineOption,
     ApiOption,
     CurlOption,
-    EngineOption,
     JsonOption,
     LabelOption,
     SignatureOption,
@@ -75,7 +75,7 @@ def _command(method: ExampleMethod, summary: str) -> Callable[..., None]:
         api: ApiOption = "rest",
         timeout: TimeoutOption = 60.0,
         curl: CurlOption = False,
-        engine: EngineOption = "auto",
+        engine: AnyEngineOption = "auto",
         json: JsonOption = False,
     ) -> None:
         from tfserve.client.connection import connect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, ModelArgument
+from tfserve.cli.options import ConfiguredNames, FileOption, JsonOption, ModelArgument, NewFileOption
 from tfserve.cli.output import Output
 from tfserve.errors import TfserveError, UsageError, located
 
@@ -42,7 +42,7 @@ def config(
 def init(
     model_dir: ModelArgument,
     *,
-    file: FileOption = None,
+    file: NewFileOption = None,
 ) -> None:
     """Create a YAML file for one model.
 
@@ -92,6 +92,8 @@ def write_new(file: Path, text: str, *, secret: bool = False) -> None:
         UsageError: the file exists, or its directory does not.
         TfserveError: it cannot be written.
     """
+    if file.is_dir():
+        raise UsageError(f"{str(file)!r} is a directory.", hint="Give the name of a file.")
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o666)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, JsonOption, OptionalNames, TimeOption, WaitOption
+from tfserve.cli.options import AnyEngineOption, JsonOption, OptionalNames, TimeOption, WaitOption
 from tfserve.cli.output import Output
 from tfserve.defaults import STOP_SECONDS, WAIT_SECONDS
 from tfserve.errors import UsageError
@@ -21,7 +21,7 @@ def stop(
     names: OptionalNames = None,
     *,
     seconds: TimeOption = STOP_SECONDS,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Stop servers. They are kept, with their logs, until they are removed."""
@@ -40,7 +40,7 @@ def start(
     names: OptionalNames = None,
     *,
     wait: WaitOption = WAIT_SECONDS,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Start stopped servers again. Waits until they are ready."""
@@ -57,7 +57,7 @@ def restart(
     *,
     seconds: TimeOption = STOP_SECONDS,
     wait: WaitOption = WAIT_SECONDS,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Stop servers and start them again. Waits until they are ready."""
@@ -83,7 +83,7 @@ def remove(
     names: OptionalNames = None,
     *,
     force: Annotated[bool, typer.Option("--force", "-f", help="Also remove running servers.")] = False,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Remove servers, with their logs."""

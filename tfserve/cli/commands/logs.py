@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tfserve.cli.options import EngineOption, OptionalName
+from tfserve.cli.options import AnyEngineOption, OptionalName
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
 
@@ -27,7 +27,7 @@ def logs(
         typer.Option("--since", metavar="TIME", help="Only lines since then: 10m, 2h30m, or a time in RFC 3339."),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Begin each line with its time.")] = False,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
 ) -> None:
     """Show the log of a server, running or stopped."""
     from tfserve.servers.lookup import find_server

@@ -9,8 +9,8 @@ import typer
 
 from tfserve.cli.completion import complete_target
 from tfserve.cli.options import (
+    AnyEngineOption,
     ApiOption,
-    EngineOption,
     JsonOption,
     LabelOption,
     TimeoutOption,
@@ -37,7 +37,7 @@ def metadata(
     url: UrlOption = None,
     api: ApiOption = "rest",
     timeout: TimeoutOption = 60.0,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Show the signatures of a model. --json prints the server's own document."""

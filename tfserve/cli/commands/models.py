@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tfserve.cli.completion import complete_model
-from tfserve.cli.options import EngineOption, JsonOption, LabelsOption, OptionalName, Sha256sOption, VersionsOption
+from tfserve.cli.options import AnyEngineOption, JsonOption, LabelsOption, OptionalName, Sha256sOption, VersionsOption
 from tfserve.cli.output import Output
 from tfserve.errors import UsageError
 
@@ -48,7 +48,7 @@ def models(
     wait: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=1, help="Seconds to wait until the change is in effect.")
     ] = 120.0,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Show or change what a server serves. The server keeps answering requests meanwhile.

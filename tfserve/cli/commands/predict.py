@@ -10,9 +10,9 @@ import typer
 from tfserve.cli.completion import complete_target
 from tfserve.cli.inference import refuse_unknown_options, show_inference
 from tfserve.cli.options import (
+    AnyEngineOption,
     ApiOption,
     CurlOption,
-    EngineOption,
     JsonOption,
     LabelOption,
     SignatureOption,
@@ -60,7 +60,7 @@ def predict(
     api: ApiOption = "rest",
     timeout: TimeoutOption = 60.0,
     curl: CurlOption = False,
-    engine: EngineOption = "auto",
+    engine: AnyEngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
     """Send a predict request. The response is shown as a table; --json prints it unchanged."""

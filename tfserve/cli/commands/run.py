@@ -102,6 +102,9 @@ def run(
         options = replace(options, smoke_test=sys.stdin.read())
     with _saved(save, spec, options):
         if dry_run:
+            from tfserve.servers.smoke_test import read_test_request
+
+            read_test_request(options)
             with launching.planned(spec, options.engine, output, replace=options.replace) as planned:
                 output.shell_line(planned.command_line)
             return

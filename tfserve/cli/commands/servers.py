@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tfserve.cli.options import EngineOption, JsonOption, OptionalName
+from tfserve.cli.options import AnyEngineOption, JsonOption, OptionalName
 from tfserve.cli.output import Output
 
 __all__ = ["ps", "status"]
 
 
-def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+def ps(*, engine: AnyEngineOption = "auto", json: JsonOption = False) -> None:
     """List the servers, running and stopped."""
     from tfserve.servers.lookup import list_servers
     from tfserve.servers.status import server_statuses
@@ -38,7 +38,7 @@ def ps(*, engine: EngineOption = "auto", json: JsonOption = False) -> None:
         output.table(("NAME", "ENGINE", "STATE", "HEALTH", "MODELS", "REST", "GRPC"), rows)
 
 
-def status(name: OptionalName = None, *, engine: EngineOption = "auto", json: JsonOption = False) -> None:
+def status(name: OptionalName = None, *, engine: AnyEngineOption = "auto", json: JsonOption = False) -> None:
     """Show the state of one server. Includes its addresses and the versions of its models."""
     from tfserve.servers.lookup import find_server
     from tfserve.servers.status import server_status
