@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfserve.doctor.facts import Check, EngineAnswer, Facts
 from tfserve.engines.docker.config import CONFIG_HINT
-from tfserve.errors import Wording
+from tfserve.errors import Attribute, Wording
 from tfserve.spec.image import OFFICIAL_PLATFORM
 
 __all__ = ["docker_checks", "docker_serves"]
@@ -12,6 +12,7 @@ __all__ = ["docker_checks", "docker_serves"]
 _IMAGE_BYTES = 1 * 2**30  # the size of an unpacked official serving image, rounded up; below with CUDA
 _GPU_IMAGE_BYTES = 8 * 2**30
 _NO_ENGINE = "The Docker Engine does not respond."
+_LOCAL = Attribute("engine", "local")
 _EMULATE = "docker run --privileged --rm tonistiigi/binfmt --install amd64"
 
 
@@ -89,7 +90,7 @@ def _platform(facts: Facts, engine: EngineAnswer) -> Check:
                 "platform",
                 "warn",
                 f"{own}, but the CPU does not support AVX, which the official images need.",
-                "Build an image for this CPU, or serve with --engine local.",
+                Wording("Build an image for this CPU, or serve with {engine}.", engine=_LOCAL),
             )
         return Check("platform", "ok", f"{own}, for which TensorFlow publishes images")
     cause = f"{own}, for which TensorFlow does not publish images"
@@ -98,9 +99,14 @@ def _platform(facts: Facts, engine: EngineAnswer) -> Check:
             "platform",
             "warn",
             f"{cause}; {OFFICIAL_PLATFORM} is emulated, which is slow.",
-            "Serve with --engine local, or use emulation: --platform linux/amd64",
+            Wording(
+                "Serve with {engine}, or use emulation: {platform}",
+                engine=_LOCAL,
+                platform=Attribute("platform", OFFICIAL_PLATFORM),
+            ),
         )
-    return Check("platform", "warn", f"{cause}.", f"Serve with --engine local, or install an emulator: {_EMULATE}")
+    emulate = Wording("Serve with {engine}, or install an emulator: {command}", engine=_LOCAL, command=_EMULATE)
+    return Check("platform", "warn", f"{cause}.", emulate)
 
 
 def _proxy(facts: Facts, engine: EngineAnswer | None) -> Check:
