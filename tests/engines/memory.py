@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from tfserve.defaults import PullPolicy
-from tfserve.engines.base import Diagnosis, EngineKind, Exit, Prepared, Server
+from tfserve.engines.base import AddedModel, Diagnosis, EngineKind, Exit, Prepared, Server
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
 from tfserve.errors import TfserveError
 from tfserve.exporters.docker_run import docker_run
@@ -44,7 +44,6 @@ class MemoryEngine:
     name = "memory"
     shares_ports = False
     reserves_ports = True
-    copies_models = False
 
     def __init__(self) -> None:
         self.stored: dict[str, MemoryServer] = {}
@@ -140,8 +139,8 @@ class MemoryServer(Server):
         files = {**self.files, str(self.config): config}
         self._store(dataclasses.replace(self, models=tuple(models), files=files))
 
-    def add_model(self, name: str, directory: ModelDirectory) -> str:
-        return str(directory.path)
+    def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
+        return AddedModel(str(directory.path), copied=False)
 
     def versions(self, base_path: str) -> tuple[int, ...]:
         return (1,)

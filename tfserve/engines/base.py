@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tfserve.progress import Progress
     from tfserve.spec.serve import ServeSpec
 
-__all__ = ["Diagnosis", "Engine", "EngineKind", "Exit", "Planner", "Prepared", "Server"]
+__all__ = ["AddedModel", "Diagnosis", "Engine", "EngineKind", "Exit", "Planner", "Prepared", "Server"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ class Exit:
     def on_request(self) -> bool:
         """Whether it exited as a server does that was stopped: with 0, or by SIGINT, SIGKILL or SIGTERM."""
         return self.code in (None, 0, 130, 137, 143) and not self.out_of_memory
+
+
+class AddedModel(NamedTuple):
+    """The base path of a model as its server sees it, and whether it is a copy, which does not get later versions."""
+
+    base_path: str
+    copied: bool
 
 
 @dataclass(frozen=True)
@@ -163,8 +170,8 @@ class Server(ABC):
         """Saves a changed ``models.config``, which names `models`, for its next start."""
 
     @abstractmethod
-    def add_model(self, name: str, directory: ModelDirectory) -> str:
-        """Makes one more model visible to it while it is running, and returns the base path of the model there.
+    def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
+        """Makes one more model visible to it while it is running, and returns where it sees the model.
 
         The base path contains nothing else, even if another model of that name was served before.
         """
@@ -231,11 +238,6 @@ class Engine(Planner, Protocol):
     @property
     def reserves_ports(self) -> bool:
         """Whether the engine itself opens published ports, so that no other program can answer on them."""
-        ...
-
-    @property
-    def copies_models(self) -> bool:
-        """Whether `Server.add_model` copies a model, so that its later versions are not picked up."""
         ...
 
     @property

@@ -67,16 +67,14 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
             if version.number in served:
                 check_version(version, tags=tags)
         added.append(model)
+    names = [model.name for model in added]
     with interrupts_deferred():
-        seen = [
-            replace(model, base_path=server.add_model(model.name, directory))
-            for model, directory in zip(added, directories, strict=True)
-        ]
-    if server.engine.copies_models:
-        for model in added:
-            progress.notice(
-                f"{model.name} was copied into the running container; new versions are not picked up automatically."
-            )
+        visible = [server.add_model(*pair) for pair in zip(names, directories, strict=True)]
+    if copies := [name for name, there in zip(names, visible, strict=True) if there.copied]:
+        progress.notice(
+            f"Copied into the running container: {', '.join(copies)}. New versions will not be picked up automatically."
+        )
+    seen = [replace(model, base_path=there.base_path) for model, there in zip(added, visible, strict=True)]
     _apply(server, models, (*models, *seen), seconds)
 
 

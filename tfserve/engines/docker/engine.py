@@ -35,7 +35,6 @@ class DockerEngine:
 
     name = "docker"
     reserves_ports = True
-    copies_models = True
     records_secrets = True
 
     def __init__(self, client: APIClient) -> None:

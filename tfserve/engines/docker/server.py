@@ -12,7 +12,7 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tfserve.engines.base import Diagnosis, Engine, Exit, Server
+from tfserve.engines.base import AddedModel, Diagnosis, Engine, Exit, Server
 from tfserve.engines.conflicts import exited_and_removed
 from tfserve.engines.docker import files, replaced
 from tfserve.engines.docker.client import docker_errors
@@ -112,13 +112,13 @@ class DockerServer(Server):
         with docker_errors():
             files.write_texts(self.client, self._container, {str(self.config): config})
 
-    def add_model(self, name: str, directory: ModelDirectory) -> str:
-        """Copies the model, because nothing can be mounted into a running container."""
+    def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
+        """Copies the model unless it is mounted already, because nothing can be mounted into a running container."""
         from tfserve.plan.mounts import model_mount
 
         wanted = model_mount(directory, f"{MODEL_ROOT}/{name}")
         if self._mounts().get(wanted.target) == wanted.source:
-            return f"{MODEL_ROOT}/{name}"
+            return AddedModel(wanted.target, copied=False)
         numbers = itertools.count(2)  # earlier copies stay: a container has no means of its own to remove them
         base_path = f"{MODEL_ROOT}/{name}"
         while files.exists(self.client, self._container, base_path):
@@ -126,7 +126,7 @@ class DockerServer(Server):
         copied = model_mount(directory, base_path)
         with docker_errors():
             files.copy_directory(self.client, self._container, Path(copied.source), copied.target)
-        return base_path
+        return AddedModel(base_path, copied=True)
 
     def versions(self, base_path: str) -> tuple[int, ...]:
         """Lists the directory that is mounted there, if it is on this machine; otherwise the one in the container."""

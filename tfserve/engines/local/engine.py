@@ -23,7 +23,6 @@ class LocalEngine:
     name = "local"
     shares_ports = True
     reserves_ports = False
-    copies_models = False
     records_secrets = False
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tfserve.addresses import reachable
-from tfserve.engines.base import Diagnosis, Engine, Exit, Server
+from tfserve.engines.base import AddedModel, Diagnosis, Engine, Exit, Server
 from tfserve.engines.conflicts import changed_elsewhere, exited_and_removed, name_taken, port_taken
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.state import Record, ServerDirectory
@@ -114,7 +114,7 @@ class LocalServer(Server):
             )
             self._directory.write(dataclasses.replace(record, plan=plan))
 
-    def add_model(self, name: str, directory: ModelDirectory) -> str:
+    def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
         """Links the model beside the others."""
         from tfserve.plan.mounts import model_mount
 
@@ -131,7 +131,7 @@ class LocalServer(Server):
                 own.write(dataclasses.replace(record, plan=plan))
             own.unlink(Path(base_path))
             own.link(mount)
-        return base_path
+        return AddedModel(base_path, copied=False)
 
     def versions(self, base_path: str) -> tuple[int, ...]:
         from tfserve.models.saved_model import version_numbers
