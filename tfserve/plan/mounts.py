@@ -64,8 +64,8 @@ def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Se
     mounts = [Mount(str(path), inside[name]) for name, path in flag_files(spec.server_flags)]
     given = [flag for flag in spec.server_flags if flag[2:].partition("=")[0] not in inside]
     given += [f"--{name}={target}" for name, target in inside.items()]
-    block_flags, files = _batching_and_monitoring(spec, "")  # the root directory exists in every image
-    flags = (*block_flags, *given)
+    extra_flags, files = _batching_and_monitoring(spec, "")  # the root directory exists in every image
+    flags = (*extra_flags, *given)
     models = list(zip(spec.local_models, directories, strict=True))
     if spec.config is not None:
         _check_layouts(spec, directories)
@@ -90,8 +90,8 @@ def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: s
         directories: the models of `spec` that are on this machine, in its order.
         root: the absolute path of the server's own directory, in which the engine links the models.
     """
-    block_flags, files = _batching_and_monitoring(spec, root)
-    flags = (*block_flags, *spec.server_flags)
+    extra_flags, files = _batching_and_monitoring(spec, root)
+    flags = (*extra_flags, *spec.server_flags)
     if spec.config is not None:
         _check_layouts(spec, directories)
         return ServerView((), (*_config_flags(str(spec.config)), *flags), files)
