@@ -5,8 +5,7 @@ from typing import Any
 
 from tfserve.devel.container import DevelSpec, devel_plan
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
 from tfserve.spec.image import ImageReference
 from tfserve.spec.port_request import PortRequest
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfserve.exporters.docker_run import docker_run
-from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
 from tfserve.text import printable_lines
 
 NASTY = [

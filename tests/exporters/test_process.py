@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.exporters.test_docker_run import NASTY, PLAN
 from tfserve.exporters.process import process_line
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import Mount
 
 
 def test_bash_runs_the_line(tmp_path: Path) -> None:

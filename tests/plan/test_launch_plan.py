@@ -20,8 +20,7 @@ from tfserve.models.url import Url
 from tfserve.plan import launch_plan as plan
 from tfserve.plan.container import container_plan
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, PublishedPort
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
 from tfserve.plan.process import process_plan
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec

@@ -14,8 +14,7 @@ from tfserve.engines.docker.pull import ensure_image
 from tfserve.gpu.cuda import cuda_of
 from tfserve.gpu.machine import Host
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
 from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser
 from tfserve.spec.gpus import GpuRequest

@@ -123,7 +123,8 @@ class Server(ABC):
         """The address of one of its APIs; gRPC over TLS (``https://``) if --ssl_config_file was given."""
         if api == "rest":
             return self.rest_url
-        secured = self.spec is not None and flag_value(self.spec.server_flags, "ssl_config_file")
+        has_flag = "--ssl_config_file=" in self.label  # reading the whole spec takes longer
+        secured = has_flag and self.spec is not None and flag_value(self.spec.server_flags, "ssl_config_file")
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
     @abstractmethod

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from tfserve.addresses import in_url
 from tfserve.exporters.shell import shell_line
-from tfserve.plan.launch_plan import LaunchPlan, PublishedPort
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
 
 __all__ = ["docker_run"]
 

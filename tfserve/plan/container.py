@@ -8,8 +8,8 @@ from tfserve.errors import SavedModelError
 from tfserve.models.bucket_credentials import BucketCredentials
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.engine_facts import NVIDIA_RUNTIME, EngineFacts
-from tfserve.plan.launch_plan import HostPorts, LaunchPlan, publish, secrets_in, without_secrets
-from tfserve.plan.mounts import Mount, container_view
+from tfserve.plan.launch_plan import HostPorts, LaunchPlan, Mount, publish, secrets_in, without_secrets
+from tfserve.plan.mounts import container_view
 from tfserve.plan.spec_label import NO_FILES, server_labels
 from tfserve.spec import image as images
 from tfserve.spec.gpus import GpuRequest

@@ -12,11 +12,19 @@ from dataclasses import asdict, dataclass, field
 
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan import labels
-from tfserve.plan.mounts import Mount
 
-__all__ = ["Binary", "HostPorts", "LaunchPlan", "PublishedPort", "publish", "secrets_in", "without_secrets"]
+__all__ = ["Binary", "HostPorts", "LaunchPlan", "Mount", "PublishedPort", "publish", "secrets_in", "without_secrets"]
 
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A directory or file of the host (`source`) that the server sees as `target`."""
+
+    source: str
+    target: str
+    read_only: bool = True
 
 
 @dataclass(frozen=True)

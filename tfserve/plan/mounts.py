@@ -12,28 +12,20 @@ from dataclasses import dataclass, field
 
 from tfserve.errors import SavedModelError
 from tfserve.models.saved_model import Layout, ModelDirectory
+from tfserve.plan.launch_plan import Mount
 from tfserve.spec import image as images
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_configs import batching_text, monitoring_text
 from tfserve.spec.server_flags import flag_files
 
-__all__ = ["MODELS_CONFIG", "Mount", "ServerView", "container_view", "model_mount", "process_view"]
+__all__ = ["MODELS_CONFIG", "ServerView", "container_view", "model_mount", "process_view"]
 
 MODELS_CONFIG = "models.config"
 _BATCHING_FILE = "batching_parameters.config"
 _MONITORING_FILE = "monitoring.config"
 # tfserve checks the labels. Without this flag the server rejects all labels at startup, when no version is loaded yet.
 _LABELS_FLAG = "--allow_version_labels_for_unavailable_models=true"
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A directory or file of the host (`source`) that the server sees as `target`."""
-
-    source: str
-    target: str
-    read_only: bool = True
 
 
 @dataclass(frozen=True)

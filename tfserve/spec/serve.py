@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT, WAIT_SECONDS, EngineChoice, PullPolicy
 from tfserve.errors import Attribute, UsageError, Wording
-from tfserve.spec.field_parsers import Context
-from tfserve.spec.fields import parse_fields
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.image import ImageReference
 from tfserve.spec.model import ModelSpec
@@ -24,6 +22,9 @@ from tfserve.spec.server_configs import BatchingValue
 from tfserve.spec.values import check_name, check_platform
 
 __all__ = ["LaunchOptions", "ServeSpec", "changed_fields"]
+
+if TYPE_CHECKING:
+    from tfserve.spec.field_parsers import Context
 
 _REST_PORT, _GRPC_PORT = PortRequest(REST_PORT), PortRequest(GRPC_PORT)
 _NOTHING: Mapping[str, Any] = {}
@@ -100,6 +101,8 @@ class ServeSpec:
         Raises:
             UsageError: a value is not valid, or contradicts another; about its attribute.
         """
+        from tfserve.spec.fields import parse_fields  # the table is not needed to list servers
+
         return cls(given["name"], given["models"], **parse_fields(given, context, shared, launch=False))
 
     def __post_init__(self) -> None:
@@ -252,6 +255,8 @@ class LaunchOptions:
     @classmethod
     def parse(cls, given: Mapping[str, Any], context: Context, shared: Mapping[str, Any] = _NOTHING) -> LaunchOptions:
         """Creates options from fields as the user wrote them; see `ServeSpec.parse`."""
+        from tfserve.spec.fields import parse_fields
+
         return cls(**parse_fields(given, context, shared, launch=True))
 
     def __post_init__(self) -> None:

@@ -12,8 +12,7 @@ import pytest
 from tests.program import eventually
 from tfserve.engines.local import state as local_state
 from tfserve.errors import EngineUnavailableError, NameTakenError
-from tfserve.plan.launch_plan import LaunchPlan
-from tfserve.plan.mounts import Mount
+from tfserve.plan.launch_plan import LaunchPlan, Mount
 
 pytestmark = pytest.mark.usefixtures("state_home")
 

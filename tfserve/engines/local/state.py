@@ -24,8 +24,7 @@ from tfserve.errors import EngineUnavailableError
 from tfserve.host.directories import user_directory
 
 if TYPE_CHECKING:
-    from tfserve.plan.launch_plan import LaunchPlan
-    from tfserve.plan.mounts import Mount
+    from tfserve.plan.launch_plan import LaunchPlan, Mount
 
 __all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
