@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from tfserve.defaults import Api, PullPolicy
 from tfserve.errors import Wording
-from tfserve.spec.server_flags import flag_value
 
 if TYPE_CHECKING:
     from tfserve.gpu.machine import Host
@@ -119,12 +118,17 @@ class Server(ABC):
         """Whether its process is running."""
         return self.state in ("running", "paused", "restarting")
 
+    def _speaks_tls(self) -> bool:
+        """Whether its gRPC API uses TLS. The modules that read the spec are loaded only for servers that may."""
+        from tfserve.spec.server_flags import flag_value
+
+        return self.spec is not None and bool(flag_value(self.spec.server_flags, "ssl_config_file"))
+
     def address(self, api: Api) -> str | None:
         """The address of one of its APIs; gRPC over TLS (``https://``) if --ssl_config_file was given."""
         if api == "rest":
             return self.rest_url
-        has_flag = "--ssl_config_file=" in self.label  # reading the whole spec takes longer
-        secured = has_flag and self.spec is not None and flag_value(self.spec.server_flags, "ssl_config_file")
+        secured = "--ssl_config_file=" in self.label and self._speaks_tls()
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
 
     @abstractmethod
