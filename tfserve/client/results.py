@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Class", "read_classes", "read_values", "tabulate_results"]
 
 
+class Class(NamedTuple):
+    """One class of an example; the label is empty, or the score 0, if the model does not return it."""
+
+    label: str
+    score: float
+
+
 def tabulate_results(method: Method, document: Mapping[str, Any], *, request: bytes) -> Table:
     """Returns the response to a classify or regress request as a table with one row per example.
 
@@ -61,13 +68,6 @@ def _instances(request: bytes) -> bytes | None:
         return json.dumps({"instances": examples}).encode()
     except (ValueError, LookupError, TypeError):
         return None
-
-
-class Class(NamedTuple):
-    """One class of an example; the label is empty, or the score 0, if the model does not return it."""
-
-    label: str
-    score: float
 
 
 def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
