@@ -2,7 +2,7 @@
 
 Each server has a directory of its name under ``$XDG_STATE_HOME/tfserve/servers``. Its process inherits a lock on a file
 there, which is released when the process exits for any reason. Therefore a dead or reused pid is never mistaken for a
-server, and only the pid of a running server is ever signalled.
+server, and only the pid of a running server is ever signaled.
 """
 
 from __future__ import annotations
