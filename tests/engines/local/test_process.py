@@ -43,7 +43,7 @@ def test_servers_that_start_together(engine: LocalEngine, python_plan: Plan, hal
     with starting_together(4):
         a, b = (engine.launch(plan_of(python_plan, half_plus_two, *own)) for own in zip("ab", ports, strict=True))
         elsewhere = engine.launch(plan_of(python_plan, half_plus_two, "c", port, GREETING="hello"))
-        other = engine.launch(python_plan("print('I am Python')", name="other"))
+        other = engine.launch(python_plan("import time; time.sleep(60)", name="other"))
         parents = {_status(server.pid)["PPid"] for server in (a, b)}
         assert len(parents) == 1
         assert _status(elsewhere.pid)["PPid"] not in parents
