@@ -231,8 +231,6 @@ class Manager:
             return False
         if wait.done is self.ready:
             self._loader.end_initial_load()
-        if wait.done.exception() is None:
-            log.info("Finished adding/updating models")
         return True
 
     def _replace(self, models: tuple[ModelConfig, ...], done: Future[None]) -> None:

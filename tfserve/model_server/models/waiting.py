@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from tfserve.model_server import log
 from tfserve.model_server.models.version import Model
 from tfserve.model_server.status import Code, StatusError
 from tfserve.protos.version_status import State
@@ -47,5 +48,6 @@ class Wait:
             problem = f"{len(failed)} {self.noun}(s) did not become available: {{{''.join(failed)}}}"
             self.done.set_exception(StatusError(Code.UNKNOWN, problem))
         else:
+            log.info("Finished adding/updating models")  # before those who wait log what follows
             self.done.set_result(None)
         return True
