@@ -1,0 +1,7 @@
+"""Attacks on the gRPC API."""
+
+from __future__ import annotations
+
+from tests.attacks.measure import Attack
+
+ATTACKS: list[Attack] = []
