@@ -24,6 +24,12 @@ OWN_FLAGS = (
         (1 << 31) - 1,
         "Largest gRPC request, in bytes; larger ones get RESOURCE_EXHAUSTED.",
     ),
+    ServerFlag(
+        "config_reload_socket_path",
+        "string",
+        "",
+        "Path of a UNIX socket of mode 0600, the only address that then takes HandleReloadConfigRequest.",
+    ),
 )
 """Flags that the official server does not have."""
 
@@ -45,6 +51,7 @@ class Options:
     grpc_socket_path: str
     grpc_channel_arguments: str
     grpc_max_message_bytes: int
+    config_reload_socket_path: str
     ssl_config_file: str
     use_alts_credentials: bool
     enable_grpc_healthcheck_service: bool

@@ -250,6 +250,8 @@ def _import_apis(options: Options) -> None:
 
     if _serves_grpc(options):
         import tfserve.model_server.grpc.server
+    if options.config_reload_socket_path:
+        import tfserve.model_server.grpc.reload_socket
     if options.rest_api_port != 0:
         import tfserve.model_server.rest.app
         import tfserve.model_server.rest.http_server  # noqa: F401
@@ -293,6 +295,17 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
         log.write("[http_server.py] NET_LOG: Entering the event loop ...\n")
         serving.append(functools.partial(http_server.HttpServer(app).serve, listener, stop))
+    if options.config_reload_socket_path:
+        from tfserve.model_server.grpc.reload_socket import ReloadSocket
+
+        serving.append(functools.partial(ReloadSocket(manager, options.config_reload_socket_path).serve, stop))
+    elif options.port != 0 and os.geteuid() == 0:
+        log.warning(
+            f"This server runs as root and takes HandleReloadConfigRequest on port {options.port}: every client of "
+            "that port can make it load any model, and models are programs, which then run as root. Start the server "
+            "as another user, or with --config_reload_socket_path=PATH, which takes reloads only on a UNIX socket of "
+            "mode 0600."
+        )
     await asyncio.gather(*[serve() for serve in serving])
 
 

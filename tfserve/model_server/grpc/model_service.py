@@ -6,11 +6,14 @@ Serving.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from google.protobuf.message import Message
 
 from tfserve.model_server import log
+from tfserve.model_server.grpc.handlers import Answer
 from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.monitoring.metric import Counter
@@ -18,9 +21,34 @@ from tfserve.model_server.monitoring.metrics import METRICS
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos import apis_pb2
 from tfserve.protos.version_status import State
+from tfserve.text import printable
 
 _SIGNATURE_DEF = "signature_def"
+_NOT_HERE = (
+    "The configuration of this server can only be reloaded on its UNIX socket {path}, which is open to the user that "
+    "runs it. To take HandleReloadConfigRequest at this address, start the server without --config_reload_socket_path; "
+    "with tfserve, use --reload-over-tcp."
+)
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+
+
+def model_service(manager: Manager, reload_socket: str = "") -> dict[str, Answer]:
+    """Returns how each method of the ``ModelService`` is answered.
+
+    Args:
+        manager: has the models.
+        reload_socket: the only address at which reloads are taken; empty if the service that is returned takes them.
+    """
+
+    async def status(body: bytes, context: Any) -> bytes:
+        return get_model_status(manager, body)
+
+    async def reload(body: bytes, context: Any) -> bytes:
+        if reload_socket:
+            raise StatusError(Code.PERMISSION_DENIED, _NOT_HERE.format(path=printable(reload_socket)))
+        return await asyncio.to_thread(reload_config, manager, body)
+
+    return {"GetModelStatus": status, "HandleReloadConfigRequest": reload}
 
 
 def get_model_metadata(manager: Manager, body: bytes) -> bytes:

@@ -22,19 +22,15 @@ from tfserve.model_server import log
 from tfserve.model_server.flags import Options
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.examples_requests import GrpcClassify, GrpcRegress
-from tfserve.model_server.grpc.model_service import get_model_metadata, get_model_status, reload_config
+from tfserve.model_server.grpc.handlers import Answer, service_handler
+from tfserve.model_server.grpc.model_service import get_model_metadata, model_service
 from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
 from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
-from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.model_server.status import invalid_argument
 from tfserve.protos.tensors import to_proto_content, to_proto_fields
 
-Answer = Callable[[bytes, Any], Awaitable[bytes]]
-
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
-_MAX_MESSAGE_BYTES = (1 << 31) - 1  # the limit of Protocol Buffers
-_MAX_ERROR_BYTES = 1024  # the official server truncates error messages at the same length
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
 _MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC reports hundreds of years for a call without a deadline
 
@@ -59,12 +55,7 @@ class GrpcServer:
         }
         self._server = grpc.aio.server(options=list(arguments.items()))
         for service, answers in _services(dispatcher, options).items():
-            handlers = {
-                name: grpc.unary_unary_rpc_method_handler(_handler(name, answer)) for name, answer in answers.items()
-            }
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers),)
-            )
+            self._server.add_generic_rpc_handlers((service_handler(service, answers),))
         self._with_health = options.enable_grpc_healthcheck_service
         credentials = server_credentials(options.ssl_config_file, options.use_alts_credentials)
         self._unusable = (
@@ -123,18 +114,12 @@ def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, A
     async def metadata(body: bytes, context: Any) -> bytes:
         return get_model_metadata(manager, body)
 
-    async def status(body: bytes, context: Any) -> bytes:
-        return get_model_status(manager, body)
-
-    async def reload(body: bytes, context: Any) -> bytes:
-        return await asyncio.to_thread(reload_config, manager, body)
-
     return {
         "PredictionService": {
             **{name: _infer(dispatcher, make_request) for name, make_request in inference.items()},
             "GetModelMetadata": metadata,
         },
-        "ModelService": {"GetModelStatus": status, "HandleReloadConfigRequest": reload},
+        "ModelService": model_service(manager, options.config_reload_socket_path),
     }
 
 
@@ -147,35 +132,6 @@ def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], Inferenc
         return dispatcher.answer(make_request(body, timeout_ms))
 
     return answer
-
-
-def _handler(method: str, answer: Answer) -> Answer:
-    """Returns a handler that calls `answer` and turns every error into a gRPC status."""
-
-    async def handle(body: bytes, context: Any) -> bytes:
-        try:
-            response = await answer(body, context)
-            if len(response) > _MAX_MESSAGE_BYTES:
-                raise StatusError(
-                    Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; the limit is 2 GiB"
-                )
-            return response
-        except StatusError as failure:
-            code, message = failure.code, failure.message
-        except Exception as failure:  # any error: the client gets a well-formed status
-            log.error(f"{method}: {type(failure).__name__}: {failure}")
-            code, message = Code.INTERNAL, f"{type(failure).__name__} in the server"
-        await context.abort(_STATUS_CODES[code], _truncate(message))
-        return b""
-
-    return handle
-
-
-def _truncate(message: str) -> str:
-    encoded = message.encode(errors="replace")
-    if len(encoded) <= _MAX_ERROR_BYTES:
-        return encoded.decode()
-    return encoded[:_MAX_ERROR_BYTES].decode(errors="ignore") + "...TRUNCATED"
 
 
 def channel_arguments(text: str) -> dict[str, int | str]:
