@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tfserve.errors import UsageError
 from tfserve.images.build_context import BuildContext, BuildContextStoppedError
 
 
@@ -24,6 +27,40 @@ def test_packs_all_but_ignored_files(source: Path) -> None:
     with tarfile.open(fileobj=context) as tar:  # type: ignore[call-overload] # it has the methods that tarfile needs
         assert {"Dockerfile", "kept/one"} <= set(tar.getnames())  # the engine needs the Dockerfile anyway
         assert not [name for name in tar.getnames() if name.startswith("left")]
+
+
+def test_link_that_replaces_a_file_while_it_is_packed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    key = tmp_path_factory.mktemp("private") / "key"
+    key.write_text("a secret")
+    (source / "link").symlink_to(key)
+
+    class Exchanging(BuildContext):
+        """Exchanges a directory for a link as soon as the entry before it was written."""
+
+        def write(self, data: bytes) -> int:
+            if b"Dockerfile" in data[:100] and not (source / "kept").is_symlink():
+                (source / "kept").rename(source / "moved")
+                (key.parent / "one").write_text("a secret")
+                (source / "kept").symlink_to(key.parent)
+            return super().write(data)
+
+    context = BuildContext()
+    context.pack(source, "Dockerfile")
+    sent = b"".join(context)
+    assert b"a secret" not in sent
+    with tarfile.open(fileobj=io.BytesIO(sent)) as tar:
+        assert tar.getmember("link").linkname == str(key)
+    changing = Exchanging()
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        changing.pack(source, "Dockerfile")
+    assert (source / "kept").is_symlink()
+
+
+def test_ignore_file_that_is_a_pipe(source: Path) -> None:
+    (source / ".dockerignore").unlink()
+    os.mkfifo(source / ".dockerignore")
+    with pytest.raises(UsageError, match="is not a file"):
+        BuildContext().pack(source, "Dockerfile")
 
 
 def test_iteration_sends_everything(source: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -85,19 +86,24 @@ def test_bare_saved_model_becomes_version_1(half_plus_two: Path, tmp_path: Path)
     assert "models/m/1/saved_model.pb" in [entry.name for entry in layout("/models", {"m": find_model(bare)}, {})]
 
 
-def test_links_are_followed_and_other_files_ignored(copied: Copy, tmp_path: Path) -> None:
+def test_links_in_the_model_are_followed_and_other_files_ignored(copied: Copy) -> None:
     model = copied("m")
-    shutil.move(model / "1", tmp_path / "elsewhere")
-    (model / "1").symlink_to(tmp_path / "elsewhere")
-    variables = tmp_path / "elsewhere" / "variables"
-    shutil.move(variables / "variables.index", tmp_path / "index")
-    (variables / "variables.index").symlink_to(tmp_path / "index")
+    (model / "01").mkdir()
+    shutil.move(model / "1", model / "newest")
+    (model / "01").rmdir()
+    (model / "1").symlink_to("newest")
+    variables = model / "newest" / "variables"
+    shutil.move(variables / "variables.index", model / "index")
+    (variables / "variables.index").symlink_to(model / "index")
+    (model / "newest" / "same").symlink_to("variables")
+    os.link(model / "index", model / "newest" / "hard")
     (model / "secret.txt").write_text("not part of a version")
     with tarfile.open(fileobj=io.BytesIO(tar_of(archive_of(model)))) as tar:
         assert "models/m/secret.txt" not in tar.getnames()
-        found = tar.extractfile("models/m/1/variables/variables.index")
-        assert found is not None
-        assert found.read() == (tmp_path / "index").read_bytes()
+        for name in ("variables/variables.index", "same/variables.index", "hard"):
+            found = tar.extractfile(f"models/m/1/{name}")
+            assert found is not None
+            assert found.read() == (model / "index").read_bytes()
 
 
 def test_unusual_and_long_names(copied: Copy) -> None:
@@ -113,6 +119,33 @@ def test_unusual_and_long_names(copied: Copy) -> None:
 
 def break_with_a_loop(version: Path) -> None:
     (version / "assets").symlink_to(version)
+
+
+def break_with_a_loop_of_links(version: Path) -> None:
+    (version / "a").symlink_to("b")
+    (version / "b").symlink_to("a")
+
+
+def break_with_a_socket(version: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(version / "socket"))
+
+
+def break_with_a_device(version: Path) -> None:
+    (version / "zero").symlink_to("/dev/zero")
+
+
+def break_with_many_links(version: Path) -> None:
+    """Files of a few bytes, which links multiply to 2^20."""
+    (version / "d0").mkdir()
+    for number in range(1, 21):
+        (version / f"d{number}").mkdir()
+        for name in "ab":
+            (version / f"d{number}" / name).symlink_to(f"../d{number - 1}")
+
+
+def break_with_deep_directories(version: Path) -> None:
+    version.joinpath(*["d"] * 200).mkdir(parents=True)
 
 
 def break_with_a_pipe(version: Path) -> None:
@@ -131,17 +164,107 @@ def break_with_a_second_version_1(version: Path) -> None:
     ("break_it", "words"),
     [
         (break_with_a_loop, "link to one of its parent directories"),
+        (break_with_a_loop_of_links, "Too many levels"),
+        (break_with_a_socket, "neither a file nor a directory"),
+        (break_with_a_device, "outside of the model"),
+        (break_with_many_links, "more than 5000 files"),
+        (break_with_deep_directories, "nested more than"),
         (break_with_a_pipe, "neither a file nor a directory"),
         (break_with_a_dangling_link, "No such file"),
         (break_with_a_second_version_1, "are the same version"),
     ],
 )
-def test_refused_models(break_it: Callable[[Path], None], words: str, copied: Copy) -> None:
+def test_refused_models(
+    break_it: Callable[[Path], None], words: str, copied: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_ENTRIES", "5000")
     model = copied("m")
     break_it(model / "1")
     with pytest.raises(SavedModelError, match=words) as caught:
         archive_of(model)
     assert caught.value.hint
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A directory next to the models, with a file that belongs to the user."""
+    directory = tmp_path / "private"
+    directory.mkdir()
+    (directory / "key").write_text("a secret")
+    (directory / "key").chmod(0o600)
+    return directory
+
+
+LINKS = {
+    "absolute": [("assets", "{private}/key")],
+    "relative": [("assets", "../../private/key")],
+    "directory": [("assets", "{private}")],
+    "twice": [("first", "{private}/key"), ("assets", "first")],
+    "through a directory": [("assets", "variables/../../../private/key")],
+    "same beginning": [("assets", "{private}/../m-other/key")],
+}
+
+
+@pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
+def test_link_out_of_the_model(links: list[tuple[str, str]], private: Path, copied: Copy) -> None:
+    model = copied("m")
+    shutil.copytree(private, f"{model}-other")
+    for name, target in links:
+        (model / "1" / name).symlink_to(target.format(private=private))
+    for given in (model, model / "1"):
+        with pytest.raises(SavedModelError, match=r"/(assets|first)' is a link to .* outside of the model") as caught:
+            archive_of(given)
+        assert caught.value.exit_code == 3
+
+
+def test_version_that_is_a_link_out_of_the_model(copied: Copy, tmp_path: Path) -> None:
+    model = copied("m")
+    shutil.move(model / "1", tmp_path / "elsewhere")
+    (model / "1").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SavedModelError, match=r"/m/1' is a link to .*elsewhere', which is outside of the model"):
+        archive_of(model)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    assert archive_of(link)  # the user names this directory
+
+
+def exchange_the_file(version: Path, private: Path) -> None:
+    (version / "assets" / "key").unlink()
+    (version / "assets" / "key").symlink_to(private / "key")
+
+
+def exchange_the_directory(version: Path, private: Path) -> None:
+    shutil.rmtree(version / "assets")
+    (version / "assets").symlink_to(private)
+
+
+def exchange_the_model(version: Path, private: Path) -> None:
+    shutil.move(version.parent, f"{version.parent}-moved")
+    shutil.copytree(f"{version.parent}-moved", private / "m")
+    shutil.copy(private / "key", private / "m" / "1" / "assets" / "key")
+    version.parent.symlink_to(private / "m")
+
+
+def exchange_for_a_pipe(version: Path, private: Path) -> None:
+    (version / "assets" / "key").unlink()
+    os.mkfifo(version / "assets" / "key")
+
+
+@pytest.mark.parametrize(
+    "exchange", [exchange_the_file, exchange_the_directory, exchange_the_model, exchange_for_a_pipe]
+)
+def test_link_that_replaces_a_file_after_the_check(
+    exchange: Callable[[Path, Path], None], private: Path, copied: Copy
+) -> None:
+    model = copied("m")
+    (model / "1" / "assets").mkdir()
+    (model / "1" / "assets" / "key").write_text("harmless")
+    archive = archive_of(model)
+    exchange(model / "1", private)
+    sent: list[bytes] = []
+    with pytest.raises(SavedModelError, match=r"cannot be read|neither a file"):
+        sent += archive
+    assert b"a secret" not in b"".join(sent)
 
 
 @pytest.mark.parametrize("change", [-1, 1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -20,6 +21,7 @@ from tfserve.models.saved_model import (
     check_version,
     find_model,
     read_signatures,
+    version_numbers,
 )
 from tfserve.protos.saved_model_pb2 import (
     DataType,
@@ -251,6 +253,23 @@ def test_unreadable_file(copied: Copy) -> None:
     (version.path / "saved_model.pb").mkdir()
     with pytest.raises(SavedModelError, match="cannot be read: Is a directory"):
         read_signatures(version)
+
+
+def test_pipe_and_device_in_place_of_the_file(copied: Copy) -> None:
+    model = copied("m")
+    file = model / "1" / "saved_model.pb"
+    file.unlink()
+    os.mkfifo(model / "pipe")
+    for target in ("/dev/zero", model / "pipe"):
+        file.symlink_to(target)
+        with pytest.raises(SavedModelError, match="Not a regular file") as caught:
+            check_version(ModelVersion(1, model / "1"))
+        assert caught.value.exit_code == 3
+        file.unlink()
+
+
+def test_names_of_versions() -> None:
+    assert version_numbers(["1", "02", "x", "9" * 5000, "9" * 20, "٣"]) == (1, 2)
 
 
 def test_text_format(tmp_path: Path) -> None:

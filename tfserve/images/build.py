@@ -9,6 +9,7 @@ from tfserve.engines.docker.config import offer_credentials
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
+from tfserve.host.files import read_bounded
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
@@ -16,6 +17,7 @@ from tfserve.progress import Progress
 __all__ = ["build"]
 
 _GIT_SECONDS = 10.0
+_MAX_DOCKERFILE_BYTES = 2**20
 
 
 def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> tuple[Image, tuple[BuildStep, BuildStep]]:
@@ -51,18 +53,19 @@ def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> tuple[Im
 
 
 def _read(source: Path, name: str) -> str:
-    try:
-        return (source / name).read_text(errors="replace")
-    except FileNotFoundError:
+    if not (source / name).exists():
         raise UsageError(
             f"{str(source)!r} does not contain the sources of TensorFlow Serving: {name} was not found.",
             hint="Download them: git clone https://github.com/tensorflow/serving && tfserve build --source serving …",
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"{str(source / name)!r} cannot be read: {error.strerror}.",
-            hint="Check that you have read permission on it.",
-        ) from None
+        )
+    content = read_bounded(
+        source / name,
+        _MAX_DOCKERFILE_BYTES,
+        what=repr(str(source / name)),
+        hint="Check that it is a Dockerfile, and that you have read permission on it.",
+        regular=True,
+    )
+    return content.decode(errors="replace")
 
 
 def _commit(source: Path) -> str | None:

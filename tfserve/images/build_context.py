@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
+
+from tfserve.host.files import read_bounded
+from tfserve.models.tree import open_resolved
 
 __all__ = ["BuildContext", "BuildContextStoppedError"]
 
 _PIECE_BYTES = 2**20
+_MAX_IGNORE_BYTES = 2**20
 
 
 class BuildContextStoppedError(Exception):
@@ -27,16 +33,29 @@ class BuildContext:
     def pack(self, source: Path, dockerfile: str) -> None:
         """Packs the directory `source`, without the files that its ``.dockerignore`` excludes.
 
+        Links are packed as links, even if one takes the place of a file meanwhile.
+
         Raises:
             OSError: a file cannot be read, or the disk is full.
+            UsageError: ``.dockerignore`` is not a file, or is too large.
+            SavedModelError: a file was replaced by something else while it was packed.
             BuildContextStoppedError: the context was stopped.
         """
-        from docker.utils.build import tar
+        from docker.utils.build import exclude_paths
 
-        ignore = source / ".dockerignore"
-        lines = [line.strip() for line in ignore.read_text().splitlines()] if ignore.exists() else []
-        exclude = [line for line in lines if line and not line.startswith("#")]
-        tar(str(source), exclude=exclude or None, dockerfile=(dockerfile, None), fileobj=self)
+        root = source.resolve()
+        with tarfile.open(fileobj=cast("IO[bytes]", self), mode="w") as tar:
+            for name in sorted(exclude_paths(str(root), _excluded(root / ".dockerignore"), dockerfile=dockerfile)):
+                entry = tar.gettarinfo(str(root / name), arcname=name)
+                if entry is None:  # a socket
+                    continue
+                if not entry.isreg():
+                    tar.addfile(entry)
+                    continue
+                with open_resolved(root / name) as file:
+                    entry.size = os.fstat(file.fileno()).st_size
+                    tar.addfile(entry, file)
+        self.seek(0)
 
     def stop(self) -> None:
         """Makes all further reads and writes fail."""
@@ -74,3 +93,14 @@ class BuildContext:
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
             raise BuildContextStoppedError
+
+
+def _excluded(ignore: Path) -> list[str]:
+    """Returns the patterns in the file ``.dockerignore``, if it exists."""
+    if not ignore.exists():
+        return []
+    text = read_bounded(
+        ignore, _MAX_IGNORE_BYTES, what=repr(str(ignore)), hint="Check that it is a small text file.", regular=True
+    )
+    lines = (line.strip() for line in text.decode(errors="replace").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,7 +1,7 @@
 """A tar with models for an image: laid out as ``/models`` in a serving image, and streamed regardless of its size.
 
 The same models produce the same bytes, and so the same image layer: entries are sorted, have no timestamps, are owned
-by root and readable by all users. Links are followed, because their targets do not exist in the image.
+by root and readable by all users. Links are followed, but not out of the model; see `tfserve.models.tree`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 
 from tfserve.errors import SavedModelError
-from tfserve.models.saved_model import ModelDirectory
+from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion
+from tfserve.models.tree import open_resolved, reading, walk
 
 __all__ = ["Entry", "ModelArchive", "layout"]
 
 _CHUNK_BYTES = 2**18
 _PIECES_AT_MOST = 4  # in memory
-_READ_HINT = "Check that you have read permission on all files of the model, and that all links have a target."
 _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -33,7 +32,7 @@ class Entry:
 
     Attributes:
         name: the path in the image, without the leading slash.
-        content: the file to read, or the content itself; None for a directory.
+        content: the file to read, with links resolved, or the content itself; None for a directory.
         size: the size of the content in bytes.
         model: the name of the model that the entry belongs to; None for other files.
     """
@@ -100,7 +99,7 @@ def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, 
         files: additional files, by their names in `root`.
 
     Raises:
-        SavedModelError: part of a model cannot be read, or is neither a file nor a directory.
+        SavedModelError: part of a model cannot be read, is neither a file nor a directory, or is a link out of it.
     """
     top = root.removeprefix("/")
     entries = [Entry(top), *(Entry(f"{top}/{name}", content, len(content)) for name, content in files.items())]
@@ -113,35 +112,19 @@ def layout(root: str, models: Mapping[str, ModelDirectory], files: Mapping[str, 
                 hint="Remove one of them, or give it another number.",
             )
         for version in directory.versions:
-            entries += _tree(f"{top}/{name}/{version.number}", version.path, name, frozenset())
+            inside = f"{top}/{name}/{version.number}"
+            for file in walk(_directory_of(version, directory), directory.path):
+                path = f"{inside}/{file.name}" if file.name else inside
+                entries.append(Entry(path, None if file.size is None else file.path, file.size or 0, name))
     return sorted(entries, key=lambda entry: entry.name.split("/"))
 
 
-def _tree(name: str, path: Path, model: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
-    """Yields the entries at and below `path`; `above` contains its parent directories, by device and inode."""
-    try:
-        found = path.stat()
-        if S_ISREG(found.st_mode):
-            if not os.access(path, os.R_OK):
-                raise SavedModelError(f"{str(path)!r} cannot be read: Permission denied.", hint=_READ_HINT)
-            yield Entry(name, path, found.st_size, model)
-            return
-        if not S_ISDIR(found.st_mode):
-            raise SavedModelError(
-                f"{str(path)!r} is neither a file nor a directory.", hint="Remove it: it is not part of a SavedModel."
-            )
-        this = (found.st_dev, found.st_ino)
-        if this in above:
-            raise SavedModelError(f"{str(path)!r} is a link to one of its parent directories.", hint="Remove the link.")
-        yield Entry(name, model=model)
-        for child in path.iterdir():
-            yield from _tree(f"{name}/{child.name}", child, model, above | {this})
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> SavedModelError:
-    return SavedModelError(f"{str(path)!r} cannot be read: {error.strerror}.", hint=_READ_HINT)
+def _directory_of(version: ModelVersion, directory: ModelDirectory) -> Path:
+    """Returns the directory of a version as it is named in its model, where it may be a link."""
+    if directory.layout is not Layout.BASE_PATH:
+        return version.path
+    with reading(directory.path):
+        return next((entry for entry in directory.path.iterdir() if entry.resolve() == version.path), version.path)
 
 
 def _header(entry: Entry) -> bytes:
@@ -163,14 +146,11 @@ def _content(entry: Entry) -> Iterator[bytes]:
 def _read(path: Path, size: int) -> Iterator[bytes]:
     """Reads a file that must have `size` bytes."""
     left = size
-    try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(min(_CHUNK_BYTES, left)):
-                left -= len(piece)
-                yield piece
-            changed = left or file.read(1)
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    with reading(path), open_resolved(path) as file:
+        while piece := file.read(min(_CHUNK_BYTES, left)):
+            left -= len(piece)
+            yield piece
+        changed = left or file.read(1)
     if changed:
         raise SavedModelError(
             f"{str(path)!r} changed while it was being read.", hint="Wait until the export of the model is complete."

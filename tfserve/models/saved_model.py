@@ -38,6 +38,7 @@ __all__ = [
 
 SERVE_TAG = "serve"
 _MAX_VERSION = 2**63 - 1
+_MAX_NAME = 255  # of a file, in bytes; longer names only come from containers
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _ARCHIVE_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -250,7 +251,7 @@ def version_numbers(names: Iterable[str]) -> tuple[int, ...]:
 
 
 def _version_number(name: str) -> int | None:
-    if name.isascii() and name.isdigit() and int(name) <= _MAX_VERSION:
+    if name.isascii() and name.isdigit() and len(name) <= _MAX_NAME and int(name) <= _MAX_VERSION:
         return int(name)
     return None
 

@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfserve.protos.regular_file import open_regular
 from tfserve.protos.wire import MalformedError, fields
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_meta_graphs(path: str | PathLike[str]) -> list[MetaGraphDef]:
 @contextmanager
 def _meta_graphs(path: Path) -> Iterator[tuple[mmap.mmap, list[tuple[int, int]]]]:
     """Maps the file, and yields it with the start and end of each meta graph."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:  # an empty file cannot be mapped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker.client import docker_errors
+from tfserve.models.tree import open_resolved, reading, walk
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -34,16 +36,24 @@ def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> 
 
 
 def copy_directory(client: APIClient, container: str, source: Path, target: str) -> None:
-    """Copies a directory of this machine into a container; all users in it may read it."""
+    """Copies a directory of this machine into a container; all users in it may read it.
 
-    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.mode |= 0o555 if entry.isdir() else 0o444
-        entry.uid = entry.gid = 0
-        return entry
-
+    Raises:
+        SavedModelError: a file cannot be read, or is a link out of the directory; see `tfserve.models.tree.walk`.
+    """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as archive:
-        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
-            tar.add(source, target.lstrip("/"), filter=readable)
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for file in walk(source, source):
+                entry = tarfile.TarInfo("/".join(filter(None, (target.lstrip("/"), file.name))))
+                entry.mtime = int(max(file.path.lstat().st_mtime, 0))
+                if file.size is None:
+                    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                    tar.addfile(entry)
+                    continue
+                entry.mode = 0o644
+                with reading(file.path), open_resolved(file.path) as content:
+                    entry.size = os.fstat(content.fileno()).st_size
+                    tar.addfile(entry, content)
         archive.seek(0)
         client.put_archive(container, "/", archive)
 
