@@ -16,6 +16,9 @@ def main() -> None:
 
     Garbage collection while modules are imported finds nothing, but takes a tenth of the time of a short command.
     """
+    from tfserve.host.search_paths import leave_current_directory
+
+    leave_current_directory()
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the parent process has closed it
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - it stays open until the process exits

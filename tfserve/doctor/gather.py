@@ -18,6 +18,7 @@ from tfserve.doctor.local_probe import LocalProbe
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu.machine import Host
 from tfserve.host.ports import is_free
+from tfserve.host.programs import find_program
 from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY
 
 __all__ = ["gather"]
@@ -42,7 +43,7 @@ def gather(seconds: float) -> Facts:
     registry_deadline = time.monotonic() + seconds
     return Facts(
         system=host.system,
-        docker_command=shutil.which("docker"),
+        docker_command=find_program("docker"),
         context=_context(),
         engine=engine,
         proxies=host.proxies,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +13,8 @@ from contextlib import suppress
 from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import LocalRuntime
 from tfserve.engines.local.runtime import OFFICIAL, missing
+from tfserve.host.programs import find_program
+from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 
 __all__ = ["LocalProbe"]
 
@@ -29,7 +31,7 @@ class LocalProbe:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
-        self._official = shutil.which(OFFICIAL)
+        self._official = find_program(OFFICIAL)
         self._own = None if self._official else in_background(_own_runtime)
         self._process: subprocess.Popen[bytes] | None = None
         self._error = ""
@@ -40,6 +42,8 @@ class LocalProbe:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
+                    cwd=NEUTRAL_DIRECTORY,
+                    env=safe_environment(os.environ),
                 )
             except OSError as error:  # such as a program for another CPU
                 self._error = str(error.strerror)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+from tfserve.host.programs import find_program
+from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 
 __all__ = ["PROBE_SECONDS", "Failure", "Gpu", "GpuFacts", "GpuProbe"]
 
@@ -32,6 +35,7 @@ _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/wsl/l
 _ELF_MACHINES = {"i386": 3, "i686": 3, "x86_64": 62, "aarch64": 183}  # e_machine in the ELF specification
 _DISPLAY_CONTROLLER = "0x03"
 _NVIDIA = "0x10de"
+_QUERY = "import sys; sys.path[:] = filter(None, sys.path); from tfserve.gpu.nvml import main; main()"
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class GpuProbe:
 
     def facts(self) -> GpuFacts:
         """Waits for the result, at most until the timeout, and returns it."""
-        programs = frozenset(name for name in TOOLKIT if shutil.which(name, path=_path_of_root()))
+        programs = frozenset(name for name in TOOLKIT if find_program(name, _path_of_root()))
         cards = _cards()
         if self._process is None:
             return GpuFacts(failure="no library", cards=cards, programs=programs)
@@ -135,12 +139,19 @@ def _gpu(data: dict[str, Any]) -> Gpu:
 
 
 def _start_query() -> subprocess.Popen[bytes]:
+    """Starts the process that queries NVML. It imports only from the directories of tfserve and of its library.
+
+    Without ``site``, which takes longer than the query, it does not know these directories.
+    """
+    library = find_spec("pynvml")
+    needed = [Path(__file__).parents[2], *([Path(library.origin).parent] if library and library.origin else ())]
     return subprocess.Popen(
-        [sys.executable, "-S", "-c", "from tfserve.gpu.nvml import main; main()"],
+        [sys.executable, "-S", "-c", _QUERY],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        cwd=NEUTRAL_DIRECTORY,
+        env=safe_environment({**os.environ, "PYTHONPATH": os.pathsep.join(map(str, needed))}),
     )
 
 
@@ -162,7 +173,7 @@ def _is_foreign() -> bool:
 
 def _places() -> Iterator[Path]:
     for directory in (*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_SYSTEM_LIBRARIES):
-        if directory:
+        if directory.startswith("/"):  # the process that loads it has another working directory
             yield Path(directory, LIBRARY)
 
 

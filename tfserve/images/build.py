@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, made_image, refuse_taken_name
 from tfserve.errors import ImageError, UsageError
 from tfserve.host.files import read_bounded
+from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
@@ -74,7 +76,15 @@ def _commit(source: Path) -> str | None:
         return None
     command = ["git", "-C", str(source), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=NEUTRAL_DIRECTORY,
+            env=safe_environment(os.environ),
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -7,13 +7,13 @@ docker command can still pull public images.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfserve.errors import EngineUnavailableError
+from tfserve.host.programs import find_program
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -75,7 +75,7 @@ def config_problems() -> list[str]:
     return [
         f"{_HELPER}{store} is not installed, which {file} names ({key})."
         for key, store in _stores(config)
-        if shutil.which(f"{_HELPER}{store}") is None
+        if find_program(f"{_HELPER}{store}") is None
     ]
 
 
@@ -147,7 +147,7 @@ def _store_errors() -> tuple[type[Exception], ...]:
 
 
 def _missing(store: str) -> str:
-    installed = shutil.which(f"{_HELPER}{store}") is not None
+    installed = find_program(f"{_HELPER}{store}") is not None
     return "" if installed else f"{_HELPER}{store}, which {config_file()} names, is not installed"
 
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tfserve.engines.local.runtime import OWN_COMMAND
+from tfserve.engines.local.runtime import FORK_SERVER_COMMAND, OWN_COMMAND
+from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 from tfserve.interrupts import cancelled
 
 __all__ = ["Process", "Start", "start_process", "starting_together"]
@@ -82,7 +83,7 @@ def start_process(start: Start) -> Process:
         stdout=start.log,
         stderr=start.log,
         cwd=start.directory,
-        env=start.environment,
+        env=safe_environment(start.environment),
         pass_fds=[start.lock],
         start_new_session=True,
     )
@@ -138,11 +139,12 @@ class _ForkServers:
                 self._stack.callback(ours.close)
                 with theirs:
                     process = subprocess.Popen(
-                        [*OWN_COMMAND[:-1], f"{OWN_COMMAND[-1]}.fork_server"],
+                        FORK_SERVER_COMMAND,
                         stdin=theirs.fileno(),
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,
-                        env=environment,
+                        cwd=NEUTRAL_DIRECTORY,
+                        env=safe_environment(environment),
                         start_new_session=True,  # it does not receive Ctrl-C
                     )
                 self._stack.callback(_stop, process, ours)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tfserve.defaults import INSTALL_LOCAL
 from tfserve.errors import Attribute, EngineUnavailableError, NotReadyError, Wording
+from tfserve.host.programs import find_program, python_command
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import Binary
 
 __all__ = [
+    "FORK_SERVER_COMMAND",
     "OFFICIAL",
     "OWN_COMMAND",
     "find_binary",
@@ -24,13 +24,14 @@ __all__ = [
 ]
 
 OFFICIAL = "tensorflow_model_server"
-OWN_COMMAND = (sys.executable, "-m", "tfserve.model_server")
+OWN_COMMAND = python_command("tfserve.model_server")
+FORK_SERVER_COMMAND = python_command("tfserve.model_server.fork_server")
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 
 def is_installed() -> bool:
     """Whether the local engine can serve, with the official server on PATH or with tfserve's own."""
-    return bool(shutil.which(OFFICIAL)) or not missing()
+    return bool(find_program(OFFICIAL)) or not missing()
 
 
 def how_to_serve() -> Wording:
@@ -47,7 +48,7 @@ def find_binary() -> Binary:
     """
     from tfserve.plan.launch_plan import Binary
 
-    official = shutil.which(OFFICIAL)
+    official = find_program(OFFICIAL)
     if official:
         return Binary((official,), official=True)
     lacks = missing()

@@ -1,0 +1,64 @@
+"""Keeps the current directory out of the paths on which programs and the modules of Python are searched.
+
+The current directory may belong to someone else, such as a directory of models that was downloaded or is shared. A file
+there called ``queue.py`` or ``docker`` must never run because tfserve was typed in this directory. This module imports
+only what the interpreter has already loaded, as it is what keeps later imports safe.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # importing typing would run a file of that name
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NEUTRAL_DIRECTORY", "absolute_entries", "leave_current_directory", "safe_environment"]
+
+NEUTRAL_DIRECTORY = "/"
+"""The working directory of programs that need no other: only root can create files there."""
+
+_DEFAULTS = {"PATH": os.defpath, "PYTHONPATH": "", "LD_LIBRARY_PATH": ""}
+_SAFE_PATH = "PYTHONSAFEPATH"  # https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH
+_HOME = os.path.abspath(f"{__file__}/../../..")  # noqa: PTH100 - the directory of the package; pathlib is not loaded
+
+
+def safe_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment of another program, without the relative directories of its search paths.
+
+    An empty entry means the current directory; ``PATH=$DIRECTORY:$PATH`` adds one if a variable is not set. The Python
+    that is started adds no such entry itself.
+    """
+    return {**variables, **_absolute_paths(variables), _SAFE_PATH: "1"}
+
+
+def leave_current_directory() -> None:
+    """Makes this process import modules and find programs in absolute directories only; for a program's first line.
+
+    ``python -m tfserve`` and empty entries of ``PYTHONPATH`` put the current directory before the standard library.
+    It stays if the user named it by its absolute path, or if it contains tfserve itself.
+    """
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ.update(_absolute_paths(os.environ))
+    try:
+        current = os.getcwd()  # noqa: PTH109
+    except OSError:  # it was removed
+        current = ""
+    relative, absolute = set[str](), {_HOME}
+    for entry in ("", *named):
+        if entry.startswith("/"):
+            absolute.add(os.path.normpath(entry))
+        else:
+            relative.add(os.path.normpath(f"{current}/{entry}"))
+    sys.path[:] = [entry for entry in sys.path if entry not in {"", ".", *(relative - absolute)}]
+
+
+def absolute_entries(path: str) -> str:
+    """Returns a search path without its relative and empty entries."""
+    return os.pathsep.join(filter(os.path.isabs, path.split(os.pathsep)))
+
+
+def _absolute_paths(variables: Mapping[str, str]) -> dict[str, str]:
+    given = {name: variables[name] for name in _DEFAULTS if name in variables}
+    return {name: absolute_entries(path) or _DEFAULTS[name] for name, path in given.items()}
