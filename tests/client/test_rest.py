@@ -19,8 +19,8 @@ from tfserve.client import rest
 from tfserve.client.failures import DroppedError, NotListeningError, RefusedError, TimedOutError
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import RestClient, base_url, poll_status
-from tfserve.client.transport.deadline import TimedResponse
 from tfserve.errors import RequestError, UsageError
+from tfserve.host.deadline import TimedResponse
 from tfserve.protos.version_status import VersionStatus
 
 from .conftest import ROOT, wait_until_available

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.packing import tar_bytes, tar_of, zip_bytes
 from tfserve.errors import SavedModelError, UsageError
-from tfserve.models.extract import Limits, unpack
+from tfserve.models.extract import Limits, Unpacked, unpack
 
 FILES = {"m/1/saved_model.pb": b"pb" * 300, "m/1/variables/variables.index": b"", "m/notes ä.txt": b"x" * 2_000_000}
 KINDS: list[Callable[[dict[str, bytes]], bytes]] = [
@@ -25,12 +25,17 @@ KINDS: list[Callable[[dict[str, bytes]], bytes]] = [
 ]
 
 
+def unpack_file(archive: Path, target: Path, **options: Any) -> Unpacked:
+    with archive.open("rb") as file:
+        return unpack(file, target, **options)
+
+
 def refusal(tmp_path: Path, content: bytes, limits: Limits | None = None) -> SavedModelError:
     """Returns the error for an archive, after checking that nothing was created outside the target."""
     before = set(tmp_path.parent.iterdir())
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(SavedModelError) as caught:
-        unpack(tmp_path / "a", tmp_path / "target", shown="bad.zip", limits=limits or Limits())
+        unpack_file(tmp_path / "a", tmp_path / "target", shown="bad.zip", limits=limits or Limits())
     assert {path.name for path in tmp_path.iterdir()} == {"a", "target"}
     assert set(tmp_path.parent.iterdir()) == before
     assert "'bad.zip'" in caught.value.message
@@ -49,7 +54,7 @@ def entry(name: str, **fields: Any) -> tarfile.TarInfo:
 def test_unpacks_all_files(tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]) -> None:
     (tmp_path / "a").write_bytes(pack(FILES))
     read: list[int] = []
-    unpacked = unpack(tmp_path / "a", tmp_path / "out", shown="a", limits=Limits(), on_progress=read.append)
+    unpacked = unpack_file(tmp_path / "a", tmp_path / "out", shown="a", limits=Limits(), on_progress=read.append)
     found = {
         path.relative_to(tmp_path / "out").as_posix(): path.read_bytes()
         for path in (tmp_path / "out").rglob("*")
@@ -63,7 +68,7 @@ def test_unpacks_all_files(tmp_path: Path, pack: Callable[[dict[str, bytes]], by
 
 def test_permissions_in_an_archive_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(tar_bytes({}, [entry("run", mode=0o6777), entry("d", type=tarfile.DIRTYPE, mode=0)]))
-    unpack(tmp_path / "a", tmp_path / "out", shown="a", limits=Limits())
+    unpack_file(tmp_path / "a", tmp_path / "out", shown="a", limits=Limits())
     assert (tmp_path / "out" / "run").stat().st_mode & 0o7111 == 0
     assert os.access(tmp_path / "out" / "d", os.R_OK | os.W_OK | os.X_OK)
 
@@ -175,7 +180,7 @@ def test_any_damage(tmp_path_factory: pytest.TempPathFactory, data: st.DataObjec
     directory = tmp_path_factory.mktemp("fuzz")
     (directory / "a").write_bytes(gzip.compress(bytes(whole)) if kind == 0 else bytes(whole))
     try:
-        unpack(directory / "a", directory / "target", shown="a", limits=Limits(size=2**24, entries=100))
+        unpack_file(directory / "a", directory / "target", shown="a", limits=Limits(size=2**24, entries=100))
     except SavedModelError as error:
         assert error.message.isprintable()
     assert {path.name for path in directory.iterdir()} == {"a", "target"}
@@ -190,14 +195,13 @@ def test_file_with_the_name_of_a_directory(tmp_path: Path) -> None:
     assert "twice" in refusal(tmp_path, buffer.getvalue()).message
 
 
-def test_limits_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "small").write_bytes(b"x" * 100)
+def test_limits_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Limits.configured() == Limits()
-    assert Limits().size_of(tmp_path / "small") == 2**30
+    assert Limits().size_of(100) == 2**30
     monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "1.5")
     monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_ENTRIES", "7")
     assert Limits.configured() == Limits(size=3 * 2**29, entries=7, ratio=None)
-    assert Limits.configured().size_of(tmp_path / "small") == 3 * 2**29
+    assert Limits.configured().size_of(100) == 3 * 2**29
     for wrong in ("much", "-1", "0", "nan", "inf"):
         monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", wrong)
         with pytest.raises(UsageError, match="is not a number"):

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests.client.faulty_server import flooding, responding, trickling
 from tests.file_server import FileServer, file_server
 from tests.packing import model_files, tar_bytes, zip_bytes
 from tests.recorded_progress import RecordedProgress
 from tfserve.errors import SavedModelError, TfserveError, UsageError
+from tfserve.host.deadline import Speed
 from tfserve.models.cache import Draft, cache_root, cached_models
 from tfserve.models.saved_model import Layout, read_signatures
 from tfserve.models.source import find_source, source_name
@@ -120,6 +124,7 @@ def test_draft_of_a_killed_process_is_replaced(archive: Path, cache: Path) -> No
     key = digest_of(archive)
     program = f"""
 import os
+from tfserve.host.deadline import Speed
 from tfserve.models.cache import Draft
 with Draft.begin({key!r}) as draft:
     draft.content.mkdir()
@@ -155,6 +160,104 @@ def test_damaged_record_is_replaced(archive: Path, cache: Path) -> None:
     assert find_source(archive).path == directory
     assert len(cached_models()) == 1
     assert leftovers(cache) == []
+
+
+class Overwriting(Silent):
+    """Calls `overwrite` when an archive is about to be unpacked."""
+
+    def __init__(self, overwrite: Callable[[], None]) -> None:
+        self.overwrite = overwrite
+
+    def copying(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        if what.startswith("Unpacking"):
+            self.overwrite()
+        return nullcontext(lambda done: None)
+
+
+def overwrite_in_place(path: Path) -> None:
+    """Replaces the model in an archive by another one with the same length, without a trace in the file's times."""
+    times = path.stat()
+    content = path.read_bytes()
+    assert b"harmless" in content
+    with path.open("r+b") as file:
+        file.write(content.replace(b"harmless", b"an enemy"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def asset_in(found: Path) -> bytes:
+    return (found / "1" / "assets" / "a").read_bytes()
+
+
+@pytest.fixture(params=[".tar", ".zip"])
+def uncompressed(request: pytest.FixtureRequest, half_plus_two: Path) -> bytes:
+    """An archive in which the content of a file is found by its text."""
+    files = {**model_files(half_plus_two), "1/assets/a": b"harmless"}
+    if request.param == ".tar":
+        return tar_bytes(files, compress=False)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_archive_that_is_overwritten_before_it_is_unpacked(tmp_path: Path, uncompressed: bytes) -> None:
+    archive = tmp_path / "m.zip"
+    archive.write_bytes(uncompressed)
+    digest = digest_of(archive)
+    found = find_source(archive, sha256=digest, progress=Overwriting(lambda: overwrite_in_place(archive)))
+    assert asset_in(found.path) == b"harmless"
+    assert b"an enemy" in archive.read_bytes()
+    assert [model.digest for model in cached_models()] == [digest]
+
+
+def test_archive_that_is_overwritten_after_it_was_checked(
+    tmp_path: Path, uncompressed: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "m.zip"
+    archive.write_bytes(uncompressed)
+    pending = [archive]
+
+    def overwrite_once(_: str) -> None:
+        while pending:
+            overwrite_in_place(pending.pop())
+
+    monkeypatch.setattr("tfserve.models.archives.find_cached", overwrite_once)
+    with pytest.raises(SavedModelError, match="changed while it was being read"):
+        find_source(archive)
+    assert leftovers(cache) == []
+    assert cached_models() == []
+
+
+def test_archive_that_is_replaced_before_it_is_unpacked(tmp_path: Path, uncompressed: bytes) -> None:
+    archive = tmp_path / "m.zip"
+    archive.write_bytes(uncompressed)
+
+    def replace() -> None:
+        (tmp_path / "new").write_bytes(uncompressed)
+        overwrite_in_place(tmp_path / "new")
+        (tmp_path / "new").rename(archive)
+
+    assert asset_in(find_source(archive, progress=Overwriting(replace)).path) == b"harmless"
+
+
+def test_download_that_is_overwritten_before_it_is_unpacked(web: FileServer, uncompressed: bytes, cache: Path) -> None:
+    web.files["/m.zip"] = uncompressed
+    digest = hashlib.sha256(uncompressed).hexdigest()
+
+    def overwrite() -> None:
+        for path in cache.glob(".draft-*/*"):
+            if path.is_file():
+                overwrite_in_place(path)
+
+    found = find_source(Url(f"{web.url}/m.zip"), sha256=digest, progress=Overwriting(overwrite))
+    assert asset_in(found.path) == b"harmless"
+
+
+def test_pipe_in_place_of_an_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.zip")
+    with pytest.raises(SavedModelError, match=r"is a file, but|is an archive of a kind"):
+        find_source(tmp_path / "m.zip")
 
 
 def test_digest_is_checked(archive: Path, cache: Path) -> None:
@@ -335,6 +438,60 @@ def test_download_over_the_limit(web: FileServer, cache: Path, monkeypatch: pyte
         web.chunked = chunked
         with pytest.raises(SavedModelError, match="is larger than the limit of 1,073 bytes"):
             find_source(Url(f"{web.url}/my_model.tgz"))
+    assert leftovers(cache) == []
+
+
+SLOW = {
+    "head": b"",
+    "header": b"HTTP/1.1 200 OK\r\nX: ",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n",
+    "body without a length": b"HTTP/1.1 200 OK\r\n\r\n",
+    "size of a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    "body of a redirect": b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("start", SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize(
+    "speed", [Speed(window=0.15, least=1000), Speed(window=60, grace=0.15, average=1000)], ids=["window", "average"]
+)
+def test_endlessly_slow_download(start: bytes, speed: Speed, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.models.download._HEAD_SECONDS", 0.15)
+    monkeypatch.setattr("tfserve.models.download.SPEED", speed)
+    with (
+        trickling(start) as server,
+        pytest.raises(SavedModelError, match="did not respond in time, or sends its data too slowly"),
+    ):
+        find_source(Url(f"{server.url}/m.tgz"))
+    assert leftovers(cache) == []
+
+
+def test_slow_download_that_is_fast_enough(web: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.models.download.SPEED", Speed(window=0.01, least=1))
+    assert find_source(Url(f"{web.url}/my_model.tgz"))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /b\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"HTTP/1.1 ",
+    ],
+)
+def test_endless_response_before_the_download(start: bytes, cache: Path) -> None:
+    with flooding(start) as server, pytest.raises(SavedModelError):
+        find_source(Url(f"{server.url}/m.tgz"))
+    assert leftovers(cache) == []
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "\xb2", "-1", "1_0"])
+def test_invalid_length(length: str, cache: Path) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode("latin-1")
+    with responding(head) as server, pytest.raises(SavedModelError):
+        find_source(Url(f"{server.url}/m.tgz"))
     assert leftovers(cache) == []
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from tfserve.errors import Attribute, SavedModelError, UsageError, Wording
 from tfserve.models.cache import (
@@ -21,6 +24,7 @@ from tfserve.models.extract import Limits, Unpacked, unpack
 from tfserve.models.saved_model import find_model
 from tfserve.models.url import Url
 from tfserve.progress import Progress
+from tfserve.protos.regular_file import open_regular
 from tfserve.text import printable
 
 __all__ = ["base_path_in", "unpacked_download", "unpacked_file"]
@@ -42,25 +46,21 @@ def unpacked_file(archive: Path, sha256: str | None, progress: Progress) -> Cach
         TfserveError: the cache cannot be used.
     """
     shown = str(archive)
-    try:
-        before = _state(archive)
-        digest = _sha256(archive)
-    except OSError as error:
-        raise SavedModelError(
-            f"{shown!r} cannot be read: {error.strerror}.", hint="Check that you have read permission."
-        ) from None
-    _check_digest(digest, sha256, shown)
-    if found := find_cached(digest):
-        return found
-    with Draft.begin(digest, on_wait=_notice_of_waiting(shown, progress)) as draft, cache_errors(cache_root()):
+    with _opened(archive, shown) as file:
+        with _reading(shown):
+            digest = _sha256(file, shown)
+        _check_digest(digest, sha256, shown)
         if found := find_cached(digest):
             return found
-        unpacked = _unpack(archive, draft, shown, progress)
-        if _state(archive) != before:
-            raise SavedModelError(
-                f"{shown!r} changed while it was being read.", hint="Wait until the archive is complete."
-            )
-        return draft.publish(digest, source=str(archive.resolve()), size=unpacked.size, files=unpacked.files)
+        with Draft.begin(digest, on_wait=_notice_of_waiting(shown, progress)) as draft, cache_errors(cache_root()):
+            if found := find_cached(digest):
+                return found
+            # The file could be overwritten after this check, also while it is unpacked; its private copy cannot.
+            with draft.unnamed_file() as copy:
+                if _sha256(file, shown, copy) != digest:
+                    raise _changed(shown)
+                unpacked = _unpack(copy, draft, shown, progress)
+            return draft.publish(digest, source=str(archive.resolve()), size=unpacked.size, files=unpacked.files)
 
 
 def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> CachedModel:
@@ -90,13 +90,16 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         return found
     key = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
     limits = Limits.configured()
-    with Draft.begin(key, on_wait=_notice_of_waiting(url.redacted, progress)) as draft:
+    with (
+        Draft.begin(key, on_wait=_notice_of_waiting(url.redacted, progress)) as draft,
+        draft.unnamed_file() as archive,
+    ):
         known = find_validators(key) if sha256 is None else None
         last = find_cached(known.digest) if known else None
         try:
             downloaded = download(
                 url,
-                draft.archive,
+                archive,
                 known=known if last else None,
                 only_secure=sha256 is None,
                 limit=limits.size,
@@ -116,7 +119,7 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         with cache_errors(cache_root()):
             model = find_cached(downloaded.digest)
             if model is None:
-                unpacked = _unpack(draft.archive, draft, url.redacted, progress)
+                unpacked = _unpack(archive, draft, url.redacted, progress)
                 model = draft.publish(downloaded.digest, source=url.redacted, size=unpacked.size, files=unpacked.files)
             save_validators(key, downloaded)
         return model
@@ -132,8 +135,8 @@ def base_path_in(content: Path) -> Path:
     return content
 
 
-def _unpack(archive: Path, draft: Draft, shown: str, progress: Progress) -> Unpacked:
-    with progress.copying(f"Unpacking {shown}", archive.stat().st_size) as on_progress:
+def _unpack(archive: BinaryIO, draft: Draft, shown: str, progress: Progress) -> Unpacked:
+    with progress.copying(f"Unpacking {shown}", os.fstat(archive.fileno()).st_size) as on_progress:
         unpacked = unpack(archive, draft.content, shown=shown, limits=Limits.configured(), on_progress=on_progress)
     try:
         find_model(base_path_in(draft.content))
@@ -147,17 +150,49 @@ def _unpack(archive: Path, draft: Draft, shown: str, progress: Progress) -> Unpa
     return unpacked
 
 
-def _sha256(path: Path) -> str:
+@contextmanager
+def _opened(archive: Path, shown: str) -> Iterator[BinaryIO]:
+    with _reading(shown):
+        file = open_regular(archive)
+    with file:
+        yield file
+
+
+@contextmanager
+def _reading(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SavedModelError(
+            f"{shown!r} cannot be read: {error.strerror}.", hint="Check that you have read permission."
+        ) from None
+
+
+def _sha256(file: BinaryIO, shown: str, copy: BinaryIO | None = None) -> str:
+    """Returns the digest of the whole file, and writes what was read to `copy`.
+
+    Raises:
+        SavedModelError: the file grows or shrinks meanwhile.
+    """
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(_CHUNK_BYTES):
-            digest.update(piece)
+    left = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    while piece := file.read(_CHUNK_BYTES):
+        left -= len(piece)
+        if left < 0:
+            break
+        digest.update(piece)
+        if copy is not None:
+            copy.write(piece)
+    if left:
+        raise _changed(shown)
     return digest.hexdigest()
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _changed(shown: str) -> SavedModelError:
+    return SavedModelError(
+        f"{shown!r} changed while it was being read.", hint="Wait until the archive is complete, then try again."
+    )
 
 
 def _check_digest(digest: str, wanted: str | None, shown: str) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 from tfserve.errors import TfserveError
 from tfserve.host.directories import user_directory
@@ -145,10 +147,13 @@ class Draft:
 
     path: Path
 
-    @property
-    def archive(self) -> Path:
-        """The file for a downloaded archive."""
-        return self.path / "archive"
+    @contextmanager
+    def unnamed_file(self) -> Iterator[BinaryIO]:
+        """Opens a temporary file for the archive, which no other process can open, as it has no name."""
+        with cache_errors(cache_root()):
+            file = tempfile.TemporaryFile(dir=self.path)  # noqa: SIM115 - it is closed below
+        with file:
+            yield file
 
     @property
     def content(self) -> Path:
@@ -180,7 +185,7 @@ class Draft:
         try:
             with cache_errors(root):
                 shutil.rmtree(draft.path, ignore_errors=True)  # of a process that was killed
-                draft.path.mkdir()
+                draft.path.mkdir(mode=0o700)
             yield draft
         finally:
             with interrupts_deferred():
@@ -200,7 +205,6 @@ class Draft:
         created = datetime.now(timezone.utc)
         model = CachedModel(digest, source, size, files, created, cache_root() / digest / _CONTENT)
         data = {"source": source, "size": size, "files": files, "created": created.isoformat()}
-        self.archive.unlink(missing_ok=True)
         (self.path / _RECORD).write_text(json.dumps(data), encoding="utf-8")
         try:
             self.path.rename(model.path.parent)

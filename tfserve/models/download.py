@@ -1,16 +1,17 @@
-"""Downloads an archive over HTTP: exactly the published bytes, completely or not at all."""
+"""Downloads an archive over HTTP: exactly the published bytes, completely or not at all, and not endlessly slowly."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin
 
 from tfserve.errors import Attribute, SavedModelError, Wording
-from tfserve.models.cache import CacheValidators, cache_errors
+from tfserve.host.deadline import Pace, Speed, TimedResponse, TooMuchError
+from tfserve.models.cache import CacheValidators, cache_errors, cache_root
 from tfserve.models.extract import SIZE_VARIABLE
 from tfserve.models.url import Url
 from tfserve.progress import Progress
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["UnreachableError", "download"]
 
 _CHUNK_BYTES = 2**20
-_TIMEOUT_SECONDS = (10.0, 60.0)  # for connecting, and between two pieces
+SPEED = Speed()
+_CONNECT_SECONDS = 10.0  # for each address of the host
+_HEAD_SECONDS = 60.0  # of the response and all redirects to it
+_HEAD_BYTES = 2**20
+_MAX_ETAG = 1000
 _NOT_MODIFIED = 304
 _REASONS = {
     401: "login required",
@@ -38,16 +43,16 @@ class UnreachableError(SavedModelError):
 
 
 def download(
-    url: Url, target: Path, *, known: CacheValidators | None, only_secure: bool, limit: int, progress: Progress
+    url: Url, target: BinaryIO, *, known: CacheValidators | None, only_secure: bool, limit: int, progress: Progress
 ) -> CacheValidators | None:
-    """Downloads `url` to the file `target`.
+    """Downloads `url` to the open file `target`.
 
     The user and password in the address, or else those in ``~/.netrc``, are sent to its host; proxies and certificates
     are taken from the environment, as ``requests`` does.
 
     Args:
         url: the address of the archive.
-        target: the file to write.
+        target: the file to write, which is empty.
         known: the validators of the copy in the cache; None to download the archive unconditionally.
         only_secure: whether to refuse redirects to addresses without encryption.
         limit: the maximum size in bytes.
@@ -57,57 +62,64 @@ def download(
         The digest and validators of the archive; None if it has not changed since `known`.
 
     Raises:
-        UnreachableError: the server did not respond, or the connection was lost.
+        UnreachableError: the server did not respond, was too slow, or the connection was lost.
         SavedModelError: the server did not send the file.
         TfserveError: the cache cannot be written.
     """
     import requests
+
+    from tfserve.host.http_adapter import TimedAdapter
 
     headers = {"Accept-Encoding": "identity"}  # published digests are those of the archive itself
     if known is not None and known.etag:
         headers["If-None-Match"] = known.etag
     elif known is not None and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
-    hooks = {"response": _refuse_insecure_redirect} if only_secure else {}
-    with (
-        _download_errors(url),
-        requests.Session() as session,
-        session.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS, hooks=hooks) as response,
-    ):
-        if response.status_code == _NOT_MODIFIED and known is not None:
-            return None
-        _check_status(url, response)
-        digest = _save(url, response, target, limit, progress)
-        return CacheValidators(digest, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    hooks = {"response": partial(_check_redirect, only_secure=only_secure)}
+    pace = Pace(_HEAD_SECONDS, _HEAD_BYTES, SPEED)
+    timeout = (_CONNECT_SECONDS, _HEAD_SECONDS)
+    with _download_errors(url), requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, TimedAdapter(partial(TimedResponse, deadline=pace)))
+        with session.get(url, headers=headers, stream=True, timeout=timeout, hooks=hooks) as response:
+            if response.status_code == _NOT_MODIFIED and known is not None:
+                return None
+            _check_status(url, response)
+            pace.begin_body()
+            digest = _save(url, response, target, limit, progress)
+            return CacheValidators(digest, _validator(response, "ETag"), _validator(response, "Last-Modified"))
 
 
-def _save(url: Url, response: Response, target: Path, limit: int, progress: Progress) -> str:
+def _save(url: Url, response: Response, target: BinaryIO, limit: int, progress: Progress) -> str:
     """Writes the body to `target` and returns its digest."""
     length = response.headers.get("Content-Length", "")
-    total = int(length) if length.isdigit() else None
+    total = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
     if total is not None and total > limit:
         raise _too_large(url, limit)
     digest = hashlib.sha256()
     done = 0
-    with cache_errors(target.parent.parent):
-        file = target.open("xb")
-    with file, progress.copying(f"Downloading {url.redacted}", total) as on_progress:
+    with progress.copying(f"Downloading {url.redacted}", total) as on_progress:
         while piece := response.raw.read(_CHUNK_BYTES, decode_content=False):
             done += len(piece)
             if done > limit:
                 raise _too_large(url, limit)
             digest.update(piece)
-            with cache_errors(target.parent.parent):
-                file.write(piece)
+            with cache_errors(cache_root()):
+                target.write(piece)
             on_progress(done)
-        with cache_errors(target.parent.parent):
-            file.flush()
+        with cache_errors(cache_root()):
+            target.flush()
     if total is not None and done < total:
         raise UnreachableError(
             f"The connection to {url.redacted} was lost after {done:,} of {total:,} bytes.",
             hint="Try again; the download starts from the beginning.",
         )
     return digest.hexdigest()
+
+
+def _validator(response: Response, name: str) -> str | None:
+    value = response.headers.get(name)
+    return value if value and len(value) <= _MAX_ETAG and value.isprintable() else None
 
 
 def _check_status(url: Url, response: Response) -> None:
@@ -123,8 +135,11 @@ def _check_status(url: Url, response: Response) -> None:
     )
 
 
-def _refuse_insecure_redirect(response: Response, **_: Any) -> None:
+def _check_redirect(response: Response, *, only_secure: bool, **_: Any) -> None:
     if not response.is_redirect:
+        return
+    response.raw.headers.discard("Content-Encoding")  # requests reads the body, and would decompress it
+    if not only_secure:
         return
     target = Url(urljoin(response.url, response.headers["Location"]))
     if not target.is_secure:
@@ -159,12 +174,44 @@ def _download_errors(url: Url) -> Iterator[None]:
         ) from None
     except requests.exceptions.TooManyRedirects:
         raise SavedModelError(f"{url.redacted} redirects too often.", hint="Check the address in a browser.") from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         raise SavedModelError(f"{url.redacted} is not a valid address.", hint="Check it in a browser.") from None
-    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        raise UnreachableError(f"{url.redacted} did not respond in time.", hint="Try again later.") from None
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        raise _too_slow(url) from None
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, TooMuchError) as error:
+        if _is_caused_by(error, TimeoutError):
+            raise _too_slow(url) from None
+        if _is_caused_by(error, TooMuchError):
+            raise SavedModelError(
+                f"The headers and redirects of {url.redacted} are larger than {_HEAD_BYTES:,} bytes.",
+                hint="Check the address in a browser.",
+            ) from None
         raise UnreachableError(
             f"{url.redacted} cannot be reached, or the connection was lost.",
             hint="Check the network and the address, then try again.",
         ) from None
+    except ValueError:  # an address of a redirect, or text in it, that cannot be encoded
+        raise SavedModelError(
+            f"{url.redacted} is not a valid address, or redirects to one that is not.", hint="Check it in a browser."
+        ) from None
+
+
+def _too_slow(url: Url) -> UnreachableError:
+    return UnreachableError(
+        f"{url.redacted} did not respond in time, or sends its data too slowly.",
+        hint="Try again later, or download the archive with another program and give the file.",
+    )
+
+
+def _is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether an error of this `kind` caused `error`, which the libraries in between wrap in errors of their own."""
+    seen: dict[int, BaseException] = {}
+    pending: list[object] = [error]
+    while pending:
+        cause = pending.pop()
+        if isinstance(cause, kind):
+            return True
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen[id(cause)] = cause
+            pending += (cause.__cause__, cause.__context__, *cause.args)
+    return False

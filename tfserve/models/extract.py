@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from tfserve.errors import SavedModelError, UsageError
 from tfserve.text import printable
@@ -75,9 +75,9 @@ class Limits:
             ratio=cls.ratio if gibibytes is None else None,  # a user who sets a limit knows the contents
         )
 
-    def size_of(self, archive: Path) -> int:
-        """Returns how many bytes may be unpacked from `archive`."""
-        return self.size if self.ratio is None else min(self.size, max(GIB, self.ratio * archive.stat().st_size))
+    def size_of(self, packed: int) -> int:
+        """Returns how many bytes may be unpacked from an archive of `packed` bytes."""
+        return self.size if self.ratio is None else min(self.size, max(GIB, self.ratio * packed))
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Unpacked:
 
 
 def unpack(
-    archive: Path,
+    archive: BinaryIO,
     target: Path,
     *,
     shown: str,
@@ -99,7 +99,7 @@ def unpack(
     """Unpacks a tar, a gzipped tar or a zip, whatever its name.
 
     Args:
-        archive: the archive.
+        archive: the archive, opened.
         target: the directory to create; after an error, the caller removes it.
         shown: the name of the archive in error messages.
         limits: how much may be unpacked.
@@ -110,18 +110,18 @@ def unpack(
         OSError: the archive cannot be read, or `target` cannot be written.
     """
     target.mkdir()
-    unpacking = _Unpacking(target, shown, limits.size_of(archive), limits.entries)
-    with archive.open("rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        with _archive_errors(shown):
-            if magic.startswith(_ZIP):
-                _unpack_zip(file, unpacking, on_progress)
-            elif magic.startswith(_GZIP):
-                with gzip.GzipFile(fileobj=file) as plain:
-                    _unpack_tar(cast("IO[bytes]", plain), unpacking, lambda: on_progress(file.tell()))
-            else:
-                _unpack_tar(file, unpacking, lambda: on_progress(file.tell()))
+    unpacking = _Unpacking(target, shown, limits.size_of(os.fstat(archive.fileno()).st_size), limits.entries)
+    archive.seek(0)
+    magic = archive.read(4)
+    archive.seek(0)
+    with _archive_errors(shown):
+        if magic.startswith(_ZIP):
+            _unpack_zip(archive, unpacking, on_progress)
+        elif magic.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=archive) as plain:
+                _unpack_tar(cast("IO[bytes]", plain), unpacking, lambda: on_progress(archive.tell()))
+        else:
+            _unpack_tar(archive, unpacking, lambda: on_progress(archive.tell()))
     return unpacking.done
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfserve.client.failures import failure, too_large
-from tfserve.client.transport.deadline import Deadline, TimedResponse
 from tfserve.client.transport.reply import HttpReply
+from tfserve.host.deadline import Deadline, TimedResponse
 
 __all__ = ["fetch"]
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import HTTPError
 
 from tfserve.addresses import is_this_machine
 from tfserve.client.failures import failure, too_large
-from tfserve.client.transport.deadline import Deadline, TimedResponse
 from tfserve.client.transport.reply import HttpReply
+from tfserve.host.deadline import Deadline, TimedResponse
+from tfserve.host.http_adapter import TimedAdapter
 
 __all__ = ["Transport"]
 
@@ -33,7 +31,7 @@ class Transport:
         self._session.is_direct = is_this_machine(urlsplit(url).hostname or "")
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._response))
+            self._session.mount(scheme, TimedAdapter(self._response))
 
     def send(self, method: str, url: str, body: bytes | None, timeout: float, limit: int) -> HttpReply:
         """Sends one request and reads the whole response.
@@ -81,28 +79,6 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Returns None: otherwise requests reads the whole body of a redirect, even with ``allow_redirects=False``."""
         return None
-
-
-class _Adapter(HTTPAdapter):
-    """Creates the responses of its connections with `response`, and keeps one connection open."""
-
-    def __init__(self, response: Callable[..., TimedResponse]) -> None:
-        self._pools = {"http": _pool(HTTPConnectionPool, response), "https": _pool(HTTPSConnectionPool, response)}
-        super().__init__(pool_connections=1, pool_maxsize=1)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> PoolManager:
-        manager: PoolManager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-
-def _pool(kind: type[HTTPConnectionPool], response: Callable[..., TimedResponse]) -> type[HTTPConnectionPool]:
-    connection = type("Connection", (kind.ConnectionCls,), {"response_class": staticmethod(response)})
-    return type("Pool", (kind,), {"ConnectionCls": connection})
 
 
 def _read(response: requests.Response, url: str, limit: int) -> bytes:

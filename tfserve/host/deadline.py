@@ -1,0 +1,147 @@
+"""Limits of time and size for a whole HTTP response.
+
+A socket timeout applies to each read, so a server that sends one byte now and then could keep a client waiting forever.
+Here, each read gets the remaining time as its timeout, and what arrives is counted, headers included.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Deadline", "Pace", "Speed", "TimedResponse", "TooMuchError"]
+
+
+class TooMuchError(OSError):
+    """More bytes arrived than are allowed."""
+
+
+class Deadline:
+    """A point in time, `seconds` from now, and a maximum `size` in bytes of what arrives; None for any size."""
+
+    def __init__(self, seconds: float, size: int | None = None) -> None:
+        self._end = time.monotonic() + seconds
+        self._left = size
+
+    def apply_to(self, connected: socket.socket) -> None:
+        """Sets the timeout of a socket to the remaining time.
+
+        Raises:
+            TimeoutError: no time remains.
+        """
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        connected.settimeout(remaining)
+
+    def received(self, count: int) -> None:
+        """Counts bytes that have arrived.
+
+        Raises:
+            TooMuchError: they are more than `size`.
+        """
+        if self._left is not None:
+            self._left -= count
+            if self._left < 0:
+                raise TooMuchError("more data than expected")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The speed below which a transfer is given up. Only the time in which a program waits for data is counted.
+
+    Attributes:
+        window: the length in seconds of the periods in each of which `least` bytes must arrive.
+        least: the minimum number of bytes in a period.
+        grace: the seconds that a transfer of any size may take.
+        average: the bytes for each of which it may take a second longer.
+    """
+
+    window: float = 30.0
+    least: int = 30 * 2**10
+    grace: float = 600.0
+    average: int = 16 * 2**10
+
+
+class Pace(Deadline):
+    """The limits of a transfer of any size: first those of a `Deadline`, for everything before its body.
+
+    Args:
+        seconds: the maximum duration of everything before the body, all redirects included.
+        size: the maximum number of bytes of that.
+        speed: the minimum speed of the body.
+    """
+
+    def __init__(self, seconds: float, size: int, speed: Speed) -> None:
+        super().__init__(seconds, size)
+        self._speed = speed
+        self._in_body = False
+        self._begin = 0.0
+        self._waited = self._waited_in_window = 0.0
+        self._received = self._received_in_window = 0
+
+    def begin_body(self) -> None:
+        """Applies the minimum speed from now on."""
+        self._in_body = True
+
+    def apply_to(self, connected: socket.socket) -> None:
+        """Sets the timeout of a socket to the time in which the next byte must arrive.
+
+        Raises:
+            TimeoutError: too little arrived in the time that has passed.
+        """
+        if not self._in_body:
+            super().apply_to(connected)
+            return
+        speed = self._speed
+        if self._waited_in_window >= speed.window:
+            if self._received_in_window < speed.least:
+                raise TimeoutError(f"less than {speed.least} bytes in {speed.window:g} s")
+            self._waited_in_window, self._received_in_window = 0.0, 0
+        remaining = speed.grace + self._received / speed.average - self._waited
+        if remaining <= 0:
+            raise TimeoutError(f"less than {speed.average} bytes a second")
+        connected.settimeout(min(remaining, speed.window - self._waited_in_window))
+        self._begin = time.monotonic()
+
+    def received(self, count: int) -> None:
+        """Counts bytes that have arrived, and the time since `apply_to`.
+
+        Raises:
+            TooMuchError: they are more than `size`, before the body.
+        """
+        if not self._in_body:
+            super().received(count)
+            return
+        waited = time.monotonic() - self._begin
+        self._waited += waited
+        self._waited_in_window += waited
+        self._received += count
+        self._received_in_window += count
+
+
+class TimedResponse(http.client.HTTPResponse):
+    """A response within the limits of `deadline`; a ``response_class`` for http.client, with or without TLS."""
+
+    def __init__(self, connected: socket.socket, *, deadline: Deadline, **options: Any) -> None:
+        super().__init__(connected, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_TimedReader(connected, deadline))
+
+
+class _TimedReader(socket.SocketIO):
+    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
+        super().__init__(connected, "r")
+        connected._io_refs += 1  # type: ignore[attr-defined] # as in socket.makefile: keeps the socket open
+        self._connected = connected
+        self._deadline = deadline
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._deadline.apply_to(self._connected)
+        count = super().readinto(buffer)
+        self._deadline.received(count or 0)
+        return count
