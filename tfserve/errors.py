@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
+from tfserve.text import indented, one_line, quoted_line
+
 Names = Callable[[str, Any], str]
 """How a front end writes an attribute, alone (value None) or with a value: ``--rest-port``, ``--rest-port 0``."""
 
@@ -112,7 +114,10 @@ class TfserveError(Exception):
 
     @property
     def message(self) -> str:
-        """The message, with attributes written as in Python unless `reword` was called."""
+        """The message in one line, with attributes written as in Python unless `reword` was called.
+
+        Text of users, files and servers in it is escaped, so that it cannot look like another message or a hint.
+        """
         return self._written(python_names)
 
     @property
@@ -138,13 +143,14 @@ class TfserveError(Exception):
         self.hint_wording = self.hint_wording(names) if isinstance(self.hint_wording, Wording) else self.hint_wording
 
     def _written(self, names: Names) -> str:
-        message = self.wording(names) if isinstance(self.wording, Wording) else self.wording
+        message = one_line(self.wording(names) if isinstance(self.wording, Wording) else self.wording)
         return message if self.attribute is None else f"{names(self.attribute, None)}: {message}"
 
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override, unused-ignore]
         """The lines that Python 3.11 and later show below the message in a traceback."""
-        return [*([self.details] if self.details else ()), *([f"Hint: {self.hint}"] if self.hint else ())]
+        details = ["\n".join(map(quoted_line, self.details.split("\n")))] if self.details else ()
+        return [*details, *([f"Hint: {indented(self.hint, '      ')}"] if self.hint else ())]
 
 
 class UsageError(TfserveError):

@@ -9,7 +9,20 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Literal
 
-__all__ = ["did_you_mean", "nearest", "printable", "printable_lines", "rfc3339"]
+__all__ = [
+    "did_you_mean",
+    "indented",
+    "nearest",
+    "one_line",
+    "printable",
+    "printable_lines",
+    "quoted_line",
+    "rfc3339",
+    "shell_quoted",
+]
+
+_OWN = ("error:", "hint:", "warning:")
+_MAX_LINE = 20_000  # more characters are not a message
 
 _SURROGATE_BYTES = range(0xDC80, 0xDD00)  # "surrogateescape" represents bytes that are not UTF-8 by these characters
 
@@ -22,6 +35,42 @@ def printable(text: str, *, limit: int = 2000) -> str:
         limit: how many characters of `text` to show at most; longer text is cut, with its length at the end.
     """
     return _escape(text, limit, keep="")
+
+
+def one_line(text: str) -> str:
+    """Returns `text` like `printable`, with tabs, and with a limit that only text not meant to be read exceeds."""
+    return text if text.isprintable() and len(text) <= _MAX_LINE else _escape(text, _MAX_LINE, keep="\t")
+
+
+def indented(text: str, margin: str) -> str:
+    """Returns `text` like `printable_lines`, with `margin` before each line but the first.
+
+    Lines of foreign text can then not be mistaken for those of tfserve, such as ``Hint: …``, which begin at the margin.
+    """
+    return printable_lines(text).replace("\n", f"\n{margin}")
+
+
+def quoted_line(line: str) -> str:
+    """Returns a line that another program printed, escaped; it is indented if it looks like a message of tfserve."""
+    return printable_lines(f"{'  ' * line.lower().startswith(_OWN)}{line}").replace("\n", "\\n")
+
+
+def shell_quoted(text: str) -> str:
+    """Quotes one argument for a shell, in one line: as POSIX does, or like Bash (``$'…'``) if it is not printable."""
+    import shlex
+
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escape_in_shell, text))}'"
+
+
+def _escape_in_shell(character: str) -> str:
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    code = ord(character)
+    if code >= 0x80 and code not in _SURROGATE_BYTES:
+        return f"\\U{code:08x}"
+    return _escape_character(character)
 
 
 def printable_lines(text: str, *, limit: int | None = None) -> str:

@@ -15,11 +15,12 @@ import typer
 
 from tfserve.errors import TfserveError, Wording
 from tfserve.progress import LayerProgress
-from tfserve.text import printable_lines
+from tfserve.text import indented, one_line, printable_lines, quoted_line
 
 __all__ = ["Output", "age_text", "output_error", "size_text"]
 
 _DOCTOR = "To check the whole machine: tfserve doctor"
+_MARGIN = " " * 6  # below "Hint: "
 
 
 class Output:
@@ -32,8 +33,8 @@ class Output:
     def __init__(self, *, json_wanted: bool = False) -> None:
         self.json_wanted = json_wanted
 
-    def result(self, data: Any, text: str) -> None:
-        """Prints the result of a command: `data` as JSON, or `text`."""
+    def result(self, data: Any, text: str | Sequence[str]) -> None:
+        """Prints the result of a command: `data` as JSON, or `text`; see `text`."""
         if self.json_wanted:
             import json
 
@@ -41,9 +42,9 @@ class Output:
         else:
             self.text(text)
 
-    def text(self, text: str) -> None:
-        """Prints text on stdout, with control characters escaped."""
-        _print(printable_lines(text))
+    def text(self, text: str | Sequence[str]) -> None:
+        """Prints text on stdout, with control characters escaped; each string of a sequence as one line."""
+        _print(printable_lines(text) if isinstance(text, str) else "\n".join(map(one_line, text)))
 
     def page(self, markdown: str, *, for_terminals: Callable[[str], str]) -> None:
         """Prints a page of Markdown on stdout: formatted on a terminal, unchanged elsewhere.
@@ -78,9 +79,9 @@ class Output:
             _print(data, nl=False)
 
     def line(self, line: str, *, to_stderr: bool = False) -> None:
-        """Prints one line of a log immediately."""
+        """Prints one line of a log immediately; on stderr, it cannot look like a message of tfserve."""
         if to_stderr:
-            self.notice(line)
+            typer.echo(quoted_line(line), err=True)
         else:
             _print(printable_lines(line))
 
@@ -94,14 +95,14 @@ class Output:
 
     def finding(self, verdict: str, color: str, name: str, detail: str | Wording, hint: str | Wording | None) -> None:
         """Prints the result of a check: one line, and below it how to fix the problem."""
-        margin = " " * 6
-        _print(f"{typer.style(verdict.ljust(5), fg=color, bold=True)} {name}  {printable_lines(self.in_words(detail))}")
+        shown = indented(self.in_words(detail), _MARGIN)
+        _print(f"{typer.style(verdict.ljust(5), fg=color, bold=True)} {name}  {shown}")
         for line in printable_lines(self.in_words(hint or "")).splitlines():
-            _print(f"{margin}{typer.style(line, bold=True)}")
+            _print(f"{_MARGIN}{typer.style(line, bold=True)}")
 
     def notice(self, text: str | Wording) -> None:
-        """Prints a notice on stderr."""
-        typer.echo(printable_lines(self.in_words(text)), err=True)
+        """Prints a notice on stderr, in one line."""
+        typer.echo(one_line(self.in_words(text)), err=True)
 
     def in_words(self, text: str | Wording) -> str:
         """Text as the command line writes it: attributes of a spec are options."""
@@ -116,12 +117,12 @@ class Output:
         from tfserve.spec.fields import option_names
 
         error.reword(option_names)
-        typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable_lines(error.message)}", err=True)
+        typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {one_line(error.message)}", err=True)
         if error.details:
-            typer.echo("\n".join(f"  {line}" for line in printable_lines(error.details).splitlines()), err=True)
-        hint = "\n".join(filter(None, (error.hint, _DOCTOR if error.doctor else None)))
-        if hint:
-            typer.echo(f"{typer.style('Hint:', bold=True)} {printable_lines(hint)}", err=True)
+            typer.echo(f"  {indented(error.details.rstrip(), '  ')}", err=True)
+        hints = (indented(error.hint, _MARGIN) if error.hint else None, _DOCTOR if error.doctor else None)
+        if hint := "\n".join(filter(None, hints)):
+            typer.echo(f"{typer.style('Hint:', bold=True)} {hint}", err=True)
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
@@ -133,7 +134,7 @@ class Output:
         from rich.text import Text
 
         with Console(stderr=True).status("") as status:
-            yield lambda message: status.update(Text(printable_lines(message)))
+            yield lambda message: status.update(Text(one_line(message)))
 
     @contextmanager
     def pulling(self, image: str) -> Iterator[Callable[[LayerProgress], None]]:

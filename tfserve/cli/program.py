@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tfserve.cli.command_table import COMMANDS, TASKS
 from tfserve.cli.typer_versions import choices_of, convert_without_pydantic, show_metavars
-from tfserve.text import did_you_mean, printable
+from tfserve.text import did_you_mean, one_line, printable
 
 __all__ = ["OneCommand", "Program", "help_by_group", "option_names"]
 
@@ -116,4 +116,6 @@ def _nearest_suggested(ctx: Any) -> Iterator[None]:
         choices = choices_of(getattr(error, "param", None))
         if choices and (typed := _NOT_ONE_OF.match(error.message)):
             error.message = " ".join(filter(None, (error.message, did_you_mean(typed[1], choices))))
+        if hasattr(error, "message"):
+            error.message = one_line(str(error.message))
         raise

@@ -37,7 +37,7 @@ def show_server(server: Server, output: Output, lines: list[str], **more: Any) -
         *([f"  gRPC        {server.grpc_address}"] if server.grpc_address else ()),
         *lines,
     ]
-    output.result({**status.to_json(), **more}, "\n".join(text))
+    output.result({**status.to_json(), **more}, text)
 
 
 def follow(launched: Launched, output: Output) -> None:

@@ -15,6 +15,7 @@ from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 from tfserve.images.build_spec import BuildSpec, BuildStep, build_steps, dockerfiles
 from tfserve.images.docker_build import build_image
 from tfserve.progress import Progress
+from tfserve.text import quoted_line
 
 __all__ = ["build"]
 
@@ -46,7 +47,7 @@ def build(engine: DockerEngine, spec: BuildSpec, progress: Progress) -> tuple[Im
     for number, step in enumerate(steps, 1):
         progress.notice(f"Building {step.image} from {step.dockerfile} ({number} of 2)")
         try:
-            build_image(client, source, step, progress.notice)
+            build_image(client, source, step, lambda line: progress.notice(quoted_line(line)))
         except ImageError as error:
             if number == 2:
                 error.add_hint(f"\nThe development image was built: {spec.devel_image}. To build it again: --force")

@@ -6,7 +6,6 @@ Their values are passed to the server's process only; they never appear in label
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from tfserve.addresses import is_this_machine
 from tfserve.errors import UsageError
 from tfserve.models.url import Url
+from tfserve.text import shell_quoted
 
 __all__ = ["SECRET_VARIABLES", "BucketCredentials", "find_bucket_credentials"]
 
@@ -99,7 +99,7 @@ def _profile(variables: Mapping[str, str]) -> dict[str, str]:
         raise UsageError(
             f"The AWS profile {name!r} contains no keys; tfserve does not support other ways to log in.",
             hint="Export temporary keys first: "
-            + f'eval "$(aws configure export-credentials --format env --profile {shlex.quote(name)})"',
+            + f'eval "$(aws configure export-credentials --format env --profile {shell_quoted(name)})"',
         )
     return found
 

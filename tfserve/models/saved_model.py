@@ -8,7 +8,6 @@ Everything else is refused, with a hint for each case.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import SavedModelError
 from tfserve.host.system import invoking_user
+from tfserve.text import shell_quoted
 
 if TYPE_CHECKING:
     from tfserve.protos.saved_model_pb2 import SignatureDef, TensorInfo
@@ -277,12 +277,12 @@ def _not_a_directory(path: Path) -> SavedModelError:
         program = f"import keras; keras.models.load_model({json.dumps(name)}).export({json.dumps(exported)})"
         return SavedModelError(
             f"{name!r} is a Keras file; TensorFlow Serving can only load SavedModels.",
-            hint=f"Export it first: python -c {shlex.quote(program)}",
+            hint=f"Export it first: python -c {shell_quoted(program)}",
         )
     if path.name in _MODEL_FILES:
         return SavedModelError(
             f"{name!r} is one file of a SavedModel.",
-            hint=f"Give its directory: {shlex.quote(str(path.parent))}",
+            hint=f"Give its directory: {shell_quoted(str(path.parent))}",
         )
     if suffix in _ARCHIVE_SUFFIXES:
         return SavedModelError(
@@ -296,7 +296,7 @@ def _not_a_directory(path: Path) -> SavedModelError:
 
 def _no_versions(path: Path, directory: Path) -> SavedModelError:
     entries = sorted(directory.iterdir())
-    quoted = shlex.quote(str(path))
+    quoted = shell_quoted(str(path))
     if not entries:
         return SavedModelError(
             f"The directory {str(path)!r} is empty.", hint="Export a SavedModel to the sub-directory 1."
@@ -307,17 +307,17 @@ def _no_versions(path: Path, directory: Path) -> SavedModelError:
     models = [entry for entry in entries if entry.is_dir() and _holds_saved_model(entry)]
     if models:
         names = ", ".join(repr(entry.name) for entry in models)
-        first = shlex.quote(str(path / models[0].name))
+        first = shell_quoted(str(path / models[0].name))
         return SavedModelError(
             f"No version in {str(path)!r} is named by a number; it contains {names}.",
-            hint=f"Rename each version to a number (mv {first} {shlex.quote(str(path / '1'))}), or serve one of them: "
+            hint=f"Rename each version to a number (mv {first} {shell_quoted(str(path / '1'))}), or serve one of them: "
             f"tfserve run {first}",
         )
     deeper = [entry for entry in entries if entry.is_dir() and _versions_in(entry)]
     if deeper:
         return SavedModelError(
             f"{str(path)!r} is not a model, but it contains models: {', '.join(repr(entry.name) for entry in deeper)}.",
-            hint=f"Give one of them: tfserve run {shlex.quote(str(path / deeper[0].name))}",
+            hint=f"Give one of them: tfserve run {shell_quoted(str(path / deeper[0].name))}",
         )
     return SavedModelError(
         f"The directory {str(path)!r} has no version: no sub-directory named by a number, and no saved_model.pb.",

@@ -64,4 +64,4 @@ def build(
         f"  serve    tfserve run ./my_model --image {spec.image}",
         f"  develop  tfserve devel --image {spec.devel_image}",
     ]
-    output.result(data, "\n".join(lines))
+    output.result(data, lines)

@@ -40,4 +40,4 @@ def inspect(
     lines = [f"{directory.path}: {directory.layout.value}"]
     for version, signatures in versions:
         lines += [f"version {version.number}", *signature_lines(signatures)]
-    output.result(data, "\n".join(lines))
+    output.result(data, lines)

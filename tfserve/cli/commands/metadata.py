@@ -51,4 +51,4 @@ def metadata(
     with connect(target.address, api=api, timeout=timeout) as connection:
         found = connection.metadata(model)
     title = found.name if found.version is None else f"{found.name} version {found.version}"
-    output.result(found.document, "\n".join([title, *signature_lines(found.signatures)]))
+    output.result(found.document, [title, *signature_lines(found.signatures)])

@@ -90,4 +90,4 @@ def package(
         f"  serve   tfserve run --image {reference}",
         f"  or      docker run -p 8501:8501 {reference}",
     ]
-    output.result(data, "\n".join(lines))
+    output.result(data, lines)

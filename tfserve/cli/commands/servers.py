@@ -60,4 +60,4 @@ def status(name: OptionalName = None, *, engine: AnyEngineOption = "auto", json:
             for model, versions in found.versions.items()
         ),
     ]
-    output.result(found.to_json(), "\n".join(lines))
+    output.result(found.to_json(), lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tfserve.cli.output import Output
 from tfserve.defaults import AUTO, STOP_SECONDS
 from tfserve.errors import TfserveError, located
 from tfserve.spec.fields import option_names
+from tfserve.text import shell_quoted
 
 if TYPE_CHECKING:
     from tfserve.servers.reconcile import Step
@@ -93,7 +93,7 @@ def _ready_servers_reported(done: list[Outcome], file: Path | None, output: Outp
     except KeyboardInterrupt:
         names = sorted(outcome.step.name for outcome in done if outcome.server and outcome.step.action != "leave")
         if names:
-            of_file = f" -f {shlex.quote(str(file))}" if file else ""
+            of_file = f" -f {shell_quoted(str(file))}" if file else ""
             ready = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} ready and still running"
             output.notice(f"{ready}. To remove: tfserve down {' '.join(names)}{of_file}")
         raise
@@ -165,5 +165,5 @@ def _show(outcomes: list[Outcome], output: Output) -> None:
             )
     failed = [(outcome.step.name, outcome.error) for outcome in outcomes if outcome.error is not None]
     if shown and (output.json_wanted or lines):
-        output.result(shown, "\n".join(lines))
+        output.result(shown, lines)
     _exit_with_errors(failed, output)
