@@ -172,6 +172,10 @@ class EngineUnavailableError(TfserveError):
     doctor_knows = True
 
 
+class NotPrivateError(EngineUnavailableError):
+    """A directory or file of tfserve belongs to another user, or can be changed by one."""
+
+
 class ImageError(TfserveError):
     """An image cannot be obtained: it is unknown, access is denied, it is for another platform, or the disk is full."""
 

@@ -64,7 +64,6 @@ def test_state_directory_without_permission(tfserve: Program) -> None:
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         assert setpriv, "util-linux is part of every Debian"
-        os.chown(locked, 1234, 1234)
         command = [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
     environment = {**tfserve.environment, "XDG_STATE_HOME": str(locked / "state")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

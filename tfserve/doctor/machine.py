@@ -9,7 +9,7 @@ from tfserve.engines.local.causes import OTHER_PROGRAM
 
 __all__ = ["local_serves", "machine_checks", "way_to_serve"]
 
-_ELSEWHERE = "export XDG_STATE_HOME=DIRECTORY   (a directory with write permission)"
+_ELSEWHERE = "export XDG_STATE_HOME=DIRECTORY   (a directory of your own, with write permission)"
 _LITTLE_BYTES = 100 * 2**20  # it also contains the logs
 
 

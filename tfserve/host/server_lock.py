@@ -1,8 +1,8 @@
 """A lock for each server, so that only one command at a time replaces it or brings it up.
 
 The lock is a file with the server's name in this user's state directory. It is released when the process that holds it
-ends, for whatever reason. Where such a file cannot be created, and between users and machines that share a Docker
-Engine, there is no lock; the engine then refuses what conflicts.
+ends, for whatever reason. Where such a file cannot be created, or another user could lock it, and between users and
+machines that share a Docker Engine, there is no lock; the engine then refuses what conflicts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfserve.errors import NotPrivateError
 from tfserve.host.directories import user_directory
+from tfserve.host.private import check_private, make_private
 from tfserve.interrupts import raise_if_cancelled
 from tfserve.progress import Progress
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_locked", "server_lock"]
 
+_HOME = "XDG_STATE_HOME"
 _POLL_SECONDS = 0.05
 
 
@@ -54,7 +57,14 @@ def is_locked(name: str) -> bool:
 
 def _lock_file(name: str) -> Path | None:
     state = user_directory("state")
-    return None if state is None else state / "locks" / name
+    if state is None:
+        return None
+    try:
+        for directory in (state, state / "locks"):
+            check_private(directory, _HOME)
+    except NotPrivateError:
+        return None
+    return state / "locks" / name
 
 
 def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:
@@ -66,7 +76,7 @@ def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:
     waiting = False
     while True:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path.parent, _HOME)
             lock.acquire(blocking=False)
             return lock
         except Timeout:
@@ -75,5 +85,5 @@ def _acquire(path: Path, progress: Progress) -> BaseFileLock | None:
             waiting = True
             raise_if_cancelled()
             time.sleep(_POLL_SECONDS)
-        except OSError:
+        except (OSError, NotPrivateError):
             return None

@@ -2,12 +2,13 @@
 
 A model appears in the cache complete, by a rename, and is never changed. It is made in a draft directory next to it,
 under a lock, so that two processes never make the same model; a draft whose lock is free belongs to a dead process.
+A cached model is served without another look at its archive, so nothing here is believed that another user could have
+written; see `tfserve.host.private`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from tfserve.errors import TfserveError
+from tfserve.errors import NotPrivateError, TfserveError
 from tfserve.host.directories import user_directory
+from tfserve.host.private import check_private, make_private, read_private, write_private
 from tfserve.interrupts import interrupts_deferred
 
 __all__ = [
@@ -41,7 +43,8 @@ _CONTENT = "model"
 _DRAFT = ".draft-"
 _REMOVED = ".removed-"
 _LOCK_SUFFIX = ".lock"
-_CHOOSE = "export XDG_CACHE_HOME=/another/place"
+_HOME = "XDG_CACHE_HOME"
+_CHOOSE = f"export {_HOME}=DIRECTORY"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def cache_root() -> Path:
     """Returns the directory of the cache, which may not exist yet.
 
     Raises:
-        TfserveError: XDG_CACHE_HOME is not set, and the user has no home directory.
+        TfserveError: XDG_CACHE_HOME is not set, and the user has no home directory; or another user could change what
+            is there.
     """
     cache = user_directory("cache")
     if cache is None:
@@ -77,7 +81,11 @@ def cache_root() -> Path:
             "The model cannot be unpacked: this user has no home directory for the cache.",
             hint=f"Choose another directory: {_CHOOSE}",
         )
-    return cache / "models"
+    root = cache / "models"
+    with cache_errors(root):
+        for directory in (cache, root):
+            check_private(directory, _HOME)
+    return root
 
 
 @contextmanager
@@ -85,6 +93,8 @@ def cache_errors(root: Path) -> Iterator[None]:
     """Explains errors of the file system of the cache, such as a full disk or a read-only directory."""
     try:
         yield
+    except NotPrivateError as error:
+        raise TfserveError(error.message, hint=error.hint) from None
     except OSError as error:
         raise TfserveError(
             f"The model cache at {str(root)!r} cannot be used: {error.strerror or error}.",
@@ -106,8 +116,14 @@ def cached_models() -> list[CachedModel]:
 def find_cached(digest: str) -> CachedModel | None:
     """Finds the model whose archive has this digest; a model with a damaged record is not found."""
     directory = cache_root() / digest
+    with cache_errors(directory):
+        check_private(directory / _CONTENT, _HOME)
+        try:
+            text = read_private(directory / _RECORD, _HOME)
+        except (OSError, ValueError):
+            return None
     try:
-        data = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
+        data = json.loads(text)
         created = datetime.fromisoformat(data["created"])
         found = CachedModel(digest, data["source"], data["size"], data["files"], created, directory / _CONTENT)
     except (OSError, ValueError, KeyError, TypeError):
@@ -176,7 +192,7 @@ class Draft:
         lock_file = root / f"{_DRAFT}{key}{_LOCK_SUFFIX}"
         lock = FileLock(lock_file, mode=0o600)
         with cache_errors(root):
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(root, _HOME)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -185,7 +201,7 @@ class Draft:
         try:
             with cache_errors(root):
                 shutil.rmtree(draft.path, ignore_errors=True)  # of a process that was killed
-                draft.path.mkdir(mode=0o700)
+                make_private(draft.path, _HOME)
             yield draft
         finally:
             with interrupts_deferred():
@@ -205,7 +221,9 @@ class Draft:
         created = datetime.now(timezone.utc)
         model = CachedModel(digest, source, size, files, created, cache_root() / digest / _CONTENT)
         data = {"source": source, "size": size, "files": files, "created": created.isoformat()}
-        (self.path / _RECORD).write_text(json.dumps(data), encoding="utf-8")
+        for path in (self.content, *self.content.rglob("*")):  # neither group nor others may change it, under any umask
+            path.chmod(path.stat().st_mode & 0o755)
+        write_private(self.path / _RECORD, json.dumps(data), _HOME)
         try:
             self.path.rename(model.path.parent)
         except OSError:
@@ -231,7 +249,9 @@ class CacheValidators:
 def find_validators(key: str) -> CacheValidators | None:
     """Finds what is known about an address; `key` is a digest of it, because an address may contain secrets."""
     try:
-        return CacheValidators(**json.loads((_validators_root() / f"{key}.json").read_text(encoding="utf-8")))
+        with cache_errors(_validators_root()):
+            check_private(_validators_root(), _HOME)
+        return CacheValidators(**json.loads(read_private(_validators_root() / f"{key}.json", _HOME)))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -243,10 +263,8 @@ def save_validators(key: str, validators: CacheValidators) -> None:
         OSError: the cache cannot be written.
     """
     root = _validators_root()
-    root.mkdir(exist_ok=True)
-    draft = root / f".{key}.{os.getpid()}"
-    draft.write_text(json.dumps(asdict(validators)), encoding="utf-8")
-    draft.replace(root / f"{key}.json")
+    make_private(root, _HOME)
+    write_private(root / f"{key}.json", json.dumps(asdict(validators)), _HOME)
 
 
 def remove_stale_validators() -> None:

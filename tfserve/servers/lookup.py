@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tfserve.defaults import AUTO, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.registry import engine_kind, engine_kinds
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, UsageError, Wording
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, NotPrivateError, UsageError, Wording
 from tfserve.text import did_you_mean
 
 __all__ = ["Listing", "check_running", "find_server", "find_servers", "list_servers"]
@@ -20,6 +20,12 @@ class Listing:
 
     servers: tuple[Server, ...]
     unavailable: Mapping[str, EngineUnavailableError] = field(default_factory=dict)
+
+    def refuse_incomplete(self) -> None:
+        """Raises the error of an engine whose servers are not listed because another user could have changed them."""
+        for error in self.unavailable.values():
+            if isinstance(error, NotPrivateError):
+                raise error
 
 
 def list_servers(choice: EngineChoice = AUTO) -> Listing:
@@ -98,6 +104,7 @@ def _pick(listing: Listing, name: str | None, *, by_model: bool, among: Callable
                 f"More than one server is named {name!r}: {listed}.", hint=Wording("Choose one with {engine}.")
             )
         raise UsageError(f"There are several servers: {listed}.", hint="Name one of them.")
+    listing.refuse_incomplete()
     models = [model for server in listing.servers if server.running for model in server.models] if by_model else []
     error = _no_such_server(name, [server.name for server in listing.servers], models)
     for title, unavailable in listing.unavailable.items():

@@ -71,7 +71,10 @@ def down(
     output = Output(json_wanted=json)
     engines = read_engines(file or DEFAULT_FILE, os.environ)
     choices = {name: engines[name] for name in choose_names(list(engines), names or ())}
-    found = [server for server in list_servers().servers if choices.get(server.name) in (AUTO, server.engine.name)]
+    listing = list_servers()
+    found = [server for server in listing.servers if choices.get(server.name) in (AUTO, server.engine.name)]
+    if len(found) < len(choices):
+        listing.refuse_incomplete()
     servers_up.down(found, grace=seconds)
     gone = [server.name for server in found]
     for name in choices:

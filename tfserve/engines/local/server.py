@@ -18,6 +18,7 @@ from tfserve.addresses import reachable
 from tfserve.engines.base import AddedModel, Diagnosis, Engine, Exit, Server
 from tfserve.engines.conflicts import changed_elsewhere, exited_and_removed, name_taken, port_taken
 from tfserve.engines.local import state as local_state
+from tfserve.engines.local.signals import signal_server
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError
 from tfserve.plan import labels
@@ -106,9 +107,7 @@ class LocalServer(Server):
         if record is None or self.config is None:
             return
         with local_state.state_errors(self._directory.path):
-            draft = Path(f"{self.config}.{os.getpid()}")
-            draft.write_text(config, encoding="utf-8")
-            draft.replace(self.config)
+            self._directory.write_text(Path(self.config), config)
             plan = dataclasses.replace(
                 record.plan, models=tuple(models), files={**record.plan.files, self.config: config}
             )
@@ -193,7 +192,7 @@ class LocalServer(Server):
                 break
             deadline, sent = time.monotonic() + seconds, False
             while time.monotonic() < deadline and directory.is_alive():
-                sent = sent or _signal(pid, number, self.name)
+                sent = sent or signal_server(pid, number, directory)
                 time.sleep(_POLL_SECONDS)
         if pid in self.engine.children:
             self.engine.children[pid].wait(timeout=_KILL_SECONDS)
@@ -215,7 +214,7 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
         raise _without_record(directory)
     with ExitStack() as descriptors:
         with local_state.state_errors(directory.path):
-            log = os.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+            log = directory.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             descriptors.callback(os.close, log)
             lock = directory.take_lock()
         if lock is None:
@@ -295,28 +294,6 @@ def _exit(engine: ProcessEngine, record: Record) -> Exit:
     if code is None and record.stopped:
         code = 0
     return Exit(code)
-
-
-def _signal(pid: int, number: signal.Signals, name: str) -> bool:
-    """Signals a server whose lock is held, so that its pid is valid: it leads the process group of the server.
-
-    Returns:
-        Whether the group exists; a process that was forked a moment ago has not created it yet.
-
-    Raises:
-        EngineUnavailableError: the process belongs to another user.
-    """
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError as error:
-        raise EngineUnavailableError(
-            f"The process {pid} of {name!r} belongs to another user.",
-            hint="Ask that user (or root) to stop it.",
-            doctor=False,
-        ) from error
-    return True
 
 
 def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Each server has a directory of its name under ``$XDG_STATE_HOME/tfserve/servers``. Its process inherits a lock on a file
 there, which is released when the process exits for any reason. Therefore a dead or reused pid is never mistaken for a
-server, and only the pid of a running server is ever signaled.
+server, and only the pid of a running server is ever signaled. Nothing here is believed that another user could have
+written; see `tfserve.host.private`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.conflicts import name_taken
 from tfserve.errors import EngineUnavailableError
 from tfserve.host.directories import user_directory
+from tfserve.host.private import check_private, make_private, open_private, read_private, write_private
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan, Mount
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
-_SET = "Set XDG_STATE_HOME to a writable directory, for example: export XDG_STATE_HOME=/tmp/state"
+_HOME = "XDG_STATE_HOME"
+_SET = f"Choose a directory of your own that can be written: export {_HOME}=DIRECTORY"
 _LOOK_SECONDS = 0.1  # a check whether a server is running holds the lock for much less
 _RETRY_SECONDS = 0.001
 
@@ -49,18 +52,28 @@ def servers_root() -> Path:
 
     Raises:
         EngineUnavailableError: the variable is not set, and this user has no home directory.
+        NotPrivateError: another user could change what is there.
     """
     state = user_directory("state")
     if state is None:
         raise EngineUnavailableError(
             "The local engine cannot keep its state: this user has no home directory.", hint=_SET
         )
-    return state / "servers"
+    root = state / "servers"
+    for directory in (state, root):
+        check_private(directory, _HOME)
+    return root
 
 
 def directory_of(name: str) -> ServerDirectory:
-    """The directory of the server `name`, whether or not it exists."""
-    return ServerDirectory(servers_root() / name)
+    """The directory of the server `name`, whether or not it exists.
+
+    Raises:
+        NotPrivateError: another user could change what is there.
+    """
+    directory = servers_root() / name
+    check_private(directory, _HOME)
+    return ServerDirectory(directory)
 
 
 def directories() -> list[ServerDirectory]:
@@ -68,7 +81,7 @@ def directories() -> list[ServerDirectory]:
     root = servers_root()
     with state_errors(root):
         try:
-            found = [ServerDirectory(path) for path in root.iterdir() if not path.name.startswith(".")]
+            found = [directory_of(path.name) for path in root.iterdir() if not path.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             return []
     return [directory for directory in found if directory.read() is not None or directory.is_alive()]
@@ -85,16 +98,17 @@ def create(plan: LaunchPlan) -> ServerDirectory:
 
     root = servers_root()
     with state_errors(root):
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(root, _HOME)
         draft = ServerDirectory(Path(tempfile.mkdtemp(prefix=f".{plan.name}-", dir=root)))
         try:
+            draft.path.chmod(0o700)  # under any umask
             draft.write(Record(plan, datetime.now(timezone.utc)))
-            draft.log.touch()
-            draft.lock.touch()
+            for file in (draft.log, draft.lock):
+                os.close(draft.open(file, os.O_WRONLY | os.O_CREAT))
             for mount in plan.mounts:
                 draft.link(mount, made_for=root / plan.name)
             for path, text in plan.files.items():
-                (draft.path / Path(path).relative_to(root / plan.name)).write_text(text, encoding="utf-8")
+                draft.write_text(draft.path / Path(path).relative_to(root / plan.name), text)
             try:
                 draft.path.rename(root / plan.name)
             except OSError:
@@ -150,7 +164,7 @@ class ServerDirectory:
         from tfserve.plan import launch_plan as plans
 
         try:
-            data = json.loads((self.path / _RECORD).read_text(encoding="utf-8"))
+            data = json.loads(read_private(self.path / _RECORD, _HOME))
             plan = plans.from_json(data["plan"])
             return Record(plan, datetime.fromisoformat(data["created"]), data["pid"], data["stopped"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -166,14 +180,20 @@ class ServerDirectory:
             "pid": record.pid,
             "stopped": record.stopped,
         }
-        draft = self.path / f".{_RECORD}.{os.getpid()}"
-        draft.write_text(json.dumps(data), encoding="utf-8")
-        draft.replace(self.path / _RECORD)
+        self.write_text(self.path / _RECORD, json.dumps(data))
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Writes a file in the directory atomically; only this user can read it."""
+        write_private(path, text, _HOME)
+
+    def open(self, path: Path, flags: int) -> int:
+        """Opens a file in the directory, after a check that no other user can change it."""
+        return open_private(path, flags, _HOME)
 
     def link(self, mount: Mount, made_for: Path | None = None) -> None:
         """Links what `mount` mounts. Its target is in `made_for`, to which this directory will be renamed."""
         link = self.path / Path(mount.target).relative_to(made_for or self.path)
-        link.parent.mkdir(parents=True, exist_ok=True)
+        make_private(link.parent, _HOME)
         link.symlink_to(mount.source)
 
     def unlink(self, base_path: Path) -> None:
@@ -184,7 +204,7 @@ class ServerDirectory:
 
     def take_lock(self) -> int | None:
         """Locks the directory for a new process, and returns the descriptor to inherit; None if it is locked."""
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self.open(self.lock, os.O_RDWR | os.O_CREAT)
         deadline = time.monotonic() + _LOOK_SECONDS
         while True:
             try:
@@ -205,14 +225,14 @@ class ServerDirectory:
     def noted_pid(self) -> int | None:
         """The pid that `note_pid` wrote."""
         try:
-            return int(self.lock.read_text(encoding="ascii"))
+            return int(read_private(self.lock, _HOME))
         except (OSError, ValueError):
             return None
 
     def is_alive(self) -> bool:
         """Whether the server's process is running."""
         try:
-            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self.open(self.lock, os.O_RDONLY)
         except OSError:
             return False
         try:
