@@ -20,6 +20,7 @@ __all__ = ["Table", "tabulate"]
 _MAX_VALUES = 12  # of a tensor that is shown completely
 _FIRST_VALUES = 3  # of a larger tensor
 _MAX_CHARACTERS = 60
+_MAX_COLUMNS = 1000
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def tabulate(
             columns = _column_columns(document["outputs"], outputs, sent.get("inputs"), inputs)
         else:
             raise _UnexpectedError("it has neither predictions nor outputs")
+        if len(columns) > _MAX_COLUMNS:
+            raise _UnexpectedError(f"it has {len(columns):,} outputs")
         count = len(columns[0][1]) if columns else 0
         rows = zip(*(values[:max_rows] for _, values in columns), strict=True)
         return Table(
@@ -148,8 +151,8 @@ def _only_name(specs: _Specs, default: str) -> str:
 
 
 def _in_order(named: Mapping[str, Any], specs: _Specs) -> list[str]:
-    order = list(specs or ())
-    return sorted(named, key=lambda name: order.index(name) if name in order else len(order))
+    order = {name: position for position, name in enumerate(specs or ())}
+    return sorted(named, key=lambda name: order.get(name, len(order)))
 
 
 def _cell(value: Any) -> str:

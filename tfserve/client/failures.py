@@ -31,6 +31,7 @@ __all__ = [
     "refusal",
     "refused",
     "timed_out",
+    "too_complex",
     "too_large",
     "unknown_host",
 ]
@@ -123,6 +124,14 @@ def too_large(url: str, limit: int) -> RequestError:
     """Returns the error for a response of more than `limit` bytes."""
     return RequestError(
         f"The response of the server at {display_url(url)} is larger than {limit // 2**20} MiB.",
+        hint="Send fewer instances per request, or use another signature.",
+    )
+
+
+def too_complex(url: str) -> RequestError:
+    """Returns the error for a response with more values than a client can hold."""
+    return RequestError(
+        f"The response of the server at {display_url(url)} has too many values.",
         hint="Send fewer instances per request, or use another signature.",
     )
 

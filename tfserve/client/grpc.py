@@ -1,6 +1,7 @@
 """A client of TensorFlow Serving's gRPC API: status, metadata, predict, classify and regress.
 
-Tensors are sent as ``tensor_content``, and the size of messages is not limited. Sources of names and messages:
+Tensors are sent as ``tensor_content``, in messages of up to 2 GiB. What a response may take in memory is limited,
+because it can describe large tensors in a few bytes. Sources of names and messages:
 ``prediction_service.proto`` and ``model_service.proto``.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from tfserve.client.documents import ModelMetadata
-from tfserve.client.failures import malformed
+from tfserve.client.failures import malformed, too_complex, too_large
 from tfserve.client.grpc_channel import open_channel
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
@@ -33,6 +34,12 @@ __all__ = ["GrpcClient"]
 
 _M = TypeVar("_M", bound=Message)
 _MAX_TENSOR_BYTES = 2**31 - 2**20  # protobuf's limit, minus a megabyte for the rest of the message
+_MAX_TENSORS = 2**30  # bytes of all tensors of a response
+_MAX_JSON_VALUES = 25_000_000  # of all tensors of a response that are converted to JSON; they take about 1 GiB
+_UNCOUNTED_BYTES = 16 * 2**20  # a message of this size cannot have so many fields that parsing it takes 1 GiB
+_MAX_FIELDS = 2_000_000
+_MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata have a few kB
+_MAX_DOCUMENT_FIELDS = 100_000
 _PREDICTION, _MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
 
 
@@ -77,11 +84,7 @@ class GrpcClient:
     def metadata(self, model: ModelRef) -> ModelMetadata:
         request = apis.GetModelMetadataRequest(model_spec=_model_spec(model), metadata_field=["signature_def"])
         response = self._call(_PREDICTION, "GetModelMetadata", request, apis.GetModelMetadataResponse)
-        definitions = apis.SignatureDefMap()
-        try:
-            definitions.ParseFromString(response.metadata["signature_def"].value)
-        except DecodeError:
-            raise malformed(self.url, "the metadata is malformed") from None
+        definitions = self._parsed(response.metadata["signature_def"].value, apis.SignatureDefMap, document=True)
         found = response.model_spec
         number = found.version.value if found.HasField("version") else None
         return ModelMetadata(
@@ -135,10 +138,17 @@ class GrpcClient:
         response = self._call(_PREDICTION, "Predict", request, apis.PredictResponse)
         if response.outputs.keys() != signature.outputs.keys():
             raise StaleSignatureError("other outputs")
+        outputs: dict[str, Array] = {}
+        left = _MAX_TENSORS
         try:
-            return {name: to_array(response.outputs[name]) for name in signature.outputs}
+            for name in signature.outputs:
+                outputs[name] = to_array(response.outputs[name])
+                left -= outputs[name].nbytes
+                if left < 0:
+                    raise too_large(self.url, _MAX_TENSORS)
         except MalformedTensorError as error:
             raise malformed(self.url, f"a tensor is malformed: {error}") from None
+        return outputs
 
     def close(self) -> None:
         if self._channel is not None:
@@ -160,6 +170,8 @@ class GrpcClient:
         name, signature = choose_signature(signatures, name or DEFAULT_SIGNATURE)
         arrays, format_ = read_inputs(document, signature)
         outputs = self.predict_arrays(model, arrays, signature, name)
+        if sum(array.size for array in outputs.values()) > _MAX_JSON_VALUES:
+            raise too_complex(self.url)
         return encode_outputs(outputs, format_)
 
     def _infer_examples(self, method: Method, document: Mapping[str, Any], spec: apis.ModelSpec) -> dict[str, Any]:
@@ -181,10 +193,26 @@ class GrpcClient:
             self._channel = open_channel(self.url)
         call = self._channel.unary_unary(f"/{service}/{method}")
         try:
-            return response.FromString(call(request.SerializeToString(), timeout=self.timeout))
+            received = call(request.SerializeToString(), timeout=self.timeout)
         except grpc.RpcError as error:
             raise call_failure(error, self.url, self.timeout) from None
-        except DecodeError:
+        return self._parsed(received, response, document=method.startswith("Get"))
+
+    def _parsed(self, received: bytes, response: type[_M], *, document: bool) -> _M:
+        """Parses a message, after a check of its size and of the number of its fields."""
+        from tfserve.protos.field_count import TooManyFieldsError, check_field_count
+        from tfserve.protos.wire import MalformedError
+
+        if document and len(received) > _MAX_DOCUMENT_BYTES:
+            raise too_large(self.url, _MAX_DOCUMENT_BYTES)
+        limit = _MAX_DOCUMENT_FIELDS if document else _MAX_FIELDS
+        try:
+            if len(received) > (2 * limit if document else _UNCOUNTED_BYTES):
+                check_field_count(received, 0, len(received), response, limit)
+            return response.FromString(received)
+        except TooManyFieldsError:
+            raise too_complex(self.url) from None
+        except (MalformedError, DecodeError):
             raise malformed(self.url, "the response is malformed") from None
 
 

@@ -6,12 +6,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfserve.addresses import in_url, is_this_machine
-from tfserve.client.failures import display_url, dropped, not_listening, refused, timed_out, unknown_host
+from tfserve.client.failures import display_url, dropped, not_listening, refused, timed_out, too_large, unknown_host
 from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
 from tfserve.text import printable
 
-__all__ = ["call_failure", "open_channel"]
+__all__ = ["MAX_MESSAGE_BYTES", "call_failure", "open_channel"]
+
+MAX_MESSAGE_BYTES = 512 * 2**20
+"""Size of the largest response that is received."""
 
 # The mapping of ``ToHTTPStatusCode`` in TensorFlow Serving; any other code is 500.
 _HTTP_STATUS = {
@@ -28,6 +31,7 @@ _HTTP_STATUS = {
     "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
 }
+_MAX_METADATA_BYTES = 64 * 2**10
 _BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "cancelling", "transport", "endpoint")
 
 
@@ -44,6 +48,8 @@ def call_failure(error: Any, url: str, seconds: float) -> RequestError:
         return timed_out(url, seconds)
     if code == "UNAVAILABLE":
         return _unavailable(details, url)
+    if code == "RESOURCE_EXHAUSTED" and "CLIENT: Received message larger than max" in details:
+        return too_large(url, MAX_MESSAGE_BYTES)
     if code in ("INTERNAL", "UNKNOWN", "UNIMPLEMENTED") and ("http" in details.lower() or "content-type" in details):
         return _not_grpc(url)
     return refused(_HTTP_STATUS.get(code, 500), details)
@@ -89,7 +95,8 @@ def open_channel(url: str) -> Any:
     target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
     options = [
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.enable_retries", 0),  # every failure is reported, and only once
         ("grpc.enable_http_proxy", 0 if is_this_machine(host) else 1),
     ]

@@ -73,7 +73,7 @@ def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) ->
         raise StaleSignatureError("other outputs")
     try:
         return {name: _read(name, outputs[name], known[name].dtype) for name in known}
-    except (UsageError, ValueError, TypeError, OverflowError):
+    except (UsageError, ValueError, TypeError, OverflowError, RecursionError):
         raise malformed(url, "the outputs are not tensors of the types in the signature") from None
 
 

@@ -5,12 +5,13 @@ Source of paths and documents: ``tensorflow_serving/g3doc/api_rest.md`` and ``mo
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tfserve.client.documents import ModelMetadata, read_metadata, read_status
-from tfserve.client.failures import malformed
+from tfserve.client.failures import malformed, timed_out
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.transport.reply import HttpReply, accept, parse
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["RestClient", "base_url", "check_timeout", "poll_status"]
 
 MAX_RESPONSE_BYTES = 256 * 2**20
+MAX_RESPONSE_MEMORY = 2**30  # of the parsed response; 64 images with a number for each color take 0.6 GiB
 _MAX_DOCUMENT_BYTES = 32 * 2**20  # status and metadata have a few kB
+_MAX_DOCUMENT_MEMORY = 64 * 2**20
 
 
 class RestClient:
@@ -75,10 +78,13 @@ class RestClient:
         Raises:
             RequestError: the server refused or failed the request (`RefusedError`), is not listening
                 (`NotListeningError`), closed the connection (`DroppedError`), did not respond within the timeout
-                (`TimedOutError`), or responded with something other than a JSON object.
+                (`TimedOutError`), or responded with something other than a JSON object, or with too large a one. The
+                timeout includes the time to parse the response.
         """
+        begin = time.monotonic()
         reply = self._send("POST", f"{model.path}:{method}", body, MAX_RESPONSE_BYTES)
-        document = parse(self.url, reply.body)
+        document = parse(self.url, reply.body, MAX_RESPONSE_MEMORY)
+        self._check_time(begin)
         if not isinstance(document, dict):
             raise malformed(self.url, "the response is not a JSON object")
         return InferenceResponse(reply.body, document, reply.latency_ms)
@@ -94,8 +100,12 @@ class RestClient:
         """
         from tfserve.client.json_arrays import encode_arrays, read_outputs
 
-        response = self.infer("predict", model, encode_arrays(arrays, signature_name))
-        return read_outputs(self.url, response.document, signature)
+        body = encode_arrays(arrays, signature_name)
+        begin = time.monotonic()
+        response = self.infer("predict", model, body)
+        outputs = read_outputs(self.url, response.document, signature)
+        self._check_time(begin)
+        return outputs
 
     def close(self) -> None:
         """Closes the connection; the next request opens a new one."""
@@ -112,7 +122,15 @@ class RestClient:
         self.close()
 
     def _document(self, path: str) -> Any:
-        return parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body)
+        begin = time.monotonic()
+        document = parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body, _MAX_DOCUMENT_MEMORY)
+        self._check_time(begin)
+        return document
+
+    def _check_time(self, begin: float) -> None:
+        """Raises the error for a timeout if it has passed since `begin`."""
+        if time.monotonic() - begin > self.timeout:
+            raise timed_out(self.url, self.timeout)
 
     def _send(self, method: str, path: str, body: bytes | None, limit: int) -> HttpReply:
         from tfserve.client.transport.session import Transport
@@ -157,7 +175,7 @@ def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStat
     from tfserve.client.transport.poll import fetch
 
     reply = accept(url, fetch(url, path, timeout, _MAX_DOCUMENT_BYTES))
-    return read_status(url, parse(url, reply.body))
+    return read_status(url, parse(url, reply.body, _MAX_DOCUMENT_MEMORY))
 
 
 def base_url(text: str) -> str:

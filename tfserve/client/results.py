@@ -38,7 +38,7 @@ def tabulate_results(method: Method, document: Mapping[str, Any], *, request: by
     results = document.get("results")
     try:
         rows = [_classes(result) if method == "classify" else {"value": _number(result)} for result in results or ()]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         rows = []
     if not rows:
         raise malformed_document(method)
@@ -47,10 +47,16 @@ def tabulate_results(method: Method, document: Mapping[str, Any], *, request: by
 
 def _classes(result: Any) -> dict[str, Any]:
     """Returns the cells for the classes of an example; models may omit labels or scores."""
-    classes = [(str(label), _number(score)) for label, score in result]
+    classes = [(_label(label), _number(score)) for label, score in result]
     if not any(label for label, _ in classes):
         return {"scores": [score for _, score in classes]}
     return {"classes": ", ".join(f"{printable(label)} {score:g}" for label, score in classes)}
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError
+    return str(value)
 
 
 def _number(value: Any) -> float:
@@ -66,7 +72,7 @@ def _instances(request: bytes) -> bytes | None:
     try:
         examples = read_json(request)["examples"]
         return json.dumps({"instances": examples}).encode()
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
@@ -77,8 +83,8 @@ def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
         RequestError: `document` is not such a response.
     """
     try:
-        return [[Class(str(label), float(score)) for label, score in row] for row in document["results"]]
-    except (LookupError, TypeError, ValueError):
+        return [[Class(_label(label), float(score)) for label, score in row] for row in document["results"]]
+    except (LookupError, TypeError, ValueError, OverflowError):
         raise malformed_document("classify") from None
 
 
@@ -92,7 +98,7 @@ def read_values(document: Mapping[str, Any], count: int) -> NDArray[Any]:
 
     try:
         values = np.array(document["results"], np.float32)
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
         raise malformed_document("regress") from None
     if values.shape != (count,):
         raise malformed_document("regress")

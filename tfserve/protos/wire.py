@@ -18,7 +18,7 @@ class MalformedError(ValueError):
     """The bytes are not a serialized message, or are truncated."""
 
 
-def fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def fields(data: mmap.mmap | bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yields ``(field number, start, end)`` of the value of every field of the message in ``data[start:end]``.
 
     Raises:
@@ -69,7 +69,7 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
+def _read_varint(data: mmap.mmap | bytes, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 7 * _MAX_VARINT_BYTES, 7):
         if position >= end:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfserve.client.failures import malformed, redirected, refusal
+from tfserve.client.failures import malformed, redirected, refusal, too_complex
 from tfserve.client.json_document import read_json
+from tfserve.protos.json_memory import json_memory
 
 __all__ = ["HttpReply", "accept", "parse"]
+
+_MOST_PER_BYTE = 100  # bytes in memory for a byte of JSON; only small objects take about as many
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,19 @@ def accept(url: str, reply: HttpReply) -> HttpReply:
     return reply
 
 
-def parse(url: str, body: bytes) -> Any:
+def parse(url: str, body: bytes, memory: int) -> Any:
     """Returns the JSON document in `body`; see `read_json`.
 
+    Args:
+        url: the address of the server, for errors.
+        body: the bytes of the document.
+        memory: how many bytes the document may take once it is parsed.
+
     Raises:
-        RequestError: `body` is not JSON.
+        RequestError: `body` is not JSON, or would take too much memory.
     """
+    if len(body) * _MOST_PER_BYTE > memory and json_memory(body) > memory:
+        raise too_complex(url)
     try:
         return read_json(body)
     except ValueError:

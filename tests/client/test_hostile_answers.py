@@ -1,0 +1,314 @@
+"""Servers that answer with more than a client can hold: each answer is refused before it takes memory or time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from tests.cli.conftest import in_process
+from tests.program import Program
+from tfserve.client import numpy_client
+from tfserve.client.answer_table import tabulate
+from tfserve.client.failures import TimedOutError
+from tfserve.client.grpc import GrpcClient
+from tfserve.client.json_document import read_json
+from tfserve.client.model_ref import ModelRef
+from tfserve.client.rest import RestClient, poll_status
+from tfserve.client.results import read_classes, read_values, tabulate_results
+from tfserve.errors import RequestError
+from tfserve.models.saved_model import Signature, TensorSpec
+from tfserve.protos import apis_pb2 as apis
+from tfserve.protos.json_memory import json_memory
+from tfserve.protos.saved_model_pb2 import DataType, SignatureDef, TensorInfo, TensorProto, TensorShapeProto
+
+from .faulty_server import FaultyServer, responding_json
+
+MODEL = ModelRef("m")
+OUTPUT = Signature("tensorflow/serving/predict", {}, {"y": TensorSpec("DT_FLOAT", None)})
+METADATA = {
+    "model_spec": {"name": "m", "version": "1"},
+    "metadata": {
+        "signature_def": {
+            "signature_def": {
+                "serving_default": {
+                    "method_name": "tensorflow/serving/predict",
+                    "inputs": {"x": {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}]}}},
+                    "outputs": {"y": {"dtype": "DT_FLOAT", "tensor_shape": {"unknown_rank": True}}},
+                }
+            }
+        }
+    },
+}
+
+
+@contextmanager
+def memory_limited(size: int = 400 * 2**20) -> Iterator[None]:
+    """Fails the test if the process needs much more memory than before."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < size
+
+
+def answering(body: bytes) -> FaultyServer:
+    """A server with the metadata of a model, which answers all other requests with `body`."""
+
+    def answer(connection: Any, over: Any) -> None:
+        request = server.requests[-1]
+        content = json.dumps(METADATA).encode() if b"/metadata" in request[:100] else body
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+    server = FaultyServer(answer)
+    return server
+
+
+MANY = {
+    "lists": b'{"outputs": [' + b"[]," * 16_000_000 + b"[]]}",
+    "objects": b'{"predictions": [' + b"{}," * 5_000_000 + b"{}]}",
+    "results": b'{"results": [' + b"[[]]," * 8_000_000 + b"[]]}",
+    "keys": b'{"predictions": [' + b'{"":0},' * 5_000_000 + b"{}]}",
+    "spaces": b'{"outputs": [' + b"[\n\t], " * 16_000_000 + b"[]]}",
+    "numbers": b'{"outputs": [' + b"0.1," * 30_000_000 + b"1]}",
+}
+
+
+@pytest.mark.parametrize("answer", MANY)
+def test_answers_with_many_values(answer: str) -> None:
+    with memory_limited(), answering(MANY[answer]) as server, RestClient(server.url) as client:
+        with pytest.raises(RequestError, match="has too many values") as caught:
+            client.infer("predict", MODEL, b"{}")
+        assert caught.value.exit_code == 8
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("verb", [("predict", "m", "1"), ("classify", "m", "x=1.0"), ("regress", "m", "x=1.0")])
+def test_commands(verb: tuple[str, ...], tfserve: Program) -> None:
+    with memory_limited(), answering(MANY["objects"]) as server:
+        done = in_process(tfserve, *verb, "--url", server.url)
+    assert done.returncode == 8
+    assert "has too many values" in done.stderr
+
+
+def test_documents_with_many_values() -> None:
+    versions = b'{"model_version_status": [' + b"{}," * 400_000 + b"{}]}"
+    with responding_json(versions) as server:
+        with RestClient(server.url) as client:
+            for ask in (lambda: client.status("m"), lambda: client.metadata(MODEL)):
+                with pytest.raises(RequestError, match="has too many values"):
+                    ask()
+        with pytest.raises(RequestError, match="has too many values"):
+            poll_status(server.url, "m")
+
+
+def test_honest_answers_are_not_refused() -> None:
+    images = np.zeros((64, 224, 224, 3)).size
+    numbers = b"0.1234567," * 3
+    document = b"[" + (b"[" + numbers[:-1] + b"],") * (images // 3)
+    assert json_memory(document) < 2**30
+    assert json_memory(json.dumps(METADATA).encode() * 500) < 64 * 2**20
+
+
+def test_time_includes_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(function: Callable[..., Any]) -> Callable[..., Any]:
+        def slowed(*arguments: Any) -> Any:
+            time.sleep(0.3)
+            return function(*arguments)
+
+        return slowed
+
+    from tfserve.client import json_arrays
+    from tfserve.client.transport import reply
+
+    with answering(b'{"outputs": [1.0]}') as server, RestClient(server.url, timeout=0.2) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(reply, "read_json", slow(read_json))
+            for ask in (lambda: client.infer("predict", MODEL, b"{}"), lambda: client.metadata(MODEL)):
+                with pytest.raises(TimedOutError):
+                    ask()
+        monkeypatch.setattr(json_arrays, "read_outputs", slow(json_arrays.read_outputs))
+        with pytest.raises(TimedOutError):
+            client.predict_arrays(MODEL, {}, OUTPUT, "serving_default")
+
+
+NESTED = [b"[" * depth + b"]" * depth for depth in (70, 500, 900, 960, 100_000)]
+WRONG = [
+    *NESTED,
+    *(b'{"a":' * depth + b"0" + b"}" * depth for depth in (100, 900)),
+    *(b"0", b'"text"', b"null", b"true", b"{}", b"[[1], [1, 2]]", b"[{}, []]", b'[{"y": 1}, {"z": 2}]'),
+    *(b"9" * 5000, b"[" + b"9" * 5000 + b"]", b"-" + b"9" * 5000, b"1e999999", b"NaN", b"[Infinity]"),
+    *(rb'"\ud800"', b'"\xff\xfe"', b'{"b64": "?"}', b'{"b64": 1}', b'[{"b64": []}]', b'{"y": 1, "y": [2]}'),
+    *(b'["a", 1]', b'[["a", "b"]]', b'[[["a"]]]', b"[[[[], 1]]]", b"[[1, 2, 3]]", b'[["a", 1e999]]', b'["ab"]'),
+]
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: value[:20].decode("latin-1"))
+def test_answers_of_other_types(value: bytes) -> None:
+    """Every consumer of an answer either accepts it or raises a RequestError."""
+    outputs, predictions, results = (b'{"%s": %s}' % (name, value) for name in (b"outputs", b"predictions", b"results"))
+    consumers: list[tuple[bytes, Callable[[Any], Any]]] = [
+        (outputs, tabulate),
+        (predictions, tabulate),
+        (results, read_classes),
+        (results, lambda document: read_values(document, 1)),
+        (results, lambda document: tabulate_results("classify", document, request=b"{}")),
+        (results, lambda document: tabulate_results("regress", document, request=b"{}")),
+    ]
+    for body, consume in consumers:
+        with answering(body) as server, RestClient(server.url) as client:
+            try:
+                consume(client.infer("predict", MODEL, b"{}").document)
+            except RequestError as error:
+                assert len(error.message) < 5000
+    with answering(outputs) as server, numpy_client.Client(server.url, model="m") as client_:
+        try:
+            client_.predict([1.0])
+        except RequestError as error:
+            assert len(error.message) < 5000
+    with responding_json(value) as server, RestClient(server.url) as client:
+        with contextlib.suppress(RequestError):
+            assert client.status("m") == ()
+        with pytest.raises(RequestError):
+            client.metadata(MODEL)
+
+
+def test_table_with_many_columns() -> None:
+    with pytest.raises(RequestError, match="2,000 outputs"):
+        tabulate({"outputs": {str(number): [1] for number in range(2000)}})
+
+
+@contextmanager
+def grpc_service(**answers: bytes) -> Iterator[str]:
+    """Runs a gRPC server that answers each method with these bytes."""
+    server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.max_send_message_length", -1)])
+    handlers = {
+        method: grpc.unary_unary_rpc_method_handler(lambda request, context, answer=answer: answer)
+        for method, answer in answers.items()
+    }
+    for service in ("PredictionService", "ModelService"):
+        name = f"tensorflow.serving.{service}"
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+def predict_response(**tensors: TensorProto) -> bytes:
+    return apis.PredictResponse(outputs=tensors).SerializeToString()
+
+
+def repeated(size: int) -> TensorProto:
+    """A tensor that lists one of its values."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size)])
+    return TensorProto(dtype=DataType.DT_FLOAT, tensor_shape=shape, float_val=[1.0])
+
+
+def names(count: int) -> dict[str, TensorProto]:
+    return {f"y{number}": repeated(2**24) for number in range(count)}
+
+
+def test_expanded_tensors_over_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor of 64 MiB in a few bytes is accepted, but not many of them."""
+    monkeypatch.setattr("tfserve.client.grpc._MAX_TENSORS", 2**27)
+    signature = Signature("", {}, {name: TensorSpec("DT_FLOAT", None) for name in names(100)})
+    for response, known, words in (
+        (predict_response(**names(100)), signature, "larger than 128 MiB"),
+        (predict_response(y=repeated(2**40)), OUTPUT, "malformed"),
+    ):
+        with (
+            grpc_service(Predict=response) as address,
+            GrpcClient(address) as client,
+            memory_limited(),
+            pytest.raises(RequestError, match=words),
+        ):
+            client.predict_arrays(MODEL, {}, known, "")
+
+
+def signature_defs(outputs: int = 1) -> bytes:
+    shape = TensorShapeProto(unknown_rank=True)
+    info = TensorInfo(name="t", dtype=DataType.DT_FLOAT, tensor_shape=shape)
+    names_ = ["y"] if outputs == 1 else [f"y{number}" for number in range(outputs)]
+    definition = SignatureDef(method_name="m", outputs=dict.fromkeys(names_, info))
+    return apis.SignatureDefMap(signature_def={"serving_default": definition}).SerializeToString()
+
+
+def metadata_response(value: bytes) -> bytes:
+    response = apis.GetModelMetadataResponse()
+    response.metadata["signature_def"].value = value
+    return response.SerializeToString()
+
+
+def test_values_as_json_over_grpc() -> None:
+    """What the commands show is converted to Python objects, which are much larger."""
+    answers = {
+        "GetModelMetadata": metadata_response(signature_defs(3)),
+        "Predict": predict_response(**names(3)),
+    }
+    with (
+        grpc_service(**answers) as address,
+        GrpcClient(address) as client,
+        memory_limited(),
+        pytest.raises(RequestError, match="has too many values"),
+    ):
+        client.infer("predict", MODEL, b'{"inputs": {}}')
+
+
+FIELDS = {
+    "versions": ("GetModelStatus", b"\x0a\x00" * 1_000_000),
+    "signatures": ("GetModelMetadata", metadata_response(b"\x0a\x00" * 1_000_000)),
+    "dimensions": (
+        "GetModelMetadata",
+        metadata_response(
+            apis.SignatureDefMap(
+                signature_def={
+                    "s": SignatureDef(
+                        inputs={"x": TensorInfo(tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim()] * 300_000))}
+                    )
+                }
+            ).SerializeToString()
+        ),
+    ),
+    "outputs": ("Predict", b"\x0a\x00" * 9_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_messages_of_many_fields(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.client.grpc._MAX_FIELDS", 100_000)
+    method, answer = FIELDS[kind]
+    with grpc_service(**{method: answer}) as address, GrpcClient(address) as client, memory_limited():
+        ask: dict[str, Callable[[], Any]] = {
+            "GetModelStatus": lambda: client.status("m"),
+            "GetModelMetadata": lambda: client.metadata(MODEL),
+            "Predict": lambda: client.predict_arrays(MODEL, {}, OUTPUT, ""),
+        }
+        with pytest.raises(RequestError, match="has too many values"):
+            ask[method]()
+
+
+def test_messages_that_are_too_large() -> None:
+    with (
+        grpc_service(GetModelStatus=bytes(33 * 2**20)) as address,
+        GrpcClient(address) as client,
+        pytest.raises(RequestError, match="larger than 32 MiB"),
+    ):
+        client.status("m")
+
+
+def test_largest_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfserve.client.grpc_channel.MAX_MESSAGE_BYTES", 2**20)
+    with grpc_service(Predict=bytes(2**21)) as address, GrpcClient(address) as client:
+        with pytest.raises(RequestError, match="larger than 1 MiB") as caught:
+            client.predict_arrays(MODEL, {}, OUTPUT, "")
+        assert caught.value.exit_code == 8
