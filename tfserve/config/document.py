@@ -106,7 +106,7 @@ class YamlNode:
         if self.kind == "nothing":
             return None
         text = self.text("text")
-        return Scalar(text, quoted=self.kind == "string" and text == self.node.value)
+        return Scalar(text, quoted=self.kind == "string" and text == self.node.value, written=self.node.value)
 
     def find(self, keys: Sequence[str | int]) -> YamlNode | None:
         """Returns the node at a path of keys and indices below this node; None if there is none."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["InterpolationError", "interpolate"]
+__all__ = ["InterpolationError", "interpolate", "variables_in"]
 
 _DOLLAR = re.compile(r"\$(?:(?P<escaped>\$)|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|(?P<brace>\{)|)")
 _BRACE = re.compile(r"\$\$|\$\{|\}")
 _VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<operator>:?[-?+])(?P<word>.*))?", re.DOTALL)
 _MAX_DEPTH = 20
+_NAME = re.compile(r"(?<!\$)(?:\$\$)*\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _WRITE = "Write ${NAME}, or $$ for a dollar sign."
 
 
@@ -53,6 +54,11 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
         else:
             raise InterpolationError("'$' does not begin a variable", _WRITE)
     return "".join((*resolved, text[position:]))
+
+
+def variables_in(text: str) -> list[str]:
+    """Returns the names of the variables in `text`, also in the defaults of others, each once."""
+    return list(dict.fromkeys(_NAME.findall(text)))
 
 
 def _end_of(text: str, start: int) -> int:

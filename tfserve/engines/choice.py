@@ -18,7 +18,7 @@ __all__ = ["check_spec", "choose_engine", "host_for", "planner_without_engine"]
 
 
 def check_spec(
-    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, download: bool = True
+    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, download: bool = True, addresses: bool = False
 ) -> tuple[ModelDirectory, ...]:
     """Refuses what cannot be served, before anything is started; see `check_models`.
 
@@ -27,6 +27,7 @@ def check_spec(
         choice: which engine was chosen.
         progress: reports downloads.
         download: whether to download models; otherwise only those on this machine are checked and returned.
+        addresses: whether to return the others as well, of which only the address is known; see `check_models`.
 
     Returns:
         The models of `spec` that are on this machine, in its order.
@@ -36,7 +37,7 @@ def check_spec(
     """
     if choice != AUTO:
         engine_kind(choice).refuse_unsupported(spec)
-    return check_models(spec, progress, download=download)
+    return check_models(spec, progress, download=download, addresses=addresses)
 
 
 def host_for(servers: Iterable[tuple[ServeSpec, EngineChoice]]) -> Host:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from tfserve.addresses import in_url
 from tfserve.exporters.shell import shell_line
 from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
+from tfserve.plan.secrets import is_secret
 
 __all__ = ["docker_run"]
 
@@ -19,16 +20,18 @@ __all__ = ["docker_run"]
 def docker_run(plan: LaunchPlan) -> str:
     """Returns one shell line that creates the container of `plan`.
 
-    All names, paths and values are quoted, so that the shell does not interpret them.
+    All names, paths and values are quoted, so that the shell does not interpret them. Of a secret variable, there is
+    only the name: docker reads its value from the environment.
     """
     if plan.image is None:
         raise ValueError("a plan for a local process has no docker run line")
+    environment = plan.environment.items()
     options = [
         f"--name={plan.container_name}",
         *(f"--publish={_published(port)}" for port in (plan.grpc, plan.rest) if port),
         *(f"--mount={_mount(mount)}" for mount in plan.mounts),
-        *(f"--env={name}={value}" for name, value in plan.environment.items()),
-        *(f"--env={name}" for name in plan.secrets),  # docker reads the value from its environment
+        *(f"--env={name}" if is_secret(name, value) else f"--env={name}={value}" for name, value in environment),
+        *(f"--env={name}" for name in plan.secrets),
         *(["--init"] if plan.init else []),
         *(f"--cap-drop={capability}" for capability in plan.dropped_capabilities),
         *(f"--security-opt={option}" for option in plan.security_options),

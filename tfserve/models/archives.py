@@ -27,7 +27,7 @@ from tfserve.progress import Progress
 from tfserve.protos.regular_file import open_regular
 from tfserve.text import printable
 
-__all__ = ["base_path_in", "unpacked_download", "unpacked_file"]
+__all__ = ["base_path_in", "last_download", "unpacked_download", "unpacked_file"]
 
 _CHUNK_BYTES = 2**20
 _NAMES_SHOWN = 5
@@ -79,19 +79,13 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         UsageError: the connection is not encrypted, and there is no digest to check the archive against.
         TfserveError: the cache cannot be used.
     """
-    if sha256 is None and not url.is_secure:
-        raise UsageError(
-            f"The connection to {url.redacted} is not encrypted: anyone on the network could replace the model.",
-            hint=Wording(
-                "Use https://, or give the digest of the archive: {digest}", digest=Attribute("sha256", "DIGEST")
-            ),
-        )
+    _check_connection(url, sha256)
     if sha256 is not None and (found := find_cached(sha256)):
         return found
-    key = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+    key = _key(url)
     limits = Limits.configured()
     with (
-        Draft.begin(key, on_wait=_notice_of_waiting(url.redacted, progress)) as draft,
+        Draft.begin(key, on_wait=_notice_of_waiting(url.shown, progress)) as draft,
         draft.unnamed_file() as archive,
     ):
         known = find_validators(key) if sha256 is None else None
@@ -115,14 +109,27 @@ def unpacked_download(url: Url, sha256: str | None, progress: Progress) -> Cache
         if downloaded is None and last is not None:
             return last
         assert downloaded is not None  # noqa: S101 - without validators, the archive is always downloaded
-        _check_digest(downloaded.digest, sha256, url.redacted)
+        _check_digest(downloaded.digest, sha256, url.shown)
         with cache_errors(cache_root()):
             model = find_cached(downloaded.digest)
             if model is None:
-                unpacked = _unpack(archive, draft, url.redacted, progress)
+                unpacked = _unpack(archive, draft, url.shown, progress)
                 model = draft.publish(downloaded.digest, source=url.redacted, size=unpacked.size, files=unpacked.files)
             save_validators(key, downloaded)
         return model
+
+
+def last_download(url: Url, sha256: str | None) -> CachedModel | None:
+    """Returns the model in the cache that was last downloaded from `url`; None without one. Nothing is contacted.
+
+    Raises:
+        UsageError: as `unpacked_download`.
+    """
+    _check_connection(url, sha256)
+    if sha256 is not None:
+        return find_cached(sha256)
+    known = find_validators(_key(url))
+    return find_cached(known.digest) if known else None
 
 
 def base_path_in(content: Path) -> Path:
@@ -133,6 +140,22 @@ def base_path_in(content: Path) -> Path:
             break
         content = directories[0]
     return content
+
+
+def _check_connection(url: Url, sha256: str | None) -> None:
+    """Refuses an archive that the network could replace."""
+    if sha256 is None and not url.is_secure:
+        raise UsageError(
+            f"The connection to {url.shown} is not encrypted: anyone on the network could replace the model.",
+            hint=Wording(
+                "Use https://, or give the digest of the archive: {digest}", digest=Attribute("sha256", "DIGEST")
+            ),
+        )
+
+
+def _key(url: Url) -> str:
+    """Identifies an address in the cache without its secrets."""
+    return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _unpack(archive: BinaryIO, draft: Draft, shown: str, progress: Progress) -> Unpacked:

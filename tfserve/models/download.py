@@ -98,7 +98,7 @@ def _save(url: Url, response: Response, target: BinaryIO, limit: int, progress: 
         raise _too_large(url, limit)
     digest = hashlib.sha256()
     done = 0
-    with progress.copying(f"Downloading {url.redacted}", total) as on_progress:
+    with progress.copying(f"Downloading {url.shown}", total) as on_progress:
         while piece := response.raw.read(_CHUNK_BYTES, decode_content=False):
             done += len(piece)
             if done > limit:
@@ -111,7 +111,7 @@ def _save(url: Url, response: Response, target: BinaryIO, limit: int, progress: 
             target.flush()
     if total is not None and done < total:
         raise UnreachableError(
-            f"The connection to {url.redacted} was lost after {done:,} of {total:,} bytes.",
+            f"The connection to {url.shown} was lost after {done:,} of {total:,} bytes.",
             hint="Try again; the download starts from the beginning.",
         )
     return digest.hexdigest()
@@ -128,7 +128,7 @@ def _check_status(url: Url, response: Response) -> None:
     code = response.status_code
     known = f": {_REASONS[code]}" if code in _REASONS else ""
     raise SavedModelError(
-        f"The model cannot be downloaded from {url.redacted}{known} (HTTP {code}).",
+        f"The model cannot be downloaded from {url.shown}{known} (HTTP {code}).",
         hint="Log in with https://USER:PASSWORD@…, or add an entry for the host to ~/.netrc."
         if code in _UNAUTHORIZED
         else "Check the address in a browser.",
@@ -155,7 +155,7 @@ def _check_redirect(response: Response, *, only_secure: bool, **_: Any) -> None:
 
 def _too_large(url: Url, limit: int) -> SavedModelError:
     return SavedModelError(
-        f"{url.redacted} is larger than the limit of {limit:,} bytes.",
+        f"{url.shown} is larger than the limit of {limit:,} bytes.",
         hint=f"If the model is that large, raise the limit: export {SIZE_VARIABLE}=500",
     )
 
@@ -169,13 +169,13 @@ def _download_errors(url: Url) -> Iterator[None]:
         yield
     except requests.exceptions.SSLError:
         raise UnreachableError(
-            f"The certificate of {url.redacted} could not be verified.",
+            f"The certificate of {url.shown} could not be verified.",
             hint="Behind a proxy with its own certificate authority: export REQUESTS_CA_BUNDLE=/path/ca.pem",
         ) from None
     except requests.exceptions.TooManyRedirects:
-        raise SavedModelError(f"{url.redacted} redirects too often.", hint="Check the address in a browser.") from None
+        raise SavedModelError(f"{url.shown} redirects too often.", hint="Check the address in a browser.") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-        raise SavedModelError(f"{url.redacted} is not a valid address.", hint="Check it in a browser.") from None
+        raise SavedModelError(f"{url.shown} is not a valid address.", hint="Check it in a browser.") from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         raise _too_slow(url) from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, TooMuchError) as error:
@@ -183,22 +183,22 @@ def _download_errors(url: Url) -> Iterator[None]:
             raise _too_slow(url) from None
         if _is_caused_by(error, TooMuchError):
             raise SavedModelError(
-                f"The headers and redirects of {url.redacted} are larger than {_HEAD_BYTES:,} bytes.",
+                f"The headers and redirects of {url.shown} are larger than {_HEAD_BYTES:,} bytes.",
                 hint="Check the address in a browser.",
             ) from None
         raise UnreachableError(
-            f"{url.redacted} cannot be reached, or the connection was lost.",
+            f"{url.shown} cannot be reached, or the connection was lost.",
             hint="Check the network and the address, then try again.",
         ) from None
     except ValueError:  # an address of a redirect, or text in it, that cannot be encoded
         raise SavedModelError(
-            f"{url.redacted} is not a valid address, or redirects to one that is not.", hint="Check it in a browser."
+            f"{url.shown} is not a valid address, or redirects to one that is not.", hint="Check it in a browser."
         ) from None
 
 
 def _too_slow(url: Url) -> UnreachableError:
     return UnreachableError(
-        f"{url.redacted} did not respond in time, or sends its data too slowly.",
+        f"{url.shown} did not respond in time, or sends its data too slowly.",
         hint="Try again later, or download the archive with another program and give the file.",
     )
 

@@ -91,12 +91,19 @@ class ModelDirectory:
         layout: the kind of directory at `path`.
         versions: at least one, oldest first; by default, the server serves the last.
         default_name: the name of the model unless it is given another: the name of its directory.
+        address: where to download the model from, if that has not been done; `path` and `versions` are then not known.
     """
 
     path: Path
     layout: Layout
     versions: tuple[ModelVersion, ...]
     default_name: str
+    address: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What to mount: the path, or for display the address of a model that has not been downloaded."""
+        return self.address or str(self.path)
 
     @property
     def newest(self) -> ModelVersion:
@@ -111,7 +118,7 @@ class ModelDirectory:
         there: when root invokes tfserve, it is the owner of the model.
         """
         user = invoking_user()
-        if user is None or user[0] != 0:
+        if user is None or user[0] != 0 or self.address is not None:
             return user
         owner = self.newest.path.stat()
         return owner.st_uid, owner.st_gid

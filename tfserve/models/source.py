@@ -9,7 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from tfserve.errors import UsageError, Wording
-from tfserve.models.saved_model import ModelDirectory, find_model
+from tfserve.models.saved_model import Layout, ModelDirectory, ModelVersion, find_model
 from tfserve.models.url import Url, check_digest, is_archive, stem
 from tfserve.progress import Progress, Silent
 
@@ -27,7 +27,9 @@ def source_name(source: Path | Url) -> str:
     return stem(source.name) if _is_archive_file(source) else find_model(source).default_name
 
 
-def find_source(source: Path | Url, *, sha256: str | None = None, progress: Progress | None = None) -> ModelDirectory:
+def find_source(
+    source: Path | Url, *, sha256: str | None = None, progress: Progress | None = None, download: bool = True
+) -> ModelDirectory:
     """Finds the model directory of `source`; an archive is first unpacked into the cache, once.
 
     An archive contains a SavedModel, or versions named by numbers, either at its root or in one directory.
@@ -36,6 +38,8 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
         source: a model directory, an archive, or the address of an archive.
         sha256: the expected digest of the archive, in hexadecimal digits; None to accept any.
         progress: receives the progress of downloads.
+        download: whether the address of an archive may be contacted. Otherwise the model is the one in the cache, as it
+            is without a network; if there is none, the result only has an `address`.
 
     Raises:
         SavedModelError: there is no model that TensorFlow Serving can serve.
@@ -52,7 +56,7 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
                 about=("sha256",),
             )
         return find_model(source)
-    from tfserve.models.archives import base_path_in, unpacked_download, unpacked_file
+    from tfserve.models.archives import base_path_in, last_download, unpacked_download, unpacked_file
 
     if isinstance(source, Url) and source.in_bucket:
         raise UsageError(
@@ -61,7 +65,15 @@ def find_source(source: Path | Url, *, sha256: str | None = None, progress: Prog
         )
     wanted = None if sha256 is None else sha256.lower()
     listener = progress or Silent()
-    if isinstance(source, Url):
+    if isinstance(source, Url) and not download:
+        known = last_download(source, wanted)
+        if known is None:
+            place = Path(source.shown)
+            return ModelDirectory(
+                place, Layout.BASE_PATH, (ModelVersion(1, place / "1"),), source.model_name, address=source.shown
+            )
+        cached = known
+    elif isinstance(source, Url):
         cached = unpacked_download(source, wanted, listener)
     else:
         cached = unpacked_file(source.expanduser(), wanted, listener)

@@ -22,9 +22,27 @@ class Url(str):
     """The address of an archive (``https://host/my_model.tar.gz``), or of a base path in a bucket (``s3://bucket/my_model``).
 
     It may contain a password or a token; `redacted` does not.
+
+    Attributes:
+        written: the address as a file has it, with variables that are not resolved: ``https://$HOST/my_model.tar.gz``.
     """
 
-    __slots__ = ()
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, text: str, written: str | None = None) -> Url:
+        """Creates an address from its text, and from how it was written if that differs."""
+        url = super().__new__(cls, text)
+        url.written = text if written is None else written
+        return url
+
+    @property
+    def shown(self) -> str:
+        """The address for display as it was written: without user, password, query, and the values of variables."""
+        try:
+            return Url(self.written).redacted
+        except ValueError:  # a variable with a bracket
+            return f"{self.scheme}://…"
 
     @property
     def scheme(self) -> str:
@@ -57,8 +75,8 @@ class Url(str):
         return stem(words[-1]) if words else ""
 
 
-def parse_source(text: str) -> Path | Url:
-    """Parses the location of a model.
+def parse_source(text: str, written: str | None = None) -> Path | Url:
+    """Parses the location of a model; `written` is the text with variables that are not resolved, if it has any.
 
     Raises:
         UsageError: `text` is empty, or an address that tfserve does not support.
@@ -72,7 +90,7 @@ def parse_source(text: str) -> Path | Url:
         return Path(text)
     if scheme[1] in ("s3", "gs"):
         if _BUCKET.fullmatch(text):
-            return Url(text.rstrip("/"))
+            return Url(text.rstrip("/"), written)
         raise UsageError(
             "The address of the model is not a path in a bucket.",
             hint=f"Write it as {scheme[1]}://bucket/my_model. Credentials are read from the environment.",
@@ -86,7 +104,7 @@ def parse_source(text: str) -> Path | Url:
     try:
         parts = urlsplit(text)
         if parts.hostname and (parts.port is None or parts.port):
-            return Url(text)
+            return Url(text, written)
     except ValueError:  # an invalid port, or a bracket that is not closed
         pass
     raise UsageError("The address of the model has no valid host.", hint="Write it as https://host/my_model.tar.gz")

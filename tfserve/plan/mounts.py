@@ -62,7 +62,7 @@ def container_view(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Se
     if spec.config is not None:
         _check_layouts(spec, directories)
         config = f"{images.CONFIG_ROOT}/{MODELS_CONFIG}"
-        own = [Mount(str(spec.config), config), *(Mount(str(found.path), str(model.path)) for model, found in models)]
+        own = [Mount(str(spec.config), config), *(Mount(found.source, str(model.path)) for model, found in models)]
         return ServerView((*own, *mounts), (*_config_flags(config), *flags), files)
     named = [model_mount(found, f"{images.MODEL_ROOT}/{model.name}") for model, found in models]
     if spec.single_model:
@@ -103,7 +103,7 @@ def process_view(spec: ServeSpec, directories: Sequence[ModelDirectory], root: s
 def model_mount(directory: ModelDirectory, target: str) -> Mount:
     """Returns the mount through which a server sees a model at the base path `target`."""
     if directory.layout is Layout.BASE_PATH:
-        return Mount(str(directory.path), target)
+        return Mount(directory.source, target)
     version = directory.newest
     name = version.path.name if directory.layout is Layout.VERSION else str(version.number)
     return Mount(str(version.path), f"{target}/{name}")

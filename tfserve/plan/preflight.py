@@ -23,13 +23,16 @@ from tfserve.spec.versions import VersionPolicy, check_versions
 __all__ = ["check_models"]
 
 
-def check_models(spec: ServeSpec, progress: Progress, *, download: bool = True) -> tuple[ModelDirectory, ...]:
+def check_models(
+    spec: ServeSpec, progress: Progress, *, download: bool = True, addresses: bool = False
+) -> tuple[ModelDirectory, ...]:
     """Checks that a server can serve its models, and returns those on this machine, in the order of `spec`.
 
     Args:
         spec: the server.
         progress: receives the progress of downloads.
         download: whether to download models from addresses; otherwise they are neither checked nor returned.
+        addresses: whether to return those models all the same, as the cache has them or else only as addresses.
 
     Raises:
         UsageError: a flag's file, a version or a label is not available.
@@ -39,19 +42,23 @@ def check_models(spec: ServeSpec, progress: Progress, *, download: bool = True) 
     tags = model_tags(spec.server_flags)
     directories = []
     for index, model in enumerate(spec.models):
-        if model.is_remote or (isinstance(model.path, Url) and not download):
+        if model.is_remote or (isinstance(model.path, Url) and not (download or addresses)):
             continue
         with _located(spec, index):
-            directories.append(_check_model(model, tags, progress, archives=spec.config is None))
+            directories.append(_check_model(model, tags, progress, archives=spec.config is None, download=download))
     return tuple(directories)
 
 
-def _check_model(model: ModelSpec, tags: frozenset[str], progress: Progress, *, archives: bool) -> ModelDirectory:
+def _check_model(
+    model: ModelSpec, tags: frozenset[str], progress: Progress, *, archives: bool, download: bool
+) -> ModelDirectory:
     with _about_path():
         if archives or isinstance(model.path, Url):
-            directory = find_source(model.path, sha256=model.sha256, progress=progress)
+            directory = find_source(model.path, sha256=model.sha256, progress=progress, download=download)
         else:
             directory = find_model(model.path)  # a user's own models.config cannot refer to archives
+    if directory.address is not None:
+        return directory
     available = [version.number for version in directory.versions]
     served = check_versions(model.name, model.versions or VersionPolicy(), model.labels, available)
     with _about_path():

@@ -11,7 +11,7 @@ from typing import Any
 from tfserve._version import __version__
 from tfserve.errors import TfserveError
 from tfserve.models.saved_model import ModelDirectory
-from tfserve.models.url import parse_source
+from tfserve.models.url import Url, parse_source
 from tfserve.plan import labels
 from tfserve.plan.mounts import ServerView
 from tfserve.spec.gpus import GpuRequest
@@ -30,7 +30,7 @@ def recorded_spec(spec: ServeSpec, directories: Sequence[ModelDirectory]) -> Ser
 
     Every user of the engine can read the label, and the environment may contain secrets.
     """
-    paths = (directory.path for directory in directories)
+    paths = (Url(found.address) if found.address else found.path for found in directories)
     models = tuple(model if model.is_remote else replace(model, path=next(paths)) for model in spec.models)
     return replace(spec, models=models, environment=dict.fromkeys(spec.environment, ""))
 

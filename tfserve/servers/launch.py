@@ -22,6 +22,7 @@ from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.launch_plan import LaunchPlan
+from tfserve.plan.secrets import hidden_variables
 from tfserve.progress import Progress
 from tfserve.servers.ports import PortChooser, requested_ports
 from tfserve.servers.readiness import UnexplainedError, wait_until_ready
@@ -112,18 +113,23 @@ def planned(
 ) -> Iterator[Planned]:
     """Plans what `launch` would start, and changes nothing. Some plans can be made without a connection to the engine.
 
+    Nothing is downloaded: a model at an address is the one in the cache or, without one, only its address is shown.
     Plans whose blocks overlap do not name the same free ports.
 
     Args:
         spec: what was requested.
         choice: which engine was chosen.
-        progress: reports decisions and downloads.
+        progress: reports decisions.
         host: this machine, if several servers are planned; None to look at it for this plan only.
         replace: whether the server would replace one of the same name, and so take its ports.
     """
     own = own_ports(servers_named(spec.name)) if replace else frozenset()
     host = host or host_for([(spec, choice)])
-    directories = check_spec(spec, choice, progress)
+    directories = check_spec(spec, choice, progress, download=False, addresses=True)
+    for address in filter(None, (directory.address for directory in directories)):
+        progress.notice(
+            f"The model at {address} has not been downloaded: the command has the address in place of its directory."
+        )
     planner: Planner
     try:
         planner, gpu = choose_engine(spec, choice, None, progress, host)
@@ -137,7 +143,8 @@ def planned(
         planner, gpu = alternative, bool(spec.wants_gpu)
     with PortChooser(spec.host, shared=planner.shares_ports, progress=progress, own=own) as chooser:
         plan = planner.plan(spec, directories, chooser.choose(spec), gpu=gpu)
-        if missing := [name for name, value in plan.secrets.items() if os.environ.get(name) != value]:
+        read = {**plan.secrets, **{name: plan.environment[name] for name in hidden_variables(plan.environment)}}
+        if missing := [name for name, value in read.items() if os.environ.get(name) != value]:
             progress.notice(f"The command reads {', '.join(missing)} from the environment; export them first.")
         yield Planned(plan, planner.command_line(plan))
 

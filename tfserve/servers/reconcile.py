@@ -64,12 +64,20 @@ class Step:
         return f"{', '.join(self.changed)} changed" if self.changed else "it was never started"
 
 
-def reconcile(servers: Sequence[ConfiguredServer], progress: Progress) -> list[Step]:
-    """Decides what to do about each server of a file. Changes nothing, but downloads archives into the cache."""
+def reconcile(servers: Sequence[ConfiguredServer], progress: Progress, *, download: bool = True) -> list[Step]:
+    """Decides what to do about each server of a file. Changes nothing, but downloads archives into the cache.
+
+    Args:
+        servers: the servers.
+        progress: reports downloads.
+        download: whether to download; otherwise models are compared with what the cache has.
+    """
     existing: dict[str, list[Server]] = {}
     for server in list_servers().servers:
         existing.setdefault(server.name, []).append(server)
-    return [_step(configured, existing.get(configured.spec.name, []), progress) for configured in servers]
+    return [
+        _step(configured, existing.get(configured.spec.name, []), progress, download=download) for configured in servers
+    ]
 
 
 def reconcile_again(step: Step, progress: Progress) -> Step:
@@ -78,12 +86,12 @@ def reconcile_again(step: Step, progress: Progress) -> Step:
     return again
 
 
-def _step(configured: ConfiguredServer, existing: Sequence[Server], progress: Progress) -> Step:
+def _step(configured: ConfiguredServer, existing: Sequence[Server], progress: Progress, *, download: bool) -> Step:
     choice = configured.options.engine
     try:
         with located(configured.locate):
             read_test_request(configured.options)
-            wanted, flag_files = _recorded(configured.spec, choice, progress)
+            wanted, flag_files = _recorded(configured.spec, choice, progress, download=download)
         if not existing:
             return Step(configured, "create")
         server = next((server for server in existing if choice in (AUTO, server.engine.name)), existing[0])
@@ -102,13 +110,17 @@ def _step(configured: ConfiguredServer, existing: Sequence[Server], progress: Pr
     return Step(configured, "leave" if server.running else "start", server)
 
 
-def _recorded(spec: ServeSpec, choice: EngineChoice, progress: Progress) -> tuple[ServeSpec, Mapping[str, str]]:
+def _recorded(
+    spec: ServeSpec, choice: EngineChoice, progress: Progress, *, download: bool
+) -> tuple[ServeSpec, Mapping[str, str]]:
     """The spec and the digests of files that the label of a new server would hold.
 
     Raises:
         TfserveError: `spec` cannot be served.
     """
-    return recorded_spec(spec, check_spec(spec, choice, progress)), flag_digests(spec.server_flags)
+    return recorded_spec(spec, check_spec(spec, choice, progress, download=download, addresses=True)), flag_digests(
+        spec.server_flags
+    )
 
 
 def _changed(spec: ServeSpec, wanted: ServeSpec, flag_files: Mapping[str, str], server: Server) -> set[str]:

@@ -63,15 +63,18 @@ class Scalar(str):
 
     Attributes:
         quoted: whether the scalar is in quotes, which makes it text for every field.
+        written: its text in the file, in which variables are not resolved.
     """
 
-    __slots__ = ("quoted",)
+    __slots__ = ("quoted", "written")
     quoted: bool
+    written: str
 
-    def __new__(cls, text: str, *, quoted: bool) -> Scalar:
+    def __new__(cls, text: str, *, quoted: bool, written: str | None = None) -> Scalar:
         """Creates a scalar from its text."""
         scalar = super().__new__(cls, text)
         scalar.quoted = quoted
+        scalar.written = text if written is None else written
         return scalar
 
 

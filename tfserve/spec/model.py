@@ -12,7 +12,7 @@ from typing import Any
 from tfserve.errors import UsageError, Wording, about
 from tfserve.models.source import source_name
 from tfserve.models.url import Url, check_digest, parse_source
-from tfserve.spec.field_parsers import Context, MismatchError, parse_text, unknown_field
+from tfserve.spec.field_parsers import Context, MismatchError, Scalar, parse_text, unknown_field
 from tfserve.spec.values import check_name
 from tfserve.spec.versions import VersionPolicy, parse_label
 
@@ -88,7 +88,8 @@ class ModelSpec:
 
 
 def _source(given: object, expected: str, context: Context) -> Path | Url:
-    source = parse_source(os.fspath(given) if isinstance(given, os.PathLike) else parse_text(given, context, expected))
+    text = os.fspath(given) if isinstance(given, os.PathLike) else parse_text(given, context, expected)
+    source = parse_source(text, given.written if isinstance(given, Scalar) else None)
     if isinstance(source, Url):
         return source
     with suppress(RuntimeError):  # a home directory that does not exist

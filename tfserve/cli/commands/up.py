@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from tfserve.spec.fields import option_names
 from tfserve.text import shell_quoted
 
 if TYPE_CHECKING:
+    from tfserve.config.read import ConfiguredServer
     from tfserve.servers.reconcile import Step
     from tfserve.servers.up import Outcome
 
@@ -39,7 +40,10 @@ def up(
     from tfserve.servers.reconcile import reconcile
 
     output = Output(json_wanted=json)
-    steps = reconcile(choose(read_servers(file or DEFAULT_FILE, os.environ), names or ()), output)
+    servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    if not dry_run:
+        _report_sent_secrets(servers, output)
+    steps = reconcile(servers, output, download=not dry_run)
     if dry_run:
         _show_dry_run(steps, output)
         return
@@ -82,6 +86,20 @@ def down(
             output.notice(f"{name} does not exist")
     if gone or json:
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
+
+
+def _report_sent_secrets(servers: Sequence[ConfiguredServer], output: Output) -> None:
+    """Reports which secrets of the environment are part of an address, because the author of the file receives them."""
+    from tfserve.config.interpolation import variables_in
+    from tfserve.models.url import Url
+    from tfserve.plan.secrets import is_secret
+
+    for server in servers:
+        for path in (model.path for model in server.spec.models if isinstance(model.path, Url)):
+            sent = [name for name in variables_in(path.written) if is_secret(name, os.environ.get(name, ""))]
+            if sent:
+                names = ", ".join(sent)
+                output.notice(f"{server.spec.name}: {names} of your environment is sent to the host of {path.shown}")
 
 
 def _summary(step: Step) -> str:

@@ -46,7 +46,9 @@ class _Local(EngineKind):
         return Prepared(self.connect(), gpu=False)
 
     def supports(self, spec: ServeSpec) -> bool:
-        return not spec.container_options() and not spec.wants_gpu
+        from tfserve.engines.local.variables import runs_code
+
+        return not spec.container_options() and not spec.wants_gpu and not any(map(runs_code, spec.environment))
 
     def refuse_unsupported(self, spec: ServeSpec) -> None:
         from tfserve.engines.local.limits import refuse_container_options

@@ -1,7 +1,8 @@
-"""What a process of this machine cannot do that a container can."""
+"""What a process of this machine cannot do, or must not be made to do, that a container can."""
 
 from __future__ import annotations
 
+from tfserve.engines.local.variables import refuse_variables
 from tfserve.engines.registry import engines_for
 from tfserve.errors import Attribute, GpuError, UsageError, Wording
 from tfserve.spec.serve import ServeSpec
@@ -13,7 +14,7 @@ def refuse_container_options(spec: ServeSpec) -> None:
     """Refuses what only a container can have.
 
     Raises:
-        UsageError: `spec` requests something that only a container has.
+        UsageError: `spec` requests something that only a container has, or sets a variable that runs code.
         GpuError: `spec` requests a GPU.
     """
     if unusable := spec.container_options():
@@ -25,6 +26,7 @@ def refuse_container_options(spec: ServeSpec) -> None:
             hint=Wording("Leave it out, or use {others}.", others=engines_for(spec)),
             about=(unusable[0],),
         )
+    refuse_variables(spec.environment)
     if spec.wants_gpu:
         raise GpuError(
             "The local engine serves on the CPU.",

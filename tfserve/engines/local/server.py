@@ -208,10 +208,12 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
     """
     from tfserve.engines.local.process import Start, start_process
     from tfserve.engines.local.runtime import not_started
+    from tfserve.engines.local.variables import refuse_variables
 
     record = directory.read()
     if record is None:
         raise _without_record(directory)
+    refuse_variables(record.plan.environment)  # it may have been recorded by an earlier version
     with ExitStack() as descriptors:
         with local_state.state_errors(directory.path):
             log = directory.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -1,0 +1,149 @@
+"""A dry run sends and downloads nothing, and no output contains the value of a secret variable."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.file_server import FileServer, file_server
+from tests.program import Program, assert_error
+from tfserve.config.interpolation import variables_in
+
+VALUE = "hunter2"
+
+
+@pytest.fixture
+def site(half_plus_two: Path, tmp_path: Path) -> Iterator[FileServer]:
+    """Publishes a model at an address with a secret, and another one."""
+    archive = tmp_path / "m.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(half_plus_two, "m")
+    with file_server() as server:
+        server.files = {f"/{VALUE}/m.tar.gz": archive.read_bytes(), "/m.tar.gz": archive.read_bytes()}
+        yield server
+
+
+@pytest.fixture
+def file(site: FileServer, tmp_path: Path) -> Path:
+    """A file of a stranger, who receives what the address contains."""
+    file = tmp_path / "tfserve.yaml"
+    server = "models: ['{url}/${{SECRET}}/m.tar.gz'], engine: {engine}, rest_port: 0, env: {{TOKEN: $SECRET, A: b}}"
+    engines = "\n".join(f"  {name}: {{{server.format(url=site.url, engine=name)}}}" for name in ("local", "docker"))
+    file.write_text(f"servers:\n{engines}\n")
+    return file
+
+
+def test_no_file_is_downloaded_to_show_it(tfserve: Program, site: FileServer, file: Path) -> None:
+    for words in (
+        ("up", "--dry-run"),
+        ("up", "--dry-run", "--json"),
+        ("config",),
+        ("config", "--json"),
+        ("up", "--dry-run", "local"),
+    ):
+        done = tfserve(*words, "-f", file, SECRET=VALUE)
+        assert done.returncode == 0, done.stderr
+        assert VALUE not in done.stdout + done.stderr
+        assert f"{site.url}/${{SECRET}}/m.tar.gz" in done.stdout
+        assert "TOKEN" in done.stderr
+    assert site.requests == []
+    assert not (tfserve.home / ".cache").exists()
+
+
+def test_an_address_is_not_contacted_for_a_dry_run(tfserve: Program, site: FileServer) -> None:
+    url = f"{site.url}/m.tar.gz"
+    for engine in ("local", "docker"):
+        done = tfserve("run", url, "--engine", engine, "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert url in done.stdout
+        assert f"The model at {url} has not been downloaded" in done.stderr
+    assert site.requests == []
+    insecure = tfserve("run", "http://example.invalid/m.tar.gz", "--engine", "local", "--dry-run")
+    assert_error(insecure, 2, "not encrypted")
+
+
+def test_a_dry_run_uses_what_is_in_the_cache(tfserve: Program, site: FileServer, tmp_path: Path) -> None:
+    url = f"{site.url}/m.tar.gz"
+    assert tfserve("inspect", url).returncode == 0
+    before = len(site.requests)
+    done = tfserve("run", url, "--engine", "local", "--dry-run")
+    (digest,) = (model["digest"] for model in tfserve.json("cache")["models"])
+    assert f".cache/tfserve/models/{digest}/model" in done.stdout
+    by_digest = tfserve("run", "https://example.invalid/m.zip", "--sha256", digest, "--engine", "local", "--dry-run")
+    assert f".cache/tfserve/models/{digest}/model" in by_digest.stdout
+    assert len(site.requests) == before
+
+
+def test_up_reports_what_it_sends(tfserve: Program, site: FileServer, file: Path) -> None:
+    done = tfserve("up", "-f", file, "local", SECRET=VALUE)
+    assert done.returncode == 0, done.stderr
+    assert f"local: SECRET of your environment is sent to the host of {site.url}/${{SECRET}}/m.tar.gz" in done.stderr
+    assert VALUE not in done.stdout + done.stderr
+    assert [path for path, _, _ in site.requests][:1] == [f"/{VALUE}/m.tar.gz"]
+    again = tfserve("up", "-f", file, "local", "--dry-run", SECRET=VALUE)
+    assert "leave" in again.stdout
+    assert VALUE not in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("engine", ["local", "docker"])
+@pytest.mark.parametrize("name", ["SECRET", "API_KEY", "DB_PASSWORD"])
+def test_a_secret_is_printed_as_a_reference(tfserve: Program, half_plus_two: Path, engine: str, name: str) -> None:
+    run = ("run", half_plus_two, "--engine", engine, "--dry-run", "-e", f"{name}={VALUE}", "-e", "A=b")
+    done = tfserve(*run)
+    assert done.returncode == 0, done.stderr
+    assert VALUE not in done.stdout + done.stderr
+    assert f"The command reads {name} from the environment; export them first." in done.stderr
+    words = shlex.split(done.stdout)
+    assert {"docker": "--env=A=b", "local": "A=b"}[engine] in words
+    assert (f"--env={name}" in words) is (engine == "docker")
+    exported = tfserve(*run, **{name: VALUE})
+    assert exported.stdout == done.stdout
+    assert name not in exported.stderr
+
+
+def test_the_printed_line_passes_the_secret_on(tfserve: Program, half_plus_two: Path) -> None:
+    printed = tfserve(
+        "run", half_plus_two, "--engine", "local", "--dry-run", "-e", f"SECRET={VALUE}", "-e", "A=b"
+    ).stdout
+    before, _, command = printed.strip().partition("env A=b ")
+    shown = subprocess.run(
+        ["sh", "-c", f"{before}env A=b env # {command}"],
+        env={**tfserve.environment, "SECRET": VALUE},
+        capture_output=True,
+    )
+    assert {b"A=b", b"SECRET=hunter2"} <= set(shown.stdout.splitlines())
+
+
+def test_a_record_with_a_secret_is_for_its_user_alone(tfserve: Program, half_plus_two: Path) -> None:
+    options = ("--engine", "local", "--rest-port", "0", "-e", f"SECRET={VALUE}")
+    done = tfserve("run", half_plus_two, *options, "--json")
+    assert VALUE not in done.stdout + done.stderr
+    holds = [
+        path for path in tfserve.servers.rglob("*") if path.is_file() and VALUE in path.read_text(errors="replace")
+    ]
+    assert holds == [tfserve.servers / "half_plus_two" / "server.json"]
+    assert holds[0].stat().st_mode & 0o777 == 0o600
+    for words in (("status", "half_plus_two", "--json"), ("ps", "--json"), ("logs", "half_plus_two")):
+        shown = tfserve(*words)
+        assert VALUE not in shown.stdout + shown.stderr
+
+
+def test_the_output_of_config_is_a_file_of_the_same_servers(tfserve: Program, file: Path, tmp_path: Path) -> None:
+    shown = tfserve("config", "-f", file, SECRET=VALUE)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(shown.stdout)
+    again = tfserve("config", "-f", copy, SECRET=VALUE, TOKEN=VALUE)
+    assert again.stdout == shown.stdout
+    data = json.loads(tfserve("config", "-f", file, "--json", SECRET=VALUE).stdout)
+    assert data["servers"]["local"]["env"] == {"TOKEN": "${TOKEN}", "A": "b"}
+    assert_error(tfserve("config", "-f", copy, SECRET=VALUE), 2, "TOKEN is not set")
+
+
+def test_variables_in() -> None:
+    assert variables_in("$A ${B} $$C $${D} $$$E ${F:-${G}}/${A}") == ["A", "B", "E", "F", "G"]
