@@ -10,7 +10,7 @@ import pytest
 from tests.source import FILES, ROOT
 
 # Modules in GROUND may import each other; a package may only import GROUND and the packages before it.
-GROUND = ("_version", "errors", "defaults", "progress", "interrupts", "text", "addresses")
+GROUND = ("_version", "errors", "defaults", "progress", "interrupts", "text", "addresses", "log_file")
 PACKAGES = (
     *("protos", "host", "models", "spec", "plan", "config", "gpu", "exporters", "client"),
     *("engines", "servers", "images", "devel", "doctor", "docs", "cli", "__main__"),

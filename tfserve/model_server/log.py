@@ -15,6 +15,9 @@ import time
 
 from tfserve.text import printable_lines
 
+WRITING = threading.Lock()
+"""Held while a line is written, so that the file can be shortened without losing one."""
+
 
 def info(message: str) -> None:
     """Logs an expected event."""
@@ -46,6 +49,6 @@ def escape(text: str) -> str:
 def write(text: str, stream: int = 2) -> None:
     """Writes `text` unchanged to a file descriptor, in one call so that the lines of threads do not mix."""
     data = text.encode(errors="backslashreplace")
-    with contextlib.suppress(OSError):  # the reader has closed the pipe; the server keeps serving
+    with contextlib.suppress(OSError), WRITING:  # the reader has closed the pipe; the server keeps serving
         while data:
             data = data[os.write(stream, data) :]

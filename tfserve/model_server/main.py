@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tfserve._version import __version__
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
+from tfserve.model_server.bounded_log import keep_bounded
 from tfserve.model_server.flags import Options, parse, usage
 from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
@@ -227,7 +228,9 @@ def _metrics_path(options: Options) -> str | None:
 
 
 async def _load_and_serve(options: Options, manager: Manager, metrics_path: str | None) -> int:
-    asyncio.get_running_loop().set_exception_handler(_log_failure)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_failure)
+    keep_bounded(loop)
     stop = _stop_on_signals()
     manager.start()
     ready: asyncio.Future[Any] = asyncio.wrap_future(manager.ready)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.program import Plan, eventually
+from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.local.log import read_log
+from tfserve.log_file import MAX_BYTES, is_too_large, shorten
 
 EPOCH = 1_795_343_248
 TEXT = "".join(
@@ -127,3 +131,96 @@ def test_follow_since(log: Path) -> None:
         f"I0000 00:00:{EPOCH + 30}.000000   22632 a.cc:4] four",
         "of four",
     ]
+
+
+def numbered(first: int, last: int) -> list[str]:
+    return [
+        f"I0000 00:00:{EPOCH + number}.000000   22632 a.cc:1] {number:06d} {'x' * 50}" for number in range(first, last)
+    ]
+
+
+def text_of(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@pytest.fixture
+def appending(log: Path) -> Iterator[int]:
+    """A descriptor of an empty log, as a server inherits it."""
+    log.write_text("")
+    descriptor = os.open(log, os.O_RDWR | os.O_APPEND)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_a_log_that_is_too_large_keeps_its_newest_lines(log: Path, appending: int) -> None:
+    os.write(appending, text_of(numbered(0, 1000)))
+    assert is_too_large(appending, 50_000)
+    shorten(appending, 50_000)
+    lines = list(read_log(log))
+    assert 20_000 < log.stat().st_size <= 25_000
+    assert lines == numbered(1000 - len(lines), 1000)
+    os.write(appending, text_of(numbered(1000, 1002)))
+    assert list(read_log(log, tail=3)) == numbered(999, 1002)
+    assert list(read_log(log, since=at(998))) == numbered(998, 1002)
+    shorten(appending, 50_000)
+    shorten(appending, 1_000_000)
+    assert list(read_log(log, tail=3)) == numbered(999, 1002)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"one line\n", b"no line end", b"x" * 5000, b"x" * 5000 + b"\nend"])
+def test_what_a_short_log_keeps(log: Path, appending: int, content: bytes) -> None:
+    os.write(appending, content)
+    shorten(appending, 100)
+    assert content.endswith(log.read_bytes())
+    assert log.stat().st_size <= 50 or len(content) <= 50
+
+
+@pytest.mark.parametrize("tail", [None, 10])
+def test_no_line_is_lost_while_the_log_is_followed(log: Path, appending: int, tail: int | None) -> None:
+    """The file is shortened again and again, and a reader is behind by less than what is kept."""
+    os.write(appending, text_of(numbered(0, 500)))
+    done = threading.Event()
+    seen: list[str] = []
+
+    def write() -> None:
+        for first in range(500, 8000, 100):
+            os.write(appending, text_of(numbered(first, first + 100)))
+            if is_too_large(appending, 200_000):
+                eventually(lambda: seen and seen[-1] >= numbered(first - 500, first)[0])  # noqa: B023
+                shorten(appending, 200_000)
+        done.set()
+
+    lines = read_log(log, tail=tail, more=lambda: not done.is_set())
+    seen.append(next(lines))
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen += lines
+    writer.join()
+    assert seen == numbered(500 - tail if tail else 0, 8000)
+
+
+def test_a_reader_that_missed_everything_begins_again(
+    log: Path, appending: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfserve.engines.local.log._SHORTENING_SECONDS", 0.1)
+    os.write(appending, text_of(numbered(0, 100)))
+    answers = iter([True, False])
+
+    def more() -> bool:
+        os.ftruncate(appending, 0)
+        os.write(appending, text_of(numbered(5000, 5010)))
+        return next(answers)
+
+    assert list(read_log(log, tail=1, more=more)) == [*numbered(99, 100), *numbered(5000, 5010)]
+
+
+def test_a_program_that_does_not_shorten_its_log_starts_with_a_short_one(
+    engine: LocalEngine, python_plan: Plan
+) -> None:
+    """As the official server."""
+    server = engine.launch(python_plan("print('x', flush=True)"))
+    eventually(lambda: not engine.servers()[0].running)
+    log = Path(os.environ["XDG_STATE_HOME"], "tfserve", "servers", "m", "server.log")
+    log.write_bytes(b"line\n" * (MAX_BYTES // 5 + 1))
+    assert list(server.start().logs(follow=True))[-1] == "x"
+    assert log.stat().st_size <= MAX_BYTES / 2 + 2

@@ -21,6 +21,7 @@ from tfserve.engines.local import state as local_state
 from tfserve.engines.local.signals import signal_server
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError
+from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, shorten
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
@@ -216,14 +217,18 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
     refuse_variables(record.plan.environment)  # it may have been recorded by an earlier version
     with ExitStack() as descriptors:
         with local_state.state_errors(directory.path):
-            log = directory.open(directory.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            log = directory.open(directory.log, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             descriptors.callback(os.close, log)
             lock = directory.take_lock()
         if lock is None:
             raise name_taken(directory.path.name)
         descriptors.callback(os.close, lock)
+        with local_state.state_errors(directory.path):
+            if is_too_large(log, MAX_BYTES):  # such as that of a program that does not shorten it itself
+                shorten(log, MAX_BYTES)
         try:
-            environment = {**os.environ, **record.plan.environment, **(secrets or {})}
+            limit = {LIMIT_VARIABLE: str(MAX_BYTES)}
+            environment = {**limit, **os.environ, **record.plan.environment, **(secrets or {})}
             process = start_process(Start(record.plan.command, directory.path, environment, log, lock))
         except OSError as error:
             raise not_started(record.plan.command[0], error) from error

@@ -1,0 +1,48 @@
+"""Bounds the log file of a process: once it is too large, its older half is removed.
+
+The file is written through descriptors that are open for appending, as those are that a process inherits as stdout and
+stderr. It cannot be renamed and replaced, because the descriptors would follow it, and a process that is confined
+cannot open another file. So the newer half is read, the file is truncated, and the newer half is written again.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["LIMIT_VARIABLE", "MAX_BYTES", "is_too_large", "shorten"]
+
+MAX_BYTES = 16 << 20
+LIMIT_VARIABLE = "TFSERVE_LOG_MAX_BYTES"
+"""The environment variable by which a server knows that stderr is a file of tfserve, and how large it may become."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+def is_too_large(descriptor: int, limit: int) -> bool:
+    """Whether a file is larger than `limit` bytes."""
+    return os.fstat(descriptor).st_size > limit
+
+
+def shorten(descriptor: int, limit: int) -> None:
+    """Keeps the newest lines of a file, at most half of `limit` bytes.
+
+    What another process or thread writes at the moment of the truncation may be lost; callers hold a lock for their own
+    lines.
+
+    Args:
+        descriptor: the file, open for reading and appending.
+        limit: the size in bytes that the file must not exceed.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    position = max(0, os.fstat(descriptor).st_size - limit // 2)
+    kept = bytearray()
+    while piece := os.pread(descriptor, _CHUNK_BYTES, position + len(kept)):
+        kept += piece
+    if position:
+        del kept[: kept.find(b"\n") + 1]  # the first line is not complete
+    os.ftruncate(descriptor, 0)
+    rest = memoryview(kept)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
