@@ -70,9 +70,11 @@ def test_follow_exits_with_the_server(tfserve: Program, half_plus_two: Path) -> 
         if lines[-1] == LAST:
             break
     assert tfserve("stop").returncode == 0
-    rest, stderr = logs.communicate(timeout=20)
-    assert (logs.returncode, stderr) == (0, "")
-    lines += rest.splitlines()
+    lines += logs.stdout.read().splitlines()  # communicate would lose what has been buffered
+    assert logs.stderr is not None
+    assert (logs.wait(timeout=20), logs.stderr.read()) == (0, "")
+    logs.stdout.close()
+    logs.stderr.close()
     assert tfserve("logs").stdout.splitlines() == lines
 
 
