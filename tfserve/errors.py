@@ -153,6 +153,10 @@ class TfserveError(Exception):
         return [*details, *([f"Hint: {indented(self.hint, '      ')}"] if self.hint else ())]
 
 
+class SkippedWarning(UserWarning):
+    """Something that other users of an engine can change was skipped, because tfserve does not understand it."""
+
+
 class UsageError(TfserveError):
     """An option, argument or configuration file is not valid."""
 
@@ -266,3 +270,17 @@ def reason(error: BaseException) -> str:
             text = cause.strerror
         cause = cause.__cause__ or cause.__context__
     return text
+
+
+def is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether an error of this `kind` caused `error`, which the libraries in between wrap in errors of their own."""
+    seen: dict[int, BaseException] = {}
+    pending: list[object] = [error]
+    while pending:
+        cause = pending.pop()
+        if isinstance(cause, kind):
+            return True
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen[id(cause)] = cause
+            pending += (cause.__cause__, cause.__context__, *cause.args)
+    return False

@@ -6,8 +6,9 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from tfserve.cli import completion
 from tfserve.cli.command_table import COMMANDS, Command
 from tfserve.cli.output import Output, output_error
 from tfserve.cli.program import OneCommand, Program
-from tfserve.errors import TfserveError
+from tfserve.errors import SkippedWarning, TfserveError
 from tfserve.interrupts import begin_cleaning_up, exit_code, raise_on_termination
 
 __all__ = ["build_app", "main"]
@@ -113,7 +114,8 @@ def _with_errors_shown(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             begin_cleaning_up()
-            command(*args, **options)
+            with _warnings_shown():
+                command(*args, **options)
         except typer.Exit:  # with the exit code of another program
             raise
         except BrokenPipeError:  # the reader of the output has exited: tfserve logs | head
@@ -129,6 +131,23 @@ def _with_errors_shown(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(shown.exit_code) from None
 
     return wrapped
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Shows each `SkippedWarning` once, as a notice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", SkippedWarning)
+        show = warnings.showwarning
+
+        def show_notice(message: Warning | str, category: type[Warning], *arguments: Any, **options: Any) -> None:
+            if issubclass(category, SkippedWarning):
+                Output().notice(str(message))
+            else:
+                show(message, category, *arguments, **options)
+
+        warnings.showwarning = show_notice
+        yield
 
 
 def _unexpected(error: Exception) -> TfserveError:

@@ -16,6 +16,7 @@ from tfserve.text import printable
 _DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
 _MEASURED = ("Downloading", "Extracting", "Pushing")
 _SHOWN_CHARACTERS = 100
+_MAX_BARS = 127  # layers of an image, at most
 
 
 @contextmanager
@@ -26,6 +27,8 @@ def layer_bars(what: str) -> Iterator[Callable[[LayerProgress], None]]:
 
     def update(layer: LayerProgress) -> None:
         status = printable(layer.status, limit=_SHOWN_CHARACTERS)
+        if layer.layer not in tasks and len(tasks) >= _MAX_BARS:
+            return
         if layer.layer not in tasks:
             name = printable(layer.layer, limit=_SHOWN_CHARACTERS)
             tasks[layer.layer] = progress.add_task(status, total=None, layer=name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfserve.client.shapes import MAX_RANK
 
-__all__ = ["read_json", "strict_json"]
+__all__ = ["read_json", "read_json_stream", "strict_json"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = MAX_RANK + 8  # a tensor of the highest rank, and the objects around it
@@ -29,6 +30,34 @@ def read_json(body: bytes) -> Any:
         return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_parse_integer)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def read_json_stream(pieces: Iterable[bytes], limit: int) -> Iterator[Any]:
+    """Yields the documents in a stream, each of which ends with a line; several can be in one line.
+
+    Raises:
+        ValueError: a line is not JSON, or is longer than `limit` bytes.
+    """
+    decoder = json.JSONDecoder(parse_int=_parse_integer)
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield from _documents(decoder, line)
+        if len(rest) > limit:
+            raise ValueError("a line is too long")
+    yield from _documents(decoder, rest)
+
+
+def _documents(decoder: json.JSONDecoder, line: bytes) -> Iterator[Any]:
+    text = line.decode("utf-8", "surrogateescape").strip()
+    while text:
+        try:
+            document, end = decoder.raw_decode(text)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        yield document
+        text = text[end:].lstrip()
 
 
 def strict_json(document: Any) -> Any:

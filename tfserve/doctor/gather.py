@@ -74,19 +74,19 @@ def _ask_engine() -> EngineAnswer:
     with docker_errors():
         info = engine.client.info()
         images = engine.client.images(name=OFFICIAL_REPOSITORY)
-    facts = engine_facts(info, engine.host)
-    root = Path(info.get("DockerRootDir") or "/")
-    return EngineAnswer(
-        endpoint=where,
-        version=str(info.get("ServerVersion")),
-        api=str(engine.client.api_version),
-        facts=facts,
-        mirrors=mirrors_in(info),
-        proxy=str(info.get("HttpsProxy") or info.get("HttpProxy") or ""),
-        no_proxy=str(info.get("NoProxy") or ""),
-        images=tuple(sorted(tag for image in images for tag in image.get("RepoTags") or ())),
-        free=_free(root) if facts.host is None and not facts.desktop else None,
-    )
+        facts = engine_facts(info, engine.host)
+        root = Path(info.get("DockerRootDir") or "/")
+        return EngineAnswer(
+            endpoint=where,
+            version=str(info.get("ServerVersion")),
+            api=str(engine.client.api_version),
+            facts=facts,
+            mirrors=mirrors_in(info),
+            proxy=str(info.get("HttpsProxy") or info.get("HttpProxy") or ""),
+            no_proxy=str(info.get("NoProxy") or ""),
+            images=tuple(sorted(str(tag) for image in images for tag in image.get("RepoTags") or ())),
+            free=_free(root) if facts.host is None and not facts.desktop else None,
+        )
 
 
 def _engine(asking: Future[EngineAnswer], seconds: float) -> EngineAnswer | TfserveError:

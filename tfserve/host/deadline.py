@@ -16,15 +16,18 @@ from typing import Any
 __all__ = ["Deadline", "Pace", "Speed", "TimedResponse", "TooMuchError"]
 
 
+_MAX_LINE = 2**16 + 2  # more than http.client accepts
+
+
 class TooMuchError(OSError):
     """More bytes arrived than are allowed."""
 
 
 class Deadline:
-    """A point in time, `seconds` from now, and a maximum `size` in bytes of what arrives; None for any size."""
+    """A point in time, `seconds` from now, and a maximum `size` in bytes of what arrives; None for no limit."""
 
-    def __init__(self, seconds: float, size: int | None = None) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float | None, size: int | None = None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
         self._left = size
 
     def apply_to(self, connected: socket.socket) -> None:
@@ -33,6 +36,9 @@ class Deadline:
         Raises:
             TimeoutError: no time remains.
         """
+        if self._end is None:
+            connected.settimeout(None)
+            return
         remaining = self._end - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")
@@ -130,7 +136,17 @@ class TimedResponse(http.client.HTTPResponse):
     def __init__(self, connected: socket.socket, *, deadline: Deadline, **options: Any) -> None:
         super().__init__(connected, **options)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(connected, deadline))
+        self.fp = _Lines(_TimedReader(connected, deadline))
+
+
+class _Lines(io.BufferedReader):
+    def readline(self, size: int | None = -1) -> bytes:
+        """Reads a line of limited length; urllib3 sets no limit for the size of a chunk."""
+        limit = _MAX_LINE if size is None or size < 0 else size
+        line = super().readline(limit)
+        if limit == _MAX_LINE and len(line) == _MAX_LINE:
+            raise TooMuchError("a line is too long")
+        return line
 
 
 class _TimedReader(socket.SocketIO):

@@ -16,6 +16,7 @@ _CACHED = " ---> Using cache"
 _OVER = "Removing intermediate container "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _LINES_KEPT = 15
+_MAX_LINE = 2**16
 
 
 class BuildLog:
@@ -52,9 +53,12 @@ class BuildLog:
         if "error" in event:
             yield from self._lines("\n")
             self.error = str(event["error"])
-            self.code = (event.get("errorDetail") or {}).get("code")
+            detail = event.get("errorDetail")
+            code = detail.get("code") if isinstance(detail, dict) else None
+            self.code = code if isinstance(code, int) else None
         elif isinstance(event.get("aux"), dict):
-            self.image = event["aux"].get("ID", self.image)
+            image = event["aux"].get("ID")
+            self.image = image if isinstance(image, str) else self.image
         elif "stream" in event:
             output = self.running is not None
             for line in self._lines(self._note(str(event["stream"]))):
@@ -86,6 +90,8 @@ class BuildLog:
 
     def _lines(self, text: str) -> Iterator[str]:
         *lines, self._rest = re.split(r"[\r\n]", self._rest + text)
+        if len(self._rest) > _MAX_LINE:
+            lines, self._rest = [*lines, self._rest], ""
         for line in lines:
             shown = _ESCAPES.sub("", line).rstrip()
             if shown:

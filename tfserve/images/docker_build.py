@@ -41,6 +41,7 @@ __all__ = ["build_image"]
 _END_SECONDS = 20.0
 _KILL_AGAIN_SECONDS = 0.1
 _SHOWN_CHARACTERS = 200
+_MAX_EVENTS = 10_000  # that have not been shown yet
 _KILLED = 128 + signal.SIGKILL
 _KILLED_WORDS = re.compile(r"\bKilled\b|Server terminated abruptly")  # of a compiler, or of Bazel itself
 _OUTPUT_ABOVE = "The output of the command is above."
@@ -85,7 +86,7 @@ class _Build:
         self._source = source
         self._step = step
         self._responses: list[Response] = []
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(_MAX_EVENTS)
         self._error: BaseException | None = None
         self._context = BuildContext()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -152,6 +153,8 @@ class _Build:
                     decode=True,
                 )
                 for event in events:
+                    if not isinstance(event, dict):
+                        raise TypeError("an event is not an object")
                     self._events.put(event)
         except BaseException as error:  # raised again in the thread that reads the events
             self._error = error

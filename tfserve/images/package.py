@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, find_image, made_image, refuse_taken_name
-from tfserve.engines.docker.packaged import PackagedModel, packaged_label, packaged_models
+from tfserve.engines.docker.packaged import PackagedModel, check_packaged, packaged_label, packaged_models
 from tfserve.engines.docker.pull import ensure_image
 from tfserve.errors import UsageError
 from tfserve.images.commit import ImagePlan, make_image
@@ -94,6 +94,7 @@ def _base_image(engine: DockerEngine, spec: PackageSpec, progress: Progress) -> 
             f"{spec.base} is not a serving image: it has no entrypoint that starts a model server.",
             hint="Choose another --base, such as tensorflow/serving:2.19.1.",
         )
+    check_packaged(image.labels)
     if models := packaged_models(image.labels):
         names = ", ".join(model.name for model in models)
         raise UsageError(

@@ -57,7 +57,7 @@ def push_image(
             for event in events:
                 if "error" in event:
                     raise _push_error(reference, str(event["error"]), credentials.failure)
-                digest = (event.get("aux") or {}).get("Digest", digest)
+                digest = str((event.get("aux") or {}).get("Digest", digest))
                 report_layer(event, on_progress)
         except docker.errors.APIError as error:
             raise _push_error(reference, explanation(error), credentials.failure) from error

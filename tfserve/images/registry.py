@@ -6,16 +6,20 @@ https://distribution.github.io/distribution/spec/auth/token/
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from tfserve.addresses import is_this_machine
+from tfserve.client.json_document import read_json
 from tfserve.engines.docker.config import RegistryCredentials, check_config, find_registry_credentials
 from tfserve.engines.docker.pull import how_to_log_in
-from tfserve.errors import ImageError, reason
+from tfserve.errors import ImageError, is_caused_by, reason
+from tfserve.host.deadline import Deadline, TimedResponse, TooMuchError
 from tfserve.spec.image import HUB, HUB_HOST, ImageReference, is_tag
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ __all__ = ["remote_tags"]
 _TIMEOUT_SECONDS = 20.0
 _PAGE = 1000
 _PAGES_AT_MOST = 100
+_WHOLE_SECONDS = 120.0
+_MAX_BYTES = 16 * 2**20
 
 
 def remote_tags(reference: ImageReference, mirrors: Sequence[str] = ()) -> list[str]:
@@ -61,20 +67,34 @@ class _Repository:
         """Lists its tags; errors are those of `remote_tags`."""
         import requests
 
+        from tfserve.host.http_adapter import TimedAdapter
+
         first = f"{self.address}/v2/{self.path}/tags/list?n={_PAGE}"
         tags: list[str] = []
         try:
             with requests.Session() as session:
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, TimedAdapter(_response))
+                session.headers["Accept-Encoding"] = "identity"
+                session.hooks["response"].append(_keep_encoded)
                 url: str | None = first
+                end = time.monotonic() + _WHOLE_SECONDS
                 for _ in range(_PAGES_AT_MOST):
+                    if time.monotonic() > end:
+                        raise TimeoutError
                     if url is None or urlsplit(url).netloc != urlsplit(first).netloc:
                         break
                     answer = self._get(session, url)
                     tags += _tags_in(answer, self.registry)
                     following = answer.links.get("next", {}).get("url")
                     url = urljoin(url, following) if following else None
-        except requests.RequestException as error:
-            timeout = isinstance(error, requests.Timeout)
+        except (requests.RequestException, TimeoutError, TooMuchError, ValueError) as error:
+            if is_caused_by(error, TooMuchError):
+                raise ImageError(
+                    f"The registry {self.registry} sends more data than the list of the tags of a repository has.",
+                    hint="Check the name, and whether a proxy in between responds instead.",
+                ) from error
+            timeout = isinstance(error, requests.Timeout) or is_caused_by(error, TimeoutError)
             raise ImageError(
                 f"The registry {self.registry} does not respond.",
                 hint="Check the network and the proxy (HTTPS_PROXY); a browser may show details: " + first,
@@ -153,6 +173,15 @@ def _tags_in(answer: Response, registry: str) -> list[str]:
 
 def _json(answer: Response) -> object:
     try:
-        return answer.json()
+        return read_json(answer.content)
     except ValueError:
         return None
+
+
+def _response(connected: socket.socket, **options: Any) -> TimedResponse:
+    return TimedResponse(connected, deadline=Deadline(_TIMEOUT_SECONDS, _MAX_BYTES), **options)
+
+
+def _keep_encoded(response: Response, **_: object) -> None:
+    """Keeps requests from decompressing a body, which could have any size; it is then not JSON."""
+    response.raw.headers.discard("Content-Encoding")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin
 
-from tfserve.errors import Attribute, SavedModelError, Wording
+from tfserve.errors import Attribute, SavedModelError, Wording, is_caused_by
 from tfserve.host.deadline import Pace, Speed, TimedResponse, TooMuchError
 from tfserve.models.cache import CacheValidators, cache_errors, cache_root
 from tfserve.models.extract import SIZE_VARIABLE
@@ -179,9 +179,9 @@ def _download_errors(url: Url) -> Iterator[None]:
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         raise _too_slow(url) from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, TooMuchError) as error:
-        if _is_caused_by(error, TimeoutError):
+        if is_caused_by(error, TimeoutError):
             raise _too_slow(url) from None
-        if _is_caused_by(error, TooMuchError):
+        if is_caused_by(error, TooMuchError):
             raise SavedModelError(
                 f"The headers and redirects of {url.shown} are larger than {_HEAD_BYTES:,} bytes.",
                 hint="Check the address in a browser.",
@@ -201,17 +201,3 @@ def _too_slow(url: Url) -> UnreachableError:
         f"{url.shown} did not respond in time, or sends its data too slowly.",
         hint="Try again later, or download the archive with another program and give the file.",
     )
-
-
-def _is_caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether an error of this `kind` caused `error`, which the libraries in between wrap in errors of their own."""
-    seen: dict[int, BaseException] = {}
-    pending: list[object] = [error]
-    while pending:
-        cause = pending.pop()
-        if isinstance(cause, kind):
-            return True
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen[id(cause)] = cause
-            pending += (cause.__cause__, cause.__context__, *cause.args)
-    return False

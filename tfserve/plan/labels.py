@@ -16,7 +16,9 @@ __all__ = [
     "PREFIX",
     "SPEC",
     "VERSION",
+    "DamagedLabelError",
     "container_name",
+    "read_label",
     "removed_at_stop",
     "with_model",
 ]
@@ -29,6 +31,8 @@ GPU = "tfserve.gpu"
 SPEC = "tfserve.spec"
 VERSION = "tfserve.version"
 BUILT = "tfserve.built"  # on an image that was built from source: its kind
+_MAX_CHARACTERS = 2**20
+_MAX_DIGITS = 30
 PACKAGED = "tfserve.packaged"  # on an image, and therefore on every container of it
 
 
@@ -37,16 +41,65 @@ def container_name(server: str) -> str:
     return f"tfserve-{server}"
 
 
+class DamagedLabelError(ValueError):
+    """A label is not what tfserve writes; every user of an engine can write any label."""
+
+
+def read_label(text: str) -> dict[str, Any]:
+    """Returns the JSON object in a label.
+
+    Raises:
+        DamagedLabelError: the label is not such an object in the form that tfserve writes it, or is too large.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        raise DamagedLabelError(f"it has {len(text):,} characters")
+    try:
+        written = json.loads(
+            text, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_with_different_keys
+        )
+    except RecursionError:
+        raise DamagedLabelError("it is nested too deeply") from None
+    except ValueError as error:
+        raise DamagedLabelError(f"it is not valid JSON ({error})") from None
+    if not isinstance(written, dict):
+        raise DamagedLabelError("it is not a JSON object")
+    return written
+
+
 def removed_at_stop(spec: str) -> bool:
     """Whether the spec in a label has ``remove``. `tfserve.plan.spec_label` reads all of it, but loads many modules."""
     try:
-        return bool(json.loads(spec).get("remove"))
-    except (ValueError, AttributeError):
+        return read_label(spec).get("remove") is True
+    except DamagedLabelError:
         return False
 
 
 def with_model(spec: str, name: str, path: Path) -> str:
-    """Adds a model to the spec in a label; how it is served is written in the server's ``models.config``."""
-    written: dict[str, Any] = json.loads(spec)
-    others = [model for model in written.get("models", ()) if model.get("name") != name]
+    """Adds a model to the spec in a label; how it is served is written in the server's ``models.config``.
+
+    Raises:
+        DamagedLabelError: the label is damaged.
+    """
+    written = read_label(spec)
+    models = written.get("models", [])
+    if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
+        raise DamagedLabelError("its models are not a list of objects")
+    others = [model for model in models if model.get("name") != name]
     return json.dumps({**written, "models": [*others, {"name": name, "path": str(path)}]})
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits):,} digits")
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _with_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found

@@ -59,18 +59,21 @@ def spec_from_label(text: str) -> ServeSpec | None:
     """
     known = {field.name for field in fields(ServeSpec)}
     try:
-        written = json.loads(text)
+        written = labels.read_label(text)
         return ServeSpec(**{key: _READERS.get(key, _same)(value) for key, value in written.items() if key in known})
-    except (ValueError, TypeError, KeyError, AttributeError, TfserveError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, TfserveError):
         return None
 
 
 def flag_files_from_label(text: str) -> Mapping[str, str]:
     """Reads the digests of text files that `spec_json` wrote; empty if it has none, or if the label is damaged."""
     try:
-        return dict(json.loads(text).get("flag_files", {}))
-    except (ValueError, TypeError, AttributeError):
+        found = labels.read_label(text).get("flag_files", {})
+    except labels.DamagedLabelError:
         return {}
+    if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
+        return {}
+    return found
 
 
 def _same(value: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,13 +16,15 @@ from urllib.parse import urlsplit
 from tfserve.addresses import is_this_machine
 from tfserve.engines.docker import DEFAULT_SOCKET, is_configured
 from tfserve.engines.docker.config import check_config
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, reason
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, TfserveError, is_caused_by, reason
+from tfserve.text import printable
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = [
     "LOG_HINT",
+    "UnexpectedAnswerError",
     "connect",
     "docker_errors",
     "endpoint",
@@ -30,6 +34,7 @@ __all__ = [
     "mirrors",
     "mirrors_in",
     "remote_host",
+    "unexpected_answer",
 ]
 
 LOG_HINT = "See the log of the engine for details: journalctl -u docker"
@@ -39,7 +44,13 @@ _ELSEWHERE = (
 _JOIN = 'Join the docker group (sudo usermod -aG docker "$USER"; then log out and in again).'
 _PING_SECONDS = 10.0
 _REMEMBERED_SECONDS = 60.0  # a command that connects again shortly afterwards does not wait again
+_API_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
+_UNEXPECTED = (LookupError, TypeError, AttributeError, ValueError, RecursionError, OverflowError, tarfile.TarError)
 _hung: dict[str, float] = {}
+
+
+class UnexpectedAnswerError(EngineUnavailableError):
+    """An answer does not have the form that a Docker Engine gives it, or is too large."""
 
 
 @cache
@@ -53,6 +64,8 @@ def connect() -> APIClient:
     import docker.errors
     from requests.exceptions import RequestException, Timeout
 
+    from tfserve.engines.docker.session import BoundedDocker
+
     where = endpoint()
     _check_address(where)
     if time.monotonic() < _hung.get(where, 0.0):
@@ -61,18 +74,20 @@ def connect() -> APIClient:
     try:
         # The engine answers a ping immediately; for version="auto" it would first query containerd and runc.
         newest = docker.constants.DEFAULT_DOCKER_API_VERSION
-        client = docker.DockerClient.from_env(version=newest, use_ssh_client=ssh).api
+        client = BoundedDocker.from_env(version=newest, use_ssh_client=ssh).api
         answer = client.get(f"{client.base_url}/_ping", timeout=_PING_SECONDS)
         answer.raise_for_status()
         offered = answer.headers.get("Api-Version", newest)
+        if not _API_VERSION.fullmatch(offered):
+            raise unexpected_answer(f"its API version is {printable(offered, limit=30)!r}")
         if docker.utils.version_lt(offered, newest):
             client.close()
-            client = docker.DockerClient.from_env(version=offered, use_ssh_client=ssh).api
+            client = BoundedDocker.from_env(version=offered, use_ssh_client=ssh).api
         return client
     except Timeout as error:
         _hung[where] = time.monotonic() + _REMEMBERED_SECONDS
         raise hangs(where, _PING_SECONDS) from error
-    except (docker.errors.DockerException, RequestException, OSError, ValueError) as error:
+    except (docker.errors.DockerException, RequestException, OSError, ValueError, RecursionError) as error:
         raise _unreachable(where, error) from error
 
 
@@ -97,9 +112,13 @@ def hangs(where: str, seconds: float) -> EngineUnavailableError:
 @contextmanager
 def docker_errors() -> Iterator[None]:
     """Turns the exceptions of the SDK into errors that a user can understand."""
+    import http.client
+
     import docker.errors
     import requests.exceptions
     import urllib3.exceptions
+
+    from tfserve.host.deadline import TooMuchError
 
     try:
         yield
@@ -114,13 +133,34 @@ def docker_errors() -> Iterator[None]:
         docker.errors.StreamParseError,  # a truncated answer
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
         ConnectionError,
+        TimeoutError,
+        TooMuchError,
     ) as error:
+        if is_caused_by(error, TooMuchError):
+            raise unexpected_answer("it is too large") from error
         raise EngineUnavailableError(
             "Docker Engine stopped answering.",
             hint="Check whether it is still running: docker info",
             details="It did not answer in time." if "timed out" in (words := reason(error)) else words,
         ) from error
+    except _UNEXPECTED as error:
+        raise unexpected_answer(_why_unexpected(error)) from error
+
+
+def _why_unexpected(error: Exception) -> str:
+    text = printable(str(error), limit=200).rstrip(".")
+    return f"{text} is missing" if isinstance(error, KeyError) else text or type(error).__name__
+
+
+def unexpected_answer(details: str) -> UnexpectedAnswerError:
+    """The error for an answer that a Docker Engine would not give; `details` is the first difference."""
+    return UnexpectedAnswerError(
+        "Docker Engine sent an answer that tfserve does not understand.",
+        hint="Check that its address is that of a Docker Engine: docker info",
+        details=details,
+    )
 
 
 def explanation(error: Exception) -> str:
@@ -150,7 +190,8 @@ def mirrors() -> tuple[str, ...]:
 
 def mirrors_in(info: Mapping[str, Any]) -> tuple[str, ...]:
     """The mirrors of Docker Hub in the ``docker info`` of an engine."""
-    return tuple((info.get("RegistryConfig") or {}).get("Mirrors") or ())
+    mirrors = (info.get("RegistryConfig") or {}).get("Mirrors") or ()
+    return tuple(mirror for mirror in mirrors if isinstance(mirror, str))
 
 
 def _is_elsewhere(where: str) -> bool:

@@ -83,7 +83,7 @@ def find_registry_credentials(registry: str) -> RegistryCredentials:
     """Finds the docker command's credentials for a registry; those of a helper that fails are left out."""
     import docker.auth
 
-    config = docker.auth.load_config()
+    config = _with_bounded_helpers(docker.auth.load_config())
     store = config.get_credential_store(registry)
     without = docker.auth.AuthConfig({"auths": config.auths})
     failure = _missing(store) if store else ""
@@ -131,7 +131,7 @@ def _all_credentials(config: Any) -> tuple[dict[str, Any], list[str]]:
         failure = _missing(store)
         if not failure:
             try:
-                found.update(docker.auth.AuthConfig(part).get_all_credentials())
+                found.update(_with_bounded_helpers(docker.auth.AuthConfig(part)).get_all_credentials())
             except _store_errors() as error:
                 failure = _not_given(store, error)
         if failure and failure not in failures:
@@ -143,7 +143,17 @@ def _store_errors() -> tuple[type[Exception], ...]:
     from docker.credentials.errors import StoreError
     from docker.errors import DockerException
 
-    return (DockerException, StoreError, OSError, ValueError, LookupError, TypeError)  # TypeError: an unexpected answer
+    # The last four are errors in an unexpected answer.
+    return (DockerException, StoreError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+def _with_bounded_helpers(config: Any) -> Any:
+    """Returns `config`, whose credential helpers get a limited time and may write a limited answer."""
+    from tfserve.engines.docker.credential_helper import BoundedStore
+
+    stores: dict[str, BoundedStore] = {}
+    config._get_store_instance = lambda name: stores.setdefault(name, BoundedStore(name))
+    return config
 
 
 def _missing(store: str) -> str:
@@ -164,7 +174,7 @@ def _read(file: Path | None) -> tuple[object, str]:
         return json.loads(file.read_text(encoding="utf-8")), ""
     except OSError as error:
         return {}, f"cannot be read ({error.strerror})"
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, "is not valid JSON"
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tfserve.engines.docker.client import docker_errors, remote_host
-from tfserve.engines.docker.errors import launch_errors
+from tfserve.engines.docker.client import UnexpectedAnswerError, docker_errors, remote_host
+from tfserve.engines.docker.errors import damaged_container, launch_errors
 from tfserve.engines.docker.files import write_texts
 from tfserve.engines.docker.removal import remove_container
 from tfserve.engines.docker.replaced import is_suspended
 from tfserve.engines.docker.server import DockerServer, read_server, start_container
-from tfserve.engines.docker.translate import container_arguments, engine_facts
+from tfserve.engines.docker.translate import container_arguments, engine_facts, server_fields
+from tfserve.errors import SkippedWarning, TfserveError
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
@@ -82,22 +85,39 @@ class DockerEngine:
                 raise
 
     def servers(self) -> list[DockerServer]:
+        """Returns the servers, with a `SkippedWarning` for each container whose labels or state are damaged."""
         with docker_errors():
-            return self._find({"label": labels.NAME})
+            servers, damaged = self._find({"label": labels.NAME})
+        for error in damaged:
+            warnings.warn(f"{error.message} {error.hint}", SkippedWarning, stacklevel=2)
+        return servers
 
     def find(self, name: str) -> DockerServer | None:
         with docker_errors():
-            found = self._find({"label": f"{labels.NAME}={name}"})
+            found, damaged = self._find({"label": f"{labels.NAME}={name}"})
+        if damaged and not found:
+            raise damaged[0]
         return found[0] if found else None
 
-    def _find(self, filters: dict[str, str]) -> list[DockerServer]:
+    def _find(self, filters: dict[str, str]) -> tuple[list[DockerServer], list[TfserveError]]:
+        """Returns the servers whose containers have these labels, and an error for each that cannot be read."""
         listed: list[dict[str, Any]] = self.client.containers(all=True, filters=filters)
-        containers = sorted(listed, key=lambda data: data["Created"])
-        # A suspended container comes after the one that replaces it.
-        containers.sort(key=lambda data: is_suspended(data["Names"][0]))
+        found: list[tuple[bool, datetime, dict[str, Any], DockerServer]] = []
+        damaged: list[TfserveError] = []
+        for data in listed:
+            try:
+                with docker_errors():
+                    # A suspended container comes after the one that replaces it.
+                    suspended = is_suspended(data["Names"][0])
+                    listed_server = DockerServer(engine=self, **server_fields(data))
+                    found.append((suspended, listed_server.created, data, listed_server))
+            except UnexpectedAnswerError as error:
+                damaged.append(damaged_container(data, error))
         servers: dict[str, DockerServer] = {}
-        for data in containers:
-            name = data["Labels"][labels.NAME]
-            if name not in servers:
-                servers[name] = read_server(self, data)
-        return list(servers.values())
+        for _, _, data, listed_server in sorted(found, key=lambda each: each[:2]):
+            if listed_server.name not in servers:
+                try:
+                    servers[listed_server.name] = read_server(listed_server)
+                except UnexpectedAnswerError as error:
+                    damaged.append(damaged_container(data, error))
+        return list(servers.values()), damaged

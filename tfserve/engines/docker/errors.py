@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.base import Server
 from tfserve.engines.conflicts import name_taken, port_taken
-from tfserve.engines.docker.client import LOG_HINT, explanation
-from tfserve.errors import Attribute, GpuError, ImageError, NotReadyError, SavedModelError, UsageError, Wording
+from tfserve.engines.docker.client import LOG_HINT, UnexpectedAnswerError, explanation
+from tfserve.errors import (
+    Attribute,
+    GpuError,
+    ImageError,
+    NotReadyError,
+    SavedModelError,
+    TfserveError,
+    UsageError,
+    Wording,
+)
 from tfserve.host.system import System, this_system
+from tfserve.text import printable
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan
@@ -19,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SHARE_HINT", "gpu_refusal", "is_unseen_mount", "launch_errors"]
 
 SHARE_HINT = "in Docker Desktop, share the directory (Settings, Resources, File sharing)."
+
+
+_MAX_SHOWN = 200
 
 
 @contextmanager
@@ -145,3 +158,20 @@ def gpu_refusal(text: str, host: str | None) -> GpuError | None:
                 details=text,
             )
     return None
+
+
+def damaged_container(data: Any, error: UnexpectedAnswerError) -> TfserveError:
+    """The error for a container with a label of tfserve that cannot be read as a server.
+
+    Args:
+        data: its entry in the engine's list, of any form.
+        error: why it cannot be read.
+    """
+    fields = data if isinstance(data, dict) else {}
+    names = fields.get("Names")
+    name = names[0] if isinstance(names, list) and names else fields.get("Id")
+    shown = printable(name.lstrip("/"), limit=_MAX_SHOWN) if isinstance(name, str) else "without a name"
+    return TfserveError(
+        f"The container {shown} is not a server that tfserve can read: {error.details}.",
+        hint="It was skipped. Another program or user made it, or changed its labels; to remove it: docker rm --force",
+    )

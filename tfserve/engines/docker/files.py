@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker.client import docker_errors
+from tfserve.models.extract import Limits
 from tfserve.models.tree import open_resolved, reading, walk
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["copy_directory", "exists", "names_in", "read_text", "write_texts"]
 
 _IN_MEMORY = 16 << 20
+_MAX_TEXT_BYTES = 4 << 20
+_MAX_HEADER_BYTES = 1 << 20  # tarfile reads a long name at once
 
 
 def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> None:
@@ -59,25 +62,38 @@ def copy_directory(client: APIClient, container: str, source: Path, target: str)
 
 
 def read_text(client: APIClient, container: str, path: str) -> str | None:
-    """Returns the content of a text file in a container; None if the file or the container does not exist."""
+    """Returns the content of a text file in a container; None if the file or the container does not exist.
+
+    Raises:
+        UnexpectedAnswerError: the file is larger than any that tfserve writes.
+    """
     import docker.errors
 
     with docker_errors():
         try:
-            chunks, _ = client.get_archive(container, path)
-            archive = io.BytesIO(b"".join(chunks))
+            chunks: Any = client.get_archive(container, path)[0]
         except docker.errors.APIError:
             return None
-    with suppress(tarfile.TarError, UnicodeDecodeError), tarfile.open(fileobj=archive) as tar:
+        content = bytearray()
+        with closing(chunks):
+            for chunk in chunks:
+                content += chunk
+                if len(content) > _MAX_TEXT_BYTES:
+                    raise ValueError(f"the file {path!r} is too large")
+    with suppress(tarfile.TarError, UnicodeDecodeError, ValueError), tarfile.open(fileobj=io.BytesIO(content)) as tar:
         for entry in tar:
-            content = tar.extractfile(entry)
-            if content is not None:
-                return content.read().decode()
+            file = tar.extractfile(entry)
+            if file is not None:
+                return file.read().decode()
     return None
 
 
 def names_in(client: APIClient, container: str, path: str) -> set[str]:
-    """Returns the names in a directory of a container. The engine cannot list them, so all files are read."""
+    """Returns the names in a directory of a container. The engine cannot list them, so all files are read.
+
+    Raises:
+        UnexpectedAnswerError: there are more files than in any model.
+    """
     import docker.errors
 
     with docker_errors():
@@ -85,27 +101,51 @@ def names_in(client: APIClient, container: str, path: str) -> set[str]:
             chunks: Any = client.get_archive(container, path)[0]
         except docker.errors.NotFound:
             return set()
-        with closing(chunks), tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
-            paths = (PurePosixPath(entry.name).parts for entry in archive)
-            return {parts[1] for parts in paths if len(parts) > 1}
+        names: set[str] = set()
+        limit = Limits.configured().entries
+        with closing(chunks), tarfile.open(fileobj=_Forward(chunks), mode="r:") as archive:  # type: ignore[call-overload]
+            for count, entry in enumerate(archive):
+                if count > limit:
+                    raise ValueError(f"{path!r} has more than {limit:,} files")
+                parts = PurePosixPath(entry.name).parts
+                names.update(parts[1:2])
+                archive.members = []  # tarfile keeps them all
+        return names
 
 
-class _Stream(io.RawIOBase):
-    """The chunks that an engine sends, as a file that can be read once."""
+class _Forward:
+    """The chunks that an engine sends, as a file that is read forward; it refuses implausible headers."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._left = b""
+        self._position = 0
 
-    def readable(self) -> bool:
-        return True
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        found = bytearray()
+        while len(found) < size and (self._left or self._next()):
+            piece, self._left = self._left[: size - len(found)], self._left[size - len(found) :]
+            found += piece
+        self._position += len(found)
+        return bytes(found)
 
-    def readinto(self, buffer: Any) -> int:
-        if not self._left:
-            self._left = next(self._chunks, b"")
-        some, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
-        buffer[: len(some)] = some
-        return len(some)
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        if position < self._position:
+            raise tarfile.ReadError("an offset points backwards")
+        while (left := position - self._position) and (self._left or self._next()):
+            skipped = min(left, len(self._left))
+            self._left = self._left[skipped:]
+            self._position += skipped
+        return self._position
+
+    def _next(self) -> bytes:
+        self._left = next(self._chunks, b"")
+        return self._left
 
 
 def exists(client: APIClient, container: str, path: str) -> bool:

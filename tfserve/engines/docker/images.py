@@ -53,22 +53,35 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
             data = client.inspect_image(str(reference))
         except docker.errors.NotFound:
             return None
-    variant = f"/{data['Variant']}" if data.get("Variant") else ""
-    actual = f"{data['Os']}/{data['Architecture']}"
-    if platform is not None and platform not in (actual, actual + variant):
-        return None
-    config = data.get("Config") or {}
-    return Image(
-        reference=reference,
-        id=data["Id"],
-        digests=tuple(data.get("RepoDigests") or ()),
-        size=data["Size"],
-        platform=actual + variant,
-        labels=config.get("Labels") or {},
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment=dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair),
-    )
+        variant = f"/{data['Variant']}" if data.get("Variant") else ""
+        actual = f"{data['Os']}/{data['Architecture']}"
+        if platform is not None and platform not in (actual, actual + variant):
+            return None
+        config = data.get("Config") or {}
+        return Image(
+            reference=reference,
+            id=_text(data["Id"]),
+            digests=_texts(data.get("RepoDigests")),
+            size=int(data["Size"]),
+            platform=actual + variant,
+            labels={_text(name): _text(value) for name, value in (config.get("Labels") or {}).items()},
+            entrypoint=_texts(config.get("Entrypoint")),
+            command=_texts(config.get("Cmd")),
+            environment=dict(pair.split("=", 1) for pair in _texts(config.get("Env")) if "=" in pair),
+        )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Returns a list of texts in an answer of the engine, where null is an empty one."""
+    if not isinstance(value, list | None):
+        raise TypeError(f"expected a list, found {type(value).__name__}")
+    return tuple(map(_text, value or ()))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
 
 
 def name_image(client: APIClient, image: str, reference: ImageReference) -> None:

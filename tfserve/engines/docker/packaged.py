@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,24 @@ from tfserve.engines.docker.images import find_image
 from tfserve.errors import ImageError, UsageError, Wording
 from tfserve.plan import labels
 from tfserve.spec.image import ImageReference
+from tfserve.text import printable
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from tfserve.spec.serve import ServeSpec
 
-__all__ = ["PackagedModel", "declared_models", "model_named", "models_inside", "packaged_label", "packaged_models"]
+__all__ = [
+    "PackagedModel",
+    "check_packaged",
+    "declared_models",
+    "model_named",
+    "models_inside",
+    "packaged_label",
+    "packaged_models",
+]
 
+_MAX_NAME = 1000
 UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which contain no model
 
 
@@ -26,11 +37,13 @@ def models_inside(client: APIClient, spec: ServeSpec) -> tuple[str, ...]:
     """Returns the names of the models inside the image of `spec` that are to be served; none if `spec` has models.
 
     Raises:
-        ImageError: `spec` has no models, and the image is not on the engine.
+        ImageError: `spec` has no models, and the image is not on the engine; or the label with its models is damaged.
         UsageError: neither `spec` nor the image has models; or the image always serves several of its own.
     """
     reference = ImageReference.parse(spec.image, spec.tag)
     image = find_image(client, reference, spec.platform)
+    if image is not None:
+        check_packaged(image.labels)
     inside = tuple(model.name for model in declared_models(image.labels, image.environment)) if image else ()
     if spec.models:
         if len(inside) > 1 and spec.single_model:  # the entrypoint names their configuration
@@ -77,14 +90,46 @@ def packaged_label(models: Iterable[PackagedModel]) -> str:
 
 def packaged_models(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
     """Reads from an image's labels which models are inside; none if the label is missing or damaged."""
+    with suppress(ImageError):
+        return _packaged(written)
+    return ()
+
+
+def check_packaged(written: Mapping[str, str]) -> None:
+    """Checks the label that `packaged_models` reads, if it is there.
+
+    Raises:
+        ImageError: the label is not one that tfserve writes.
+    """
+    _packaged(written)
+
+
+def _packaged(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
+    if labels.PACKAGED not in written:
+        return ()
     try:
-        found = json.loads(written.get(labels.PACKAGED, "{}"))
+        found = labels.read_label(written[labels.PACKAGED])
         return tuple(
-            PackagedModel(name, tuple(map(int, facts["versions"])), str(facts["digest"]))
+            PackagedModel(_text(name), tuple(map(_version, facts["versions"])), _text(facts["digest"]))
             for name, facts in found.items()
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return ()
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ImageError(
+            f"The label {labels.PACKAGED} of the image is damaged: {printable(str(error), limit=200)}.",
+            hint="Another program made the image, or changed its labels. Package the models again: tfserve package",
+        ) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise TypeError("expected a short text")
+    return value
+
+
+def _version(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise TypeError("expected the number of a version")
+    return value
 
 
 def declared_models(written: Mapping[str, str], environment: Mapping[str, str]) -> tuple[PackagedModel, ...]:

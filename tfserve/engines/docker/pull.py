@@ -141,7 +141,12 @@ def report_layer(event: dict[str, Any], on_progress: Callable[[LayerProgress], N
     status = str(event.get("status", ""))
     if "id" in event and not status.startswith("Pulling from"):
         detail = event.get("progressDetail") or {}
-        on_progress(LayerProgress(str(event["id"]), status, detail.get("current"), detail.get("total")))
+        current, total = (_count(detail.get(name)) for name in ("current", "total"))
+        on_progress(LayerProgress(str(event["id"]), status, current, total))
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**63 else None
 
 
 def check_published(reference: ImageReference, platform: str) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DockerServer", "read_server", "start_container"]
 
+_MAX_LINE_BYTES = 2**20
+
 
 class ContainerEngine(Engine, Protocol):
     """What servers in containers need of their engine."""
@@ -76,6 +78,8 @@ class DockerServer(Server):
             rest = b""
             for chunk in chunks:
                 *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > _MAX_LINE_BYTES:
+                    lines, rest = [*lines, rest], b""
                 for line in lines:
                     yield line.decode(errors="replace").rstrip("\r")
             if rest:
@@ -141,7 +145,7 @@ class DockerServer(Server):
     def environment(self) -> Mapping[str, str]:
         with docker_errors():
             assignments = self.client.inspect_container(self.container_id)["Config"]["Env"] or ()
-        return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
+            return dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
         from tfserve.engines.diagnosis import recognize
@@ -175,7 +179,7 @@ class DockerServer(Server):
         """What is mounted into the container: the path on the engine's machine by the path in the container."""
         with docker_errors():
             mounts = self.client.inspect_container(self.container_id)["Mounts"]
-        return {mount["Destination"]: mount["Source"] for mount in mounts}
+            return {str(mount["Destination"]): str(mount["Source"]) for mount in mounts}
 
 
 def start_container(engine: ContainerEngine, container: str, started: LaunchPlan | Server) -> DockerServer:
@@ -193,9 +197,14 @@ def start_container(engine: ContainerEngine, container: str, started: LaunchPlan
     return _server(engine, found[0])
 
 
-def read_server(engine: ContainerEngine, data: dict[str, Any]) -> DockerServer:
-    """Reads the state of a server: from an entry of the engine's container list, and from the container itself."""
-    return _with_models(_with_exit(_server(engine, data)))
+def read_server(server: DockerServer) -> DockerServer:
+    """Adds to a listed server what its container itself contains.
+
+    Raises:
+        UnexpectedAnswerError: the container does not have the form that tfserve gives it.
+    """
+    with docker_errors():
+        return _with_models(_with_exit(server))
 
 
 def _server(engine: ContainerEngine, data: dict[str, Any]) -> DockerServer:
@@ -224,4 +233,7 @@ def _with_exit(server: DockerServer) -> DockerServer:
         state = server.client.inspect_container(server.container_id)["State"]
     except docker.errors.NotFound:
         return server
-    return dataclasses.replace(server, exit=Exit(state["ExitCode"], bool(state["OOMKilled"])))
+    code = state["ExitCode"]
+    if not isinstance(code, int):
+        raise TypeError("the exit code is not a number")
+    return dataclasses.replace(server, exit=Exit(code, bool(state["OOMKilled"])))

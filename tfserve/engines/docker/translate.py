@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["container_arguments", "engine_facts", "server_fields"]
 
+_SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_NAME = 1000
+_MAX_LABEL = 2**20
+
 
 def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
     """Reads the facts that a plan depends on from ``docker info``."""
     security = info.get("SecurityOptions") or []
     return EngineFacts(
-        rootless=any("rootless" in option for option in security),
-        selinux=any("selinux" in option for option in security),
-        runtimes=frozenset(info.get("Runtimes") or {}),
+        rootless=any("rootless" in _text(option) for option in security),
+        selinux=any("selinux" in _text(option) for option in security),
+        runtimes=frozenset(map(_text, info.get("Runtimes") or {})),
         devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
         architecture=str(info.get("Architecture") or "x86_64"),
         desktop=info.get("OperatingSystem") == "Docker Desktop",
@@ -76,38 +81,82 @@ def _devices(gpus: str) -> dict[str, Any]:
 
 
 def server_fields(data: dict[str, Any]) -> dict[str, Any]:
-    """Reads one entry of the engine's container list into the fields of a `Server`."""
-    written = data["Labels"]
+    """Reads one entry of the engine's container list into the fields of a `Server`.
+
+    Raises:
+        DamagedLabelError: a label is not one that tfserve writes.
+        LookupError, TypeError, ValueError: the entry does not have the form that an engine gives it.
+    """
+    written = _labels(data)
     label = written.get(labels.SPEC, "")
+    if label:
+        _check_spec(label)
     rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
     return {
-        "name": written[labels.NAME],
-        "state": data["State"],
+        "name": _name(written),
+        "state": _text(data["State"]),
         "models": _names(written.get(labels.MODELS, "")),
         "created": datetime.fromtimestamp(data["Created"], timezone.utc),
         "rest_url": f"http://{rest}" if rest else None,
         "grpc_address": grpc,
-        "image": data["Image"],
-        "container_id": data["Id"],
+        "image": _text(data["Image"]),
+        "container_id": _text(data["Id"]),
         "gpu": written.get(labels.GPU) == "true",
         "auto_remove": labels.removed_at_stop(label),
-        "mounts": tuple(mount["Source"] for mount in data.get("Mounts") or () if mount.get("Source")),
+        "mounts": tuple(_text(mount["Source"]) for mount in data.get("Mounts") or () if mount.get("Source")),
         "config": written.get(labels.CONFIG),
         "label": label,
     }
 
 
+def _labels(data: dict[str, Any]) -> dict[str, str]:
+    written = data["Labels"]
+    for name, value in written.items():
+        if name.startswith(labels.PREFIX) and (not isinstance(value, str) or len(value) > _MAX_LABEL):
+            raise labels.DamagedLabelError(f"the label {name} is not a text, or is too long")
+    return dict(written)
+
+
+def _name(written: Mapping[str, str]) -> str:
+    name = written[labels.NAME]
+    if len(name) > _MAX_NAME or not _SERVER_NAME.fullmatch(name):
+        raise labels.DamagedLabelError(f"the label {labels.NAME} is not the name of a server")
+    return name
+
+
+def _check_spec(label: str) -> None:
+    try:
+        models = labels.read_label(label).get("models", [])
+    except labels.DamagedLabelError as error:
+        raise labels.DamagedLabelError(f"the label {labels.SPEC} is damaged: {error}") from None
+    if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
+        raise labels.DamagedLabelError(f"the label {labels.SPEC} is damaged: its models are not a list of objects")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
+
+
 def _names(label: str) -> tuple[str, ...]:
-    """Reads a list of names from a label; empty if it is damaged."""
+    """Reads a list of names from a label, which can be missing."""
+    if not label:
+        return ()
     try:
         names = json.loads(label)
-    except ValueError:
-        return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+        raise labels.DamagedLabelError(f"the label {labels.MODELS} is not a list of names")
+    return tuple(names)
 
 
 def _address(data: dict[str, Any], port: int) -> str | None:
     for published in data.get("Ports") or ():
         if published["PrivatePort"] == port and published.get("PublicPort"):
-            return reachable(published.get("IP") or HOST, published["PublicPort"])
+            public = published["PublicPort"]
+            if not isinstance(public, int) or not 0 < public < 2**16:
+                raise ValueError("a published port is not a number of a port")
+            return reachable(_text(published.get("IP") or HOST), public)
     return None
