@@ -69,6 +69,7 @@ def test_model_server_is_separate() -> None:
         "tfserve",
         "host",
         "host.ports",
+        "host.privileges",
     }
     assert {module for module in FILES if IMPORTS[module] & within} <= within
 

@@ -12,7 +12,7 @@ from tests.program import Program, assert_error
 
 NAMES = ["docker", "docker-config", "docker-engine", "disk", "platform", "proxy", "registry"]
 NAMES += ["nvidia-driver", "nvml", "nvidia-container-toolkit", "nvidia-runtime"]
-NAMES += ["ports", "local-engine", "state-directory"]
+NAMES += ["ports", "local-engine", "state-directory", "sandbox"]
 
 
 def test_local_engine_serves_without_docker(tfserve: Program) -> None:

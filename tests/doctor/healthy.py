@@ -8,6 +8,7 @@ from typing import Any
 from tfserve.doctor.facts import EngineAnswer, Facts, LocalRuntime, Registry, StateDirectory
 from tfserve.gpu.checks import HOOK
 from tfserve.gpu.probe import Gpu, GpuFacts
+from tfserve.host.landlock import NEWEST_ABI
 from tfserve.host.system import System
 from tfserve.plan.engine_facts import EngineFacts
 
@@ -31,6 +32,7 @@ HEALTHY = Facts(
     gpus=GpuFacts((GPU,), "550.54.15", (12, 4), cards=1, programs=frozenset({HOOK, "nvidia-ctk"})),
     local=LocalRuntime("TensorFlow 2.21.0"),
     state=StateDirectory("/home/me/.local/state/tfserve/servers", 50 * GIB),
+    landlock=NEWEST_ABI,
     avx=True,
 )
 

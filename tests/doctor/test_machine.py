@@ -8,6 +8,7 @@ from tests.doctor.healthy import HEALTHY
 from tfserve.doctor.facts import Facts, LocalRuntime, StateDirectory
 from tfserve.doctor.machine import local_serves, machine_checks, way_to_serve
 from tfserve.errors import EngineUnavailableError
+from tfserve.host.system import System
 
 
 def test_failure_if_nothing_can_serve() -> None:
@@ -19,7 +20,7 @@ def test_failure_if_nothing_can_serve() -> None:
 
 def test_healthy_machine() -> None:
     assert [(check.name, check.status, check.hint) for check in machine_checks(HEALTHY)] == [
-        (name, "ok", None) for name in ("ports", "local-engine", "state-directory")
+        (name, "ok", None) for name in ("ports", "local-engine", "state-directory", "sandbox")
     ]
     assert local_serves(HEALTHY)
 
@@ -59,3 +60,29 @@ def test_problems(facts: Facts, number: int, detail: str, hint: str, serves: boo
     assert detail in str(found.detail)
     assert hint in str(found.hint)
     assert local_serves(facts) is serves
+
+
+@pytest.mark.parametrize(
+    ("abi", "status", "limited", "missing"),
+    [
+        (7, "ok", ["files", "TCP ports and connections", "devices", "signals and abstract sockets"], []),
+        (8, "ok", ["signals and abstract sockets"], []),
+        (6, "ok", ["signals and abstract sockets"], []),
+        (5, "warn", ["devices"], ["signals and abstract sockets (Linux 6.12)"]),
+        (4, "warn", ["TCP ports and connections"], ["devices (Linux 6.10)", "signals"]),
+        (3, "warn", ["files", "the truncation of files"], ["TCP ports and connections (Linux 6.7)"]),
+        (1, "warn", ["files"], ["the truncation of files (Linux 6.2)"]),
+        (0, "warn", [], ["can use whatever you can"]),
+    ],
+)
+def test_sandbox(abi: int, status: str, limited: list[str], missing: list[str]) -> None:
+    found = machine_checks(replace(HEALTHY, landlock=abi))[3]
+    used, _, unused = str(found.detail).partition(", but not of ")
+    assert (found.name, found.status, found.hint is None) == ("sandbox", status, status == "ok")
+    assert all(what in used for what in limited)
+    assert all(what in (unused or used) for what in missing)
+
+
+def test_only_linux_has_a_sandbox() -> None:
+    facts = replace(HEALTHY, system=System("macos"), landlock=0)
+    assert machine_checks(facts)[3].status == "skip"

@@ -20,7 +20,7 @@ from tfserve.models.url import Url
 from tfserve.plan import launch_plan as plan
 from tfserve.plan.container import container_plan
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort
+from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort, Sandbox
 from tfserve.plan.process import process_plan
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
@@ -223,8 +223,68 @@ def test_official_server() -> None:
     assert not any(argument.startswith("--bind_address") for argument in made.command)
     assert made.grpc == PublishedPort(8500, "0.0.0.0", 8500)  # it has no flag for another address
     assert process(binary=OFFICIAL, ports=HostPorts(None, 8500)).rest is None
-    with pytest.raises(UsageError, match="gRPC"):
-        process(binary=OFFICIAL, ports=HostPorts(8501, None))
+    assert made.reload_socket is None
+    assert any("takes configuration reloads on its gRPC port" in notice for notice in made.notices)
+
+
+def test_official_server_without_a_grpc_port() -> None:
+    """It needs gRPC, and serves it on a socket that only this user can open; so it takes reloads there alone."""
+    made = process(binary=OFFICIAL, ports=HostPorts(8501, None))
+    assert {"--port=0", "--grpc_socket_path=/state/prod/run/grpc"} <= set(made.command)
+    assert (made.grpc, made.reload_socket) == (None, "/state/prod/run/grpc")
+    assert not any("reloads" in notice for notice in made.notices)
+    long = Path("/state", "d" * 100)
+    made = process(binary=OFFICIAL, ports=HostPorts(8501, None), root=long)
+    assert "--grpc_socket_path=run/grpc" in made.command  # relative to its working directory
+    assert made.reload_socket == f"{long}/run/grpc"
+    named = process(spec(server_flags=("--grpc_socket_path=own",)), binary=OFFICIAL, ports=HostPorts(8501, None))
+    assert [flag for flag in named.command if flag.startswith("--grpc_socket_path")] == ["--grpc_socket_path=own"]
+    assert named.reload_socket == "/state/prod/own"
+
+
+RELOADS = "--config_reload_socket_path=/state/prod/run/reload"
+BOTH = HostPorts(8501, 8500)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ports", "takes"),
+    [
+        ({}, BOTH, True),
+        ({}, HostPorts(8501, None), False),  # nothing could change its one model
+        ({"server_flags": ("--grpc_socket_path=x",)}, HostPorts(8501, None), True),
+        ({"models": (ModelSpec(Path("/data/m"), "m", VersionPolicy(2)),)}, HostPorts(8501, None), True),
+        ({"reload_over_tcp": True}, BOTH, False),
+        ({"reload_over_tcp": True, "models": (ModelSpec(Path("/data/m"), "m", VersionPolicy(2)),)}, BOTH, False),
+        ({"config": Path("/home/models.config")}, BOTH, True),
+        ({"unsandboxed": True}, BOTH, True),
+    ],
+)
+def test_socket_for_reloads(changes: dict[str, Any], ports: HostPorts, takes: bool) -> None:
+    made = process(spec(**changes), ports=ports)
+    assert (RELOADS in made.command) == takes
+    assert made.reload_socket == ("/state/prod/run/reload" if takes else None)
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+def test_sandbox_of_a_process() -> None:
+    assert process().sandbox == Sandbox()
+    assert process(spec(unsandboxed=True)).sandbox is None
+    assert container().sandbox is None
+    flags = ("--ssl_config_file=/etc/own/ssl", "--grpc_socket_path=/run/own/socket")
+    made = process(spec(config=Path("/home/models.config"), server_flags=flags))
+    assert made.sandbox == Sandbox(
+        read=("/home/models.config", "/data/m", "/etc/own/ssl"), sockets=("/run/own/socket",)
+    )
+    remote = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, ports=BOTH, root=Path("/state/prod"))
+    assert remote.sandbox == Sandbox(connect=True)
+    assert plan.from_json(plan.to_json(made)) == made
+
+
+def test_notice_without_landlock() -> None:
+    for changes, noticed in (({}, True), ({"unsandboxed": True}, False)):
+        made = process(spec(**changes), has_landlock=False)
+        assert any("runs without a sandbox" in notice for notice in made.notices) == noticed
+    assert process().notices == ()
 
 
 @pytest.mark.parametrize(("binary", "host", "noticed"), [(OFFICIAL, "127.0.0.1", 1), (OFFICIAL, "0.0.0.0", 0)])
@@ -275,6 +335,7 @@ def test_invalid_json(text: str) -> None:
 
 ADDED_LATER: dict[str, Any] = {  # fields that older versions of tfserve did not write
     **dict.fromkeys(("image", "platform", "user", "memory", "cpus", "restart", "runtime", "gpus")),
+    **dict.fromkeys(("sandbox", "reload_socket")),
     **dict.fromkeys(("gpu", "init", "remove"), False),
     "files": {},
     "labels": {},

@@ -10,13 +10,14 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tfserve.client.json_document import read_json
 from tfserve.errors import RequestError, Wording
 from tfserve.text import printable, printable_lines
 
 __all__ = [
+    "UNIX",
     "DroppedError",
     "NotListeningError",
     "RefusedError",
@@ -35,6 +36,9 @@ __all__ = [
     "too_large",
     "unknown_host",
 ]
+
+UNIX = "unix"
+"""The scheme of a URL that is the path of a UNIX socket."""
 
 _NOT_REST = "Is this the REST port of TensorFlow Serving? By default, 8501 is REST and 8500 is gRPC."
 _MAX_REASON = 2000  # characters of a server's message
@@ -82,8 +86,10 @@ class RefusedError(RequestError):
 
 
 def display_url(url: str) -> str:
-    """Returns the scheme, host and port of `url`, without a user name and password."""
+    """Returns the scheme, host and port of `url`, without a user name and password; or the path of a UNIX socket."""
     parts = urlsplit(url)
+    if parts.scheme == UNIX:
+        return printable(unquote(parts.path))
     return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tfserve.addresses import in_url, is_this_machine
-from tfserve.client.failures import display_url, dropped, not_listening, refused, timed_out, too_large, unknown_host
+from tfserve.client.failures import (
+    UNIX,
+    display_url,
+    dropped,
+    not_listening,
+    refused,
+    timed_out,
+    too_large,
+    unknown_host,
+)
 from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
 from tfserve.text import printable
 
-__all__ = ["MAX_MESSAGE_BYTES", "call_failure", "open_channel"]
+__all__ = ["MAX_MESSAGE_BYTES", "call_failure", "open_channel", "open_socket", "socket_url"]
 
 MAX_MESSAGE_BYTES = 512 * 2**20
 """Size of the largest response that is received."""
@@ -32,6 +45,13 @@ _HTTP_STATUS = {
     "UNAVAILABLE": 503,
 }
 _MAX_METADATA_BYTES = 64 * 2**10
+_OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+    ("grpc.enable_retries", 0),  # every failure is reported, and only once
+)
+_MAX_SOCKET_PATH = 100  # bytes; sockaddr_un has a few more, depending on the system
 _BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "cancelling", "transport", "endpoint")
 
 
@@ -93,13 +113,35 @@ def open_channel(url: str) -> Any:
     parts = urlsplit(url)
     host = parts.hostname or ""
     target = f"{in_url(host)}:{parts.port or GRPC_PORT}"
-    options = [
-        ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.enable_retries", 0),  # every failure is reported, and only once
-        ("grpc.enable_http_proxy", 0 if is_this_machine(host) else 1),
-    ]
+    options = [*_OPTIONS, ("grpc.enable_http_proxy", 0 if is_this_machine(host) else 1)]
     if parts.scheme == "https":
         return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
     return grpc.insecure_channel(target, options)
+
+
+def socket_url(path: Path) -> str:
+    """Returns a UNIX socket as a URL, for errors."""
+    return f"{UNIX}://{quote(os.fsencode(path))}"
+
+
+@contextmanager
+def open_socket(path: Path) -> Iterator[Any]:
+    """Yields a ``grpc.Channel`` to a UNIX socket, which connects on the first call; its path can have any length.
+
+    Raises:
+        RequestError: the socket does not exist.
+    """
+    import grpc
+
+    directory = None
+    try:
+        if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            path = Path(f"/proc/self/fd/{directory}", path.name)
+        if not path.is_socket():
+            raise not_listening(socket_url(path))
+        with grpc.insecure_channel(f"{UNIX}:{quote(os.fsencode(path))}", _OPTIONS) as channel:
+            yield channel
+    finally:
+        if directory is not None:
+            os.close(directory)

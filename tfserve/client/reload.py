@@ -6,6 +6,7 @@ Source: ``tensorflow_serving/apis/model_service.proto``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.defaults import INSTALL_LOCAL
@@ -21,12 +22,13 @@ _WATCH_SECONDS = 0.2
 
 
 def reload_config(
-    address: str, config: ModelServerConfig, *, timeout: float, watch: Callable[[], None] = lambda: None
+    address: str | Path, config: ModelServerConfig, *, timeout: float, watch: Callable[[], None] = lambda: None
 ) -> None:
     """Makes the server at `address` serve the models in `config`, and returns when new models are AVAILABLE.
 
     Args:
-        address: the address of its gRPC API: ``host:port``; with ``https://`` in front, TLS is used.
+        address: the address of its gRPC API: ``host:port``, with ``https://`` in front for TLS; or the UNIX socket on
+            which it takes reloads.
         config: all models to serve from now on.
         timeout: the maximum duration, in seconds.
         watch: called several times per second while waiting; an exception that it raises ends the wait.
@@ -42,12 +44,16 @@ def reload_config(
             "The models of a running server are changed over gRPC, which is not installed.",
             hint=f"Install it: {INSTALL_LOCAL}",
         ) from None
-    from tfserve.client.grpc_channel import call_failure, open_channel
+    from tfserve.client.grpc_channel import call_failure, open_channel, open_socket, socket_url
     from tfserve.client.rest import base_url
     from tfserve.protos.apis_pb2 import ReloadConfigRequest, ReloadConfigResponse
 
-    url = base_url(address)
-    with open_channel(url) as channel:
+    if isinstance(address, Path):
+        url, opened = socket_url(address), open_socket(address)
+    else:
+        url = base_url(address)
+        opened = open_channel(url)
+    with opened as channel:
         call = channel.unary_unary(
             _METHOD,
             request_serializer=ReloadConfigRequest.SerializeToString,

@@ -109,6 +109,7 @@ class Facts:
         taken: the default ports that other programs listen on.
         local: the model server that runs without a container.
         state: the directory for local servers.
+        landlock: the version of Landlock's interface that the kernel has; 0 if it has none.
         config: the configuration file of the docker command; None if there is none.
         config_problems: the problems with that file, in sentences.
         avx: whether the CPU supports AVX; None if that is not known.
@@ -125,6 +126,7 @@ class Facts:
     taken: tuple[int, ...] = ()
     local: LocalRuntime = LocalRuntime(None)
     state: StateDirectory = StateDirectory("")
+    landlock: int = 0
     config: str | None = None
     config_problems: tuple[str, ...] = ()
     avx: bool | None = None

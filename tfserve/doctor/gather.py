@@ -17,6 +17,7 @@ from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_probe import LocalProbe
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu.machine import Host
+from tfserve.host.landlock import landlock_abi
 from tfserve.host.ports import is_free
 from tfserve.host.programs import find_program
 from tfserve.spec.image import HUB_HOST, OFFICIAL_REPOSITORY
@@ -50,6 +51,7 @@ def gather(seconds: float) -> Facts:
         taken=tuple(port for port in (GRPC_PORT, REST_PORT) if not is_free(HOST, port)),
         local=local.runtime(),
         state=_result(state, deadline, StateDirectory("", failure="its file system does not respond")),
+        landlock=landlock_abi(),
         config=None if config is None else str(config),
         config_problems=tuple(config_problems()),
         avx=_has_avx(),

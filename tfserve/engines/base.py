@@ -18,6 +18,8 @@ from tfserve.defaults import Api, PullPolicy
 from tfserve.errors import Wording
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tfserve.gpu.machine import Host
     from tfserve.models.saved_model import ModelDirectory
     from tfserve.plan.launch_plan import HostPorts, LaunchPlan
@@ -130,6 +132,11 @@ class Server(ABC):
             return self.rest_url
         secured = "--ssl_config_file=" in self.label and self._speaks_tls()
         return f"https://{self.grpc_address}" if secured and self.grpc_address else self.grpc_address
+
+    @property
+    def reload_address(self) -> str | Path | None:
+        """Where it takes configuration reloads: the address of its gRPC API, or a UNIX socket; None for nowhere."""
+        return self.address("grpc")
 
     @abstractmethod
     def logs(

@@ -9,7 +9,14 @@ from tfserve.engines.base import Diagnosis, Exit
 from tfserve.engines.server_log import load_failure, message
 from tfserve.errors import Attribute, Wording
 
-__all__ = ["BUILT_FOR_ANOTHER_CPU", "Causes", "is_exec_format_error", "is_illegal_instruction", "recognize"]
+__all__ = [
+    "BUILT_FOR_ANOTHER_CPU",
+    "Causes",
+    "is_denied",
+    "is_exec_format_error",
+    "is_illegal_instruction",
+    "recognize",
+]
 
 Test: TypeAlias = Callable[[str, int | None, bool], bool]
 """Recognizes a cause by the text of the log, the exit code (None if unknown), and whether memory ran out."""
@@ -57,6 +64,11 @@ def is_illegal_instruction(text: str, code: int | None, out_of_memory: bool) -> 
 def is_exec_format_error(text: str, code: int | None, out_of_memory: bool) -> bool:
     """Whether the program is for another platform."""
     return "exec format error" in text.lower()
+
+
+def is_denied(text: str, code: int | None, out_of_memory: bool) -> bool:
+    """Whether the server has no permission for something."""
+    return "Permission denied" in text or "PERMISSION_DENIED" in text
 
 
 BUILT_FOR_ANOTHER_CPU = "The server was built for another CPU: it stopped at an illegal instruction."
@@ -148,7 +160,7 @@ _CAUSES: Causes = (
         ),
     ),
     (
-        _contains("Permission denied", "PERMISSION_DENIED"),
+        is_denied,
         Diagnosis(
             "The server is not allowed to read the model.",
             "It runs as the user who started it or, for root, as the owner of the model. That user needs read "

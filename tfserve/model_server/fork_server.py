@@ -1,10 +1,11 @@
 """Starts several servers at the cost of one: loads what all of them need once, and forks for each server.
 
 ``python -m tfserve.model_server.fork_server`` has a socket (``SOCK_SEQPACKET``) as its stdin. Each message requests one
-server: a JSON object with its ``arguments`` and its ``directory``, and three file descriptors: the log, which becomes
-stdout and stderr; a lock, which the server holds until it exits and into whose file it writes its pid; and a pipe, to
-which the server's pid and later its exit code are written, each on a line. A server is not started if the reader has
-closed its pipe.
+server: a JSON object with its ``arguments``, its ``directory``, variables to add to its ``environment`` and whether it
+runs in a ``sandbox``, and three or four file descriptors: the log, which becomes stdout and stderr; a lock, which the
+server holds until it exits and into whose file it writes its pid; a pipe, to which the server's pid and later its exit
+code are written, each on a line; and the rules of its sandbox, if the kernel has such rules. A server is not started if
+the reader has closed its pipe.
 
 When the socket is closed, the program exits and its servers keep running. Linux only: the program forks after loading
 libraries but before starting threads, and watches its servers with pidfds.
@@ -23,8 +24,10 @@ import traceback
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
+from tfserve.host.privileges import NO_RULES, give_up_privileges
+
 _MAX_MESSAGE_BYTES = 1 << 20
-_DESCRIPTORS = 3
+_DESCRIPTORS = 4
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _MAX_DESCRIPTOR = 1 << 16  # if the system sets no limit
 
@@ -72,16 +75,17 @@ def _preload() -> None:
         os._exit(1)
 
 
-def _start(message: bytes, log: int, lock: int, report: int) -> _Server | None:
+def _start(message: bytes, log: int, lock: int, report: int, rules: int = NO_RULES) -> _Server | None:
+    passed_on = [log, lock, *([rules] if rules != NO_RULES else [])]
     if _is_abandoned(report):
-        for descriptor in (log, lock, report):
+        for descriptor in (*passed_on, report):
             os.close(descriptor)
         return None
     pid = os.fork()
     if pid == 0:
-        _become_server(message, log, lock, report)
-    os.close(log)
-    os.close(lock)
+        _become_server(message, log, lock, report, rules)
+    for descriptor in passed_on:
+        os.close(descriptor)
     server = _Server(pid, report)
     _report(server, pid)
     return server
@@ -94,7 +98,7 @@ def _is_abandoned(report: int) -> bool:
     return bool(poll.poll(0))  # an error: the pipe has no reader
 
 
-def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn:
+def _become_server(message: bytes, log: int, lock: int, report: int, rules: int) -> NoReturn:
     from tfserve.model_server.main import main as serve
 
     try:
@@ -106,15 +110,26 @@ def _become_server(message: bytes, log: int, lock: int, report: int) -> NoReturn
         os.dup2(log, 2)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d" % os.getpid(), 0)  # tfserve finds the server even if it is killed before it records it
-        os.closerange(3, lock)
-        os.closerange(lock + 1, max(os.sysconf("SC_OPEN_MAX"), _MAX_DESCRIPTOR))
+        _close_others({lock, rules} - {NO_RULES})
         request = json.loads(message)
+        if request["sandbox"]:
+            give_up_privileges(rules)
+        os.environ.update(request["environment"])
         os.chdir(request["directory"])
         sys.argv[1:] = request["arguments"]
         serve()
     except BaseException:
         traceback.print_exc()
     os._exit(255)
+
+
+def _close_others(kept: set[int]) -> None:
+    """Closes all descriptors except the standard ones and those in `kept`."""
+    first = 3
+    for descriptor in sorted(kept):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, max(os.sysconf("SC_OPEN_MAX"), _MAX_DESCRIPTOR))
 
 
 def _report_exit(server: _Server) -> None:

@@ -275,6 +275,17 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
         make_dispatcher = MonitoredDispatcher
     dispatcher = make_dispatcher(manager, options.rest_api_num_threads)
     serving: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    if options.config_reload_socket_path:
+        from tfserve.model_server.grpc.reload_socket import ReloadSocket
+
+        serving.append(functools.partial(ReloadSocket(manager, options.config_reload_socket_path).serve, stop))
+    elif options.port != 0 and os.geteuid() == 0:
+        log.warning(
+            f"This server runs as root and takes HandleReloadConfigRequest on port {options.port}: every client of "
+            "that port can make it load any model, and models are programs, which then run as root. Start the server "
+            "as another user, or with --config_reload_socket_path=PATH, which takes reloads only on a UNIX socket of "
+            "mode 0600."
+        )
     if _serves_grpc(options):
         from tfserve.model_server.grpc.server import GrpcServer
 
@@ -298,17 +309,6 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
         log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
         log.write("[http_server.py] NET_LOG: Entering the event loop ...\n")
         serving.append(functools.partial(http_server.HttpServer(app).serve, listener, stop))
-    if options.config_reload_socket_path:
-        from tfserve.model_server.grpc.reload_socket import ReloadSocket
-
-        serving.append(functools.partial(ReloadSocket(manager, options.config_reload_socket_path).serve, stop))
-    elif options.port != 0 and os.geteuid() == 0:
-        log.warning(
-            f"This server runs as root and takes HandleReloadConfigRequest on port {options.port}: every client of "
-            "that port can make it load any model, and models are programs, which then run as root. Start the server "
-            "as another user, or with --config_reload_socket_path=PATH, which takes reloads only on a UNIX socket of "
-            "mode 0600."
-        )
     await asyncio.gather(*[serve() for serve in serving])
 
 

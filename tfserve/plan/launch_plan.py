@@ -9,11 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tfserve.models.bucket_credentials import SECRET_VARIABLES
 from tfserve.plan import labels
 
-__all__ = ["Binary", "HostPorts", "LaunchPlan", "Mount", "PublishedPort", "publish", "secrets_in", "without_secrets"]
+__all__ = [
+    "Binary",
+    "HostPorts",
+    "LaunchPlan",
+    "Mount",
+    "PublishedPort",
+    "Sandbox",
+    "publish",
+    "secrets_in",
+    "without_secrets",
+]
 
 _TUPLES = ("models", "command", "dropped_capabilities", "security_options")
 
@@ -58,6 +69,21 @@ class Binary:
 
 
 @dataclass(frozen=True)
+class Sandbox:
+    """What a local process can use in addition to its program and to what its plan names.
+
+    Attributes:
+        read: the files and directories that it can read.
+        sockets: the paths at which it creates sockets; it can create others beside them.
+        connect: whether it can open connections, to read models from buckets.
+    """
+
+    read: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+    connect: bool = False
+
+
+@dataclass(frozen=True)
 class LaunchPlan:
     """One server, ready to be started.
 
@@ -85,6 +111,8 @@ class LaunchPlan:
         remove: whether the server is removed when it stops.
         runtime: the OCI runtime; None for the engine's default.
         gpus: Docker's ``--gpus``, as ``all``, ``2`` or ``device=0,2``; None for no device request.
+        sandbox: what a local process can use; None if it can use whatever its user can.
+        reload_socket: the UNIX socket that takes configuration reloads; None if they are sent to the gRPC port.
         notices: what the user should know when it starts, in sentences; these are not recorded.
     """
 
@@ -111,6 +139,8 @@ class LaunchPlan:
     remove: bool = False
     runtime: str | None = None
     gpus: str | None = None
+    sandbox: Sandbox | None = None
+    reload_socket: str | None = None
     notices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -136,9 +166,15 @@ def from_json(text: str) -> LaunchPlan:
         data = json.loads(text)
         ports = {key: PublishedPort(**data[key]) if data[key] else None for key in ("rest", "grpc")}
         tuples = {key: tuple(data[key]) for key in _TUPLES}
-        return LaunchPlan(**{**data, **ports, **tuples, "mounts": tuple(Mount(**mount) for mount in data["mounts"])})
+        mounts = tuple(Mount(**mount) for mount in data["mounts"])
+        return LaunchPlan(**{**data, **ports, **tuples, "mounts": mounts, "sandbox": _sandbox(data.get("sandbox"))})
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a launch plan: {error}") from None
+
+
+def _sandbox(data: Mapping[str, Any] | None) -> Sandbox | None:
+    """Reads a sandbox; servers of earlier versions have none."""
+    return None if data is None else Sandbox(tuple(data["read"]), tuple(data["sockets"]), data["connect"])
 
 
 def secrets_in(environment: Mapping[str, str]) -> dict[str, str]:

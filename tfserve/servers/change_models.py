@@ -71,8 +71,9 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
     with interrupts_deferred():
         visible = [server.add_model(*pair) for pair in zip(names, directories, strict=True)]
     if copies := [name for name, there in zip(names, visible, strict=True) if there.copied]:
+        where = "container" if server.container_id else "server"
         progress.notice(
-            f"Copied into the running container: {', '.join(copies)}. New versions will not be picked up automatically."
+            f"Copied into the running {where}: {', '.join(copies)}. New versions will not be picked up automatically."
         )
     seen = [replace(model, base_path=there.base_path) for model, there in zip(added, visible, strict=True)]
     _apply(server, models, (*models, *seen), seconds)
@@ -176,7 +177,7 @@ def _changeable(server: Server) -> Models:
             f"{server.name!r} was started for the newest version of one model, which cannot be changed.",
             hint=Wording("Start it again with {versions}.", versions=Attribute("versions", "latest")),
         )
-    if server.grpc_address is None:
+    if server.reload_address is None:
         raise UsageError(
             f"{server.name!r} does not publish its gRPC API, which is needed to change its models.",
             hint=Wording("Start it without {grpc_port}.", grpc_port=Attribute("grpc_port", "none")),
@@ -188,7 +189,7 @@ def _apply(server: Server, old: Models, new: Models, seconds: float) -> None:
     """Applies `new` to the server and saves it; if that is rejected or fails, `old` remains in effect."""
     from tfserve.client.reload import reload_config
 
-    address = str(server.address("grpc"))
+    address = server.reload_address or ""
     watch = _LoadWatch(server)
     try:
         reload_config(address, to_message(new), timeout=seconds, watch=watch)

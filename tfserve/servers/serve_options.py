@@ -27,6 +27,8 @@ class ServeOptions(TypedDict, total=False):
     memory: int | str | None
     cpus: float | None
     restart: str | None
+    unsandboxed: bool | None
+    reload_over_tcp: bool | None
     gpu: bool | None
     gpus: int | str | Sequence[int | str] | None
     gpu_memory_fraction: float | None

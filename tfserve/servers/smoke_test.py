@@ -13,6 +13,7 @@ from tfserve.spec.serve import LaunchOptions
 
 __all__ = ["SmokeTest", "read_test_request", "smoke_test"]
 
+_DENIED = "ermission denied"
 _TIMEOUT_SECONDS = 120.0  # the first request to a large model also compiles it and allocates memory
 
 
@@ -121,6 +122,14 @@ def _send(server: Server, api: Api, model: str, request: bytes | None, progress:
                 of_model=of_model,
                 problem=error.wording,
             ),
-            hint=SMOKE_TEST_HINT,
+            hint=_hint(server, error) or SMOKE_TEST_HINT,
             details=error.details,
         ) from error
+
+
+def _hint(server: Server, error: RequestError) -> str | Wording | None:
+    """Returns what to do if the server may not use a file that the model needs; None for any other error."""
+    if _DENIED not in error.message:
+        return None
+    diagnosis = server.diagnose([error.message], None)
+    return diagnosis.hint if diagnosis else None

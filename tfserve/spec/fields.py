@@ -19,9 +19,9 @@ from tfserve.spec.field_parsers import Context, MismatchError
 
 __all__ = ["FIELDS", "GROUPS", "option_names", "parse_fields"]
 
-MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER = "Model", "Versions", "Address", "Engine", "Docker"
+MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER, LOCAL = "Model", "Versions", "Address", "Engine", "Docker", "Local engine"
 GPU, SERVER, READINESS, LIFETIME = "GPU", "Server", "Readiness and test request", "Lifetime"
-GROUPS = (MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER, GPU, SERVER, READINESS, LIFETIME)
+GROUPS = (MODEL, VERSIONS, ADDRESS, ENGINE, DOCKER, LOCAL, GPU, SERVER, READINESS, LIFETIME)
 """The groups of options in ``tfserve run --help``, in their order."""
 
 
@@ -126,6 +126,22 @@ FIELDS: tuple[Field, ...] = (
         "Restart policy: no, always, unless-stopped or on-failure[:N].",
         "POLICY",
         example="unless-stopped",
+    ),
+    Field(
+        "unsandboxed",
+        LOCAL,
+        types.BOOLEAN,
+        "Let the server use all files and connections that you can, not only its models.",
+        argument="flag",
+        example="true",
+    ),
+    Field(
+        "reload_over_tcp",
+        LOCAL,
+        types.BOOLEAN,
+        "Let everyone who reaches the gRPC port change the models, not only you.",
+        argument="flag",
+        example="true",
     ),
     Field(
         "gpu",

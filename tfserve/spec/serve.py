@@ -64,6 +64,8 @@ class ServeSpec:
         batching: ``BatchingParameters``, to combine requests into batches; None to run them one by one.
         monitoring: the URL path of the Prometheus metrics; None for none.
         server_flags: flags for ``tensorflow_model_server``, as ``--name=value``.
+        unsandboxed: whether a local process can use whatever its user can, instead of its models alone.
+        reload_over_tcp: whether a local process takes configuration reloads on its gRPC port, from every user.
     """
 
     name: str
@@ -87,6 +89,8 @@ class ServeSpec:
     batching: Mapping[str, BatchingValue] | None = None
     monitoring: str | None = None
     server_flags: tuple[str, ...] = ()
+    unsandboxed: bool = False
+    reload_over_tcp: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], context: Context, shared: Mapping[str, Any] = _NOTHING) -> ServeSpec:
@@ -168,6 +172,7 @@ class ServeSpec:
                 about=("grpc_port",),
             )
         self._check_gpu()
+        self._check_engines()
 
     def _check_gpu(self) -> None:
         options = self._gpu_options()
@@ -187,6 +192,21 @@ class ServeSpec:
                 f"{fraction:g} is not a valid share of a GPU's memory.",
                 hint="Use more than 0 and at most 1, such as 0.3.",
                 about=("gpu_memory_fraction",),
+            )
+
+    def _check_engines(self) -> None:
+        """Refuses a combination of options that no engine can have."""
+        of_containers = [*self.container_options(), *([self.gpu_attribute] if self.wants_gpu else [])]
+        of_processes = self.process_options()
+        if of_containers and of_processes:
+            raise UsageError(
+                Wording(
+                    "{one} cannot be combined with {other}: one is for containers, the other for local processes.",
+                    one=Attribute(of_containers[0]),
+                    other=Attribute(of_processes[0]),
+                ),
+                hint="Leave one of them out.",
+                about=(of_processes[0],),
             )
 
     @property
@@ -229,6 +249,10 @@ class ServeSpec:
             "restart": self.restart,
         }
         return [name for name, value in given.items() if value is not None]
+
+    def process_options(self) -> list[str]:
+        """The attributes that are set and only apply to processes of this machine."""
+        return [name for name in ("unsandboxed", "reload_over_tcp") if getattr(self, name)]
 
 
 @dataclass(frozen=True)

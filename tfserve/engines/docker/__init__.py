@@ -50,6 +50,14 @@ class _Docker(EngineKind):
 
         return DockerEngine(connect())
 
+    def supports(self, spec: ServeSpec) -> bool:
+        return not spec.process_options()
+
+    def refuse_unsupported(self, spec: ServeSpec) -> None:
+        from tfserve.engines.docker.limits import refuse_process_options
+
+        refuse_process_options(spec)
+
     def may_use_gpus(self) -> bool:
         return is_configured()
 

@@ -33,6 +33,7 @@ class LocalEngine:
     ) -> LaunchPlan:
         from tfserve.engines.local.limits import refuse_container_options
         from tfserve.engines.local.runtime import find_binary
+        from tfserve.host.landlock import landlock_abi
         from tfserve.plan.process import process_plan
         from tfserve.spec.server_flags import flag_digests
 
@@ -44,6 +45,7 @@ class LocalEngine:
             binary=find_binary(),
             root=local_state.directory_of(spec.name).path,
             flag_files=flag_digests(spec.server_flags),
+            has_landlock=landlock_abi() > 0,
         )
 
     def command_line(self, plan: LaunchPlan) -> str:

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tfserve.engines.local.runtime import FORK_SERVER_COMMAND, OWN_COMMAND
+from tfserve.engines.local.runtime import FORK_SERVER_COMMAND, OWN_COMMAND, SANDBOXED_COMMAND
+from tfserve.host import privileges
+from tfserve.host.privileges import NO_RULES
 from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 from tfserve.interrupts import cancelled
 
@@ -29,6 +31,7 @@ __all__ = ["Process", "Start", "start_process", "starting_together"]
 _LOAD_SECONDS = 60.0  # for TensorFlow from a slow disk
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5.0
+_TEMPORARY = "TMPDIR"
 _CAN_SHARE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 _fork_servers: _ForkServers | None = None
 
@@ -60,6 +63,8 @@ class Start:
         environment: all of its variables.
         log: the descriptor of its stdout and stderr.
         lock: the descriptor of a lock that it holds while it is running.
+        rules: the rules of its sandbox, for `tfserve.host.privileges`; None to start it without a sandbox.
+        temporary: its directory for temporary files; None for that of the environment.
     """
 
     command: Sequence[str]
@@ -67,6 +72,8 @@ class Start:
     environment: Mapping[str, str]
     log: int
     lock: int
+    rules: int | None = None
+    temporary: Path | None = None
 
 
 def start_process(start: Start) -> Process:
@@ -77,16 +84,49 @@ def start_process(start: Start) -> Process:
     """
     shared = _fork_servers
     forked = None if shared is None else shared.start(start)
-    return forked or subprocess.Popen(
-        start.command,
+    if forked is not None:
+        return forked
+    if start.rules is None:
+        return _start_directly(start, start.command)
+    if tuple(start.command[: len(OWN_COMMAND)]) == OWN_COMMAND:
+        command = (*SANDBOXED_COMMAND, str(start.rules), *start.command[len(OWN_COMMAND) :])
+        return _start_directly(start, command, *_descriptors(start.rules))
+    return _start_without_privileges(start, start.rules)
+
+
+def _start_directly(start: Start, command: Sequence[str], *descriptors: int) -> subprocess.Popen[bytes]:
+    """Starts `command` in place of that of `start`; it inherits more `descriptors`."""
+    own = {} if start.temporary is None else {_TEMPORARY: str(start.temporary)}
+    return subprocess.Popen(
+        command,
         stdin=subprocess.DEVNULL,
         stdout=start.log,
         stderr=start.log,
         cwd=start.directory,
-        env=safe_environment(start.environment),
-        pass_fds=[start.lock],
+        env=safe_environment({**start.environment, **own}),
+        pass_fds=[start.lock, *descriptors],
         start_new_session=True,
     )
+
+
+def _start_without_privileges(start: Start, rules: int) -> subprocess.Popen[bytes]:
+    """Starts a program that cannot give up its privileges itself, through one that does and then executes it."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as report:
+        try:
+            launcher = (sys.executable, "-I", "-S", privileges.__file__, str(rules), str(writing))
+            process = _start_directly(start, (*launcher, *start.command), writing, *_descriptors(rules))
+        finally:
+            os.close(writing)
+        error = report.read()
+    if error:
+        process.wait()
+        raise OSError(int(error), os.strerror(int(error)))
+    return process
+
+
+def _descriptors(rules: int | None) -> list[int]:
+    return [] if rules in (None, NO_RULES) else [rules]
 
 
 @contextmanager
@@ -117,11 +157,19 @@ class _ForkServers:
         length = len(OWN_COMMAND)
         if not _CAN_SHARE or tuple(start.command[:length]) != OWN_COMMAND:
             return None
-        request = {"arguments": start.command[length:], "directory": str(start.directory)}
+        own = {} if start.temporary is None else {_TEMPORARY: str(start.temporary)}
+        request = {
+            "arguments": start.command[length:],
+            "directory": str(start.directory),
+            "environment": own,
+            "sandbox": start.rules is not None,
+        }
         reading, writing = os.pipe()
         try:
             socket.send_fds(
-                self._socket(start.environment), [json.dumps(request).encode()], [start.log, start.lock, writing]
+                self._socket(start.environment),
+                [json.dumps(request).encode()],
+                [start.log, start.lock, writing, *_descriptors(start.rules)],
             )
         except OSError:
             os.close(reading)

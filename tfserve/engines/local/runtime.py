@@ -16,6 +16,7 @@ __all__ = [
     "FORK_SERVER_COMMAND",
     "OFFICIAL",
     "OWN_COMMAND",
+    "SANDBOXED_COMMAND",
     "find_binary",
     "how_to_serve",
     "is_installed",
@@ -26,6 +27,7 @@ __all__ = [
 OFFICIAL = "tensorflow_model_server"
 OWN_COMMAND = python_command("tfserve.model_server")
 FORK_SERVER_COMMAND = python_command("tfserve.model_server.fork_server")
+SANDBOXED_COMMAND = python_command("tfserve.model_server.sandboxed")
 _NEEDED = ("tensorflow", "numpy", "orjson", "httptools", "grpc")
 
 

@@ -21,6 +21,7 @@ from tfserve.engines.local import state as local_state
 from tfserve.engines.local.signals import signal_server
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import EngineUnavailableError, NotReadyError
+from tfserve.interrupts import interrupts_deferred
 from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, shorten
 from tfserve.plan import labels
 
@@ -49,9 +50,23 @@ class ProcessEngine(Engine, Protocol):
 
 @dataclass(frozen=True)
 class LocalServer(Server):
-    """A server as a process of the invoking user."""
+    """A server as a process of the invoking user.
+
+    Attributes:
+        reload_socket: the UNIX socket on which it takes configuration reloads; None if its gRPC port takes them.
+        sandboxed: whether it can use no more than its models.
+    """
 
     engine: ProcessEngine = field(repr=False, compare=False)
+    reload_socket: str | None = None
+    sandboxed: bool = False
+
+    @property
+    def reload_address(self) -> str | Path | None:
+        """Its UNIX socket, or the address of its gRPC API if it was started without one."""
+        if self.reload_socket is None:
+            return super().reload_address
+        return Path(self.reload_socket) if self.running else None
 
     def logs(
         self,
@@ -115,13 +130,18 @@ class LocalServer(Server):
             self._directory.write(dataclasses.replace(record, plan=plan))
 
     def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
-        """Links the model beside the others."""
+        """Links the model beside the others, or copies it there if the sandbox of the process is without it.
+
+        When the process is started again, its sandbox is with it, and a link replaces the copy.
+        """
+        from tfserve.engines.local.model_copies import copy_model
         from tfserve.plan.mounts import model_mount
 
         own = self._directory
         base_path = f"{own.path}/models/{name}"
         mount = model_mount(directory, base_path)
         record = own.read()
+        copied = self.sandboxed and record is not None and not _is_mounted(record.plan, Path(mount.source))
         with local_state.state_errors(own.path):
             if record is not None:  # the record lists what the server can read
                 others = [other for other in record.plan.mounts if not Path(other.target).is_relative_to(base_path)]
@@ -130,8 +150,11 @@ class LocalServer(Server):
                 )
                 own.write(dataclasses.replace(record, plan=plan))
             own.unlink(Path(base_path))
-            own.link(mount)
-        return AddedModel(base_path, copied=False)
+            if copied:
+                copy_model(Path(mount.source), Path(mount.target))
+            else:
+                own.link(mount)
+        return AddedModel(base_path, copied)
 
     def versions(self, base_path: str) -> tuple[int, ...]:
         from tfserve.models.saved_model import version_numbers
@@ -144,9 +167,9 @@ class LocalServer(Server):
 
     def diagnose(self, log: Sequence[str], exited: Exit | None) -> Diagnosis | None:
         from tfserve.engines.diagnosis import recognize
-        from tfserve.engines.local.causes import LOCAL_CAUSES
+        from tfserve.engines.local.causes import LOCAL_CAUSES, SANDBOX_CAUSES
 
-        return recognize(log, exited, gpu=self.gpu, first=LOCAL_CAUSES)
+        return recognize(log, exited, gpu=self.gpu, first=SANDBOX_CAUSES if self.sandboxed else LOCAL_CAUSES)
 
     def suspend(self, *, grace: float) -> Server:
         """Stops the process and renames its directory."""
@@ -207,8 +230,10 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
         directory: the directory of the server, with its record.
         secrets: variables that are not recorded; a later start takes them from the environment of its command.
     """
+    from tfserve.engines.local.model_copies import replace_copies
     from tfserve.engines.local.process import Start, start_process
     from tfserve.engines.local.runtime import not_started
+    from tfserve.engines.local.sandbox import sandboxed
     from tfserve.engines.local.variables import refuse_variables
 
     record = directory.read()
@@ -226,20 +251,27 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
         with local_state.state_errors(directory.path):
             if is_too_large(log, MAX_BYTES):  # such as that of a program that does not shorten it itself
                 shorten(log, MAX_BYTES)
-        try:
+            if record.plan.reload_socket:
+                Path(record.plan.reload_socket).parent.mkdir(mode=0o700, exist_ok=True)
             limit = {LIMIT_VARIABLE: str(MAX_BYTES)}
             environment = {**limit, **os.environ, **record.plan.environment, **(secrets or {})}
-            process = start_process(Start(record.plan.command, directory.path, environment, log, lock))
+            start = Start(record.plan.command, directory.path, environment, log, lock)
+            if record.plan.sandbox is not None:
+                replace_copies(record.plan.mounts)
+                start = descriptors.enter_context(sandboxed(start, record.plan))
+        descriptors.enter_context(interrupts_deferred())  # until the process is recorded
+        try:
+            process = start_process(start)
         except OSError as error:
             raise not_started(record.plan.command[0], error) from error
         directory.note_pid(lock, process.pid)
-    engine.children[process.pid] = process
-    try:
-        directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
-    except BaseException:  # a process without a record must not stay
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+        engine.children[process.pid] = process
+        try:
+            directory.write(dataclasses.replace(record, pid=process.pid, stopped=False))
+        except BaseException:  # a process without a record must not stay
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
     server = read_server(engine, directory)
     if server is None:
         raise exited_and_removed(directory.path.name) if record.plan.remove else _without_record(directory)
@@ -270,6 +302,8 @@ def read_server(engine: ProcessEngine, directory: ServerDirectory) -> LocalServe
         mounts=tuple(mount.source for mount in plan.mounts),
         config=plan.labels.get(labels.CONFIG),
         label=label,
+        reload_socket=plan.reload_socket,
+        sandboxed=plan.sandbox is not None,
     )
 
 
@@ -301,6 +335,12 @@ def _exit(engine: ProcessEngine, record: Record) -> Exit:
     if code is None and record.stopped:
         code = 0
     return Exit(code)
+
+
+def _is_mounted(plan: LaunchPlan, path: Path) -> bool:
+    """Whether the process of a plan can read `path`: links lead to what it could read when it was started."""
+    linked = (mount.source for mount in plan.mounts if Path(mount.target).is_symlink())
+    return any(path.is_relative_to(source) for source in linked)
 
 
 def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:

@@ -1,0 +1,174 @@
+"""What the process of a local server can use: its program, its models and a few files of the system, and no more.
+
+A model is a program. What the kernel does not let it use, it cannot read, change or reach, whoever runs it. The list of
+the system's files is what the C library, Python, TensorFlow and gRPC open when they start; strace shows them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfserve.addresses import is_loopback
+from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
+
+if TYPE_CHECKING:
+    from tfserve.engines.local.process import Start
+    from tfserve.plan.launch_plan import LaunchPlan
+
+__all__ = ["allowed", "sandboxed"]
+
+_TEMPORARY = "tmp"
+_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_WRITE = Right.WRITE_FILE | Right.READ_FILE
+_SOCKETS = Right.READ_DIR | Right.MAKE_SOCK | Right.REMOVE_FILE
+_LIBRARIES = (
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/local/lib"),
+    *("/nix/store", "/gnu/store", "/home/linuxbrew/.linuxbrew"),
+)
+_PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin")
+_SYSTEM_FILES = (
+    *("/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/etc/ssl/openssl.cnf"),
+    *("/usr/share/locale", "/usr/share/zoneinfo"),
+    *("/dev/random", "/dev/urandom", "/dev/zero"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys/net/core/somaxconn", "/proc/sys/vm/overcommit_memory"),
+    *("/sys/bus/cpu", "/sys/bus/node", "/sys/devices/system/cpu", "/sys/devices/system/node"),
+    *("/sys/kernel/mm/hugepages", "/sys/kernel/mm/transparent_hugepage"),
+)
+_FILES_FOR_CONNECTIONS = (
+    *("/etc/gai.conf", "/etc/host.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/services"),
+    *("/etc/pki", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/ca-certificates"),
+)
+_PACKAGES = ("tensorflow", "numpy", "orjson", "httptools", "grpc", "google", "uvloop", "ai_edge_litert")
+
+
+@contextmanager
+def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
+    """Adds the sandbox of `plan` to the start of a process, while the block runs.
+
+    Creates the directory for its temporary files, and removes what an earlier process left and this one cannot remove.
+
+    Raises:
+        OSError: a directory cannot be created, or the kernel refuses.
+    """
+    temporary = start.directory / _TEMPORARY
+    shutil.rmtree(temporary, ignore_errors=True)  # of an earlier process
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    for path in plan.sandbox.sockets if plan.sandbox else ():
+        _remove_unused(Path(path))
+    with rules_of(allowed(plan, start.directory, start.environment), landlock_abi()) as rules:
+        yield replace(start, rules=rules, temporary=temporary)
+
+
+def _remove_unused(path: Path) -> None:
+    """Removes a socket on which no process listens."""
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):  # such as a path that is too long
+            probe.setblocking(False)
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+
+
+def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -> Allowed:
+    """Returns what a process of `plan` can use.
+
+    Args:
+        plan: the plan, which has a sandbox.
+        directory: the directory of the server.
+        environment: the variables of the process.
+    """
+    sandbox = plan.sandbox
+    assert sandbox is not None  # noqa: S101 - for mypy
+    published = [port for port in (plan.rest, plan.grpc) if port is not None]
+    ports = {port.server_port for port in published}
+    if any(not is_loopback(port.host) or ":" in port.host for port in published):
+        ports.add(0)  # gRPC tries out whether it can use IPv6
+    files = [
+        *_program(plan.command[0]),
+        *_libraries(environment),
+        *((Path(path), Right.READ) for path in _SYSTEM_FILES),
+        (Path("/dev/null"), _WRITE),
+        *((path, Right.READ) for mount in plan.mounts for path in _model(Path(mount.source))),
+        *((Path(path), Right.READ) for path in plan.files),
+        (directory / "models", Right.READ),
+        (directory / _TEMPORARY, Right.WRITE),
+        *((path, Right.READ) for name in sandbox.read for path in _model(Path(name))),
+        *((Path(path).parent, Right.MAKE_SOCK) for path in sandbox.sockets),
+    ]
+    if plan.reload_socket:
+        files.append((Path(plan.reload_socket).parent, _SOCKETS))
+    if sandbox.connect:
+        files += [(Path(path), Right.READ) for path in _FILES_FOR_CONNECTIONS]
+    return Allowed(files, sorted(ports), sandbox.connect)
+
+
+def _model(base_path: Path) -> Iterator[Path]:
+    """Yields the directory of a model, and the SavedModels to which links in place of its versions lead.
+
+    Other links that lead out of the model are not followed: it could belong to a stranger, who could place links to any
+    file of this user in it.
+    """
+    yield base_path
+    with suppress(OSError):
+        for entry in base_path.iterdir():
+            if entry.name.isdigit() and entry.is_symlink() and any((entry / name).is_file() for name in _MODEL_FILES):
+                yield entry
+
+
+def _libraries(environment: Mapping[str, str]) -> Iterator[tuple[Path, Right]]:
+    named = environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    preloaded = environment.get("LD_PRELOAD", "").replace(":", " ").split(" ")
+    for path in (*_LIBRARIES, *filter(os.path.isabs, (*named, *preloaded))):
+        yield Path(path), Right.RUN
+
+
+def _program(program: str) -> Iterator[tuple[Path, Right]]:
+    """Yields the files of a program: of Python, of another program, or of a script, which can start other programs."""
+    if program == sys.executable:
+        yield from _python()
+        return
+    path = Path(program)
+    yield path, Right.RUN
+    with suppress(OSError):
+        yield path.resolve().parent.parent / "lib", Right.RUN
+        with path.open("rb") as file:
+            if file.read(2) != b"#!":
+                return
+    yield from ((Path(directory), Right.RUN) for directory in _PROGRAMS)
+    yield from _python()
+
+
+def _python() -> Iterator[tuple[Path, Right]]:
+    """Yields the files of this interpreter, and of the packages that the model server needs."""
+    yield Path(sys.executable), Right.RUN
+    yield Path(sys.prefix, "pyvenv.cfg"), Right.READ
+    standard = {
+        *(Path(base, name) for base in (sys.base_prefix, sys.base_exec_prefix) for name in ("lib", sys.platlibdir)),
+        *map(Path, site.getsitepackages()),
+        *([Path(site.getusersitepackages())] if site.ENABLE_USER_SITE else ()),
+    }
+    yield from ((path, Right.RUN) for path in standard)
+    for package in (__name__.partition(".")[0], *_PACKAGES):
+        for path in _locations(package):
+            if not any(path.is_relative_to(known) for known in standard):  # such as a checkout on PYTHONPATH
+                yield path.parent, Right.READ_DIR  # Python lists it
+                yield (path.parent if package in _PACKAGES else path), Right.READ
+
+
+def _locations(package: str) -> list[Path]:
+    with suppress(ImportError, ValueError):
+        spec = find_spec(package)
+        if spec is not None:
+            return [Path(path).absolute() for path in spec.submodule_search_locations or [spec.origin or ""] if path]
+    return []

@@ -1,0 +1,17 @@
+"""The server in a sandbox: ``python -m tfserve.model_server.sandboxed RULES FLAG…``.
+
+It gives up its privileges before anything else, and long before it loads a model. RULES is the descriptor of the rules
+that allow what is left; see `tfserve.host.privileges`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tfserve.host.privileges import give_up_privileges
+
+if __name__ == "__main__":
+    give_up_privileges(int(sys.argv.pop(1)))
+    from tfserve.model_server.main import main
+
+    main()
