@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,15 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     (),
     (
         *("--memory", "1g", "--cpus", "0.75", "--restart", "unless-stopped"),
-        *("--env", 'QUOTED=it\'s "x" $(y) `z` \\ \n', "--", "--enable_batching=false", "--saved_model_tags=serve"),
+        *(
+            "--env",
+            "SECRET=hunter2",
+            "--env",
+            'QUOTED=it\'s "x" $(y) `z` \\ \n',
+            "--",
+            "--enable_batching=false",
+            "--saved_model_tags=serve",
+        ),
     ),
 )
 
@@ -36,7 +45,9 @@ def test_the_line_makes_the_same_container(
     dry = tfserve(*arguments, "--dry-run", *options)
     assert dry.returncode == 0, dry.stderr
     assert not docker_client.api.containers(all=True, filters={"name": f"tfserve-{name}"})
-    pasted = subprocess.run(["bash", "-c", dry.stdout], capture_output=True, text=True, check=False)
+    assert "hunter2" not in dry.stdout
+    exported = {**os.environ, "SECRET": "hunter2"}
+    pasted = subprocess.run(["bash", "-c", dry.stdout], capture_output=True, text=True, check=False, env=exported)
     assert pasted.returncode == 0, pasted.stderr
     by_hand = docker_client.api.inspect_container(f"tfserve-{name}")
     assert tfserve("status", name).returncode == 0  # its labels make it a server like any other

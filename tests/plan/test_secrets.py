@@ -44,7 +44,12 @@ def test_values_that_look_like_secrets(value: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("A", "$(id)"), ("QUOTED", 'it\'s "x" $(y) `z` \\ \n'), ("GREETING", "a b$(c)'d\"e"), ("MODEL_NAME", "m")),
+        *(
+            ("A", "$(id)"),
+            ("QUOTED", 'it\'s "x" $(y) `z` \\ \n'),
+            ("GREETING", "a b$(c)'d\"e"),
+            ("MODEL_NAME", "sk-model-v1-0123456789-abc"),
+        ),
         *(("TF_CPP_MIN_LOG_LEVEL", "2"), ("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false"), ("OMP_NUM_THREADS", "4")),
         *(
             ("LD_LIBRARY_PATH", "/usr/local/cuda-12.4/lib64:/opt/x86_64"),
@@ -53,7 +58,11 @@ def test_values_that_look_like_secrets(value: str) -> None:
         ),
         *(("PROXY", "http://proxy:3128"), ("MALLOC_ARENA_MAX", "2"), ("PWD_", ""), ("PASSAGE", "a"), ("COMPASS", "x")),
         *(("GOOGLE_APPLICATION_CREDENTIALS", "/run/secrets/google_application_credentials"), ("OPINION", "1")),
-        *(("NVIDIA_VISIBLE_DEVICES", "0,1"), ("CUDA_VISIBLE_DEVICES", "all"), ("S3_ENDPOINT", "http://minio:9000")),
+        *(
+            ("NVIDIA_VISIBLE_DEVICES", "GPU-00000000-aaaa-bbbb-cccc-000000000000"),
+            ("CUDA_VISIBLE_DEVICES", "all"),
+            ("S3_ENDPOINT", "http://minio:9000"),
+        ),
     ],
 )
 def test_ordinary_variables(name: str, value: str) -> None:

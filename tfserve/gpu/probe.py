@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,7 +143,7 @@ def _start_query() -> subprocess.Popen[bytes]:
 
     Without ``site``, which takes longer than the query, it does not know these directories.
     """
-    library = find_spec("pynvml")
+    library = PathFinder.find_spec("pynvml", [entry for entry in sys.path if entry.startswith("/")])
     needed = [Path(__file__).parents[2], *([Path(library.origin).parent] if library and library.origin else ())]
     return subprocess.Popen(
         [sys.executable, "-S", "-c", _QUERY],

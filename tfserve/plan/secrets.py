@@ -27,12 +27,13 @@ _VALUES = re.compile(
     r"|(?i:password|pwd|secret|token)\s*[=:]",
 )
 _LONG = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+_=.~-][A-Za-z0-9+/_=.~-]{19,}")
-_OWN = "/run/secrets/"  # where tfserve mounts the files of credentials
+_OWN_FILES = "/run/secrets/"  # where tfserve mounts the files of credentials
+_NO_SECRETS = re.compile(r"MODEL_NAME|MODEL_BASE_PATH|(?:NVIDIA|CUDA)_VISIBLE_DEVICES|NVIDIA_DRIVER_CAPABILITIES")
 
 
 def is_secret(name: str, value: str) -> bool:
     """Whether the value of an environment variable may be a secret."""
-    if value.startswith(_OWN) or not value:
+    if not value or value.startswith(_OWN_FILES) or _NO_SECRETS.fullmatch(name):
         return False
     return bool(_WORDS.search(name) or _VALUES.search(value) or _LONG.fullmatch(value))
 

@@ -89,17 +89,19 @@ def down(
 
 
 def _report_sent_secrets(servers: Sequence[ConfiguredServer], output: Output) -> None:
-    """Reports which secrets of the environment are part of an address, because the author of the file receives them."""
+    """Reports which secrets of the environment are part of an address, because its host receives them."""
     from tfserve.config.interpolation import variables_in
     from tfserve.models.url import Url
     from tfserve.plan.secrets import is_secret
 
+    secrets = {name: value for name, value in os.environ.items() if is_secret(name, value)}
     for server in servers:
         for path in (model.path for model in server.spec.models if isinstance(model.path, Url)):
-            sent = [name for name in variables_in(path.written) if is_secret(name, os.environ.get(name, ""))]
-            if sent:
-                names = ", ".join(sent)
-                output.notice(f"{server.spec.name}: {names} of your environment is sent to the host of {path.shown}")
+            if sent := ", ".join(name for name in variables_in(path.written) if name in secrets):
+                output.notice(f"{server.spec.name}: {sent} of your environment is sent to the host of {path.shown}")
+        image = server.spec.image or ""
+        if sent := ", ".join(name for name, value in secrets.items() if len(value) > 5 and value in image):
+            output.notice(f"{server.spec.name}: {sent} of your environment is sent to the registry of the image")
 
 
 def _summary(step: Step) -> str:
