@@ -210,6 +210,8 @@ def test_bucket_requires_docker(tfserve: Program) -> None:
 def test_line_of_a_dry_run_starts_the_server(tfserve: Program, copied: Copy) -> None:
     model = copied("it's a $(touch pwned) ä")
     done = tfserve("run", model, "--name", "m", *LOCAL, "--dry-run")
+    assert "without its sandbox" in done.stderr
+    assert "sandbox" not in tfserve("run", model, "--unsandboxed", *LOCAL, "--dry-run").stderr
     assert tfserve.server_names() == []
     words = shlex.split(done.stdout)
     port = next(word for word in words if word.startswith("--rest_api_port=")).partition("=")[2]

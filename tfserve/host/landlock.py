@@ -56,7 +56,7 @@ class Right(enum.IntFlag):
 
 
 _OF_FILES = Right.EXECUTE | Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE | Right.IOCTL_DEV
-_ALL = Right(sum(Right.__members__[name] for name in Right._member_names_))
+_ALL = Right((1 << 16) - 1)
 _RIGHTS_SINCE = {1: _ALL & ~(Right.REFER | Right.TRUNCATE | Right.IOCTL_DEV)}
 _RIGHTS_SINCE |= {2: _RIGHTS_SINCE[1] | Right.REFER}
 _RIGHTS_SINCE |= {3: _RIGHTS_SINCE[2] | Right.TRUNCATE, 5: _ALL}

@@ -30,7 +30,10 @@ from tfserve.servers.replace import own_ports, place_of, servers_named
 from tfserve.servers.smoke_test import SmokeTest, read_test_request, smoke_test
 from tfserve.spec.serve import LaunchOptions, ServeSpec
 
-__all__ = ["Launched", "Planned", "launch", "planned", "restart"]
+__all__ = ["WITHOUT_SANDBOX", "Launched", "Planned", "launch", "planned", "restart"]
+
+WITHOUT_SANDBOX = "This command starts the server without its sandbox, which only tfserve sets up."
+"""What to say about the line of a `Planned` whose plan has a sandbox."""
 
 _ATTEMPTS = 4
 _KEEP_FAILED = Wording(" {keep_failed} keeps a failed server.")

@@ -107,6 +107,8 @@ def run(
             read_test_request(options)
             with launching.planned(spec, options.engine, output, replace=options.replace) as planned:
                 output.shell_line(planned.command_line)
+                if planned.plan.sandbox is not None:
+                    output.notice(launching.WITHOUT_SANDBOX)
             return
         launched = launching.launch(spec, options, output)
     if foreground:

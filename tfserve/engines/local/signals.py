@@ -47,6 +47,8 @@ def signal_server(pid: int, number: signal.Signals, directory: ServerDirectory) 
             if not members:
                 return False
             if pid <= 1 or not all(map(_is_ours, members)) or not any(_has_open(each, lock) for each in members):
+                if not directory.is_alive():  # it has exited while it was examined
+                    return False
                 raise _foreign(pid, directory)
         os.killpg(pid, number)
     except (FileNotFoundError, ProcessLookupError):  # another command has removed the server

@@ -1,0 +1,149 @@
+"""What programs in a sandbox can do, with each version of Landlock's interface, and without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.free_ports import free_ports
+from tests.program import Plan, eventually
+from tfserve.engines.local.engine import LocalEngine
+from tfserve.errors import NotReadyError
+from tfserve.host import landlock
+from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
+from tfserve.host.privileges import NO_RULES
+from tfserve.plan.launch_plan import PublishedPort, Sandbox
+
+ABI = landlock_abi()
+pytestmark = pytest.mark.skipif(ABI == 0, reason="the kernel has no Landlock")
+
+ATTEMPTS = """
+import ctypes, json, os, signal, socket, sys
+port, listening, other, parent, path, own = sys.argv[1:]
+
+def outcome(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def bind(family, address):
+    with socket.socket(family) as bound:
+        bound.bind(address)
+
+def execute():
+    child = os.fork()
+    if child == 0:
+        try:
+            os.execv("/bin/true", ["true"])
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+tcp = socket.AF_INET
+print(json.dumps({
+    "bind own port": outcome(lambda: bind(tcp, ("127.0.0.1", int(port)))),
+    "bind other port": outcome(lambda: bind(tcp, ("127.0.0.1", int(other)))),
+    "bind any port": outcome(lambda: bind(tcp, ("127.0.0.1", 0))),
+    "connect": outcome(lambda: socket.create_connection(("127.0.0.1", int(listening)), 5).close()),
+    "abstract socket": outcome(lambda: socket.socket(socket.AF_UNIX).connect("\\0" + path)),
+    "signal": outcome(lambda: os.kill(int(parent), 0)),
+    "read": outcome(lambda: open(path).read()),
+    "truncate": outcome(lambda: os.truncate(path, 0)),
+    "create": outcome(lambda: open(path + ".new", "w")),
+    "link": outcome(lambda: os.link(path, own + "/link")),
+    "rename": outcome(lambda: os.rename(path, own + "/renamed")),
+    "temporary": outcome(lambda: open(os.environ["TMPDIR"] + "/new", "w")),
+    "execute": "done" if execute() else "PermissionError",
+    "memory of parent": outcome(lambda: open(f"/proc/{parent}/mem")),
+    "own command line": outcome(lambda: open("/proc/self/cmdline")),
+    "own environment": outcome(lambda: open("/proc/self/environ")),
+}), flush=True)
+"""
+DENIED = "PermissionError"
+
+
+@pytest.mark.parametrize("abi", range(ABI + 1))
+def test_attempts(
+    abi: int, engine: LocalEngine, python_plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfserve.engines.local.sandbox.landlock_abi", lambda: abi)
+    port, other = free_ports(2)
+    path = tmp_path / "file"
+    path.write_text("s3cret")
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{path}")
+        abstract.listen()
+        arguments = map(str, (port, listener.getsockname()[1], other, os.getpid(), path, tmp_path))
+        command = (sys.executable, "-S", "-c", ATTEMPTS, *arguments)
+        published = PublishedPort(port, "127.0.0.1", port)
+        server = engine.launch(python_plan(command=command, rest=published, sandbox=Sandbox()))
+        eventually(lambda: "own environment" in "".join(server.logs()))
+    found: dict[str, Any] = json.loads("".join(server.logs()))
+    assert {found.pop(name) for name in ("bind own port", "temporary", "own command line")} == {"done"}
+    limited = {
+        1: ["read", "create", "execute", "link", "rename", "own environment"],
+        3: ["truncate"],
+        4: ["bind other port", "bind any port", "connect"],
+        6: ["signal", "abstract socket"],
+    }
+    if found.pop("memory of parent") != DENIED:  # also denied because the parent has the capabilities of root
+        assert abi == 0
+    denied = {name for since, names in limited.items() if since <= abi for name in names}
+    expected = {name: DENIED if name in denied else "done" for name in found}
+    assert found == expected
+
+
+def test_program_that_cannot_be_started(engine: LocalEngine, python_plan: Plan, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"neither a script nor a program")
+    for mode, problem in ((0o644, "Permission denied"), (0o755, "Exec format error")):
+        program.chmod(mode)
+        with pytest.raises(NotReadyError, match=f"could not be started: {problem}"):
+            engine.launch(python_plan(command=(str(program),), sandbox=Sandbox()))
+    with pytest.raises(NotReadyError, match="could not be started: No such file"):
+        engine.launch(python_plan(command=("/no/such/program",), sandbox=Sandbox()))
+    assert engine.servers() == []
+
+
+def test_script_runs_the_programs_that_it_needs(engine: LocalEngine, python_plan: Plan, tmp_path: Path) -> None:
+    """As a ``tensorflow_model_server`` on PATH can be one."""
+    program = tmp_path / "bin" / "tensorflow_model_server"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{sys.executable} -c 'import tfserve, numpy; print(1)'; cat /etc/passwd; id -u\n")
+    program.chmod(0o755)
+    server = engine.launch(python_plan(command=(str(program),), sandbox=Sandbox()))
+    eventually(lambda: not server.engine.find("m").running)  # type: ignore[union-attr]
+    first, second, third = server.logs()
+    assert (first, third) == ("1", str(os.getuid()))
+    assert "/etc/passwd: Permission denied" in second
+
+
+def test_files_are_given_by_descriptors(tmp_path: Path) -> None:
+    """Rights on directories do not apply to a file, and what does not exist is left out."""
+    file = tmp_path / "file"
+    file.write_text("text")
+    allowed = Allowed([(file, Right.WRITE), (tmp_path / "none", Right.READ), (tmp_path, Right.READ)], [0, 80])
+    for abi in (*range(1, ABI + 1), landlock.NEWEST_ABI + 3):
+        with rules_of(allowed, abi) as rules:
+            assert "landlock" in str(Path(f"/proc/self/fd/{rules}").readlink())
+        with pytest.raises(OSError):
+            os.fstat(rules)
+    with rules_of(allowed, 0) as rules:
+        assert rules == NO_RULES
+
+
+def test_privileges_are_given_up_without_landlock(engine: LocalEngine, python_plan: Plan) -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeping, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tfserve.engines.local.sandbox.landlock_abi", lambda: 0)
+        server = engine.launch(python_plan(sandbox=Sandbox()))
+        eventually(lambda: "NoNewPrivs:\t1" in Path(f"/proc/{server.pid}/status").read_text())
+        sleeping.kill()
