@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from tfserve.errors import NotPrivateError
-from tfserve.host.private import check_private, make_private, open_private, read_private, write_private
+from tfserve.host.private import (
+    _is_private_group,
+    check_private,
+    make_private,
+    open_private,
+    read_private,
+    write_private,
+)
 
 HOME = "XDG_STATE_HOME"
 NOBODY = 65534
@@ -161,8 +168,11 @@ def test_what_is_not_a_file(state: Path) -> None:
 
 
 def user_with_a_private_group() -> tuple[int, int]:
-    for user in pwd.getpwall():
-        if user.pw_uid and user.pw_gid and grp.getgrgid(user.pw_gid).gr_name == user.pw_name:
+    users = pwd.getpwall()
+    for user in users:
+        group = grp.getgrgid(user.pw_gid)
+        members = {*group.gr_mem, *(other.pw_name for other in users if other.pw_gid == user.pw_gid)}
+        if user.pw_uid and user.pw_gid and group.gr_name == user.pw_name and members == {user.pw_name}:
             return user.pw_uid, user.pw_gid
     pytest.skip("no user of this machine has a group of their own")
 
@@ -205,3 +215,33 @@ def test_the_private_group_of_a_user(mode: int, own: bool, private: bool) -> Non
             shutil.rmtree(state)
 
     assert as_user(uid, gid if own else 12345, is_private) is private
+
+
+@pytest.mark.parametrize(
+    ("group", "members", "services", "private"),
+    [
+        ("ada", [], "files", True),
+        ("ada", ["ada"], "files ldap", True),
+        ("ada", ["ada", "bob"], "files", False),
+        ("users", [], "files systemd", True),
+        ("users", [], "files sss", False),
+        ("users", ["bob"], "files", False),
+        ("users", [], "", False),
+    ],
+)
+def test_private_groups(
+    group: str, members: list[str], services: str, private: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ada = pwd.struct_passwd(("ada", "x", 1000, 100, "", "/home/ada", "/bin/sh"))
+    bob = pwd.struct_passwd(("bob", "x", 1001, 101, "", "/home/bob", "/bin/sh"))
+    (tmp_path / "nsswitch").write_text(
+        f"# comment\npasswd: {services}\ngroup:  {services}\nhosts: dns\n" * bool(services)
+    )
+    monkeypatch.setattr("tfserve.host.private._SERVICES", tmp_path / "nsswitch")
+    monkeypatch.setattr(pwd, "getpwall", lambda: [ada, bob])
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {1000: ada, 1001: bob, 0: ada}[uid])
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((group, "x", gid, members)))
+    assert _is_private_group.__wrapped__(1000, 100) is private
+    assert not _is_private_group.__wrapped__(1001, 100)  # not the primary group
+    assert not _is_private_group.__wrapped__(0, 100)
+    assert not _is_private_group.__wrapped__(1000, 0)

@@ -10,9 +10,11 @@ root, and is writable by nobody else, unless it is sticky as ``/tmp`` is. Links 
 or to root. Once all this holds, only the user and root can change what a path means, so that nothing can happen between
 the check and the use.
 
-A group may write if it is the private group of the user: the primary group, with the name of the user, and without
-other members. Debian and Fedora create such groups, and their users often have the umask 002. OpenSSH in both follows
-the same rule for its files. The group of root is never private, as it has other members on some systems.
+A group may write if it is the private group of the user: the primary group, without other members. Debian and Fedora
+create such groups, and their users often have the umask 002; the home directory in Jupyter's images has one, too.
+OpenSSH in Debian and Fedora follows the same rule for its files. Where other users may exist than those that the system
+lists, as with LDAP, only a group with the name of the user is private. The group of root is never private, as it has
+other members on some systems.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tfserve.errors import NotPrivateError
 
 __all__ = ["check_private", "make_private", "open_private", "read_private", "write_private"]
 
+_SERVICES = Path("/etc/nsswitch.conf")
 _MAX_LINKS = 40  # as in Linux
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -212,7 +215,20 @@ def _is_private_group(uid: int, gid: int) -> bool:
     except KeyError:
         return False
     alone = all(other.pw_uid == uid for other in pwd.getpwall() if other.pw_gid == gid)
-    return alone and group.gr_gid == user.pw_gid and group.gr_name == user.pw_name and {*group.gr_mem} <= {user.pw_name}
+    own = group.gr_name == user.pw_name or _lists_all_users()
+    return own and alone and gid == user.pw_gid and {*group.gr_mem} <= {user.pw_name}
+
+
+def _lists_all_users() -> bool:
+    """Whether all users and groups are in files of this machine; see nsswitch.conf(5)."""
+    try:
+        lines = _SERVICES.read_text().splitlines()
+    except OSError:
+        return False
+    services = [
+        line.partition(":")[2].split() for line in lines if line.startswith(("passwd:", "group:", "initgroups:"))
+    ]
+    return len(services) >= 2 and all({*each} <= {"files", "compat", "systemd"} for each in services)
 
 
 def _name_of(uid: int) -> str:
