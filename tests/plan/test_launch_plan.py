@@ -272,9 +272,7 @@ def test_sandbox_of_a_process() -> None:
     assert container().sandbox is None
     flags = ("--ssl_config_file=/etc/own/ssl", "--grpc_socket_path=/run/own/socket")
     made = process(spec(config=Path("/home/models.config"), server_flags=flags))
-    assert made.sandbox == Sandbox(
-        read=("/home/models.config", "/data/m", "/etc/own/ssl"), sockets=("/run/own/socket",)
-    )
+    assert made.sandbox == Sandbox(read=("/home/models.config", "/etc/own/ssl"), sockets=("/run/own/socket",))
     remote = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, ports=BOTH, root=Path("/state/prod"))
     assert remote.sandbox == Sandbox(connect=True)
     assert plan.from_json(plan.to_json(made)) == made

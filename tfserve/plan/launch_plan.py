@@ -73,7 +73,7 @@ class Sandbox:
     """What a local process can use in addition to its program and to what its plan names.
 
     Attributes:
-        read: the files and directories that it can read.
+        read: the files and directories that it can read; also the base paths in its ``models.config``.
         sockets: the paths at which it creates sockets; it can create others beside them.
         connect: whether it can open connections, to read models from buckets.
     """

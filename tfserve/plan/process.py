@@ -112,7 +112,7 @@ def _reload_socket(
 
 
 def _sandbox(spec: ServeSpec, root: Path) -> Sandbox:
-    own = () if spec.config is None else (spec.config, *(model.path for model in spec.local_models))
+    own = () if spec.config is None else (spec.config,)
     socket = flag_value(spec.server_flags, _GRPC_SOCKET)
     return Sandbox(
         read=tuple(map(str, (*own, *(file.path for file in named_files(spec.server_flags))))),

@@ -15,6 +15,7 @@ import pytest
 from tests.free_ports import free_ports
 from tests.program import Plan, eventually
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.sandbox import allowed
 from tfserve.errors import NotReadyError
 from tfserve.host import landlock
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
@@ -147,3 +148,26 @@ def test_privileges_are_given_up_without_landlock(engine: LocalEngine, python_pl
         server = engine.launch(python_plan(sandbox=Sandbox()))
         eventually(lambda: "NoNewPrivs:\t1" in Path(f"/proc/{server.pid}/status").read_text())
         sleeping.kill()
+
+
+def test_base_paths_in_the_users_own_config(python_plan: Plan, half_plus_two: Path, tmp_path: Path) -> None:
+    """The file is read at every start, as it may have changed."""
+    config = tmp_path / "own.config"
+    command = ("server", f"--model_config_file={config}")
+    plan = python_plan(command=command, sandbox=Sandbox(read=(str(config),)))
+    for base_path in (half_plus_two, tmp_path / "none"):
+        entry = f'config {{ name: "a" base_path: "{base_path}" model_platform: "tensorflow" }}'
+        config.write_text(f"model_config_list {{ {entry} }}")
+        files = dict(allowed(plan, tmp_path, {}).files)
+        assert files[base_path] == files[config] == Right.READ
+    config.write_text("broken")
+    assert half_plus_two not in dict(allowed(plan, tmp_path, {}).files)
+
+
+def test_ports_to_listen_on(python_plan: Plan, tmp_path: Path) -> None:
+    """A port that the kernel chooses is needed for IPv6: gRPC tries it out."""
+    for host, ports in (("127.0.0.1", [8500, 8501]), ("::1", [0, 8500, 8501]), ("0.0.0.0", [0, 8500, 8501])):
+        published = {"rest": PublishedPort(8501, host, 8501), "grpc": PublishedPort(8500, host, 8500)}
+        assert allowed(python_plan(sandbox=Sandbox(), **published), tmp_path, {}).ports == ports
+    assert not allowed(python_plan(sandbox=Sandbox()), tmp_path, {}).connect
+    assert allowed(python_plan(sandbox=Sandbox(connect=True)), tmp_path, {}).connect

@@ -8,11 +8,12 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.program import Program, assert_error
+from tests.program import Program, assert_error, eventually
 
 LOCAL = ("--engine", "local", "--rest-port", "0")
 PORTS = (*LOCAL, "--grpc-port", "0")
@@ -73,6 +74,7 @@ def test_other_users_cannot_reload(tfserve: Program, half_plus_two: Path) -> Non
     assert reload_as(0, half_plus_two, grpc) == ["PERMISSION_DENIED"]
     assert models(tfserve) == ["prod"]
     os.killpg(started["pid"], signal.SIGKILL)  # its socket stays, and is replaced
+    eventually(lambda: tfserve.json("status")["state"] == "exited")
     assert tfserve("start", "prod").returncode == 0
     assert tfserve("models", "prod", "add", f"{half_plus_two}=more").returncode == 0
     assert models(tfserve) == ["prod", "more"]
@@ -131,3 +133,14 @@ def test_docker_refuses_the_options(tfserve: Program, half_plus_two: Path) -> No
         assert_error(refused, 2, f"{option} can only be used with local processes", "--engine local")
         combined = tfserve("run", half_plus_two, option, "--memory", "1g")
         assert_error(combined, 2, f"--memory cannot be combined with {option}")
+
+
+def test_config_that_the_server_polls(tfserve: Program, half_plus_two: Path) -> None:
+    """It stays readable in the sandbox when tfserve changes it."""
+    flags = ("--", "--model_config_file_poll_wait_seconds=1")
+    assert tfserve("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS, *flags).returncode == 0
+    for words in (("add", f"{half_plus_two}=more"), ("remove", "prod")):
+        assert tfserve("models", "prod", *words).returncode == 0
+    time.sleep(1.1)
+    assert "Failed to read ModelServerConfig file" not in tfserve("logs").stdout
+    assert models(tfserve) == ["more"]

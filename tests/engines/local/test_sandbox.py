@@ -166,6 +166,15 @@ def test_failure_to_load_names_the_option(tfserve: Program, copied: Copy, tmp_pa
     assert tfserve("run", model, "--unsandboxed", *PORTS).returncode == 0
 
 
+def test_failed_test_request_names_the_option(tfserve: Program, files_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "files"
+    shutil.copytree(files_model, model)
+    asset = model / "1" / "assets" / "asset.txt"
+    shutil.move(asset, tmp_path / "elsewhere")
+    asset.symlink_to(tmp_path / "elsewhere")
+    assert_error(tfserve("run", model, *PORTS), 7, "failed its smoke test", DENIED, "--unsandboxed")
+
+
 def test_servers_that_start_together(tfserve: Program, files_model: Path, tmp_path: Path) -> None:
     servers = "\n".join(
         f"  {name}: {{models: [{{path: {files_model}, name: files}}], rest_port: 0, grpc_port: 0{more}}}"

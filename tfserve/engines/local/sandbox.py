@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.addresses import is_loopback
+from tfserve.errors import TfserveError
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["allowed", "sandboxed"]
 
+_CONFIG_FLAG = "--model_config_file"
 _TEMPORARY = "tmp"
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _WRITE = Right.WRITE_FILE | Right.READ_FILE
@@ -103,7 +105,8 @@ def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -
         *((Path(path), Right.READ) for path in plan.files),
         (directory / "models", Right.READ),
         (directory / _TEMPORARY, Right.WRITE),
-        *((path, Right.READ) for name in sandbox.read for path in _model(Path(name))),
+        *((Path(path), Right.READ) for path in sandbox.read),
+        *((path, Right.READ) for base_path in _configured(plan) for path in _model(base_path)),
         *((Path(path).parent, Right.MAKE_SOCK) for path in sandbox.sockets),
     ]
     if plan.reload_socket:
@@ -111,6 +114,17 @@ def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -
     if sandbox.connect:
         files += [(Path(path), Right.READ) for path in _FILES_FOR_CONNECTIONS]
     return Allowed(files, sorted(ports), sandbox.connect)
+
+
+def _configured(plan: LaunchPlan) -> Iterator[Path]:
+    """Yields the base paths in the user's own ``models.config``, which may have changed since the plan was made."""
+    for flag in plan.command:
+        name, _, path = flag.partition("=")
+        if name == _CONFIG_FLAG and path not in plan.files:
+            from tfserve.spec.models_config import read_models_config
+
+            with suppress(TfserveError):  # the server reports what is wrong with it
+                yield from (Path(str(model.path)) for model in read_models_config(Path(path)) if not model.is_remote)
 
 
 def _model(base_path: Path) -> Iterator[Path]:

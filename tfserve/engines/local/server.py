@@ -35,6 +35,7 @@ __all__ = ["LocalServer", "read_server", "spawn"]
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 10.0
 _EXIT_SECONDS = 1.0
+_POLL_FLAG = "--model_config_file_poll_wait_seconds="
 _SUSPENDED = ".replaced-"
 _suspended: set[str] = set()  # the directories that this process has suspended
 
@@ -118,12 +119,16 @@ class LocalServer(Server):
             return None
 
     def save_models_config(self, config: str, models: Sequence[str]) -> None:
-        """Writes the file, and the names of the models into the record."""
+        """Writes the file, and the names of the models into the record.
+
+        The file keeps its inode if its server polls it: the sandbox is without a new one.
+        """
         record = self._directory.read()
         if record is None or self.config is None:
             return
         with local_state.state_errors(self._directory.path):
-            self._directory.write_text(Path(self.config), config)
+            polled = any(flag.startswith(_POLL_FLAG) for flag in record.plan.command)
+            self._directory.write_text(Path(self.config), config, in_place=polled)
             plan = dataclasses.replace(
                 record.plan, models=tuple(models), files={**record.plan.files, self.config: config}
             )

@@ -182,9 +182,14 @@ class ServerDirectory:
         }
         self.write_text(self.path / _RECORD, json.dumps(data))
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Writes a file in the directory atomically; only this user can read it."""
-        write_private(path, text, _HOME)
+    def write_text(self, path: Path, text: str, *, in_place: bool = False) -> None:
+        """Writes a file in the directory, atomically unless it is written in place; only this user can read it."""
+        if not in_place:
+            write_private(path, text, _HOME)
+            return
+        with os.fdopen(self.open(path, os.O_RDWR), "r+b") as file:
+            file.write(text.encode())
+            file.truncate()
 
     def open(self, path: Path, flags: int) -> int:
         """Opens a file in the directory, after a check that no other user can change it."""
