@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(StatusError) as caught:
             read_text_file(path)
         assert (caught.value.code, caught.value.message) == (code, f"{path}; {message}")
+
+
+def test_files_that_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2**40)
+    for path, message in (
+        (tmp_path / "pipe", "Not a regular file"),
+        (Path("/dev/zero"), "Not a regular file"),
+        (tmp_path / "large", "larger than 8388608 bytes"),
+    ):
+        with pytest.raises(StatusError, match=message):
+            read_text_file(path)
 
 
 def test_the_position_of_an_error_is_logged(capfd: pytest.CaptureFixture[str]) -> None:

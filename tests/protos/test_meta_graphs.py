@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfserve.protos.meta_graphs import MalformedError, read_meta_graphs, read_tags
-from tfserve.protos.saved_model_pb2 import MetaGraphDef, SavedModel, SignatureDef
+from tfserve.protos.saved_model_pb2 import (
+    DataType,
+    MetaGraphDef,
+    SavedModel,
+    SignatureDef,
+    TensorInfo,
+    TensorShapeProto,
+)
 
 GRAPH_DEF_FIELD = 2
 
@@ -137,3 +147,67 @@ print(list(found.signature_def), peak)
     names, peak_kib = done.stdout.rsplit(maxsplit=1)
     assert names == "['serving_default']"
     assert int(peak_kib) * 1024 < 120 * 2**20
+
+
+def dimensions(count: int) -> bytes:
+    dims = TensorShapeProto(dim=[TensorShapeProto.Dim()] * count)
+    definition = SignatureDef(inputs={"x": TensorInfo(tensor_shape=dims)})
+    return SavedModel(meta_graphs=[MetaGraphDef(signature_def={"s": definition})]).SerializeToString()
+
+
+TOO_MUCH = {
+    "meta graphs": b"\x12\x00" * 2_000_000,
+    "unknown fields": b"\x78\x00" * 2_000_000 + b"\x12\x00",
+    "fields of a meta graph": length_delimited(2, b"\x1a\x00" * 250_000),
+    "tags": length_delimited(2, length_delimited(1, b"\x22\x00" * 250_000)),
+    "fields of meta information": length_delimited(2, length_delimited(1, b"\x0a\x00" * 250_000)),
+    "signatures": length_delimited(2, b"\x2a\x00" * 250_000),
+    "dimensions": dimensions(510_000),
+    "inputs": length_delimited(2, length_delimited(5, b"\x0a\x01s" + length_delimited(2, b"\x0a\x00" * 510_000))),
+    "a long tag": length_delimited(2, length_delimited(1, length_delimited(4, b"x" * 10_000))),
+    "a long name": length_delimited(2, length_delimited(5, length_delimited(1, b"x" * (65 * 2**20)))),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_MUCH)
+def test_files_of_strangers_are_bounded(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "saved_model.pb", TOO_MUCH[kind])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    refused = 0
+    for read in (read_tags, read_meta_graphs):
+        try:
+            read(path)
+        except MalformedError as error:
+            refused += 1
+            assert re.search(r"more than|has 10,000 bytes", str(error))
+    assert refused
+    assert time.process_time() - start < 5
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 200 << 10
+
+
+def test_text_files_of_strangers_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model.pbtxt"
+    path.write_bytes(b"meta_graphs {}\n" * 600_000)
+    with pytest.raises(MalformedError, match="more than 8,388,608 bytes"):
+        read_tags(path)
+    path.write_bytes(b"meta_graphs {}\n" * 2000)
+    with pytest.raises(MalformedError, match="more than 1,000 meta graphs"):
+        read_tags(path)
+    path.write_bytes(b"a {" * 100_000)
+    with pytest.raises(MalformedError):
+        read_tags(path)
+
+
+def test_honest_signatures_are_read(tmp_path: Path) -> None:
+    """A thousand signatures of twenty tensors."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=-1), TensorShapeProto.Dim(size=3)])
+    info = TensorInfo(name="x:0", dtype=DataType.DT_FLOAT, tensor_shape=shape)
+    definition = SignatureDef(inputs={f"x{number}": info for number in range(20)}, method_name="m")
+    graph = MetaGraphDef(
+        meta_info_def=MetaGraphDef.MetaInfoDef(tags=["serve"]),
+        signature_def={f"s{number}": definition for number in range(1000)},
+    )
+    path = written(tmp_path / "saved_model.pb", SavedModel(meta_graphs=[graph]).SerializeToString())
+    (found,) = read_meta_graphs(path)
+    assert len(found.signature_def) == 1000

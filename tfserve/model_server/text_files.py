@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tfserve.model_server import log
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.regular_file import open_regular
 from tfserve.protos.text_files import TextError, parse_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _MessageT = TypeVar("_MessageT", bound="Message")
+
+_MAX_BYTES = 8 * 2**20  # one of these files is the model's; the text format is parsed at about 1 MB/s
 
 # Source: ``IOErrorToStatus`` of TensorFlow, for the errors that reading a file can have.
 _CODES = {
@@ -41,12 +44,15 @@ def read_text_file(path: Path) -> bytes:
     """Returns the content of a file.
 
     Raises:
-        StatusError: the file cannot be read, or it is empty (INVALID_ARGUMENT).
+        StatusError: the file cannot be read, or it is empty or too large (INVALID_ARGUMENT).
     """
     try:
-        text = path.read_bytes()
+        with open_regular(path) as file:
+            text = file.read(_MAX_BYTES + 1)
     except OSError as failure:
         raise StatusError(_CODES.get(failure.errno or 0, Code.UNKNOWN), f"{path}; {failure.strerror}") from None
+    if len(text) > _MAX_BYTES:
+        raise invalid_argument(f"{path}; the file is larger than {_MAX_BYTES} bytes")
     if not text:  # the official server cannot map an empty file into memory
         raise invalid_argument(f"{path}; the file is empty")
     return text

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tfserve.errors import TfserveError, UsageError, Wording, located
 from tfserve.models.url import parse_source
+from tfserve.protos.regular_file import open_regular
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.server_flags import parse_config_file, read_config_file
 from tfserve.spec.versions import VersionPolicy
@@ -27,6 +28,7 @@ _TENSORFLOW = 1  # model_type, which model_platform has replaced
 _FILE_SCHEME = "file://"
 _BUCKETS = ("s3://", "gs://")
 _LINE_END = b"\n"
+_MAX_SEARCHED_BYTES = 16 * 2**20
 _FIELDS = {"model_name": "name", "versions": "model_version_policy", "labels": "version_labels"}
 
 
@@ -166,7 +168,8 @@ def _served(entry: ModelConfig) -> ServedModel:
 def _line_of(path: Path, values: Sequence[str]) -> str:
     """Returns the line of the first of `values` that occurs in quotes in a file: ``, line 3``; empty if none does."""
     try:
-        text = path.read_bytes()
+        with open_regular(path) as file:
+            text = file.read(_MAX_SEARCHED_BYTES)
     except OSError:
         return ""
     for value in filter(None, values):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.model_server.grpc.tfrecords import record, write_records
+from tests.model_server.grpc.tfrecords import head, record, write_records
 from tfserve.model_server.grpc.tfrecord import read_records
 from tfserve.model_server.status import Code, StatusError
 
@@ -43,3 +44,19 @@ def test_a_damaged_byte(tmp_path: Path, position: int) -> None:
     with pytest.raises(StatusError) as caught:
         list(read_records(tmp_path / "file"))
     assert caught.value.code is Code.DATA_LOSS
+
+
+def test_files_that_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="Not a regular file"):
+            list(read_records(path))
+
+
+def test_a_record_larger_than_a_message(tmp_path: Path) -> None:
+    """A file can have holes, so that it is larger than the disk."""
+    path = tmp_path / "records"
+    path.write_bytes(head(2**40))
+    os.truncate(path, 2**41)
+    with pytest.raises(StatusError, match="truncated record at 0"):
+        list(read_records(path))

@@ -14,8 +14,13 @@ def write_records(path: Path, values: Iterable[bytes]) -> None:
 
 
 def record(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + _masked_checksum(length) + data + _masked_checksum(data)
+    return head(len(data)) + data + _masked_checksum(data)
+
+
+def head(size: int) -> bytes:
+    """The length of a record, and the checksum of that."""
+    length = struct.pack("<Q", size)
+    return length + _masked_checksum(length)
 
 
 def _masked_checksum(data: bytes) -> bytes:

@@ -69,7 +69,8 @@ class BoundedClient(APIClient):  # type: ignore[misc, unused-ignore]
         return _document(response.content) if json else response.content.decode(errors="replace")
 
     def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Any]:
-        return read_json_stream(_pieces(response), _MAX_MESSAGE_BYTES) if decode else _pieces(response)
+        self._raise_for_status(response)
+        yield from read_json_stream(_pieces(response), _MAX_MESSAGE_BYTES) if decode else _pieces(response)
 
     def _stream_raw_result(self, response: Any, chunk_size: int = 1, decode: bool = True) -> Iterator[bytes]:
         self._raise_for_status(response)

@@ -235,7 +235,7 @@ def _output(graph: int, tensor_name: str) -> c_api.Output:
     """Returns the output that a tensor name such as ``x:0`` identifies; its operation is None if it does not exist."""
     operation, _, index = tensor_name.partition(":")
     handle = c_api.library().TF_GraphOperationByName(graph, operation.encode())
-    return c_api.Output(handle, int(index) if index.isdigit() else 0)
+    return c_api.Output(handle, int(index) if index.isdecimal() and len(index) < 10 else 0)
 
 
 def _field(number: int, value: int) -> bytes:

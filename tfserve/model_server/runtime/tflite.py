@@ -15,6 +15,7 @@ from tfserve.model_server.runtime.servable import Servable, Signature
 from tfserve.model_server.runtime.tflite_signatures import Tensor, signatures_of
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.dtypes import Array
+from tfserve.protos.regular_file import open_regular
 
 MODEL_FILE = "model.tflite"
 """Name of the model in a SavedModel directory."""
@@ -84,7 +85,8 @@ class TfliteServable(Servable):
     def __init__(self, name: str, version: int, file: Path, interpreters: int) -> None:
         self.name = name
         self.version = version
-        content = file.read_bytes()
+        with open_regular(file) as opened:
+            content = opened.read()
         self._pool: queue.LifoQueue[_Interpreter] = queue.LifoQueue()
         for _ in range(interpreters):
             self._pool.put(first := _Interpreter(content))

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from tfserve.model_server import log
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE
 from tfserve.model_server.status import Code, StatusError, invalid_argument
+from tfserve.protos.field_count import check_field_count
 from tfserve.protos.saved_model_pb2 import DataType, SignatureDef
 
 Tensor = Mapping[str, Any]
@@ -24,6 +25,7 @@ Tensor = Mapping[str, Any]
 METADATA = "signature_defs_metadata"
 """Name of the metadata with signatures: a FlexBuffers map of names to serialized ``SignatureDef`` messages."""
 
+_MAX_FIELDS = 100_000  # of one signature
 _PREDICT = "tensorflow/serving/predict"
 
 _DTYPES: dict[type[Any], DataType] = {
@@ -77,6 +79,8 @@ def _stored(content: bytes) -> dict[str, SignatureDef]:
                 items = flexbuffers.GetRoot(packed).AsMap
                 names = [key.AsKey for key in items.Keys]
                 texts = [bytes(item.AsStringBytes) for item in items.Values]
+                for text in texts:
+                    check_field_count(text, 0, len(text), SignatureDef, _MAX_FIELDS)
                 return {name: SignatureDef.FromString(text) for name, text in zip(names, texts, strict=True)}
     except (AttributeError, DecodeError, IndexError, TypeError, ValueError, struct.error) as failure:
         raise invalid_argument(f"Invalid SignatureDefs found in TfLite model: {failure}") from None
