@@ -38,8 +38,8 @@ def shorten(descriptor: int, limit: int) -> None:
     """
     position = max(0, os.fstat(descriptor).st_size - limit // 2)
     kept = bytearray()
-    while piece := os.pread(descriptor, _CHUNK_BYTES, position + len(kept)):
-        kept += piece
+    while len(kept) < limit and (piece := os.pread(descriptor, _CHUNK_BYTES, position + len(kept))):
+        kept += piece  # another process may write faster than this reads
     if position:
         del kept[: kept.find(b"\n") + 1]  # the first line is not complete
     os.ftruncate(descriptor, 0)
