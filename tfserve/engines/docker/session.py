@@ -32,6 +32,7 @@ _MAX_SHOWN = 2000  # characters of an error
 _PIECE_BYTES = 2**16
 _FRAME_HEADER_BYTES = 8
 _request = threading.local()  # what `_BoundedAdapter.send` is sending in this thread
+_NOT_MODIFIED = 304  # a container to start is running already, or one to stop is not
 
 
 class BoundedDocker(docker.DockerClient):  # type: ignore[misc, unused-ignore]
@@ -58,7 +59,7 @@ class BoundedClient(APIClient):  # type: ignore[misc, unused-ignore]
         if response.status_code >= 400:
             text = json.dumps({"message": _message(response)}).encode()
             response._content, response._content_consumed, response.encoding = text, True, "utf-8"
-        elif response.status_code >= 300:
+        elif response.status_code >= 300 and response.status_code != _NOT_MODIFIED:
             raise ValueError(f"HTTP status {response.status_code}")
         super()._raise_for_status(response)
 
