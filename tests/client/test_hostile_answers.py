@@ -17,7 +17,7 @@ import pytest
 
 from tests.cli.conftest import in_process
 from tests.program import Program
-from tfserve.client import numpy_client
+from tfserve.client import grpc_channel, numpy_client
 from tfserve.client.answer_table import tabulate
 from tfserve.client.failures import TimedOutError
 from tfserve.client.grpc import GrpcClient
@@ -65,7 +65,9 @@ def answering(body: bytes) -> FaultyServer:
     def answer(connection: Any, over: Any) -> None:
         request = server.requests[-1]
         content = json.dumps(METADATA).encode() if b"/metadata" in request[:100] else body
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(content) + content
+        )
 
     server = FaultyServer(answer)
     return server
@@ -307,7 +309,9 @@ def test_messages_that_are_too_large() -> None:
 
 
 def test_largest_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfserve.client.grpc_channel.MAX_MESSAGE_BYTES", 2**20)
+    assert ("grpc.max_receive_message_length", grpc_channel.MAX_MESSAGE_BYTES) in grpc_channel._OPTIONS
+    monkeypatch.setattr(grpc_channel, "MAX_MESSAGE_BYTES", 2**20)
+    monkeypatch.setattr(grpc_channel, "_OPTIONS", (("grpc.max_receive_message_length", 2**20),))
     with grpc_service(Predict=bytes(2**21)) as address, GrpcClient(address) as client:
         with pytest.raises(RequestError, match="larger than 1 MiB") as caught:
             client.predict_arrays(MODEL, {}, OUTPUT, "")

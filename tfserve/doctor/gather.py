@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-in one from Python 3.11 on
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
 from tfserve.doctor.background import in_background
@@ -17,6 +18,7 @@ from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_probe import LocalProbe
 from tfserve.errors import EngineUnavailableError, TfserveError, reason
 from tfserve.gpu.machine import Host
+from tfserve.host.deadline import Deadline, TimedResponse
 from tfserve.host.landlock import landlock_abi
 from tfserve.host.ports import is_free
 from tfserve.host.programs import find_program
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 _HUB_URL = f"https://{HUB_HOST}"
 _NO_PROXY = {"http": "", "https": "", "all": ""}  # also overrides the proxies in the environment
+_MAX_ANSWER_BYTES = 2**20
 _EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-x86_64")
 
 
@@ -138,15 +141,25 @@ def _ask_registry(url: str, proxies: dict[str, str], seconds: float) -> Registry
     """Sends a request to a registry in the same way as the engine; a registry that requires a login also responds."""
     import requests
 
+    from tfserve.host.http_adapter import TimedAdapter
+
+    def response(connected: socket.socket, **options: Any) -> TimedResponse:
+        return TimedResponse(connected, deadline=Deadline(seconds, _MAX_ANSWER_BYTES), **options)
+
     try:
         if requests.utils.should_bypass_proxies(url, proxies.get("no_proxy")):
             proxies = dict(_NO_PROXY)
-        answer = requests.get(f"{url.rstrip('/')}/v2/", proxies=proxies, timeout=seconds)
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, TimedAdapter(response))
+            address = f"{url.rstrip('/')}/v2/"
+            with session.get(address, proxies=proxies, timeout=seconds, stream=True, allow_redirects=False) as answer:
+                status = answer.status_code
     except requests.Timeout:
         return Registry(url, f"timeout after {seconds:g} s")
-    except requests.RequestException as error:
+    except (requests.RequestException, OSError, ValueError) as error:
         return Registry(url, reason(error))
-    return Registry(url, None if answer.status_code in (200, 401) else f"HTTP {answer.status_code}")
+    return Registry(url, None if status in (200, 301, 302, 307, 308, 401) else f"HTTP {status}")
 
 
 def _state_directory() -> StateDirectory:
