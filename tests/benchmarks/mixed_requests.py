@@ -111,7 +111,7 @@ def unknown_grpc_call(number: int) -> GrpcCall:
 
 
 def _post(body: bytes, version: str = "") -> bytes:
-    return b"POST /v1/models/m%b:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (
+    return b"POST /v1/models/m%b:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         version.encode(),
         len(body),
         body,
@@ -119,7 +119,7 @@ def _post(body: bytes, version: str = "") -> bytes:
 
 
 def _get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 def _call(method: str, message: Message, status: grpc.StatusCode) -> GrpcCall:

@@ -28,7 +28,7 @@ PREDICT = "PredictionService/Predict"
 LIMIT = 1_000_000
 BODY = b'{"instances": [1, 2, 5]}'
 ANSWER = [2.5, 3.0, 4.5]
-HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 
 
 @pytest.fixture(scope="module")

@@ -219,7 +219,7 @@ def test_a_second_signal_ends_it_immediately(models: Path, tmp_path: Path) -> No
         process.wait_until_ready()
         document, started, _ = hold(tmp_path)
         body = json.dumps(document).encode()
-        head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
         with socket.create_connection(("127.0.0.1", process.port)) as client:
             client.sendall(head + body)
             process.wait_for(started.exists)

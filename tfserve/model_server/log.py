@@ -2,7 +2,7 @@
 
 ``I0000 00:00:1795343248.307201   22632 manager.py:85] message``: severity, seconds since the epoch, thread, source.
 Text from clients and file names cannot forge a log line: continuation lines of a message are indented, and unprintable
-characters are escaped.
+characters are escaped. Nor can it fill the disk with a few requests: long messages are cut.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from tfserve.text import printable_lines
 
 WRITING = threading.Lock()
 """Held while a line is written, so that the file can be shortened without losing one."""
+
+MAX_CHARACTERS = 4096
+"""How much of a message is logged; its length follows."""
 
 
 def info(message: str) -> None:
@@ -42,8 +45,8 @@ def _write(severity: str, message: str) -> None:
 
 
 def escape(text: str) -> str:
-    """Returns `text` with its continuation lines indented and its unprintable characters escaped."""
-    return printable_lines(text).replace("\n", "\n    ")
+    """Returns `text` with its continuation lines indented and its unprintable characters escaped; long text is cut."""
+    return printable_lines(text, limit=MAX_CHARACTERS).replace("\n", "\n    ")
 
 
 def write(text: str, stream: int = 2) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import functools
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
@@ -17,9 +17,11 @@ from tfserve._version import __version__
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
 from tfserve.model_server.bounded_log import keep_bounded
-from tfserve.model_server.flags import Options, parse, usage
+from tfserve.model_server.flags import OWN_FLAGS, Options, parse, usage
+from tfserve.model_server.memory import give_memory_back, share_freed_memory
 from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
+from tfserve.model_server.rest import parser_process
 from tfserve.model_server.runtime import c_api
 from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 _FAILED = 255  # the official server returns -1
 _MAX_PORT = (1 << 16) - 1
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +61,7 @@ def _open_standard_descriptors() -> None:
 
 def preload() -> None:
     """Loads what every server needs, whatever models it will serve."""
-    _share_freed_memory()
+    share_freed_memory()
     c_api.library()
     import_module("uvloop")
     for module in ("grpc.server", "grpc.warmup", "inference.dispatcher", "rest.app", "rest.http_server"):
@@ -105,27 +106,18 @@ def _serve(options: Options) -> int:
     models = _models(options)
     _check(options)
     metrics_path = _metrics_path(options)
+    # A process can only be forked safely before it has threads, and is cheap to fork before it has TensorFlow.
+    parsers = parser_process.start(options.rest_limits) if options.rest_api_port != 0 else None
     manager = _manager(models, options)
-    _share_freed_memory()
+    share_freed_memory()
     c_api.library()
     import uvloop
 
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(_load_and_serve(options, manager, metrics_path))
+        return loop.run_until_complete(_load_and_serve(options, manager, metrics_path, parsers))
     finally:
         loop.close()
-
-
-def _share_freed_memory() -> None:
-    """Makes all threads allocate from one arena, if the C library has arenas.
-
-    By default each thread has its own arena, and memory that a large request freed in one of them cannot be used by a
-    request in another: the server would grow for hours. ``MALLOC_ARENA_MAX`` in the environment takes precedence.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
-        mallopt(_M_ARENA_MAX, 1)
 
 
 def _models(options: Options) -> tuple[ModelConfig, ...]:
@@ -153,9 +145,12 @@ def _check(options: Options) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(options, name) <= _MAX_PORT:
             raise invalid_argument(f"--{name}={getattr(options, name)} is not a port: ports are 0 to {_MAX_PORT}.")
-    for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes"):
-        if getattr(options, name) < 0:
-            raise invalid_argument(f"--{name}={getattr(options, name)} is not a number of bytes.")
+    if options.grpc_max_message_bytes < 0:
+        raise invalid_argument(f"--grpc_max_message_bytes={options.grpc_max_message_bytes} is not a number of bytes.")
+    for name in (flag.name for flag in OWN_FLAGS if flag.name.startswith("rest_api_max_")):
+        least = 0 if name == "rest_api_max_body_bytes" else 1
+        if getattr(options, name) < least:
+            raise invalid_argument(f"--{name}={getattr(options, name)} is too small: the least is {least}.")
     if options.batching_parameters_file is not None and not options.enable_batching:
         raise invalid_argument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
@@ -227,7 +222,9 @@ def _metrics_path(options: Options) -> str | None:
     return metrics_path(options.monitoring_config_file)
 
 
-async def _load_and_serve(options: Options, manager: Manager, metrics_path: str | None) -> int:
+async def _load_and_serve(
+    options: Options, manager: Manager, metrics_path: str | None, parsers: socket.socket | None
+) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_failure)
     keep_bounded(loop)
@@ -240,7 +237,7 @@ async def _load_and_serve(options: Options, manager: Manager, metrics_path: str 
     if not stop.is_set():
         await ready
         _poll_config_file(options, manager)
-        await _serve_apis(options, manager, metrics_path, stop)
+        await _serve_apis(options, manager, metrics_path, parsers, stop)
     ready.cancel()
     manager.stop()
     stopping.cancel()
@@ -260,7 +257,9 @@ def _import_apis(options: Options) -> None:
         import tfserve.model_server.rest.http_server  # noqa: F401
 
 
-async def _serve_apis(options: Options, manager: Manager, metrics_path: str | None, stop: asyncio.Event) -> None:
+async def _serve_apis(
+    options: Options, manager: Manager, metrics_path: str | None, parsers: socket.socket | None, stop: asyncio.Event
+) -> None:
     """Opens the ports, and serves until `stop` is set and the running requests are finished.
 
     Raises:
@@ -290,26 +289,13 @@ async def _serve_apis(options: Options, manager: Manager, metrics_path: str | No
         from tfserve.model_server.grpc.server import GrpcServer
 
         serving.append(functools.partial(GrpcServer(dispatcher, options).serve, stop))
-    if options.rest_api_port != 0:
-        from tfserve.model_server.rest import http_server
-        from tfserve.model_server.rest.app import RestApp
+    if parsers is not None:
+        from tfserve.model_server.rest.open_api import open_api
 
-        timeout_ms = max(0, options.rest_api_timeout_in_ms)
-        make_app: Callable[..., RestApp] = RestApp
-        if metrics_path is not None:
-            from tfserve.model_server.rest.monitored_app import MonitoredRestApp
-
-            make_app = functools.partial(MonitoredRestApp, metrics_path)
-        app = make_app(dispatcher, options.rest_api_max_body_bytes, timeout_ms, options.rest_api_enable_cors_support)
-        try:
-            listener = http_server.listen(options.bind_address, options.rest_api_port)
-        except StatusError:
-            log.error(f"Failed to start HTTP Server at localhost:{options.rest_api_port}")
-            raise
-        log.info(f"Exporting HTTP/REST API at:localhost:{options.rest_api_port} ...")
-        log.write("[http_server.py] NET_LOG: Entering the event loop ...\n")
-        serving.append(functools.partial(http_server.HttpServer(app).serve, listener, stop))
+        serving.append(functools.partial(open_api(options, dispatcher, metrics_path, parsers), stop))
+    giving_back = asyncio.ensure_future(give_memory_back())
     await asyncio.gather(*[serve() for serve in serving])
+    giving_back.cancel()
 
 
 def _serves_grpc(options: Options) -> bool:

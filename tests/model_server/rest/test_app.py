@@ -19,6 +19,9 @@ from tests.program import eventually
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
 from tfserve.model_server.rest.app import RestApp
+from tfserve.model_server.rest.bodies import Bodies
+from tfserve.model_server.rest.limits import Limits
+from tfserve.model_server.rest.parser_pool import ParserPool
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.protos.meta_graphs import read_meta_graphs
 from tfserve.protos.saved_model_pb2 import SignatureDef
@@ -222,7 +225,8 @@ def test_a_cancelled_request_keeps_its_version_loaded_while_it_runs(models: Path
 
     async def request_and_cancel() -> None:
         scope = {"type": "http", "method": "POST", "raw_path": b"/v1/models/m:predict", "headers": []}
-        app = RestApp(Dispatcher(manager, threads=1), max_body_bytes=10_000)
+        limits = Limits()
+        app = RestApp(Dispatcher(manager, threads=1), Bodies(limits, ParserPool(socket.socketpair()[0], limits)))
         request = asyncio.create_task(app(scope, receive, send))
         await asyncio.to_thread(eventually, started.exists)
         request.cancel()
@@ -260,7 +264,7 @@ def test_a_body_larger_than_the_limit_is_refused(server: ServerProcess) -> None:
 
 def test_keep_alive_pipelining_and_dribbling(server: ServerProcess) -> None:
     body = b'{"instances":[1]}'
-    head = b"POST " + NAME.encode() + b":predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = b"POST " + NAME.encode() + b":predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
         client.sendall((head + body) * 3)
         for byte in head + body:
@@ -284,7 +288,9 @@ def test_garbage_and_truncated_requests_do_not_affect_others(server: ServerProce
 
 def test_many_connections_at_once(server: ServerProcess) -> None:
     body = b'{"instances":[1]}'
-    request = b"POST " + NAME.encode() + b":predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    request = (
+        b"POST " + NAME.encode() + b":predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
     clients = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(256)]
     try:
         for client in clients:

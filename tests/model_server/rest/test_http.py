@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model_server.server_process import PATIENCE, ServerProcess
-from tfserve.model_server.rest.request_reader import MAX_HEAD_BYTES
+from tfserve.model_server.rest.limits import Limits
 
+MAX_HEAD_BYTES = Limits().header_bytes
 PATH = b"/v1/models/half_plus_two:predict"
 BODY = b'{"instances": [1]}'
 ANSWER = b'{\n    "predictions": [2.5\n    ]\n}'
@@ -31,7 +32,7 @@ def cors_server(tmp_path_factory: pytest.TempPathFactory, half_plus_two: Path) -
 
 def request(body: bytes = BODY, *headers: bytes, path: bytes = PATH, version: bytes = b"1.1") -> bytes:
     length = b"Content-Length: %d" % len(body)
-    lines = [b"POST %b HTTP/%b" % (path, version), b"Host: a", length, *headers]
+    lines = [b"POST %b HTTP/%b" % (path, version), b"Host: localhost", length, *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
@@ -101,14 +102,18 @@ def test_a_client_that_waits_for_100_continue(server: ServerProcess) -> None:
 
 
 def test_an_absolute_target(server: ServerProcess) -> None:
-    assert exchange(server, request(path=b"http://example.com" + PATH)).endswith(ANSWER)
+    assert exchange(server, request(path=b"http://127.0.0.1:1" + PATH)).endswith(ANSWER)
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
         (PATH + b"?a=b", "Malformed request: POST /v1/models/half_plus_two:predict?a=b"),
-        (b"/v1/models/" + b"m" * 60_000 + b":predict", "Servable not found for request: Latest(" + "m" * 60_000 + ")"),
+        (b"/v1/models/" + b"m" * 4000 + b":predict", "Servable not found for request: Latest(" + "m" * 4000 + ")"),
+        (
+            b"/v1/models/" + b"m" * 60_000 + b":predict",
+            "Servable not found for request: Latest(" + "m" * 4057 + "… (60040 characters)",
+        ),
     ],
 )
 def test_unusual_paths(server: ServerProcess, path: bytes, message: str) -> None:

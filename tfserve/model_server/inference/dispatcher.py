@@ -44,6 +44,8 @@ class Dispatcher:
             StatusError: the request is invalid, or its run failed.
         """
         with self.manager.use(request.model) as servable:
+            if request.size > INLINE_BYTES:
+                await request.parse(servable)
             if servable.batches:
                 return await self._answer_in_batch(request, servable)
             if request.size <= INLINE_BYTES:

@@ -49,6 +49,9 @@ class InferenceRequest(ABC):
     size: int
     timeout_ms: int
 
+    async def parse(self, servable: Servable) -> None:  # noqa: B027, most requests have nothing to do
+        """Does, before `prepare`, the part of a large request's work that happens in another process."""
+
     @abstractmethod
     def prepare(self, servable: Servable) -> Sequence[Call]:
         """Returns the runs that answer the request.

@@ -58,6 +58,9 @@ class _Wrapped(InferenceRequest):
         self.size = request.size
         self.timeout_ms = request.timeout_ms
 
+    async def parse(self, servable: Servable) -> None:
+        await self._request.parse(servable)
+
 
 class _TimedRequest(_Wrapped):
     """Records the time from `prepare` to `finish`, in which the model runs."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-import zlib
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +18,8 @@ from tfserve.model_server import log
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
+from tfserve.model_server.rest.allowed_hosts import AllowedHosts
+from tfserve.model_server.rest.bodies import Bodies, LargeBody, RefusedBodyError
 from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.requests import RestClassify, RestPredict, RestRegress, RestRequest
@@ -33,8 +34,12 @@ _MODEL_PATH = re.compile(
 INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": RestClassify, "regress": RestRegress}
 """The request class of each action that runs a model."""
 
+_VERSION_DIGITS = len(str(MAX_VERSION))
+_MAX_MESSAGE = 4096  # characters of an error message
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _CACHED_PATH_BYTES = 256
+_MAX_HOST = 256  # bytes that are shown
+_CLOSE = (b"connection", b"close")
 _JSON = (b"content-type", b"application/json")
 _CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -57,43 +62,61 @@ class NoSuchPageError(Exception):
     """The path is outside the API."""
 
 
-class _TooLargeError(Exception):
-    """The body is larger than allowed."""
-
-
 class RestApp:
     """The ASGI application.
 
     Args:
         dispatcher: runs the requests.
-        max_body_bytes: maximum size of a body.
+        bodies: reads and parses the bodies of requests.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
         cors: whether scripts on web pages of any origin can send requests.
+        hosts: the host names by which clients can address the server; None for all.
     """
 
-    def __init__(self, dispatcher: Dispatcher, max_body_bytes: int, timeout_ms: int = 0, cors: bool = False) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        bodies: Bodies,
+        timeout_ms: int = 0,
+        cors: bool = False,
+        hosts: AllowedHosts | None = None,
+    ) -> None:
         self._dispatcher = dispatcher
         self._manager = dispatcher.manager
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
         self._timeout_ms = timeout_ms
         self._headers = (_JSON, *_CORS) if cors else (_JSON,)
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])  # ASGI's way to refuse an unsupported protocol
+        if self._hosts is not None and (refused := self._hosts.refused(scope)) is not None:
+            text = (
+                f"This server does not answer requests for the host {refused[:_MAX_HOST].decode('latin-1')}, only for "
+                "those of this machine and of --rest_api_allowed_hosts"
+            )
+            await answer(send, 403, _error_body(text), _JSON, _CLOSE)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request for a host that is allowed."""
         method: str = scope["method"]
         path: bytes = scope["raw_path"]
         headers = self._headers
+        body: bytes | LargeBody = b""
         try:
             route = route_of_scope(scope)
-            body = await self._read_body(scope["headers"], receive)
+            body = await self._bodies.read(scope, receive)
             content = await self._respond(route, scope["headers"], body)
+            if isinstance(body, LargeBody):
+                body.respond(len(content))
         except NoSuchPageError:
             await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
-        except _TooLargeError:
-            text = f"The request body is larger than {self._max_body_bytes} bytes, the limit of this server"
-            await answer(send, 413, _error_body(text), *headers, (b"connection", b"close"))
+        except RefusedBodyError as refusal:
+            await answer(send, refusal.status, _error_body(str(refusal)), *headers, _CLOSE)
         except StatusError as failure:
             await answer(send, HTTP_STATUS[failure.code], _error_body(failure.message), *headers)
         except ConnectionError:
@@ -106,8 +129,11 @@ class RestApp:
             await answer(send, 500, _error_body(f"{type(failure).__name__} in the server"), *headers)
         else:
             await answer(send, 200, content, *headers)
+        finally:
+            if isinstance(body, LargeBody):
+                body.close()
 
-    async def _respond(self, route: Route, headers: Headers, body: bytes) -> bytes:
+    async def _respond(self, route: Route, headers: Headers, body: bytes | LargeBody) -> bytes:
         """Returns the body of a successful response, or raises StatusError."""
         if request := INFERENCE.get(route.action):
             return await self._dispatcher.answer(request(route.model, body, self._timeout_ms))
@@ -118,43 +144,6 @@ class RestApp:
             return status_json(self._manager.statuses(route.model.name, route.model.version))
         with self._manager.use(route.model) as servable:
             return metadata_json(servable)
-
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
-        """Returns the uncompressed body of the request; raises _TooLargeError if it exceeds the limit."""
-        limit = self._max_body_bytes
-        gzipped = False
-        for name, value in headers:
-            if name == b"content-length" and int(value) > limit:
-                raise _TooLargeError
-            if name == b"content-encoding":
-                gzipped = b"gzip" in value
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            body = await self._read_rest(body, receive)
-        elif message["type"] == "http.disconnect":
-            raise ConnectionResetError
-        elif len(body) > limit:
-            raise _TooLargeError
-        if gzipped and body:
-            return await asyncio.to_thread(_gunzip, body, limit)
-        return body
-
-    async def _read_rest(self, start: bytes, receive: Receive) -> bytes:
-        chunks = [start]
-        size = len(start)
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError
-            chunk = message.get("body", b"")
-            more = message.get("more_body", False)
-            size += len(chunk)
-            if size > self._max_body_bytes:
-                raise _TooLargeError
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 def route_of_scope(scope: Scope) -> Route:
@@ -185,9 +174,7 @@ def route_of(method: str, raw_path: bytes) -> Route:
     if match is None:
         raise _malformed(method, path)
     name, version_text, label, action = match.groups()
-    version = int(version_text) if version_text else None
-    if version is not None and version > MAX_VERSION:
-        raise invalid_argument(f"Failed to convert version: {version_text} to numeric.")
+    version = _version(version_text) if version_text else None
     if not name:
         raise invalid_argument("Missing model name in request.")
     model = ModelSpec(_decode(name), version, _decode(label) if label else None)
@@ -197,6 +184,14 @@ def route_of(method: str, raw_path: bytes) -> Route:
     if action not in INFERENCE:
         raise _malformed(method, path)
     return Route(model, action)
+
+
+def _version(text: str) -> int:
+    """Returns the number of a version; raises StatusError if it is too large for one."""
+    digits = text.lstrip("0")
+    if len(digits) > _VERSION_DIGITS or (version := int(digits or "0")) > MAX_VERSION:
+        raise invalid_argument(f"Failed to convert version: {text} to numeric.")
+    return version
 
 
 def _malformed(method: str, path: str) -> StatusError:
@@ -215,26 +210,9 @@ def _check_origin(headers: Headers) -> None:
         raise StatusError(Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight")
 
 
-def _gunzip(body: bytes, limit: int) -> bytes:
-    """Returns `body` uncompressed.
-
-    Raises:
-        _TooLargeError: the result has more than `limit` bytes; it is not uncompressed further.
-        StatusError: INVALID_ARGUMENT, the body is not gzip, or truncated.
-    """
-    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        content = stream.decompress(body, limit + 1)
-    except zlib.error as failure:
-        raise invalid_argument(f"Failed to uncompress the gzipped body: {failure}") from None
-    if len(content) > limit:
-        raise _TooLargeError
-    if not stream.eof:
-        raise invalid_argument("Failed to uncompress the gzipped body: it is truncated")
-    return content
-
-
 def _error_body(message: str) -> bytes:
+    if len(message) > _MAX_MESSAGE:
+        message = f"{message[:_MAX_MESSAGE]}… ({len(message)} characters)"
     text = orjson.dumps(message.encode(errors="replace").decode())
     return b'{\n    "error": ' + text + b"\n}"
 

@@ -7,10 +7,13 @@ piece, and no task for an application that answers without waiting.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 
 from tfserve.model_server import log
 from tfserve.model_server.rest.exchange import STATUS_LINES, App, Exchange, resume
+from tfserve.model_server.rest.limits import Limits
+from tfserve.model_server.rest.parsing_turns import ParsingTurns
 from tfserve.model_server.rest.request_reader import BadRequestError, RequestReader
 
 LINGER_SECONDS = 2.0
@@ -18,6 +21,9 @@ LINGER_SECONDS = 2.0
 
 _MAX_BUFFERED_BYTES = 1 << 18
 _MAX_RESPONSES_IN_A_ROW = 16  # to pipelined requests, before other connections get their turn
+_FIRST_PIECE = 1 << 12  # how many bytes a client can have parsed without waiting for its turn
+_LARGEST_PIECE = 1 << 18
+_QUICK_SECONDS, _SLOW_SECONDS = 0.0003, 0.001  # of parsing a piece
 
 
 class ServerState:
@@ -25,21 +31,26 @@ class ServerState:
 
     Args:
         app: the application that answers the requests.
+        limits: of the requests.
 
     Attributes:
         app: the application.
+        limits: of the requests.
         date: the ``Date`` header line of the current second.
         connections: the open connections.
         tasks: the requests that are waiting in the application.
         stopping: whether each connection ends after its current request.
+        turns: the connections whose input takes long to parse.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, limits: Limits | None = None) -> None:
         self.app = app
+        self.limits = limits or Limits()
         self.date = b""
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopping = False
+        self.turns = ParsingTurns()
 
 
 class Connection(asyncio.Protocol):
@@ -59,7 +70,11 @@ class Connection(asyncio.Protocol):
         self.lost = False
         self.last_active = 0.0
         self._loop = asyncio.get_running_loop()
-        self._reader = RequestReader(self)
+        self._reader = RequestReader(self, server.limits)
+        self._unparsed: bytes | memoryview = b""
+        self._piece = _FIRST_PIECE
+        self._has_turn = False  # whether the next piece is being parsed, or will be in turn
+        self._drained: asyncio.Future[None] | None = None  # is set when the client has read a response
         self._transport: asyncio.Transport
         self._current: Exchange | None = None  # the request that is being answered
         self._pending: deque[Exchange] = deque()
@@ -79,6 +94,8 @@ class Connection(asyncio.Protocol):
         self.lost = True
         self.server.connections.discard(self)
         self._pending.clear()
+        self._unparsed = b""
+        self._wake_writer()
         if self._current is not None:
             self._current.wake()
 
@@ -86,14 +103,63 @@ class Connection(asyncio.Protocol):
         self.last_active = self._loop.time()
         if self._input_ended:
             return
+        if len(data) <= _FIRST_PIECE and not self._unparsed:
+            self._parse(data)
+        else:
+            self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
+            if not self._has_turn:
+                self._has_turn = True
+                while self._parse_piece():
+                    pass
+                self._has_turn = False
+        if self._unparsed:
+            self._pause_reading()
+            self.resume_reading()
+        elif self._is_ahead():
+            self._pause_reading()
+
+    def parse_in_turn(self) -> bool:
+        """Parses the next piece of what has arrived; returns whether another turn is needed."""
+        if self._unparsed and not self._is_ahead():
+            self._parse_piece()
+        self._has_turn = bool(self._unparsed) and not self._is_ahead()
+        if not self._unparsed and not self._is_ahead() and not self._pending:
+            self.resume_reading()
+        return self._has_turn
+
+    def _parse_piece(self) -> bool:
+        """Parses a piece of what has arrived, which takes long if it has many tiny headers or chunks.
+
+        Returns:
+            Whether it took so little time that the next piece can be parsed immediately.
+        """
+        piece, self._unparsed = self._unparsed[: self._piece], self._unparsed[self._piece :]
+        start = time.perf_counter()
+        self._parse(piece)
+        seconds = time.perf_counter() - start
+        if seconds < _QUICK_SECONDS:
+            self._piece = min(self._piece * 8, _LARGEST_PIECE)
+        elif seconds > _SLOW_SECONDS:
+            self._piece = max(self._piece // 8, _FIRST_PIECE)
+        if not self._unparsed:
+            self._unparsed = b""  # frees what it was a part of
+        return seconds < _QUICK_SECONDS and bool(self._unparsed) and not self._is_ahead()
+
+    def _parse(self, data: bytes | memoryview) -> None:
         try:
             self._reader.feed(data)
         except BadRequestError as refusal:
             self._end_input(refusal if refusal.status else None)
         self._process_pending()
+
+    def _is_ahead(self) -> bool:
+        """Whether the client has sent enough, until some of it is processed."""
         incoming = self._reader.incoming
-        if incoming is not None and incoming.buffered > _MAX_BUFFERED_BYTES:
-            self._pause_reading()
+        return (
+            len(self._pending) >= _MAX_RESPONSES_IN_A_ROW
+            or not self._writing
+            or (incoming is not None and not incoming.answered and incoming.buffered > _MAX_BUFFERED_BYTES)
+        )
 
     def eof_received(self) -> bool:
         """Keeps the connection open if requests are still to be answered; an incomplete request is dropped."""
@@ -108,6 +174,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writing = True
         self.last_active = self._loop.time()
+        self._wake_writer()
         self.resume_reading()
         self._process_pending()
 
@@ -140,8 +207,26 @@ class Connection(asyncio.Protocol):
         if not self.lost:
             self._transport.write(data)
 
+    def abort(self) -> None:
+        self._transport.abort()
+
+    async def drained(self) -> None:
+        await asyncio.sleep(0)  # the event loop writes at the end of its turn
+        if not self._writing and not self.lost:
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def _wake_writer(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
     def resume_reading(self) -> None:
-        if not self._reading and self._writing and not self.lost and not self._transport.is_closing():
+        if self._unparsed:
+            if not self._has_turn and not self._is_ahead():
+                self._has_turn = True
+                self.server.turns.add(self)
+        elif not self._reading and self._writing and not self.lost and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
 
@@ -178,9 +263,8 @@ class Connection(asyncio.Protocol):
                     self.resume_reading()
                 return
             self._start(self._pending.popleft())
-        if self._pending:
-            self._pause_reading()
-            self._loop.call_soon(self._process_pending)
+        self._pause_reading()
+        self._loop.call_soon(self._process_pending)
 
     def _start(self, request: Exchange) -> None:
         """Runs the application: here until it first waits, and in a task from then on."""
@@ -225,6 +309,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         if not request.keep_alive:
             self._input_ended = True
+            self._unparsed = b""
             self._pending.clear()
             self._refusal = None
             self._transport.close()
@@ -236,6 +321,7 @@ class Connection(asyncio.Protocol):
     def _end_input(self, refusal: BadRequestError | None) -> None:
         """Ignores all further input; `refusal` is sent once all earlier requests are answered."""
         self._input_ended = True
+        self._unparsed = b""
         self._refusal = refusal
         incoming, self._reader.incoming = self._reader.incoming, None
         if incoming is not None and incoming is not self._current:

@@ -15,6 +15,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_LARGE_RESPONSE = 1 << 20
+_CHUNK_OVERHEAD = 64  # bytes that a piece of a body takes beyond its own
+
 STATUS_LINES[499] = b"HTTP/1.1 499 Client Closed Request\r\n"
 
 
@@ -41,6 +44,12 @@ class Channel(Protocol):
     def resume_reading(self) -> None:
         """Reads from the client again, if reading was paused."""
 
+    def abort(self) -> None:
+        """Closes the connection immediately."""
+
+    async def drained(self) -> None:
+        """Waits until the client has accepted most of what was written, or the connection has been closed."""
+
 
 class Exchange:
     """A request as it arrives, and its response, which is sent in one piece.
@@ -55,15 +64,16 @@ class Exchange:
     Attributes:
         scope: the ASGI scope.
         keep_alive: whether another request can follow; a response can set it to False.
-        buffered: how many bytes of the body have arrived and not been received by the application.
+        buffered: how much memory the part of the body takes that the application has not received, in bytes.
         complete: whether the whole request has arrived.
         truncated: whether the rest of the request will never arrive.
+        interrupted: whether the application no longer waits for the rest.
         answered: whether the response has been sent.
     """
 
     __slots__ = (
         *("_chunks", "_expects_continue", "_head", "_connection", "_is_http_1_0", "_waiter"),
-        *("answered", "buffered", "complete", "keep_alive", "scope", "truncated"),
+        *("answered", "buffered", "complete", "interrupted", "keep_alive", "scope", "truncated"),
     )
 
     def __init__(
@@ -76,17 +86,19 @@ class Exchange:
         self._head: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self.scope = scope
+        scope["interrupt"] = self.interrupt
         self.keep_alive = keep_alive
         self.buffered = 0
         self.complete = False
         self.truncated = False
+        self.interrupted = False
         self.answered = False
 
     def feed(self, chunk: bytes) -> None:
         """Adds a piece of the body; after the response, it is discarded."""
         if not self.answered:
             self._chunks.append(chunk)
-            self.buffered += len(chunk)
+            self.buffered += len(chunk) + _CHUNK_OVERHEAD
             self.wake()
 
     def wake(self) -> None:
@@ -94,10 +106,18 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def interrupt(self) -> None:
+        """Has `receive` report a disconnected client, or, once the response is being sent, closes the connection."""
+        if self.answered:
+            self._connection.abort()
+        else:
+            self.interrupted = True
+            self.wake()
+
     async def receive(self) -> dict[str, Any]:
         """Returns the part of the body that has arrived since the last call; waits if there is none."""
         while not self._chunks and not self.complete:
-            if self._connection.lost or self.truncated or self.answered:
+            if self._connection.lost or self.truncated or self.answered or self.interrupted:
                 return {"type": "http.disconnect"}
             if self._expects_continue:
                 self._expects_continue = False
@@ -127,10 +147,15 @@ class Exchange:
         elif self._is_http_1_0:
             head.append(b"Connection: keep-alive\r\n")
         head.append(b"\r\n")
-        if self.scope["method"] != "HEAD":
-            head.append(message["body"])
+        body = message["body"] if self.scope["method"] != "HEAD" else b""
         self.answered = True
-        self._connection.write(b"".join(head))
+        if len(body) < _LARGE_RESPONSE:
+            head.append(body)
+            self._connection.write(b"".join(head))
+        else:
+            self._connection.write(b"".join(head))
+            self._connection.write(body)
+            await self._connection.drained()
 
 
 @coroutine

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from email.utils import formatdate
+from ipaddress import ip_address
 
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
 from tfserve.model_server.rest.connection import Connection, ServerState
@@ -39,6 +40,11 @@ def listen(address: str, port: int) -> socket.socket:
         listener.close()
         raise StatusError(Code.UNAVAILABLE, f"Couldn't bind address {address} to port {port}: {failure}") from None
     return listener
+
+
+def is_on_loopback(listener: socket.socket) -> bool:
+    """Returns whether only programs on this machine can connect to a socket."""
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 class HttpServer(ServerState):

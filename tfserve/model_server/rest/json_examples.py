@@ -14,6 +14,7 @@ from tfserve.model_server.status import invalid_argument
 from tfserve.protos.apis_pb2 import Example, Feature
 
 _KIND_NAMES = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
+_MAX_CONTEXT_BYTES = 64 << 20  # of all copies of the context of a request
 _LARGEST_FLOAT = 3.4028235677973366e38
 """Halfway between the largest float32 and the number that would follow it; from here on, values become infinity."""
 
@@ -48,6 +49,11 @@ def parse_examples(body: bytes) -> ExamplesInput:
         raise format_error(root, "Expecting 'examples' value to be an list/array")
     if not examples:
         raise format_error(root, "'examples' value is an empty array")
+    if len(context) * len(examples) > _MAX_CONTEXT_BYTES:
+        raise invalid_argument(
+            f"'context' has {len(context)} bytes, and is part of each of {len(examples)} examples: together more than "
+            f"{_MAX_CONTEXT_BYTES} bytes, the limit of this server"
+        )
     return ExamplesInput(signature, [context + _example(value) for value in examples])
 
 

@@ -29,6 +29,9 @@ def _integer(text: str) -> int | float:
 _DECODER = json.JSONDecoder(parse_int=_integer)
 
 
+Shape = tuple[int, ...]
+
+
 class Document(NamedTuple):
     """The body of a request.
 
@@ -40,6 +43,20 @@ class Document(NamedTuple):
 
     root: dict[str, Any]
     may_have_bools: bool
+
+
+class RowsBefore(NamedTuple):
+    """What is known of the rows of a request from those that have been converted.
+
+    Attributes:
+        number: how many there are.
+        named: whether each is an object of named values.
+        shapes: alias -> the shape of each; None if there are none.
+    """
+
+    number: int
+    named: bool
+    shapes: Mapping[str, Shape] | None
 
 
 class PredictInput(NamedTuple):
@@ -62,15 +79,36 @@ def parse_document(body: bytes) -> Document:
     Raises:
         StatusError: INVALID_ARGUMENT, it is not JSON or not an object.
     """
+    return Document(check_object(parse_json(body)), may_have_bools(body))
+
+
+def parse_json(body: bytes, offset: int = 0) -> Any:
+    """Parses the JSON value at the start of `body`.
+
+    Args:
+        body: the text.
+        offset: where it is in the body of the request, for error messages.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, it is not JSON.
+    """
     try:
-        root = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
-        root = _parse_leniently(body)
+        return _parse_leniently(body, offset)
+
+
+def check_object(root: Any) -> dict[str, Any]:
+    """Returns the root of a document; raises StatusError if it is not an object."""
     if not isinstance(root, dict):
         raise format_error(root, "Is not object")
+    return root
+
+
+def may_have_bools(body: bytes) -> bool:
+    """Returns False only if a text contains neither ``true`` nor ``false``."""
     # Searching for one letter is ten times as fast, and most large bodies do not contain it.
-    may_have_bools = (b"r" in body and b"true" in body) or (b"f" in body and b"false" in body)
-    return Document(root, may_have_bools)
+    return (b"r" in body and b"true" in body) or (b"f" in body and b"false" in body)
 
 
 def signature_of(document: Document) -> str:
@@ -83,6 +121,14 @@ def signature_of(document: Document) -> str:
     if not isinstance(signature, str):
         raise format_error(document.root, "not formatted correctly. 'signature_name' key must be a string value.")
     return signature
+
+
+def input_dtypes(signature: str, inputs_of: Callable[[str], Mapping[str, int]]) -> Mapping[str, int]:
+    """Returns the inputs of a signature; raises StatusError if it has none, or any error of `inputs_of`."""
+    dtypes = inputs_of(signature)
+    if not dtypes:
+        raise invalid_argument(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
+    return dtypes
 
 
 def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, int]]) -> PredictInput:
@@ -98,9 +144,7 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
     """
     root, may_have_bools = document.root, document.may_have_bools
     signature = signature_of(document)
-    dtypes = inputs_of(signature)
-    if not dtypes:
-        raise invalid_argument(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
+    dtypes = input_dtypes(signature, inputs_of)
     if "instances" in root:
         if "inputs" in root:
             raise format_error(
@@ -111,13 +155,13 @@ def parse_predict(document: Document, inputs_of: Callable[[str], Mapping[str, in
             raise format_error(root, "Expecting 'instances' to be an list/array")
         if not instances:
             raise format_error(root, "No values in 'instances' array")
-        return PredictInput(signature, _rows(instances, dtypes, may_have_bools), row_format=True)
+        return PredictInput(signature, rows(instances, dtypes, may_have_bools), row_format=True)
     if "inputs" in root:
-        return PredictInput(signature, _columns(root["inputs"], dtypes, may_have_bools), row_format=False)
+        return PredictInput(signature, columns(root["inputs"], dtypes, may_have_bools), row_format=False)
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _parse_leniently(body: bytes, offset: int) -> Any:
     """Parses JSON with NaN, Infinity and -Infinity; like the official server, ignores text after the value."""
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
@@ -127,37 +171,54 @@ def _parse_leniently(body: bytes) -> Any:
         start = _WHITESPACE.match(text)
         return _DECODER.raw_decode(text, start.end() if start else 0)[0]
     except UnicodeDecodeError as failure:
-        raise invalid_argument(f"JSON Parse error: Invalid encoding in string. at offset: {failure.start}") from None
+        place = offset + failure.start
+        raise invalid_argument(f"JSON Parse error: Invalid encoding in string. at offset: {place}") from None
     except json.JSONDecodeError as failure:
-        offset = len(failure.doc[: failure.pos].encode(errors="replace"))
-        raise invalid_argument(f"JSON Parse error: {failure.msg}. at offset: {offset}") from None
+        place = offset + len(failure.doc[: failure.pos].encode(errors="replace"))
+        raise invalid_argument(f"JSON Parse error: {failure.msg}. at offset: {place}") from None
     except RecursionError:
         raise invalid_argument("JSON Parse error: Nested too deeply. at offset: 0") from None
 
 
-def _rows(instances: list[Any], dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
-    """Converts the value of ``instances``: one value, or one object of named values, for each row."""
-    if len(dtypes) > 1 and not is_named(instances[0]):
+def rows(
+    instances: list[Any],
+    dtypes: Mapping[str, int],
+    may_have_bools: bool,
+    before: RowsBefore | None = None,
+) -> dict[str, Array]:
+    """Converts the value of ``instances``: one value, or one object of named values, for each row.
+
+    Args:
+        instances: at least one row.
+        dtypes: the inputs, alias -> ``DataType`` number.
+        may_have_bools: as in `Document`.
+        before: the rows of the request before these, which must be like them.
+
+    Raises:
+        StatusError: as `parse_predict`.
+    """
+    first, named, shapes = before or RowsBefore(0, is_named(instances[0]), None)
+    if len(dtypes) > 1 and not named:
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
-    if not is_named(instances[0]):
-        alias, dtype = next(iter(dtypes.items()))
-        array = None if may_have_bools else convert_fast(instances, dtype)
-        return {alias: _stack(instances, alias, dtype) if array is None else array}
-    _check_keys(instances, dtypes)
+    if named:
+        _check_keys(instances, dtypes, first)
     arrays = {}
     for alias, dtype in dtypes.items():
-        column = [row[alias] for row in instances]
-        array = None if may_have_bools else convert_fast(column, dtype)
-        arrays[alias] = _stack(column, alias, dtype, named=True) if array is None else array
+        values = [row[alias] for row in instances] if named else instances
+        shape = shapes[alias] if shapes else None
+        array = None if may_have_bools else convert_fast(values, dtype)
+        if array is None or (shape is not None and array.shape[1:] != shape):
+            array = _stack(values, alias, dtype, first, shape, named)
+        arrays[alias] = array
     return arrays
 
 
-def _check_keys(instances: list[Any], dtypes: Mapping[str, int]) -> None:
+def _check_keys(instances: list[Any], dtypes: Mapping[str, int], first: int) -> None:
     """Raises StatusError unless each row is an object whose names are exactly those of the inputs."""
-    for index, row in enumerate(instances):
+    for index, row in enumerate(instances, first):
         if not is_named(row):
             raise invalid_argument(f"Expecting object but got list at item {index} of input list")
         if row.keys() == dtypes.keys():
@@ -174,12 +235,11 @@ def _check_keys(instances: list[Any], dtypes: Mapping[str, int]) -> None:
         )
 
 
-def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Array:
+def _stack(values: list[Any], alias: str, dtype: int, first: int, shape: Shape | None, named: bool) -> Array:
     """Converts the values of all rows, which have the same shape, by the strict rules."""
     where = f" key: {alias}" if named else ""
-    shape: tuple[int, ...] | None = None
     flat: list[Any] = []
-    for index, value in enumerate(values):
+    for index, value in enumerate(values, first):
         if not named and is_named(value):
             raise invalid_argument(f"Expecting value/list but got object at item {index} of input list")
         try:
@@ -196,38 +256,47 @@ def _stack(values: list[Any], alias: str, dtype: int, named: bool = False) -> Ar
     return to_array(flat, (len(values), *(shape or ())), dtype)
 
 
-def _different_shape(expected: tuple[int, ...], got: tuple[int, ...]) -> StatusError:
+def _different_shape(expected: Shape, got: Shape) -> StatusError:
     expected_size, size = math.prod(expected), math.prod(got)
     if size != expected_size:
         return invalid_argument(f"Expecting tensor size: {expected_size} but got: {size}")
     return invalid_argument(f"Expecting shape {_shape_text(expected)} but got: {_shape_text(got)}")
 
 
-def _shape_text(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: Shape) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _columns(value: Any, dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
+def columns(value: Any, dtypes: Mapping[str, int], may_have_bools: bool) -> dict[str, Array]:
     """Converts the value of ``inputs``: one tensor, or an object of named tensors."""
+    named = named_columns(value, dtypes)
+    return {alias: column(named[alias], dtype, may_have_bools) for alias, dtype in dtypes.items()}
+
+
+def named_columns(value: Any, dtypes: Mapping[str, int]) -> dict[str, Any]:
+    """Returns the tensor for each input, and possibly for others; raises StatusError if one is missing."""
     if not is_named(value):
         if len(dtypes) > 1:
             raise invalid_argument(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
                 "tensorinfo_map"
             )
-        value = {next(iter(dtypes)): value}
-    arrays = {}
-    for alias, dtype in dtypes.items():
+        return {next(iter(dtypes)): value}
+    for alias in dtypes:
         if alias not in value:
             raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
-        array = None if may_have_bools else convert_fast(value[alias], dtype)
-        if array is None:
-            shape = shape_of(value[alias])
-            flat: list[Any] = []
-            flatten(value[alias], 0, shape, dtype, flat)
-            array = to_array(flat, shape, dtype)
-        arrays[alias] = array
-    return arrays
+    return dict(value)
+
+
+def column(value: Any, dtype: int, may_have_bools: bool, row_shape: Shape | None = None) -> Array:
+    """Converts one tensor, or a group of its rows, which then must have the shape `row_shape`."""
+    array = None if may_have_bools else convert_fast(value, dtype)
+    if array is not None and row_shape in (None, array.shape[1:]):
+        return array
+    shape = shape_of(value) if row_shape is None else (len(value), *row_shape)
+    flat: list[Any] = []
+    flatten(value, 0, shape, dtype, flat)
+    return to_array(flat, shape, dtype)
 
 
 def format_error(document: Any, problem: str) -> StatusError:

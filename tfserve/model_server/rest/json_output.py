@@ -7,7 +7,8 @@ Sources: ``json_tensor.cc`` and ``api_rest.md`` of TensorFlow Serving.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tfserve.model_server.status import invalid_argument
 from tfserve.protos.dtypes import Array
 
 _BYTES_SUFFIX = "_bytes"
+_PIECE_VALUES = 1 << 16
 
 
 def format_predictions(arrays: Mapping[str, Array], row_format: bool) -> bytes:
@@ -35,10 +37,10 @@ def format_predictions(arrays: Mapping[str, Array], row_format: bool) -> bytes:
     if not arrays:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
     if row_format:
-        return b'{\n    "predictions": [' + _rows(arrays) + b"\n    ]\n}"
+        return b"".join((b'{\n    "predictions": [', _rows(arrays), b"\n    ]\n}"))
     if len(arrays) == 1:
         ((alias, array),) = arrays.items()
-        return b'{\n    "outputs": ' + _text(alias, array) + b"\n}"
+        return b"".join((b'{\n    "outputs": ', _text(alias, array), b"\n}"))
     members = (orjson.dumps(alias) + b": " + _text(alias, array) for alias, array in arrays.items())
     return b'{\n    "outputs": {\n        ' + b",\n        ".join(members) + b"\n    }\n}"
 
@@ -58,7 +60,7 @@ def format_regressions(values: Array) -> bytes:
     return b'{\n    "results": ' + _text("", values) + b"\n}"
 
 
-def _rows(arrays: Mapping[str, Array]) -> bytes:
+def _rows(arrays: Mapping[str, Array]) -> bytes | memoryview:
     """Returns the text between the brackets of ``predictions``."""
     count = -1
     for alias, array in arrays.items():
@@ -69,7 +71,7 @@ def _rows(arrays: Mapping[str, Array]) -> bytes:
         count = len(array)
     if len(arrays) == 1:
         ((alias, array),) = arrays.items()
-        return _text(alias, array)[1:-1]
+        return memoryview(_text(alias, array))[1:-1]
     columns = [[orjson.dumps(alias) + b": " + row for row in _split(alias, array)] for alias, array in arrays.items()]
     objects = (b",\n            ".join(members) for members in zip(*columns, strict=True))
     return b",".join(b"\n        {\n            " + members + b"\n        }" for members in objects)
@@ -90,14 +92,42 @@ def _split(alias: str, array: Array) -> list[bytes]:
 
 def _text(alias: str, array: Array) -> bytes:
     """Returns the JSON text of a whole tensor of any rank."""
-    if array.dtype.kind == "O":
-        return orjson.dumps(_strings(array.tolist(), alias.endswith(_BYTES_SUFFIX)))
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "Ofiub":
         if array.dtype.kind == "c":
             raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype.name}")
         array = array.astype(np.float32)  # bfloat16
     elif array.dtype == np.float16:
         array = array.astype(np.float32)
+    write = _string_writer(alias) if array.dtype.kind == "O" else _number_text
+    return _in_pieces(array, write)
+
+
+def _in_pieces(array: Array, write: Callable[[Array], bytes]) -> bytes:
+    """Writes a tensor in pieces, between which other threads can run: writing one stops all of them."""
+    values = math.prod([max(1, size) for size in array.shape])  # an empty row also takes time
+    if values <= _PIECE_VALUES or len(array) == 0:
+        return write(array)
+    row_values = values // len(array)
+    if row_values > _PIECE_VALUES:
+        return _joined([_in_pieces(row, write) for row in array], write)
+    rows = max(1, _PIECE_VALUES // row_values)
+    pieces = [write(array[start : start + rows])[1:-1] for start in range(0, len(array), rows)]
+    return _joined(pieces, write)
+
+
+def _joined(pieces: list[bytes], write: Callable[[Array], bytes]) -> bytes:
+    """Returns elements as a list: orjson writes no space between them, which `_number_text` adds."""
+    pieces[0] = b"[" + pieces[0]
+    pieces[-1] += b"]"
+    return (b", " if write is _number_text else b",").join(pieces)
+
+
+def _string_writer(alias: str) -> Callable[[Array], bytes]:
+    as_base64 = alias.endswith(_BYTES_SUFFIX)
+    return lambda array: orjson.dumps(_strings(array.tolist(), as_base64))
+
+
+def _number_text(array: Array) -> bytes:
     scalar = array.ndim == 0
     text = orjson.dumps(np.atleast_1d(np.ascontiguousarray(array)), option=orjson.OPT_SERIALIZE_NUMPY)
     if b"null" in text:

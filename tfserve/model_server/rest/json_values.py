@@ -187,7 +187,7 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
     if isinstance(value, dict):
         yield "{"
         for index, (name, member) in enumerate(value.items()):
-            yield f"{',' if index else ''}\n{_INDENT * (depth + 1)}{json.dumps(name, ensure_ascii=False)}: "
+            yield f"{',' if index else ''}\n{_INDENT * (depth + 1)}{_scalar(name)}: "
             yield from _pieces(member, depth + 1)
         yield f"\n{_INDENT * depth}}}" if value else "}"
     elif isinstance(value, list):
@@ -198,4 +198,10 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
             yield from _pieces(element, depth + 1)
         yield "]"
     else:
-        yield json.dumps(value, ensure_ascii=False)
+        yield _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    """Returns a value that is not a list or object as JSON, or the start of a long string."""
+    shown = value[:_SHOWN_CHARACTERS] if isinstance(value, str) else value
+    return json.dumps(shown, ensure_ascii=False)

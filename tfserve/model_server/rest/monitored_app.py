@@ -8,6 +8,7 @@ from typing import Any
 from tfserve.model_server.monitoring.metrics import METRICS, REQUEST_COUNT, REQUEST_LATENCY
 from tfserve.model_server.monitoring.prometheus import page
 from tfserve.model_server.rest.app import INFERENCE, NoSuchPageError, RestApp, Route, answer, route_of_scope
+from tfserve.model_server.rest.bodies import LargeBody
 from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
 from tfserve.model_server.status import Code, StatusError
 
@@ -29,19 +30,17 @@ class MonitoredRestApp(RestApp):
         super().__init__(*arguments, **named)
         self._metrics_path = metrics_path.encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
-        if scope["type"] == "http":
-            if scope["raw_path"] == self._metrics_path:
-                await self._show(scope, send)
-                return
-            try:
-                route_of_scope(scope)
-            except NoSuchPageError:
-                pass
-            except StatusError as failure:
-                REQUEST_COUNT.add("", failure.code.name)
-        await super().__call__(scope, receive, send)
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["raw_path"] == self._metrics_path:
+            await self._show(scope, send)
+            return
+        try:
+            route_of_scope(scope)
+        except NoSuchPageError:
+            pass
+        except StatusError as failure:
+            REQUEST_COUNT.add("", failure.code.name)
+        await super()._answer(scope, receive, send)
 
     async def _show(self, scope: Scope, send: Send) -> None:
         """Sends the metrics page; a query is an error."""
@@ -51,7 +50,7 @@ class MonitoredRestApp(RestApp):
         else:
             await answer(send, 200, page(METRICS), _PLAIN_TEXT)
 
-    async def _respond(self, route: Route, headers: Headers, body: bytes) -> bytes:
+    async def _respond(self, route: Route, headers: Headers, body: bytes | LargeBody) -> bytes:
         if route.action in INFERENCE:
             return await super()._respond(route, headers, body)
         start = time.perf_counter()

@@ -7,11 +7,11 @@ from typing import Protocol
 import httptools
 
 from tfserve.model_server.rest.exchange import Channel, Exchange
-
-MAX_HEAD_BYTES = 1 << 18
-"""Maximum size of the request line and headers together, and the approximate maximum of what follows a body."""
+from tfserve.model_server.rest.limits import Limits
 
 _HEADER_OVERHEAD = len(": \r\n")
+_FRAMING_BYTES = 1 << 20  # of the chunks of a body, from which on they must not be tiny
+_LEAST_CHUNKS = 4  # bytes of framing for each byte of a body, at most
 
 
 class BadRequestError(Exception):
@@ -28,7 +28,8 @@ class BadRequestError(Exception):
         self.reason = reason
 
 
-_TOO_LARGE = BadRequestError(431, f"The head or the end of the request is larger than {MAX_HEAD_BYTES} bytes")
+class _LimitExceededError(Exception):
+    """Stops the parser."""
 
 
 class RequestSink(Channel, Protocol):
@@ -49,14 +50,16 @@ class RequestReader:
 
     Args:
         connection: the connection that the bytes arrive on.
+        limits: `headers` and `header_bytes` of it, which also apply to what follows a body.
 
     Attributes:
         incoming: the request whose body is being read; if it is None, a body is discarded.
     """
 
-    def __init__(self, connection: RequestSink) -> None:
+    def __init__(self, connection: RequestSink, limits: Limits) -> None:
         self.incoming: Exchange | None = None
         self._connection = connection
+        self._max_headers, self._max_bytes = limits.headers, limits.header_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -66,9 +69,11 @@ class RequestReader:
         self._made_progress = False  # whether the bytes being fed ended a head, or were part of a body
         self._unproductive_bytes = 0  # since the last progress
         self._head_bytes = 0
-        self._is_too_large = False
+        self._header_count = 0
+        self._body_bytes = 0  # of the current request, as are the next
+        self._framing_bytes = 0  # of its head and its chunks
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Parses the bytes that have arrived.
 
         Raises:
@@ -77,18 +82,30 @@ class RequestReader:
         self._made_progress = False
         try:
             self._feed_without_upgrades(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as failure:
+            if isinstance(failure.__context__, _LimitExceededError):
+                raise self._too_large() from None
             raise BadRequestError(400, "The request is not HTTP") from None
-        if self._is_too_large:
-            raise _TOO_LARGE
-        if self._in_request:
-            self._unproductive_bytes = 0 if self._made_progress else self._unproductive_bytes + len(data)
-            if self._unproductive_bytes > MAX_HEAD_BYTES:
-                raise _TOO_LARGE
+        if not self._in_request:
+            return
+        self._unproductive_bytes = 0 if self._made_progress else self._unproductive_bytes + len(data)
+        self._framing_bytes += len(data)
+        if self._unproductive_bytes > self._max_bytes:
+            raise self._too_large()
+        framing = self._framing_bytes - self._body_bytes
+        if framing > max(_FRAMING_BYTES, _LEAST_CHUNKS * self._body_bytes):
+            raise BadRequestError(400, "The chunks of the body are too small")
 
-    def _feed_without_upgrades(self, data: bytes) -> None:
+    def _too_large(self) -> BadRequestError:
+        return BadRequestError(
+            431,
+            f"The request has more than {self._max_headers} headers (--rest_api_max_headers), or they are larger than "
+            f"{self._max_bytes} bytes (--rest_api_max_header_bytes)",
+        )
+
+    def _feed_without_upgrades(self, data: bytes | memoryview) -> None:
         """Parses requests that ask to upgrade the protocol, which is not supported, as if they did not ask."""
-        rest: bytes | memoryview = data
+        rest = data
         while True:
             try:
                 self._parser.feed_data(rest)
@@ -116,35 +133,41 @@ class RequestReader:
         self._url = b""
         self._headers = []
         self._expects_continue = False
-        self._head_bytes = 0
+        self._head_bytes = self._header_count = self._body_bytes = self._framing_bytes = 0
         self._in_request = self._in_head = self._made_progress = True
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._head_bytes += len(url)
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        self._count(len(name) + len(value) + _HEADER_OVERHEAD)
         if not self._in_head:  # the trailer of a chunked body, which is ignored
             return
-        self._head_bytes += len(name) + len(value) + _HEADER_OVERHEAD
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
         self._headers.append((name, value))
 
+    def _count(self, size: int) -> None:
+        """Counts bytes of a head or trailer; stops the parser when they are too many."""
+        self._head_bytes += size
+        if self._head_bytes > self._max_bytes or self._header_count > self._max_headers:
+            raise _LimitExceededError
+
     def on_headers_complete(self) -> None:
         """Passes the request on, before its body has arrived."""
         self._in_head = False
         self._made_progress = True
-        self._is_too_large |= self._head_bytes > MAX_HEAD_BYTES
-        if self._is_too_large:
-            return
         url = self._url
+        authority = None
         if url.startswith(b"/"):
             path, _, query = url.partition(b"?")
         else:
             parsed = httptools.parse_url(url)
             path, query = parsed.path or b"/", parsed.query or b""
+            authority = (b"@" if parsed.userinfo else b"") + (parsed.host or b"")
         parser = self._parser
         scope = {
             "type": "http",
@@ -152,6 +175,7 @@ class RequestReader:
             "raw_path": path,
             "query_string": query,
             "headers": self._headers,
+            "authority": authority,
         }
         keep_alive, is_http_1_0 = parser.should_keep_alive(), parser.get_http_version() == "1.0"
         request = Exchange(self._connection, scope, keep_alive, is_http_1_0, self._expects_continue)
@@ -160,6 +184,7 @@ class RequestReader:
 
     def on_body(self, body: bytes) -> None:
         self._made_progress = True
+        self._body_bytes += len(body)
         if self.incoming is not None:
             self.incoming.feed(body)
 

@@ -19,6 +19,11 @@ FAST_INPUT_BYTES = 1 << 16
 """Size of the largest inputs of a fast run."""
 
 
+def no_signature(name: str) -> StatusError:
+    """Returns the error for a signature that a model does not have; an empty name means ``serving_default``."""
+    return invalid_argument(f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def')
+
+
 class Signature:
     """A signature of a loaded model.
 
@@ -81,7 +86,7 @@ class Servable(ABC):
         """
         found = self.signatures.get(name or DEFAULT_SIGNATURE)
         if found is None:
-            raise invalid_argument(f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def')
+            raise no_signature(name)
         return found
 
     def inputs(self, signature: str) -> Mapping[str, int]:
