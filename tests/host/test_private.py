@@ -91,6 +91,26 @@ def test_nothing_is_created_where_others_can_write(state: Path) -> None:
 
 @needs_root
 @pytest.mark.parametrize("levels", [0, 1, 2])
+def test_another_user_who_is_faster(tmp_path: Path, levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They create a directory in a shared one just before tfserve does, to redirect what is done there."""
+    tmp_path.chmod(0o1777)
+    path = tmp_path / "home" / "tfserve" / "servers"
+    theirs, mkdir = (path, *path.parents)[levels], Path.mkdir
+
+    def create(directory: Path, mode: int = 0o777) -> None:
+        if directory == theirs:
+            mkdir(directory)
+            os.chown(directory, NOBODY, -1)
+        mkdir(directory, mode)
+
+    monkeypatch.setattr(Path, "mkdir", create)
+    with pytest.raises(NotPrivateError, match="nobody"):
+        make_private(path, HOME)
+    assert list(theirs.iterdir()) == []
+
+
+@needs_root
+@pytest.mark.parametrize("levels", [0, 1, 2])
 @pytest.mark.parametrize("mode", [0o700, 0o1777])
 def test_a_directory_of_another_user(state: Path, levels: int, mode: int) -> None:
     path = (state, *state.parents)[levels]

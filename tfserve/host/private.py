@@ -73,11 +73,10 @@ def make_private(path: Path, variable: str) -> None:
     for directory in reversed(missing):
         try:
             directory.mkdir(mode=0o700)
-        except FileExistsError:  # another command created it, or another user, which the check below finds
-            continue
-        directory.chmod(0o700)
-    if missing:
-        check_private(missing[0], variable)
+        except FileExistsError:  # another command created it meanwhile, or in a sticky directory another user
+            check_private(directory, variable)
+        else:
+            directory.chmod(0o700)  # nobody else can replace it, as what is above it was checked
 
 
 def open_private(path: Path, flags: int, variable: str) -> int:

@@ -89,7 +89,8 @@ class MismatchError(UsageError):
     def __init__(self, expected: str, value: object, hint: str | None = None) -> None:
         kinds: Mapping[type, str] = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
         self.expected = expected
-        self.found = kinds.get(type(value)) or repr(str(value)[:80])
+        shown = value.written if isinstance(value, Scalar) else str(value)  # a variable may contain a secret
+        self.found = kinds.get(type(value)) or repr(shown[:80])
         super().__init__(f"Expected {expected}, found {self.found}.", hint=hint)
 
     def name(self, attribute: str) -> None:

@@ -25,7 +25,6 @@ def config(
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers
     from tfserve.engines.choice import check_spec
-    from tfserve.plan.secrets import hidden_variables
     from tfserve.servers.smoke_test import read_test_request
 
     output = Output(json_wanted=json)
@@ -35,11 +34,9 @@ def config(
             read_test_request(server.options)
             check_spec(server.spec, server.options.engine, output, download=False)
     if json:
-        output.result(servers_data(servers, secrets=False), "")
+        output.result(servers_data(servers), "")
     else:
-        output.text(write_servers(servers, secrets=False).rstrip())
-    if hidden := sorted({name for server in servers for name in hidden_variables(server.spec.environment)}):
-        output.notice(f"Not shown, but taken from the environment: the values of {', '.join(hidden)}.")
+        output.text(write_servers(servers).rstrip())
 
 
 def init(
