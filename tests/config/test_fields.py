@@ -17,7 +17,7 @@ from tfserve.config.read import read_servers
 from tfserve.config.schema import json_schema
 from tfserve.config.template import first_file
 from tfserve.host.ports import any_free_port
-from tfserve.protos.server_flags import SERVER_FLAGS
+from tfserve.protos.own_server_flags import ALL_FLAGS_BY_NAME
 from tfserve.spec.fields import FIELDS
 from tfserve.spec.model import MODEL_FIELDS, ModelSpec
 from tfserve.spec.serve import LaunchOptions, ServeSpec
@@ -107,5 +107,5 @@ def test_schema_has_every_field() -> None:
     assert list(schema["properties"]["defaults"]["properties"]) == [field.name for field in IN_FILES if field.shared]
     assert all(part["description"] for part in server.values())
     flags = set(server["server_flags"]["anyOf"][0]["properties"])
-    assert flags < {flag.name for flag in SERVER_FLAGS}
+    assert flags < ALL_FLAGS_BY_NAME.keys()
     assert {"enable_batching", "model_config_file"} & flags == {"enable_batching"}

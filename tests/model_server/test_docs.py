@@ -7,7 +7,8 @@ from pathlib import Path
 
 import tfserve
 import tfserve.model_server
-from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT, OWN_FLAGS
+from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT
+from tfserve.protos.own_server_flags import OWN_FLAGS
 
 DOCS = Path(tfserve.__file__).parent / "docs"
 TABLE = re.compile(

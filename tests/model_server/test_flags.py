@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT, OWN_FLAGS, parse, usage
+from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT, parse, usage
+from tfserve.protos.own_server_flags import OWN_FLAGS
 from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
 
 TYPES = {"bool": bool, "int32": int, "int64": int, "float": float, "string": str}

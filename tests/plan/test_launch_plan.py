@@ -227,6 +227,16 @@ def test_official_server() -> None:
     assert any("takes configuration reloads on its gRPC port" in notice for notice in made.notices)
 
 
+def test_flags_of_the_own_server() -> None:
+    requested = spec(server_flags=("--enable_batching=true", "--rest_api_allowed_hosts=models.example"))
+    assert "--rest_api_allowed_hosts=models.example" in process(requested, binary=OWN).command
+    refusal = "no flag --rest_api_allowed_hosts: only tfserve's own server has it"
+    with pytest.raises(UsageError, match=refusal):
+        process(requested, binary=OFFICIAL)
+    with pytest.raises(UsageError, match=refusal):
+        container(requested=requested)
+
+
 def test_official_server_without_a_grpc_port() -> None:
     """It needs gRPC, and serves it on a socket that only this user can open; so it takes reloads there alone."""
     made = process(binary=OFFICIAL, ports=HostPorts(8501, None))

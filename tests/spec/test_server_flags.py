@@ -42,6 +42,8 @@ def file_error(file: Path, flag: str = "batching_parameters_file") -> UsageError
         "--saved_model_tags=serve,gpu",
         "--saved_model_tags=",
         "--monitoring_config_file=/a b/$(id)",
+        "--rest_api_allowed_hosts=models.example",
+        "--rest_api_max_body_bytes=1",
     ],
 )
 def test_valid_flags(flag: str) -> None:
@@ -57,6 +59,7 @@ def test_valid_flags(flag: str) -> None:
         ("--zzzzzzzz", "no flag --zzzzzzzz", "tfserve flags"),
         ("--", "no flag", "tfserve flags"),
         ("--port=1", "set by tfserve", "grpc_port="),
+        ("--config_reload_socket_path=/a", "set by tfserve", "reload_over_tcp="),
         ("--rest_api_port=1", "set by tfserve", "rest_port="),
         ("--model_name=m", "set by tfserve", "model_name="),
         ("--model_base_path=/m", "set by tfserve", "model="),

@@ -12,81 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfserve.model_server.rest.limits import Limits
+from tfserve.protos.own_server_flags import OWN_FLAGS
 from tfserve.protos.server_flags import SERVER_FLAGS, ServerFlag, parse_tags
-
-_LIMITS = Limits()
-
-OWN_FLAGS = (
-    ServerFlag("bind_address", "string", "0.0.0.0", "Address to listen on; by default every interface."),  # noqa: S104
-    ServerFlag(
-        "rest_api_max_body_bytes",
-        "int64",
-        _LIMITS.body_bytes,
-        "Largest body of a REST request, in bytes, also when it is uncompressed; larger ones get 413.",
-    ),
-    ServerFlag(
-        "rest_api_max_gzip_ratio",
-        "int32",
-        _LIMITS.gzip_ratio,
-        "How many times larger the body of a REST request can be after it is uncompressed, if that is over 64 MiB.",
-    ),
-    ServerFlag(
-        "rest_api_max_json_values",
-        "int64",
-        _LIMITS.json_values,
-        "How many JSON values a REST request can have; a string counts as four.",
-    ),
-    ServerFlag(
-        "rest_api_max_json_depth", "int32", _LIMITS.json_depth, "How deep lists in a REST request can be nested."
-    ),
-    ServerFlag(
-        "rest_api_max_inflight_body_bytes",
-        "int64",
-        _LIMITS.inflight_bytes,
-        "Size of all large bodies of REST requests together, in bytes; others wait, and get 429 after 10 seconds.",
-    ),
-    ServerFlag(
-        "rest_api_max_parse_memory_bytes",
-        "int64",
-        _LIMITS.parse_bytes,
-        "Memory to parse the body of a REST request with, in bytes, beyond the body; if it is not enough, 429.",
-    ),
-    ServerFlag(
-        "rest_api_max_parse_seconds",
-        "int32",
-        _LIMITS.parse_seconds,
-        "CPU time to parse the body of a REST request in, in seconds; if it is not enough, 429.",
-    ),
-    ServerFlag(
-        "rest_api_max_headers", "int32", _LIMITS.headers, "How many headers a REST request can have; more get 431."
-    ),
-    ServerFlag(
-        "rest_api_max_header_bytes",
-        "int32",
-        _LIMITS.header_bytes,
-        "Size of the request line and the headers of a REST request together, in bytes; larger ones get 431.",
-    ),
-    ServerFlag(
-        "rest_api_allowed_hosts",
-        "string",
-        "",
-        "Host names to answer REST requests for, beside localhost and IP addresses, separated by commas; * for all. "
-        "By default none if --bind_address is a loopback address, otherwise all. Requests for others get 403.",
-    ),
-    ServerFlag(
-        "grpc_max_message_bytes",
-        "int32",
-        (1 << 31) - 1,
-        "Largest gRPC request, in bytes; larger ones get RESOURCE_EXHAUSTED.",
-    ),
-    ServerFlag(
-        "config_reload_socket_path",
-        "string",
-        "",
-        "Path of a UNIX socket of mode 0600, the only address that then takes HandleReloadConfigRequest.",
-    ),
-)
-"""Flags that the official server does not have."""
 
 _ALL_FLAGS = (*SERVER_FLAGS, *OWN_FLAGS)
 

@@ -17,7 +17,7 @@ from tfserve._version import __version__
 from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
 from tfserve.model_server.bounded_log import keep_bounded
-from tfserve.model_server.flags import OWN_FLAGS, Options, parse, usage
+from tfserve.model_server.flags import Options, parse, usage
 from tfserve.model_server.memory import give_memory_back, share_freed_memory
 from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
@@ -27,6 +27,7 @@ from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.runtime.session import LoadOptions
 from tfserve.model_server.runtime.session_config import SessionFlags, session_config
 from tfserve.model_server.status import StatusError, invalid_argument
+from tfserve.protos.own_server_flags import OWN_FLAGS
 
 if TYPE_CHECKING:
     from tfserve.model_server.runtime.batching import Batching

@@ -14,6 +14,7 @@ from tfserve.plan.spec_label import NO_FILES, server_labels
 from tfserve.spec import image as images
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.serve import ServeSpec
+from tfserve.spec.server_flags import check_official
 
 __all__ = ["container_plan"]
 
@@ -46,9 +47,10 @@ def container_plan(
         flag_files: the digests of the text files that the server flags name.
 
     Raises:
-        UsageError: the name of the image is not valid.
+        UsageError: the name of the image is not valid, or only tfserve's own server has one of the server flags.
         SavedModelError: a model is not completely inside the directory to mount.
     """
+    check_official(spec.server_flags)
     for directory in directories:
         _check_links(directory)
     view = container_view(spec, directories)

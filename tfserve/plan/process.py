@@ -12,8 +12,8 @@ from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Sandbox, pub
 from tfserve.plan.mounts import process_view
 from tfserve.plan.spec_label import NO_FILES, server_labels
 from tfserve.spec.serve import ServeSpec
+from tfserve.spec.server_flags import check_official, flag_value
 from tfserve.spec.server_flags import flag_files as named_files
-from tfserve.spec.server_flags import flag_value
 
 __all__ = ["process_plan"]
 
@@ -60,6 +60,8 @@ def process_plan(
             f"tfserve's own model server only reads local models, but {remote[0]} is in a bucket.",
             hint=Wording("Serve it in a container with another {engine}, or copy it to this machine first."),
         )
+    if binary.official:
+        check_official(spec.server_flags)
     models = tuple(model.name for model in spec.models)
     view = process_view(spec, directories, str(root))
     flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME
+from tfserve.protos.own_server_flags import ALL_FLAGS_BY_NAME
 from tfserve.spec import field_parsers as parsers
 from tfserve.spec import values
 from tfserve.spec.field_parsers import Context
@@ -64,7 +64,7 @@ class FieldType(NamedTuple):
 def _write_flags(flags: tuple[str, ...]) -> dict[str, bool | int | float | str | None]:
     written: dict[str, bool | int | float | str | None] = {}
     for name, _, value in (flag[2:].partition("=") for flag in flags):
-        flag_type = SERVER_FLAGS_BY_NAME[name]
+        flag_type = ALL_FLAGS_BY_NAME[name]
         written[name] = value if flag_type.type in ("string", "float") else flag_type.parse(value)
     return written
 
@@ -167,7 +167,7 @@ FLAGS = FieldType(
             _closed(
                 {
                     flag.name: {**_BY_FLAG_TYPE[flag.type], "description": flag.help}
-                    for flag in SERVER_FLAGS_BY_NAME.values()
+                    for flag in ALL_FLAGS_BY_NAME.values()
                     if flag.name not in SET_BY_TFSERVE
                 }
             ),

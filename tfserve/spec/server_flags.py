@@ -9,13 +9,15 @@ from typing import NamedTuple
 
 from tfserve.errors import Attribute, UsageError, Wording, about
 from tfserve.host.files import read_bounded
-from tfserve.protos.server_flags import SERVER_FLAGS_BY_NAME, parse_tags
+from tfserve.protos.own_server_flags import ALL_FLAGS_BY_NAME, OWN_FLAGS_BY_NAME
+from tfserve.protos.server_flags import parse_tags
 from tfserve.text import did_you_mean
 
 __all__ = [
     "SET_BY_TFSERVE",
     "FlagFile",
     "check_flag_files",
+    "check_official",
     "flag_digests",
     "flag_files",
     "flag_value",
@@ -32,6 +34,7 @@ SET_BY_TFSERVE = {
     "model_base_path": "models",
     "model_config_file": "config",
     "bind_address": "host",
+    "config_reload_socket_path": "reload_over_tcp",
 }
 """Flags that users cannot pass, and the attributes of a spec to set instead."""
 
@@ -72,6 +75,20 @@ def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> t
     return tuple({flag.partition("=")[0]: flag for flag in checked}.values())
 
 
+def check_official(flags: Sequence[str]) -> None:
+    """Checks that the official server has all of `flags`.
+
+    Raises:
+        UsageError: only tfserve's own server has one of them.
+    """
+    for name in (flag[2:].partition("=")[0] for flag in flags):
+        if name in OWN_FLAGS_BY_NAME:
+            raise UsageError(
+                f"tensorflow_model_server has no flag --{name}: only tfserve's own server has it.",
+                hint="Leave it out, or serve without a container: tfserve help local-server",
+            )
+
+
 def flag_value(flags: Sequence[str], name: str) -> str | None:
     """Returns the last value of the flag `name`, which the server uses; None if `flags` does not contain it."""
     given = [flag.partition("=")[2] for flag in flags if flag.startswith(f"--{name}=")]
@@ -86,7 +103,7 @@ def model_tags(flags: Sequence[str]) -> frozenset[str]:
 def flag_files(flags: Sequence[str]) -> Iterator[FlagFile]:
     """Yields the text files that `flags` name; the flags have to be checked already."""
     for name in dict.fromkeys(flag[2:].partition("=")[0] for flag in flags):
-        value = flag_value(flags, name) if SERVER_FLAGS_BY_NAME[name].file else None
+        value = flag_value(flags, name) if ALL_FLAGS_BY_NAME[name].file else None
         if value:
             yield FlagFile(name, Path(value))
 
@@ -98,7 +115,7 @@ def check_flag_files(flags: Sequence[str]) -> None:
         UsageError: a file cannot be read, or does not have the format that its flag requires; with line and column.
     """
     for name, path in flag_files(flags):
-        message = str(SERVER_FLAGS_BY_NAME[name].file)
+        message = str(ALL_FLAGS_BY_NAME[name].file)
         with about("server_flags", name):
             text = read_config_file(path, f"--{name}")
             if message in _MESSAGES:
@@ -168,9 +185,9 @@ def _checked(flag: str, directory: Path | None) -> str:
             f"--{name} is set by tfserve.",
             hint=Wording("Use {attribute} instead.", attribute=Attribute(SET_BY_TFSERVE[name])),
         )
-    known = SERVER_FLAGS_BY_NAME.get(name)
+    known = ALL_FLAGS_BY_NAME.get(name)
     if known is None:
-        hint = did_you_mean(name, SERVER_FLAGS_BY_NAME, "--") or "List all flags: tfserve flags"
+        hint = did_you_mean(name, ALL_FLAGS_BY_NAME, "--") or "List all flags: tfserve flags"
         raise UsageError(f"tensorflow_model_server has no flag --{name}.", hint=hint)
     if not separator and known.type != "bool":
         raise UsageError(f"--{name} needs a value.", hint=f"Write it as --{name}=VALUE.")

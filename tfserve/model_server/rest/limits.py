@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tfserve.protos.own_server_flags import OWN_FLAGS_BY_NAME
+
 INLINE_BYTES = 1 << 16
 """Size of the largest body that is parsed on the event loop."""
 
 LIGHT_BYTES = 4 << 20
 """Size of the largest body that is parsed beside others; larger ones are parsed one at a time."""
+
+
+def _default(flag: str) -> int:
+    default = OWN_FLAGS_BY_NAME[flag].default
+    assert isinstance(default, int)  # noqa: S101, for the types: it is one of the flags below
+    return default
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,12 @@ class Limits:
         header_bytes: size of the request line and the headers together.
     """
 
-    body_bytes: int = 256 << 20
-    gzip_ratio: int = 250
-    json_values: int = 16_000_000
-    json_depth: int = 1000
-    inflight_bytes: int = 320 << 20
-    parse_bytes: int = 512 << 20
-    parse_seconds: int = 20
-    headers: int = 128
-    header_bytes: int = 64 << 10
+    body_bytes: int = _default("rest_api_max_body_bytes")
+    gzip_ratio: int = _default("rest_api_max_gzip_ratio")
+    json_values: int = _default("rest_api_max_json_values")
+    json_depth: int = _default("rest_api_max_json_depth")
+    inflight_bytes: int = _default("rest_api_max_inflight_body_bytes")
+    parse_bytes: int = _default("rest_api_max_parse_memory_bytes")
+    parse_seconds: int = _default("rest_api_max_parse_seconds")
+    headers: int = _default("rest_api_max_headers")
+    header_bytes: int = _default("rest_api_max_header_bytes")
