@@ -37,6 +37,13 @@ def test_nearest(name: str, found: str | None) -> None:
     assert nearest(name, ["start", "status", "stop"]) == found
 
 
+def test_nearest_of_names_that_nobody_types() -> None:
+    names = [f"{number}{'x' * 50_000}" for number in range(1000)]
+    assert nearest("x" * 50_000, names) is None
+    assert nearest("statsu", ["status", *names]) == "status"
+    assert nearest("x", (str(number) for number in range(10**9))) is None
+
+
 def test_did_you_mean() -> None:
     assert did_you_mean("serving_defualt", {"serving_default": 1}, "--signature ") == (
         "Did you mean --signature serving_default?"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Literal
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 _OWN = ("error:", "hint:", "warning:")
+_MAX_NAME, _MAX_NAMES = 200, 2000  # characters, and how many are compared
 _MAX_LINE = 20_000  # more characters are not a message
 
 _SURROGATE_BYTES = range(0xDC80, 0xDD00)  # "surrogateescape" represents bytes that are not UTF-8 by these characters
@@ -100,10 +102,15 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | Non
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the `known` name that is most similar to `name`, ignoring case; None if no name is similar."""
+    """Returns the `known` name that is most similar to `name`, ignoring case; None if no name is similar.
+
+    Only names that a user could have meant are compared, and only some: names can be a server's.
+    """
     from difflib import get_close_matches
 
-    lowered = {key.lower(): key for key in known}
+    if len(name) > _MAX_NAME:
+        return None
+    lowered = {key.lower(): key for key in islice(known, _MAX_NAMES) if len(key) <= _MAX_NAME}
     close = get_close_matches(name.lower(), lowered, n=1)
     return lowered[close[0]] if close else None
 

@@ -195,6 +195,13 @@ def test_file_with_the_name_of_a_directory(tmp_path: Path) -> None:
     assert "twice" in refusal(tmp_path, buffer.getvalue()).message
 
 
+def test_long_list_of_entries(tmp_path: Path) -> None:
+    """Zipfile would read all of it before the first entry."""
+    entries = (b"PK\x01\x02" + bytes(24) + b"\1" + bytes(17) + b"a") * 1_000_000
+    end = b"PK\x05\x06" + bytes(8) + len(entries).to_bytes(4, "little") + (4).to_bytes(4, "little") + bytes(2)
+    assert "more than 100 files" in refusal(tmp_path, b"PK\x03\x04" + entries + end, Limits(entries=100)).message
+
+
 def test_limits_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Limits.configured() == Limits()
     assert Limits().size_of(100) == 2**30

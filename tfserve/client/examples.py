@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 from collections.abc import Iterator
+from itertools import islice
 
 from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
@@ -15,13 +16,17 @@ from tfserve.text import printable
 
 __all__ = ["describe_inputs", "example_arguments", "example_hint"]
 
+_MAX_INPUTS = 100
 _MAX_VALUES = 12
 _UNKNOWN_SIZE = 2
 
 
 def describe_inputs(signature: Signature) -> str:
-    """Returns the inputs of `signature`, one per line: ``x  DT_FLOAT  (-1, 3)``."""
-    rows = [(printable(key), printable(spec.dtype), shape_text(spec.shape)) for key, spec in signature.inputs.items()]
+    """Returns the inputs of `signature`, one per line: ``x  DT_FLOAT  (-1, 3)``; of very many, the first ones."""
+    shown = islice(signature.inputs.items(), _MAX_INPUTS)
+    rows = [(printable(key), printable(spec.dtype), shape_text(spec.shape)) for key, spec in shown]
+    if (more := len(signature.inputs) - _MAX_INPUTS) > 0:
+        rows.append(("…", f"{more:,} more", ""))
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return "\n".join(f"{key:<{widths[0]}}  {dtype:<{widths[1]}}  {shape}" for key, dtype, shape in rows)
 

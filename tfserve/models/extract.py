@@ -33,6 +33,7 @@ ENTRIES_VARIABLE = "TFSERVE_ARCHIVE_MAX_ENTRIES"
 
 _CHUNK_BYTES = 2**20
 _MAX_DEPTH = 32
+_ENTRY_BYTES = 400  # of the list of a zip, for one entry with a long name
 _MAX_HEADER_BYTES = 2**20  # tarfile reads a long name, or a table of names, at once
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 _DAMAGED = (
@@ -178,15 +179,18 @@ class _Unpacking:
             f"If the model is that large, raise the limit: export {SIZE_VARIABLE}=500",
         )
 
+    def too_many(self) -> SavedModelError:
+        return self.refuse(
+            f"it contains more than {self.entries} files and directories",
+            f"If the model needs that many, raise the limit: export {ENTRIES_VARIABLE}=1000000",
+        )
+
     @contextmanager
     def _making(self, name: str) -> Iterator[Path]:
         """Counts an entry, checks its `name`, and yields its path."""
         self.made += 1
         if self.made > self.entries:
-            raise self.refuse(
-                f"it contains more than {self.entries} files and directories",
-                f"If the model needs that many, raise the limit: export {ENTRIES_VARIABLE}=1000000",
-            )
+            raise self.too_many()
         named = printable(name, limit=200)
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
@@ -254,6 +258,7 @@ class _Forward:
 
 
 def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[int], None]) -> None:
+    _check_directory(file, unpacking)
     with zipfile.ZipFile(file) as archive:
         packed = 0
         for member in archive.infolist():
@@ -274,6 +279,13 @@ def _unpack_zip(file: IO[bytes], unpacking: _Unpacking, on_progress: Callable[[i
                     unpacking.file(member.filename, member.file_size, content)
             packed += member.compress_size
             on_progress(packed)
+
+
+def _check_directory(file: IO[bytes], unpacking: _Unpacking) -> None:
+    """Refuses a zip with a list of entries that is too long, which zipfile reads at once and keeps in memory."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end and end[zipfile._ECD_SIZE] > unpacking.entries * _ENTRY_BYTES + _MAX_HEADER_BYTES:  # type: ignore[attr-defined]
+        raise unpacking.too_many()
 
 
 def _number(variable: str) -> float | None:

@@ -18,6 +18,7 @@ from tests.program import Program
 from tfserve.engines.docker.client import UnexpectedAnswerError, connect, docker_errors
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.files import names_in, read_text
+from tfserve.errors import EngineUnavailableError
 from tfserve.plan import labels
 from tfserve.plan.spec_label import flag_files_from_label, spec_from_label
 
@@ -251,6 +252,35 @@ def test_drip(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             client.info()
         assert "in time" in str(getattr(caught.value, "details", ""))
     connect.cache_clear()
+
+
+@pytest.mark.parametrize("stream", ["archive", "logs"])
+def test_stream_that_is_silent(stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that reads a file or a log to its end does not wait forever."""
+    connect.cache_clear()
+    answers: Answers = {
+        f"/containers/x/{stream}": trickle(OK + b"\r\n", b""),
+        "/containers/x/json": {"Config": {"Tty": False}},
+    }
+    with engine(tmp_path, answers) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        client = connect()
+        client.timeout = 0.3
+        if stream == "logs":  # the SDK ends a log without an error
+            assert list(client.logs("x", stream=True, follow=False)) == []
+        else:
+            with pytest.raises(EngineUnavailableError, match="stopped answering"):
+                read_text(client, "x", "/models.config")
+    connect.cache_clear()
+
+
+def test_more_lines_than_wanted(client: Any) -> None:
+    from tfserve.engines.docker.engine import DockerEngine
+    from tfserve.engines.docker.server import DockerServer
+    from tfserve.engines.docker.translate import server_fields
+
+    server = DockerServer(engine=DockerEngine(client), **{**server_fields(container()), "container_id": "frame"})
+    assert len(list(server.logs(tail=3))) == 3
 
 
 @pytest.fixture

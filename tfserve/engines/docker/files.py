@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["copy_directory", "exists", "names_in", "read_text", "write_texts"]
 
 _IN_MEMORY = 16 << 20
-_MAX_TEXT_BYTES = 4 << 20
+_MAX_TEXT_BYTES = 1 << 20
+_TEXT_SECONDS = 60.0
 _MAX_HEADER_BYTES = 1 << 20  # tarfile reads a long name at once
 
 
@@ -75,8 +77,11 @@ def read_text(client: APIClient, container: str, path: str) -> str | None:
         except docker.errors.APIError:
             return None
         content = bytearray()
+        end = time.monotonic() + _TEXT_SECONDS
         with closing(chunks):
             for chunk in chunks:
+                if time.monotonic() > end:
+                    raise TimeoutError
                 content += chunk
                 if len(content) > _MAX_TEXT_BYTES:
                     raise ValueError(f"the file {path!r} is too large")

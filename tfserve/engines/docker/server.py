@@ -66,6 +66,10 @@ class DockerServer(Server):
         since: datetime | None = None,
         timestamps: bool = False,
     ) -> Iterator[str]:
+        lines = self._lines(follow=follow, tail=tail, since=since, timestamps=timestamps)
+        return lines if follow or tail is None else itertools.islice(lines, tail)  # an engine could send any number
+
+    def _lines(self, *, follow: bool, tail: int | None, since: datetime | None, timestamps: bool) -> Iterator[str]:
         with docker_errors():
             chunks = self.client.logs(
                 self.container_id,

@@ -28,6 +28,7 @@ _MAX_ANSWER_BYTES = 64 * 2**20
 _MAX_ANSWER_MEMORY = 512 * 2**20
 _MAX_HEAD_BYTES = 2**20
 _MAX_MESSAGE_BYTES = 4 * 2**20  # an event of a pull, a push or a build
+_MAX_MESSAGES = 10_000_000
 _MAX_SHOWN = 2000  # characters of an error
 _PIECE_BYTES = 2**16
 _FRAME_HEADER_BYTES = 8
@@ -71,22 +72,33 @@ class BoundedClient(APIClient):  # type: ignore[misc, unused-ignore]
 
     def _stream_helper(self, response: Any, decode: bool = False) -> Iterator[Any]:
         self._raise_for_status(response)
-        yield from read_json_stream(_pieces(response), _MAX_MESSAGE_BYTES) if decode else _pieces(response)
+        if not decode:
+            yield from _pieces(response)
+            return
+        for count, message in enumerate(read_json_stream(_pieces(response), _MAX_MESSAGE_BYTES)):
+            if count > _MAX_MESSAGES:
+                raise ValueError("too many messages")
+            yield message
 
     def _stream_raw_result(self, response: Any, chunk_size: int = 1, decode: bool = True) -> Iterator[bytes]:
         self._raise_for_status(response)
-        self._disable_socket_timeout(self._get_raw_response_socket(response))
+        self._wait_as_long_as_needed(response)
         yield from _pieces(response)
 
     def _multiplexed_response_stream_helper(self, response: Any) -> Iterator[bytes]:
         """Yields the output in the frames of a stream; a frame can be announced with 4 GiB."""
-        self._disable_socket_timeout(self._get_raw_response_socket(response))
+        self._wait_as_long_as_needed(response)
         reader = response.raw._fp
         while len(header := reader.read(_FRAME_HEADER_BYTES)) == _FRAME_HEADER_BYTES:
             left = int.from_bytes(header[4:], "big")
             while left and (piece := reader.read1(min(left, _PIECE_BYTES))):
                 left -= len(piece)
                 yield piece
+
+    def _wait_as_long_as_needed(self, response: Any) -> None:
+        """Disables the timeout of a log that is followed, which is silent until something happens."""
+        if "follow=1" in str(response.url):
+            self._disable_socket_timeout(self._get_raw_response_socket(response))
 
 
 class _BoundedAdapter(HTTPAdapter):
