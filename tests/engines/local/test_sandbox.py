@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.program import Copy, Program, assert_error, eventually
 from tfserve.host.landlock import landlock_abi
@@ -105,6 +107,31 @@ def test_model_writes_only_temporary_files(client: FilesClient, shared_tfserve: 
     made = own / "tmp" / "directory" / "new"
     assert client.write(made) == "written"
     assert made.read_text() == "written"
+
+
+def test_features_of_tensorflow(tfserve: Program, serving_models: Path, tmp_path: Path) -> None:
+    """XLA, an asset with a vocabulary, LiteRT, warm-up, batching and metrics work."""
+    lookup = tmp_path / "lookup"
+    shutil.copytree(serving_models / "lookup", lookup)
+    (lookup / "1" / "assets.extra").mkdir()
+    (lookup / "1" / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"")
+    paths = (serving_models / "zoo", serving_models / "lite", lookup)
+    options = ("--name", "all", "--batching", "max_batch_size=8", "--monitoring", "on", "--no-smoke-test", "--json")
+    done = tfserve("run", *paths, *options, *PORTS, "--", "--prefer_tflite_model=true")
+    assert done.returncode == 0, done.stderr
+    url = json.loads(done.stdout)["rest_url"]
+
+    def predict(model: str, request: object) -> Any:
+        return requests.post(f"{url}/v1/models/{model}:predict", json=request, timeout=60).json()
+
+    assert predict("zoo", {"signature_name": "compiled", "inputs": [2.0]}) == {"outputs": [5.0]}
+    assert predict("lookup", {"inputs": ["two", "four"]}) == {"outputs": [2, -1]}
+    lite = {"serving_default_x": [[1.0, 2.0]], "serving_default_words": ["a"]}
+    assert predict("lite", {"inputs": lite})["outputs"]["PartitionedCall:0"] == [[2.0, 4.0]]
+    assert requests.get(f"{url}/monitoring/prometheus/metrics", timeout=60).status_code == 200
+    log = (tfserve.servers / "all" / "server.log").read_text()
+    assert "Finished reading warmup data" in log
+    assert DENIED not in log
 
 
 def test_model_opens_no_connections(client: FilesClient) -> None:
