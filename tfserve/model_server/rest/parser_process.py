@@ -20,6 +20,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -61,6 +62,7 @@ def _become_parent(control: socket.socket, limits: Limits) -> NoReturn:
         _close_all_but(control.fileno())
         os.chdir("/")  # only the server itself is a process of the directory in which it runs
         _end_with_parent()
+        _leave_directory()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # the server decides when it ends
         _fork_on_command(control, limits)
@@ -105,6 +107,12 @@ def _close_all_but(kept: int) -> None:
     """Closes every descriptor from 3 on but one: a file or a lock of the server must not outlive it."""
     os.closerange(3, kept)
     os.closerange(kept + 1, max(os.sysconf("SC_OPEN_MAX"), _MAX_DESCRIPTOR))
+
+
+def _leave_directory() -> None:
+    """Leaves the working directory, which belongs to the server; modules are still found where they were."""
+    sys.path[:] = map(os.path.abspath, sys.path)
+    os.chdir("/")
 
 
 def _end_with_parent() -> None:
