@@ -208,6 +208,12 @@ def test_unexpected_errors(tfserve: Program, monkeypatch: pytest.MonkeyPatch) ->
     check(in_process(tfserve, "ps"), 1)
 
 
+def test_tracebacks_of_the_debug_mode(tfserve: Program, tmp_path: Path) -> None:
+    done = tfserve("inspect", model(tmp_path / "m", tag=EVIL), TFSERVE_DEBUG="1")
+    assert "Traceback" in done.stderr
+    check(done, 3)
+
+
 def test_tracebacks() -> None:
     try:
         raise TfserveError(EVIL, hint=EVIL, details=EVIL)

@@ -21,6 +21,7 @@ from tfserve.cli.output import Output, output_error
 from tfserve.cli.program import OneCommand, Program
 from tfserve.errors import SkippedWarning, TfserveError
 from tfserve.interrupts import begin_cleaning_up, exit_code, raise_on_termination
+from tfserve.text import quoted_line
 
 __all__ = ["build_app", "main"]
 
@@ -160,4 +161,4 @@ def _unexpected(error: Exception) -> TfserveError:
 def _show_traceback() -> None:
     """Prints the traceback of the error being handled, if the user asked for it."""
     if os.environ.get(DEBUG_VARIABLE) == "1":
-        traceback.print_exc()
+        sys.stderr.write("".join(f"{quoted_line(line)}\n" for line in traceback.format_exc().splitlines()))
