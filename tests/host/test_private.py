@@ -112,11 +112,16 @@ def test_another_user_who_is_faster(tmp_path: Path, levels: int, monkeypatch: py
 @needs_root
 @pytest.mark.parametrize("levels", [0, 1, 2])
 @pytest.mark.parametrize("mode", [0o700, 0o1777])
-def test_a_directory_of_another_user(state: Path, levels: int, mode: int) -> None:
+def test_a_directory_of_another_user(state: Path, levels: int, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(HOME, raising=False)
     path = (state, *state.parents)[levels]
     path.chmod(mode)
     os.chown(path, NOBODY, -1)
     refused(state, "nobody (uid 65534)", "sudo -H", str(path))
+    monkeypatch.setenv(HOME, str(path))
+    with pytest.raises(NotPrivateError) as caught:
+        check_private(state, HOME)
+    assert "sudo" not in str(caught.value.hint)
 
 
 @needs_root

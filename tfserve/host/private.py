@@ -177,7 +177,7 @@ def _refusal(path: Path, problem: _Problem, variable: str) -> NotPrivateError:
     elsewhere = f"export {variable}=DIRECTORY   (a directory of your own, to which nobody else can write)"
     if problem.fix is not None:
         hint = f"If everything in it is yours: {problem.fix}\nOr choose another directory: {elsewhere}"
-    elif os.geteuid() == 0:
+    elif os.geteuid() == 0 and not os.environ.get(variable):
         hint = f"With sudo, use the home directory of root: sudo -H tfserve …\nOr choose another directory: {elsewhere}"
     else:
         hint = f"Choose another directory: {elsewhere}"
