@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Deadline", "Pace", "Speed", "TimedResponse", "TooMuchError"]
+__all__ = ["Deadline", "LimitedLines", "Pace", "Speed", "TimedResponse", "TooMuchError"]
 
 
 _MAX_LINE = 2**16 + 2  # more than http.client accepts
@@ -67,8 +67,8 @@ class Speed:
         average: the bytes for each of which it may take a second longer.
     """
 
-    window: float = 30.0
-    least: int = 30 * 2**10
+    window: float = 60.0
+    least: int = 60 * 2**10
     grace: float = 600.0
     average: int = 16 * 2**10
 
@@ -136,10 +136,12 @@ class TimedResponse(http.client.HTTPResponse):
     def __init__(self, connected: socket.socket, *, deadline: Deadline, **options: Any) -> None:
         super().__init__(connected, **options)
         self.fp.close()
-        self.fp = _Lines(_TimedReader(connected, deadline))
+        self.fp = LimitedLines(_TimedReader(connected, deadline))
 
 
-class _Lines(io.BufferedReader):
+class LimitedLines(io.BufferedReader):
+    """A reader whose lines have a limited length."""
+
     def readline(self, size: int | None = -1) -> bytes:
         """Reads a line of limited length; urllib3 sets no limit for the size of a chunk."""
         limit = _MAX_LINE if size is None or size < 0 else size

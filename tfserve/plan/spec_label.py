@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from tfserve._version import __version__
 from tfserve.errors import TfserveError
@@ -22,6 +25,7 @@ from tfserve.spec.versions import VersionPolicy
 
 __all__ = ["NO_FILES", "flag_files_from_label", "recorded_spec", "server_labels", "spec_from_label", "spec_json"]
 
+_NOT_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")  # cannot be in the name of a file, or an argument
 NO_FILES: Mapping[str, str] = {}
 
 
@@ -60,9 +64,39 @@ def spec_from_label(text: str) -> ServeSpec | None:
     known = {field.name for field in fields(ServeSpec)}
     try:
         written = labels.read_label(text)
-        return ServeSpec(**{key: _READERS.get(key, _same)(value) for key, value in written.items() if key in known})
+        spec = ServeSpec(**{key: _READERS.get(key, _same)(value) for key, value in written.items() if key in known})
+        return spec if _fits(spec, ServeSpec) else None
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, TfserveError):
         return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value in a label has the type that a field is annotated with."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+    if origin is Mapping:
+        keys, values = arguments
+        return isinstance(value, dict) and all(_fits(key, keys) and _fits(item, values) for key, item in value.items())
+    if is_dataclass(hint):
+        known = isinstance(value, cast("type[Any]", hint))
+        return known and all(
+            _fits(getattr(value, name), kind) for name, kind in _annotations(cast("Hashable", hint)).items()
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (str, Path):
+        return isinstance(value, hint) and not _NOT_TEXT.search(str(value))
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+@functools.cache
+def _annotations(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(cast("type[Any]", kind), localns={"BatchingValue": object})
 
 
 def flag_files_from_label(text: str) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from tfserve.engines.docker.client import UnexpectedAnswerError, connect, docker
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.files import names_in, read_text
 from tfserve.errors import EngineUnavailableError
+from tfserve.host.deadline import TooMuchError
 from tfserve.plan import labels
 from tfserve.plan.spec_label import flag_files_from_label, spec_from_label
 
@@ -329,6 +331,28 @@ def test_endless_archives_and_events(client: Any, monkeypatch: pytest.MonkeyPatc
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 100 << 10
 
 
+def test_connection_that_is_not_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reaches an engine over SSH through the pipes of a process."""
+    from tfserve.engines.docker import session
+
+    class Pipe:
+        def __init__(self, content: bytes) -> None:
+            self.content = content
+
+        def makefile(self, mode: str) -> io.BufferedReader:
+            return io.BufferedReader(io.BytesIO(self.content))
+
+    session._request.stream, session._request.timeout = False, 1.0
+    response = session._response(Pipe(OK + b"Content-Length: 2\r\n\r\n[]"))
+    response.begin()
+    assert response.read() == b"[]"
+    monkeypatch.setattr(session, "_MAX_ANSWER_BYTES", 10_000)
+    response = session._response(Pipe(OK + b"\r\n" + b"[" * 100_000))
+    response.begin()
+    with pytest.raises(TooMuchError):
+        response.read()
+
+
 def test_events() -> None:
     from tfserve.client.json_document import read_json_stream
 
@@ -349,6 +373,33 @@ def test_readers_of_a_spec(label: str) -> None:
     assert spec_from_label(label) is None
     assert flag_files_from_label(label) == {}
     assert labels.removed_at_stop(label) is False
+
+
+MODEL = {"name": "m", "path": "/x"}
+WRONG_TYPES: list[tuple[str, Any]] = [
+    *(("server_flags", [1]), ("server_flags", 5), ("environment", [1]), ("environment", {"a": 1}), ("image", 5)),
+    *(
+        ("rest_port", {"number": "x", "explicit": 1}),
+        ("rest_port", 5),
+        ("remove", "x"),
+        ("batching", 5),
+        ("cpus", True),
+    ),
+    *(("models", [{**MODEL, "name": 5}]), ("models", [{**MODEL, "labels": {"a": "b"}}]), ("models", [{}])),
+    *(("models", [{**MODEL, "path": "/x\0"}]), ("models", [{**MODEL, "versions": {"latest": "x", "specific": []}}])),
+    *(("gpus", {"count": "x", "devices": [5]}), ("memory", 1.5), ("config", 5), ("monitoring", []), ("name", "\ud800")),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_TYPES, ids=str)
+def test_fields_of_a_spec_with_another_type(field: str, value: Any, run: Run) -> None:
+    spec = {"name": "web", "models": [MODEL]}
+    assert spec_from_label(json.dumps(spec)) is not None
+    label = json.dumps({**spec, field: value})
+    assert spec_from_label(label) is None
+    answers: Answers = {"/containers/json": [container("web", spec=label)]}
+    for command in (("models", "web"), ("status", "web")):
+        assert run(answers, *command).returncode in (0, 1, 2, 10)
 
 
 def test_labels_that_are_written() -> None:

@@ -142,7 +142,8 @@ class DockerServer(Server):
 
         mounts = self._mounts()
         if self.engine.shares_ports and base_path in mounts:
-            return version_numbers(path.name for path in Path(mounts[base_path]).glob("*/"))
+            with docker_errors():  # a path of the engine can be anything
+                return version_numbers(path.name for path in Path(mounts[base_path]).glob("*/"))
         alone = [target.name for target in map(PurePosixPath, mounts) if str(target.parent) == base_path]
         return version_numbers(alone or files.names_in(self.client, self._container, base_path))
 

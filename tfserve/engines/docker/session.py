@@ -7,6 +7,7 @@ for each byte, decompresses, follows redirects, and keeps a line of a stream unt
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import socket
 import threading
@@ -19,7 +20,7 @@ from docker import APIClient
 from requests.adapters import HTTPAdapter
 
 from tfserve.client.json_document import read_json, read_json_stream
-from tfserve.host.deadline import Deadline, TimedResponse
+from tfserve.host.deadline import Deadline, LimitedLines, TimedResponse
 from tfserve.protos.json_memory import json_memory
 
 __all__ = ["BoundedClient", "BoundedDocker"]
@@ -138,9 +139,32 @@ def _with_responses(pool: Any) -> Any:
 
 
 def _response(connected: Any, **options: Any) -> http.client.HTTPResponse:
-    if not isinstance(connected, socket.socket):  # SSH and named pipes have objects of their own
-        return http.client.HTTPResponse(connected, **options)
-    return _BoundedResponse(connected, **options)
+    if isinstance(connected, socket.socket):
+        return _BoundedResponse(connected, **options)
+    # SSH and named pipes have objects of their own, without a timeout; the SDK reads streams from them directly.
+    response = http.client.HTTPResponse(connected, **options)
+    if not _request.stream:
+        response.fp = LimitedLines(_Counted(response.fp, Deadline(None, _MAX_ANSWER_BYTES)))
+    return response
+
+
+class _Counted(io.RawIOBase):
+    def __init__(self, file: Any, limits: Deadline) -> None:
+        self._file = file
+        self._limits = limits
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._file.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        self._limits.received(len(piece))
+        return len(piece)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _BoundedResponse(TimedResponse):
