@@ -179,7 +179,8 @@ def test_python_without_its_working_directory(version: str, tmp_path: Path, monk
     monkeypatch.setattr(sys, "version_info", tuple(map(int, version.split("."))))
     monkeypatch.setattr(sys, "executable", python)
     (tmp_path / "json").mkdir()
-    (tmp_path / "json" / "tool.py").write_text("print('hostile')")
+    for name in ("__init__", "tool"):
+        (tmp_path / "json" / f"{name}.py").write_text("print('hostile')")
     (tmp_path / "runpy.py").write_text("print('hostile')")
     command = [*python_command("json.tool"), "--compact"]
     done = subprocess.run(command, cwd=tmp_path, input="[1, 2]", capture_output=True, text=True)
