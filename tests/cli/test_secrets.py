@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,21 @@ from tests.program import Program, assert_error
 from tfserve.config.interpolation import variables_in
 
 VALUE = "hunter2"
+
+
+@dataclass(frozen=True)
+class Exporting(Program):
+    """The program in a shell that has exported variables."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, **self.variables}
+
+
+def exporting(tfserve: Program, **variables: str) -> Program:
+    return Exporting(tfserve.home, variables)
 
 
 @pytest.fixture
@@ -41,13 +57,13 @@ def file(site: FileServer, tmp_path: Path) -> Path:
 
 def test_no_file_is_downloaded_to_show_it(tfserve: Program, site: FileServer, file: Path) -> None:
     for words in (("up", "--dry-run"), ("up", "--dry-run", "--json"), ("up", "--dry-run", "local")):
-        done = tfserve(*words, "-f", file, SECRET=VALUE)
+        done = exporting(tfserve, SECRET=VALUE)(*words, "-f", file)
         assert done.returncode == 0, done.stderr
         assert VALUE not in done.stdout + done.stderr
         assert f"{site.url}/${{SECRET}}/m.tar.gz" in done.stdout
         assert "TOKEN" in done.stderr
     for options in ((), ("--json",)):  # config resolves variables, but does nothing with them
-        assert tfserve("config", "-f", file, *options, SECRET=VALUE).returncode == 0
+        assert exporting(tfserve, SECRET=VALUE)("config", "-f", file, *options).returncode == 0
     assert site.requests == []
     assert not (tfserve.home / ".cache").exists()
 
@@ -77,12 +93,12 @@ def test_a_dry_run_uses_what_is_in_the_cache(tfserve: Program, site: FileServer,
 
 
 def test_up_reports_what_it_sends(tfserve: Program, site: FileServer, file: Path) -> None:
-    done = tfserve("up", "-f", file, "local", SECRET=VALUE)
+    done = exporting(tfserve, SECRET=VALUE)("up", "-f", file, "local")
     assert done.returncode == 0, done.stderr
     assert f"local: SECRET of your environment is sent to the host of {site.url}/${{SECRET}}/m.tar.gz" in done.stderr
     assert VALUE not in done.stdout + done.stderr
     assert [path for path, _, _ in site.requests][:1] == [f"/{VALUE}/m.tar.gz"]
-    again = tfserve("up", "-f", file, "local", "--dry-run", SECRET=VALUE)
+    again = exporting(tfserve, SECRET=VALUE)("up", "-f", file, "local", "--dry-run")
     assert "leave" in again.stdout
     assert VALUE not in again.stdout + again.stderr
 
@@ -101,7 +117,7 @@ def test_a_secret_is_printed_as_a_reference(tfserve: Program, half_plus_two: Pat
     words = shlex.split(done.stdout)
     assert {"docker": "--env=A=b", "local": "A=b"}[engine] in words
     assert (f"--env={name}" in words) is (engine == "docker")
-    exported = tfserve(*run, **{name: VALUE})
+    exported = exporting(tfserve, **{name: VALUE})(*run)
     assert exported.stdout == done.stdout
     assert name not in exported.stderr
 

@@ -11,7 +11,7 @@ import pytest
 from tests.program import Plan, eventually
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.local.log import read_log
-from tfserve.log_file import MAX_BYTES, is_too_large, shorten
+from tfserve.log_file import is_too_large, shorten
 
 EPOCH = 1_795_343_248
 TEXT = "".join(
@@ -215,12 +215,13 @@ def test_a_reader_that_missed_everything_begins_again(
 
 
 def test_a_program_that_does_not_shorten_its_log_starts_with_a_short_one(
-    engine: LocalEngine, python_plan: Plan
+    engine: LocalEngine, python_plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the official server."""
     server = engine.launch(python_plan("print('x', flush=True)"))
     eventually(lambda: not engine.servers()[0].running)
     log = Path(os.environ["XDG_STATE_HOME"], "tfserve", "servers", "m", "server.log")
-    log.write_bytes(b"line\n" * (MAX_BYTES // 5 + 1))
+    monkeypatch.setattr("tfserve.engines.local.server.MAX_BYTES", 1000)
+    log.write_bytes(b"line\n" * 201)
     assert list(server.start().logs(follow=True))[-1] == "x"
-    assert log.stat().st_size <= MAX_BYTES / 2 + 2
+    assert log.stat().st_size <= 502
