@@ -11,6 +11,7 @@ import ctypes
 import enum
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -87,9 +88,11 @@ class _NetPort(ctypes.Structure):
 
 def landlock_abi() -> int:
     """Returns the version of Landlock's interface that this kernel has; 0 if it has none, or if it is turned off."""
+    if sys.platform != "linux":  # the number is that of another system call there
+        return 0
     try:
         return system_call(_CREATE_RULESET, None, 0, _VERSION)
-    except (OSError, AttributeError):  # a system without Landlock, or without system calls
+    except OSError:
         return 0
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.free_ports import free_ports
 from tests.program import Plan, eventually
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.engines.local.sandbox import allowed
 from tfserve.errors import NotReadyError
 from tfserve.host import landlock
@@ -171,3 +172,9 @@ def test_ports_to_listen_on(python_plan: Plan, tmp_path: Path) -> None:
         assert allowed(python_plan(sandbox=Sandbox(), **published), tmp_path, {}).ports == ports
     assert not allowed(python_plan(sandbox=Sandbox()), tmp_path, {}).connect
     assert allowed(python_plan(sandbox=Sandbox(connect=True)), tmp_path, {}).connect
+
+
+def test_our_own_server_executes_nothing(python_plan: Plan, tmp_path: Path) -> None:
+    for command, executes in ((OWN_COMMAND, False), ((sys.executable, "-c", ""), True)):
+        files = allowed(python_plan(command=command, sandbox=Sandbox()), tmp_path, {}).files
+        assert any(rights & Right.EXECUTE for _, rights in files) == executes

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.addresses import is_loopback
+from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.errors import TfserveError
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
 
@@ -113,6 +114,8 @@ def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -
         files.append((Path(plan.reload_socket).parent, _SOCKETS))
     if sandbox.connect:
         files += [(Path(path), Right.READ) for path in _FILES_FOR_CONNECTIONS]
+    if tuple(plan.command[: len(OWN_COMMAND)]) == OWN_COMMAND:  # it gives up its rights itself, and starts no programs
+        files = [(path, rights & ~Right.EXECUTE) for path, rights in files]
     return Allowed(files, sorted(ports), sandbox.connect)
 
 
