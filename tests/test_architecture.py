@@ -70,6 +70,7 @@ def test_model_server_is_separate() -> None:
         "host",
         "host.ports",
         "host.privileges",
+        "host.search_paths",
     }
     assert {module for module in FILES if IMPORTS[module] & within} <= within
 

@@ -152,7 +152,12 @@ def test_no_command_runs_what_is_in_the_current_directory(
         assert [error for error in life.result() if "Error" in error] == []
 
 
-def test_python_m_tfserve_leaves_the_current_directory(hostile: Path, tfserve: Program, half_plus_two: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "arguments"), [("tfserve", ["inspect", "{model}", "--json"]), ("tfserve.model_server", ["--version"])]
+)
+def test_python_m_leaves_the_current_directory(
+    module: str, arguments: list[str], hostile: Path, tfserve: Program, half_plus_two: Path
+) -> None:
     """Python itself imports runpy from there, and what that imports; these are not in this directory."""
     loaded = subprocess.run(
         [sys.executable, "-c", "import runpy, sys; print(*sys.modules)"], capture_output=True, text=True
@@ -161,7 +166,7 @@ def test_python_m_tfserve_leaves_the_current_directory(hostile: Path, tfserve: P
         (hostile / f"{name}.py").unlink(missing_ok=True)
     assert (hostile / "json.py").exists()
     done = subprocess.run(
-        [sys.executable, "-m", "tfserve", "inspect", half_plus_two, "--json"],
+        [sys.executable, "-m", module, *(argument.format(model=half_plus_two) for argument in arguments)],
         cwd=hostile,
         env={**tfserve.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
