@@ -60,7 +60,6 @@ def start(limits: Limits) -> socket.socket:
 def _become_parent(control: socket.socket, limits: Limits) -> NoReturn:
     try:
         _close_all_but(control.fileno())
-        os.chdir("/")  # only the server itself is a process of the directory in which it runs
         _end_with_parent()
         _leave_directory()
         for number in (signal.SIGINT, signal.SIGTERM):
