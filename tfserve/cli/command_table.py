@@ -155,7 +155,7 @@ TASKS: dict[str, dict[str, Command]] = {
         "flags": Command(
             "flags",
             "flags",
-            "List the flags of tensorflow_model_server.",
+            "List the flags of the model server.",
             ("tfserve flags", "tfserve flags batching"),
         ),
     },

@@ -22,6 +22,7 @@ TOPICS = {
     "local-server": "Serve without Docker, and what is different there",
     "python": "Serve and send requests from Python",
     "scripts": "Use tfserve in scripts: exit codes and JSON output",
+    "security": "What tfserve protects, against whom, and what it does not protect",
     "troubleshooting": "What to do when something does not work",
     "speed": "How long commands and requests take",
     "developers": "How the source code is organized, and where a change goes",

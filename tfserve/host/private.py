@@ -22,13 +22,14 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import NotPrivateError
 
-__all__ = ["check_private", "make_private", "open_private", "read_private", "write_private"]
+__all__ = ["check_private", "make_private", "open_private", "read_private", "who_can_change", "write_private"]
 
 _SERVICES = Path("/etc/nsswitch.conf")
 _MAX_LINKS = 40  # as in Linux
@@ -114,6 +115,21 @@ def write_private(path: Path, text: str, variable: str) -> None:
     with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, variable), "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def who_can_change(directory: Path) -> str | None:
+    """Says which other user can change something in a directory, or the directory itself, and why; None if nobody can.
+
+    A file that cannot be read is not looked at, nor is what a link in the directory leads to.
+    """
+    found = _walk(directory)
+    for above, directories, files in os.walk(directory) if found is None else ():
+        for name in (*directories, *files):
+            entry = os.path.join(above, name)  # noqa: PTH118
+            with suppress(OSError):  # it was removed meanwhile
+                status = os.lstat(entry)
+                found = found or (None if stat.S_ISLNK(status.st_mode) else _problem_of(entry, status))
+    return None if found is None else f"{found.path!r} {found.text}"
 
 
 def _walk(path: Path) -> _Problem | None:
