@@ -61,6 +61,13 @@ def test_a_message_keeps_its_lines(capfd: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_long_message_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    log.error("\x1b" * 10_000_000)
+    (line,) = read(capfd.readouterr().err)
+    assert isinstance(line, Line)
+    assert line.message == "\\x1b" * log.MAX_CHARACTERS + "… 10000000 characters"
+
+
 @given(st.text() | st.lists(st.sampled_from([*OFFICIAL, "\n", "\r", "\x1b[2J", "\x85", "\u2028", "\x0b"])).map("".join))
 def test_no_text_can_forge_a_log_line(text: str) -> None:
     with tempfile.TemporaryFile() as file:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _CHECK_SECONDS = 2.0
-_GROWTH = 16 << 20  # of what is free, from which on it is worth giving it back
+_PAGES = 4096  # from which on it is worth giving memory back
+_QUIET_PAGES = 1024  # in the time between two checks
+_MOST_CHECKS = 3  # until memory is given back although requests use it
 
 
 def share_freed_memory() -> None:
@@ -22,29 +25,30 @@ def share_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
-class _Mallinfo(ctypes.Structure):
-    """``struct mallinfo2`` of glibc's malloc.h, without the names of the fields that nothing here needs."""
-
-    _fields_ = (("unused", ctypes.c_size_t * 8), ("free", ctypes.c_size_t), ("top", ctypes.c_size_t))
-
-
 async def give_memory_back() -> None:
     """Gives memory that has been freed back to the system, a few seconds after requests have used it.
 
     The C library keeps what lies below something that is still used: after an attack that can be most of what it took.
     Runs until it is cancelled; returns if the C library cannot do it.
     """
-    library = ctypes.CDLL(None)
-    info, trim = getattr(library, "mallinfo2", None), getattr(library, "malloc_trim", None)
-    if info is None or trim is None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
         return
-    info.restype = _Mallinfo
-    kept = info().free
+    taken = before = _pages_taken()
+    waited = 0
     while True:
         await asyncio.sleep(_CHECK_SECONDS)
-        free = info().free
-        if free > kept + _GROWTH:
+        now = _pages_taken()
+        is_quiet = now - before < _QUIET_PAGES
+        before = now
+        if now - taken < _PAGES:
+            continue
+        waited += 1
+        if is_quiet or waited == _MOST_CHECKS:
             await asyncio.to_thread(trim, 0)
-            free = info().free  # its pages are given back, but the addresses are kept
-            kept = free
-        kept = min(kept, free)
+            taken, waited = _pages_taken(), 0
+
+
+def _pages_taken() -> int:
+    """Returns how many pages of memory the process has begun to use so far, also those that it has given back."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -81,6 +81,28 @@ def test_a_body_can_grow_out_of_the_room_of_light_ones() -> None:
     run(test)
 
 
+def test_a_response_that_is_read_can_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_budget, "_STALL_SECONDS", 0.1)
+    monkeypatch.setattr(body_budget, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(body_budget, "_LEAST_RATE", 1000)
+
+    async def test(budget: BodyBudget) -> None:
+        interrupted = asyncio.Event()
+        room = await reserve(budget, HEAVY, interrupted.set)
+        unsent = [2 * HEAVY]
+        room.sending(2 * HEAVY, lambda: unsent[0])
+        waiting = asyncio.ensure_future(reserve(budget, 2 * HEAVY))
+        for _ in range(30):
+            await asyncio.sleep(0.01)
+            unsent[0] -= 1000
+        assert not interrupted.is_set()
+        await interrupted.wait()  # now that the client reads no more
+        room.release()
+        await waiting
+
+    run(test)
+
+
 def test_a_body_that_waits_too_long_is_refused_and_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_budget, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(body_budget, "_CHECK_SECONDS", 0.02)

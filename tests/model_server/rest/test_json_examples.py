@@ -119,3 +119,11 @@ def test_any_json_is_read_or_refused(body: dict[str, Any]) -> None:
         assert failure.code is Code.INVALID_ARGUMENT
     else:
         assert len(read.examples) == len(body["examples"])
+
+
+def test_a_context_is_not_repeated_without_limit() -> None:
+    """A body of 63 KB would become 320 MB of examples."""
+    body = {"context": {"a": "a" * 30_000}, "examples": [{}] * 10_000}
+    with pytest.raises(StatusError, match=r"'context' has 300.. bytes, and is part of each of 10000 examples"):
+        parse(body)
+    assert len(parse(body | {"examples": [{}] * 100}).examples) == 100

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tfserve.model_server.rest import json_output
 from tfserve.model_server.rest.json_input import parse_document, parse_predict
 from tfserve.model_server.rest.json_output import format_predictions
 from tfserve.model_server.runtime.tensors import numpy_dtype
@@ -116,3 +118,43 @@ def test_bytes_read_back_exactly(values: list[bytes]) -> None:
     request = body.replace(b'"predictions"', b'"instances"')
     read = parse_predict(parse_document(request), lambda signature: {"a_bytes": DataType.DT_STRING})
     assert read.arrays["a_bytes"].tolist() == values
+
+
+SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)
+
+
+@given(SHAPES, st.sampled_from(["float32", "int8", "bool", "object"]), st.booleans(), st.booleans(), st.integers(1, 9))
+def test_large_outputs_are_written_in_pieces_that_make_no_difference(
+    shape: tuple[int, ...], dtype: str, row_format: bool, both: bool, piece: int
+) -> None:
+    array: Any = (np.arange(math.prod(shape)) % 5).reshape(shape).astype(dtype)
+    if dtype == "float32" and array.size:
+        array.flat[-1] = np.nan
+    if dtype == "object":
+        array = np.vectorize(lambda number: b"%d," % number, otypes=[np.object_])(array) if array.size else array
+    arrays = {"y": array, "z_bytes": array} if both else {"y": array}
+
+    def text() -> bytes | str:
+        try:
+            return format_predictions(arrays, row_format)
+        except StatusError as failure:
+            return str(failure)
+
+    whole = text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_output, "_PIECE_VALUES", piece)
+        assert text() == whole
+
+
+def test_no_call_writes_more_than_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing stops all other threads, so a large output must not be written at once."""
+    sizes: list[int] = []
+
+    def write(array: Any, write: Any = json_output._number_text) -> bytes:
+        sizes.append(max(array.size, len(array)))
+        return bytes(write(array))
+
+    monkeypatch.setattr(json_output, "_number_text", write)
+    for shape in ((500_000,), (2, 500_000), (3, 5, 70_000), (300_000, 0), (250_000, 2)):
+        format_predictions({"y": np.zeros(shape, np.int8)}, row_format=True)
+    assert max(sizes) <= json_output._PIECE_VALUES

@@ -112,7 +112,7 @@ class RestApp:
             body = await self._bodies.read(scope, receive)
             content = await self._respond(route, scope["headers"], body)
             if isinstance(body, LargeBody):
-                body.respond(len(content))
+                body.respond(len(content), scope)
         except NoSuchPageError:
             await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except RefusedBodyError as refusal:

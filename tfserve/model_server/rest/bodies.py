@@ -75,10 +75,13 @@ class LargeBody:
             self._room.resize(sum(array.nbytes for array in parsed.request.arrays.values()))
         return parsed
 
-    def respond(self, size: int) -> None:
+    def respond(self, size: int, scope: Scope) -> None:
         """Takes room for the response instead, until `close`."""
-        self._room.resize(size)
-        self._room.receiving(0)
+        exchange = scope.get("exchange")
+        if exchange is None:
+            self._room.resize(size)
+        else:
+            self._room.sending(size, exchange.unsent)
 
     def close(self) -> None:
         """Frees the body and its room."""
@@ -201,7 +204,8 @@ class Bodies:
             file.write(chunk)
 
     def _room(self, scope: Scope) -> Reservation:
-        return self._budget.reservation(scope.get("interrupt", _nothing))
+        exchange = scope.get("exchange")
+        return self._budget.reservation(_nothing if exchange is None else exchange.interrupt)
 
 
 def too_large(limit: int) -> RefusedBodyError:

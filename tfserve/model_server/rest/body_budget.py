@@ -88,6 +88,7 @@ class Reservation:
         self._loop = asyncio.get_running_loop()
         self._started = self._progressed = 0.0  # in the time of the loop; 0 while it does not depend on the client
         self._received = 0
+        self._unsent: Callable[[], int] | None = None
 
     async def reserve(self, size: int) -> None:
         """Waits until there is room for `size` bytes in all.
@@ -114,9 +115,16 @@ class Reservation:
         self._progressed = self._loop.time()
         self._started = self._started or self._progressed
 
+    def sending(self, size: int, unsent: Callable[[], int]) -> None:
+        """Takes room for a response of `size` bytes instead of the body; `unsent` returns how many are not sent yet."""
+        self.resize(size)
+        self._unsent = unsent
+        self.receiving(0)
+
     def resize(self, size: int) -> None:
         """Takes or returns room without waiting: the body has become something else, and is not being received."""
         self._started = self._progressed = self._received = 0
+        self._unsent = None
         self._lane.change(size - self._size)
         self._size = size
 
@@ -130,6 +138,8 @@ class Reservation:
         now = self._loop.time()
         if not self._started or self.refused:
             return
+        if self._unsent is not None and (sent := self._size - self._unsent() - self._received) > 0:
+            self.receiving(sent)
         stalled = now - self._progressed > _STALL_SECONDS
         seconds = now - self._started
         if stalled or (seconds > _STALL_SECONDS and self._received < seconds * _LEAST_RATE):

@@ -210,6 +210,9 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
+    def unsent(self) -> int:
+        return 0 if self.lost else self._transport.get_write_buffer_size()
+
     async def drained(self) -> None:
         await asyncio.sleep(0)  # the event loop writes at the end of its turn
         if not self._writing and not self.lost:

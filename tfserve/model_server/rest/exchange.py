@@ -47,6 +47,9 @@ class Channel(Protocol):
     def abort(self) -> None:
         """Closes the connection immediately."""
 
+    def unsent(self) -> int:
+        """Returns how many of the bytes that were written wait for the client to read."""
+
     async def drained(self) -> None:
         """Waits until the client has accepted most of what was written, or the connection has been closed."""
 
@@ -86,7 +89,7 @@ class Exchange:
         self._head: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self.scope = scope
-        scope["interrupt"] = self.interrupt
+        scope["exchange"] = self
         self.keep_alive = keep_alive
         self.buffered = 0
         self.complete = False
@@ -113,6 +116,10 @@ class Exchange:
         else:
             self.interrupted = True
             self.wake()
+
+    def unsent(self) -> int:
+        """Returns how many bytes of the response wait for the client to read."""
+        return self._connection.unsent()
 
     async def receive(self) -> dict[str, Any]:
         """Returns the part of the body that has arrived since the last call; waits if there is none."""
