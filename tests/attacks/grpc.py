@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,12 +78,11 @@ def _send(host: str, port: int, method: str, messages: Iterator[bytes] | list[by
 
 
 def answers_that_are_never_read(host: str, port: int) -> None:
-    """Requests of 60 bytes, each with an answer of 64 MB, which no one reads."""
-    message = predict(one_value(16 << 20))
+    """Requests of 60 bytes, each with an answer of 16 or 64 MB, which no one reads."""
 
     def act(connection: Connection) -> None:
-        for _ in range(100):
-            connection.call(PREDICT, message)
+        for elements in [4 << 20] * 50 + [16 << 20] * 50:
+            connection.call(PREDICT, predict(one_value(elements)))
         time.sleep(_SECONDS)
 
     _each(host, port, 1, act)
@@ -101,8 +101,8 @@ def answers_with_a_closed_window(host: str, port: int) -> None:
 
 
 def expanded_requests(host: str, port: int) -> None:
-    """Requests of 60 bytes that describe 64 MB, whose answers are read."""
-    _send(host, port, PREDICT, [predict(one_value(16 << 20))] * 60, clients=16)
+    """Requests of 60 bytes that describe 16 or 64 MB, whose answers are read."""
+    _send(host, port, PREDICT, [predict(one_value(size << 20)) for size in (4, 16)] * 40, clients=16)
 
 
 def open_streams(host: str, port: int) -> None:
@@ -212,14 +212,16 @@ def large_honest_requests(host: str, port: int) -> None:
 
 
 def empty_strings(host: str, port: int) -> None:
-    """200 MB of empty strings in a tensor."""
-    _send(host, port, PREDICT, [predict(tensor(DataType.DT_STRING, 100 * _MB, b"\x42\0" * (100 * _MB)))])
+    """3, 100 and 200 MB of empty strings in a tensor."""
+    for count in (1_900_000, 50 * _MB, 100 * _MB):
+        _send(host, port, PREDICT, [predict(tensor(DataType.DT_STRING, count, b"\x42\0" * count))] * 3)
 
 
 def one_byte_numbers(host: str, port: int) -> None:
-    """100 MB of numbers of one byte, of each type, packed."""
-    for dtype, field in ((DataType.DT_INT32, 7), (DataType.DT_INT64, 10), (DataType.DT_HALF, 13)):
-        values = bytes([1]) * (100 * _MB)
+    """15 and 100 MB of numbers of one byte, of each type, packed."""
+    kinds = ((DataType.DT_INT32, 7), (DataType.DT_INT64, 10), (DataType.DT_HALF, 13))
+    for size, (dtype, field) in itertools.product((15 * _MB, 100 * _MB), kinds):
+        values = bytes([1]) * size
         packed = field << 3 | 2
         _send(host, port, PREDICT, [predict(tensor(dtype, len(values), length_delimited(packed, values)))])
 

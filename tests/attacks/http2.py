@@ -27,6 +27,7 @@ class Connection:
 
     Attributes:
         sent: bytes of messages that were sent.
+        answering: streams that the server has begun to answer.
         ended: streams that the server has ended, by answering or refusing.
     """
 
@@ -39,6 +40,7 @@ class Connection:
         self._initial_window = 65535
         self._windows: dict[int, int] = defaultdict(lambda: self._initial_window)
         self.sent = 0
+        self.answering: set[int] = set()
         self.ended: set[int] = set()
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, struct.pack(">HI", _INITIAL_WINDOW_SIZE, window)))
 
@@ -138,6 +140,8 @@ class Connection:
                 self._windows[stream] += int.from_bytes(payload, "big")
             else:
                 self._window += int.from_bytes(payload, "big")
+        elif kind == _HEADERS and not flags & _END_STREAM:
+            self.answering.add(stream)
         elif kind == _RST_STREAM or (stream and flags & _END_STREAM):
             self.ended.add(stream)
         elif kind == _GOAWAY:

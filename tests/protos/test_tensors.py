@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tfserve.protos.dtypes import numpy_dtype
+from tfserve.protos.dtypes import Array, numpy_dtype
 from tfserve.protos.saved_model_pb2 import DataType, TensorProto
 from tfserve.protos.tensors import (
     MalformedTensorError,
-    ToProto,
     to_array,
     to_proto_content,
     to_proto_fields,
@@ -39,7 +39,7 @@ def proto(dtype: str, shape: list[int], **values: Any) -> TensorProto:
         lambda dtype: npst.arrays(dtype, npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
     )
 )
-def test_numbers_are_converted_without_loss(to_proto: ToProto, array: Any) -> None:
+def test_numbers_are_converted_without_loss(to_proto: Callable[[Array], bytes], array: Any) -> None:
     back = to_array(TensorProto.FromString(to_proto(array)))
     assert (back.dtype, back.shape) == (array.dtype, array.shape)
     assert back.tobytes() == array.tobytes()  # also every bit of NaN
@@ -47,7 +47,7 @@ def test_numbers_are_converted_without_loss(to_proto: ToProto, array: Any) -> No
 
 @WRITERS
 @given(st.lists(st.lists(st.binary(max_size=300), min_size=2, max_size=2), max_size=4))
-def test_strings_are_converted_without_loss(to_proto: ToProto, texts: list[list[bytes]]) -> None:
+def test_strings_are_converted_without_loss(to_proto: Callable[[Array], bytes], texts: list[list[bytes]]) -> None:
     array: Any = np.empty((len(texts), 2), np.object_)
     for row, text in enumerate(texts):
         array[row] = text
@@ -55,7 +55,7 @@ def test_strings_are_converted_without_loss(to_proto: ToProto, texts: list[list[
 
 
 @WRITERS
-def test_bfloat16(to_proto: ToProto) -> None:
+def test_bfloat16(to_proto: Callable[[Array], bytes]) -> None:
     array = np.array([1.5, -np.inf, 3], numpy_dtype(DataType.DT_BFLOAT16))
     made = TensorProto.FromString(to_proto(array))
     assert made.dtype == DataType.DT_BFLOAT16
@@ -63,7 +63,7 @@ def test_bfloat16(to_proto: ToProto) -> None:
 
 
 @WRITERS
-def test_arrays_that_are_not_contiguous(to_proto: ToProto) -> None:
+def test_arrays_that_are_not_contiguous(to_proto: Callable[[Array], bytes]) -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
     np.testing.assert_array_equal(to_array(TensorProto.FromString(to_proto(array))), array)
 

@@ -42,6 +42,8 @@ class Options:
     grpc_socket_path: str
     grpc_channel_arguments: str
     grpc_max_message_bytes: int
+    grpc_max_fields: int
+    grpc_max_bytes_in_flight: int
     config_reload_socket_path: str
     ssl_config_file: str
     use_alts_credentials: bool

@@ -146,8 +146,10 @@ def _check(options: Options) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(options, name) <= _MAX_PORT:
             raise invalid_argument(f"--{name}={getattr(options, name)} is not a port: ports are 0 to {_MAX_PORT}.")
-    if options.grpc_max_message_bytes < 0:
-        raise invalid_argument(f"--grpc_max_message_bytes={options.grpc_max_message_bytes} is not a number of bytes.")
+    for name in ("grpc_max_message_bytes", "grpc_max_bytes_in_flight", "grpc_max_fields"):
+        if getattr(options, name) < 0:
+            what = "fields" if name.endswith("fields") else "bytes"
+            raise invalid_argument(f"--{name}={getattr(options, name)} is not a number of {what}.")
     for name in (flag.name for flag in OWN_FLAGS if flag.name.startswith("rest_api_max_")):
         least = 0 if name == "rest_api_max_body_bytes" else 1
         if getattr(options, name) < least:

@@ -62,8 +62,20 @@ OWN_FLAGS = (
     ServerFlag(
         "grpc_max_message_bytes",
         "int32",
-        (1 << 31) - 1,
-        "Largest gRPC request, in bytes; larger ones get RESOURCE_EXHAUSTED.",
+        128 << 20,
+        "Largest gRPC request, in bytes, also when it is decompressed; larger ones get RESOURCE_EXHAUSTED.",
+    ),
+    ServerFlag(
+        "grpc_max_fields",
+        "int64",
+        2_000_000,
+        "Most fields of a gRPC request, such as strings or examples; more get RESOURCE_EXHAUSTED.",
+    ),
+    ServerFlag(
+        "grpc_max_bytes_in_flight",
+        "int64",
+        256 << 20,
+        "Memory of all gRPC requests and responses in progress, in bytes; more get RESOURCE_EXHAUSTED.",
     ),
     ServerFlag(
         "config_reload_socket_path",

@@ -18,13 +18,19 @@ from tfserve.protos.dtypes import DT_STRING, MAX_RANK, Array, NoNumpyDtypeError,
 from tfserve.protos.saved_model_pb2 import DataType, TensorProto, TensorShapeProto
 from tfserve.protos.wire import length_delimited, varint
 
-MAX_REPEATED_BYTES = 64 << 20
+MAX_REPEATED_BYTES = 16 << 20
 """Size of the largest tensor that a message can describe without listing each of its values."""
 
 _DT_BOOL: int = DataType.DT_BOOL
 _MAX_INT64 = (1 << 63) - 1
 _FEW_VALUES = 32
 _CONTENT_TAG = 4 << 3 | 2  # field 4 of TensorProto, length-delimited
+
+
+_SMALL_BYTES = 1 << 13
+
+Part = bytes | memoryview
+"""A part of a serialized message; a view is one of bytes."""
 
 
 class MalformedTensorError(Exception):
@@ -70,6 +76,10 @@ _VALUES: dict[int, _Values] = {
 }
 
 
+_ITEM_BYTES = {DT_STRING: 32, **{dtype: numpy_dtype(dtype).itemsize for dtype in _VALUES}}  # as in `_filled`
+_MOST_EXPANDED = 32  # a string of no bytes takes two bytes in a message
+
+
 def to_array(proto: TensorProto) -> Array:
     """Returns the tensor that `proto` describes as a read-only array; strings as objects of type bytes.
 
@@ -103,38 +113,68 @@ def to_array(proto: TensorProto) -> Array:
     return flat.reshape(shape)
 
 
-def to_proto_fields(array: Array) -> bytes:
-    """Returns a serialized ``TensorProto`` with the values of `array` in the repeated field of their type."""
+def described_bytes(proto: TensorProto) -> int:
+    """Returns the size of the array that `to_array` makes, 0 if it refuses to; strings without their characters."""
+    dims = proto.tensor_shape.dim
+    if len(dims) > MAX_RANK or proto.dtype not in _ITEM_BYTES:
+        return 0
+    size: int = math.prod([dim.size for dim in dims]) * _ITEM_BYTES[proto.dtype]
+    listed = size <= MAX_REPEATED_BYTES or size <= _MOST_EXPANDED * proto.ByteSize()
+    return size if listed and size > 0 else 0
+
+
+def fields_parts(array: Array) -> list[Part]:
+    """Returns the parts of a serialized ``TensorProto`` with the values of `array` in the repeated field of their type.
+
+    A large array is one of the parts, so that it is copied once, when they are joined.
+    """
     dtype = data_type(array.dtype)
     head = _head(dtype, array.shape)
     if array.size == 0:
-        return head
+        return [head]
     if dtype == DT_STRING:
-        return head + TensorProto(string_val=array.ravel().tolist()).SerializeToString()
+        return [head, TensorProto(string_val=array.ravel().tolist()).SerializeToString()]
     field, _, tag = _VALUES[dtype]
     if tag is not None:
-        return head + length_delimited(tag, array.tobytes())
+        return [head, *_raw_field(tag, array)]
     if field == "half_val":
         array = array.view(np.uint16)
     values = TensorProto()
     getattr(values, field).extend(array.ravel().tolist())
-    return head + values.SerializeToString()
+    return [head, values.SerializeToString()]
+
+
+def content_parts(array: Array) -> list[Part]:
+    """Returns the same with the values of `array` in ``tensor_content``."""
+    dtype = data_type(array.dtype)
+    head = _head(dtype, array.shape)
+    if array.size == 0:
+        return [head]
+    if dtype != DT_STRING:
+        return [head, *_raw_field(_CONTENT_TAG, array)]
+    texts = array.ravel().tolist()
+    return [head, length_delimited(_CONTENT_TAG, b"".join([*(varint(len(text)) for text in texts), *texts]))]
+
+
+ToParts = Callable[[Array], list[Part]]
+"""`fields_parts` or `content_parts`."""
+
+
+def to_proto_fields(array: Array) -> bytes:
+    """Returns a serialized ``TensorProto`` with the values of `array` in the repeated field of their type."""
+    return b"".join(fields_parts(array))
 
 
 def to_proto_content(array: Array) -> bytes:
     """Returns a serialized ``TensorProto`` with the values of `array` in ``tensor_content``."""
-    dtype = data_type(array.dtype)
-    head = _head(dtype, array.shape)
-    if array.size == 0:
-        return head
-    if dtype != DT_STRING:
-        return head + length_delimited(_CONTENT_TAG, array.tobytes())
-    texts = array.ravel().tolist()
-    return head + length_delimited(_CONTENT_TAG, b"".join([*(varint(len(text)) for text in texts), *texts]))
+    return b"".join(content_parts(array))
 
 
-ToProto = Callable[[Array], bytes]
-"""`to_proto_fields` or `to_proto_content`."""
+def _raw_field(tag: int, array: Array) -> list[Part]:
+    """Returns the parts of a field with the bytes of an array."""
+    if array.nbytes <= _SMALL_BYTES:
+        return [length_delimited(tag, array.tobytes())]
+    return [bytes((tag,)) + varint(array.nbytes), np.ascontiguousarray(array).reshape(-1).view(np.uint8).data]
 
 
 def _shape_of(proto: TensorShapeProto) -> tuple[int, ...]:

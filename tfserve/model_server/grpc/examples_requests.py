@@ -12,7 +12,7 @@ from tfserve.model_server.inference.classification import (
     classification_outputs,
     read_classifications,
 )
-from tfserve.model_server.inference.examples import examples_call, find_signature, serialized_examples
+from tfserve.model_server.inference.examples import context_bytes, examples_call, find_signature, serialized_examples
 from tfserve.model_server.inference.regression import read_regressions, regression_outputs
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import Servable, Signature
@@ -53,7 +53,7 @@ class GrpcExamplesRequest(InferenceRequest, Generic[_ResponseT]):
     def __init__(self, body: bytes, timeout_ms: int) -> None:
         self._message = read_message(self.request_type, body)
         self.model = requested_model(model_spec(self._message))
-        self.size = len(body)
+        self.size = len(body) + context_bytes(self._message.input)
         self.timeout_ms = timeout_ms
 
     def prepare(self, servable: Servable) -> Sequence[Call]:

@@ -1,58 +1,95 @@
-"""How the methods of every gRPC service are called, and how their errors become statuses."""
+"""How the methods of every gRPC service are called, and what every call has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+import grpc.aio
 
 from tfserve.model_server import log
+from tfserve.model_server.grpc.calls import Call, Calls
+from tfserve.model_server.grpc.compression import decompressed, is_compressed
+from tfserve.model_server.grpc.statuses import abort
 from tfserve.model_server.status import Code, StatusError
 
-Answer = Callable[[bytes, Any], Awaitable[bytes]]
-"""Answers the serialized message of a call, whose context is the second argument, with a serialized message."""
+Answer = Callable[[bytes, Call], Awaitable[bytes]]
+"""Answers the serialized message of a call with a serialized message."""
 
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_MESSAGE_BYTES = (1 << 31) - 1  # the limit of Protocol Buffers
-_MAX_ERROR_BYTES = 1024  # the official server truncates error messages at the same length
 
 
-def service_handler(service: str, answers: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
-    """Returns the handler of a service in ``tensorflow.serving``.
+class Method(NamedTuple):
+    """A method of a service.
+
+    Attributes:
+        answer: how it is answered.
+        max_bytes: the size of its largest message.
+    """
+
+    answer: Answer
+    max_bytes: int
+
+
+def service_handler(service: str, methods: Mapping[str, Method], calls: Calls) -> grpc.GenericRpcHandler:
+    """Returns the handler of a service.
 
     Args:
-        service: its name, such as ``ModelService``.
-        answers: how each of its methods is answered.
+        service: its full name, such as ``tensorflow.serving.ModelService``.
+        methods: its methods.
+        calls: all calls of the server.
     """
-    handlers = {name: grpc.unary_unary_rpc_method_handler(_handler(name, answer)) for name, answer in answers.items()}
-    return grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers)
+    # A handler of streams is called before the message has arrived, so calls without a message are counted as well.
+    handlers = {
+        name: grpc.stream_unary_rpc_method_handler(_handler(name, method, calls)) for name, method in methods.items()
+    }
+    return grpc.method_handlers_generic_handler(service, handlers)
 
 
-def _handler(method: str, answer: Answer) -> Answer:
-    """Returns a handler that calls `answer` and turns every error into a gRPC status."""
+def _handler(name: str, method: Method, calls: Calls) -> Callable[[Any, Any], Awaitable[bytes]]:
+    """Returns a handler that reads one message, answers it, and turns every error into a gRPC status."""
 
-    async def handle(body: bytes, context: Any) -> bytes:
+    async def handle(_: Any, context: Any) -> bytes:
+        call = None
         try:
-            response = await answer(body, context)
-            if len(response) > _MAX_MESSAGE_BYTES:
-                raise StatusError(
-                    Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; the limit is 2 GiB"
-                )
-            return response
+            call = calls.begin(context)
+            return await _respond(name, method, calls, call)
         except StatusError as failure:
             code, message = failure.code, failure.message
+        except grpc.aio.AbortError:
+            raise
         except Exception as failure:  # any error: the client gets a well-formed status
-            log.error(f"{method}: {type(failure).__name__}: {failure}")
+            log.error(f"{name}: {type(failure).__name__}: {failure}")
             code, message = Code.INTERNAL, f"{type(failure).__name__} in the server"
-        await context.abort(_STATUS_CODES[code], _truncate(message))
+        if call is not None:
+            calls.answered(call, 0)
+        # The error that this raises keeps the variables of this function for long, so none of them is large.
+        await abort(context, code, message)
         return b""
 
     return handle
 
 
-def _truncate(message: str) -> str:
-    encoded = message.encode(errors="replace")
-    if len(encoded) <= _MAX_ERROR_BYTES:
-        return encoded.decode()
-    return encoded[:_MAX_ERROR_BYTES].decode(errors="ignore") + "...TRUNCATED"
+async def _respond(name: str, method: Method, calls: Calls, call: Call) -> bytes:
+    """Returns the response to a call.
+
+    Raises:
+        StatusError: the message or the response is too large, or the method's own errors.
+    """
+    answer, max_bytes = method
+    body = await calls.read(call)
+    if is_compressed(body):
+        body = await decompressed(body, max_bytes)
+        calls.hold(call, len(body))
+    if len(body) > max_bytes:
+        raise StatusError(
+            Code.RESOURCE_EXHAUSTED, f"The message has {len(body)} bytes; the limit for {name} is {max_bytes}"
+        )
+    answering = answer(body, call)
+    del body  # it may be large
+    response = await answering
+    if len(response) > _MAX_MESSAGE_BYTES:
+        raise StatusError(Code.RESOURCE_EXHAUSTED, f"The response would have {len(response)} bytes; the limit is 2 GiB")
+    calls.answered(call, len(response))
+    return response

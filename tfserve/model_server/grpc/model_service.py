@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
 
 from google.protobuf.message import Message
 
 from tfserve.model_server import log
-from tfserve.model_server.grpc.handlers import Answer
+from tfserve.model_server.grpc.calls import Call
+from tfserve.model_server.grpc.handlers import Method
 from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.monitoring.metric import Counter
 from tfserve.model_server.monitoring.metrics import METRICS
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos import apis_pb2
+from tfserve.protos.survey import survey
 from tfserve.protos.version_status import State
 from tfserve.text import printable
+
+MAX_SHORT_BYTES = 1 << 16
+"""Size of the largest request for a status or metadata, which has little more than a name."""
+
+MAX_RELOAD_BYTES = 4 << 20
+"""Size of the largest configuration, which has room for many thousand models; gRPC's own default limit."""
+
+_MAX_RELOAD_FIELDS = 200_000
+_MAX_LOGGED = 1000
 
 _SIGNATURE_DEF = "signature_def"
 _NOT_HERE = (
@@ -32,23 +42,26 @@ _NOT_HERE = (
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 
 
-def model_service(manager: Manager, reload_socket: str = "") -> dict[str, Answer]:
-    """Returns how each method of the ``ModelService`` is answered.
+def model_service(manager: Manager, reload_socket: str = "") -> dict[str, Method]:
+    """Returns the methods of the ``ModelService``.
 
     Args:
         manager: has the models.
         reload_socket: the only address at which reloads are taken; empty if the service that is returned takes them.
     """
 
-    async def status(body: bytes, context: Any) -> bytes:
+    async def status(body: bytes, call: Call) -> bytes:
         return get_model_status(manager, body)
 
-    async def reload(body: bytes, context: Any) -> bytes:
+    async def reload(body: bytes, call: Call) -> bytes:
         if reload_socket:
             raise StatusError(Code.PERMISSION_DENIED, _NOT_HERE.format(path=printable(reload_socket)))
         return await asyncio.to_thread(reload_config, manager, body)
 
-    return {"GetModelStatus": status, "HandleReloadConfigRequest": reload}
+    return {
+        "GetModelStatus": Method(status, MAX_SHORT_BYTES),
+        "HandleReloadConfigRequest": Method(reload, MAX_RELOAD_BYTES),
+    }
 
 
 def get_model_metadata(manager: Manager, body: bytes) -> bytes:
@@ -99,6 +112,9 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
     Raises:
         StatusError: INVALID_ARGUMENT, the request has no list of models; or any error of `Manager.reload`.
     """
+    found = survey(body, apis_pb2.ReloadConfigRequest, _MAX_RELOAD_FIELDS, _MAX_RELOAD_FIELDS)
+    if found.fields > _MAX_RELOAD_FIELDS:
+        raise StatusError(Code.RESOURCE_EXHAUSTED, f"The configuration has more than {_MAX_RELOAD_FIELDS} fields")
     request = read_message(apis_pb2.ReloadConfigRequest, body)
     names = tuple(dict.fromkeys(request.metric_names))
     before = _metric_values(names)
@@ -108,11 +124,14 @@ def reload_config(manager: Manager, body: bytes) -> bytes:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        for index, config in enumerate(request.config.model_config_list.config):
+        configs = request.config.model_config_list.config
+        for index, config in enumerate(configs[:_MAX_LOGGED]):
             log.info(
                 f"\nConfig entry\n\tindex : {index}\n\tpath : {config.base_path}\n\tname : {config.name}"
                 f"\n\tplatform : {config.model_platform}"
             )
+        if len(configs) > _MAX_LOGGED:
+            log.info(f"{len(configs) - _MAX_LOGGED} more config entries")
         manager.reload(request.config)
     except StatusError as failure:
         log.error(f"ReloadConfig failed: {failure.message}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from tfserve.model_server.grpc.examples_requests import fill_classifications, fill_regressions
 from tfserve.model_server.grpc.messages import fill_model_spec, read_message, requested_model
 from tfserve.model_server.inference import classification, regression
-from tfserve.model_server.inference.examples import examples_call, serialized_examples
+from tfserve.model_server.inference.examples import context_bytes, examples_call, serialized_examples
 from tfserve.model_server.inference.request import Call, InferenceRequest, Outputs
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, Signature
 from tfserve.model_server.status import Code, StatusError, invalid_argument
@@ -42,7 +42,7 @@ class GrpcMultiInference(InferenceRequest):
         self._message = message = read_message(MultiInferenceRequest, body)
         first = message.tasks[0] if message.tasks else InferenceTask()
         self.model = requested_model(first.model_spec)
-        self.size = len(body)
+        self.size = len(body) + context_bytes(message.input)
         self.timeout_ms = timeout_ms
 
     def prepare(self, servable: Servable) -> Sequence[Call]:

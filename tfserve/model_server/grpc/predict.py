@@ -15,8 +15,8 @@ from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, S
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
 from tfserve.protos.dtypes import Array, dtype_name
-from tfserve.protos.tensors import MalformedTensorError, ToProto, to_array, to_proto_fields
-from tfserve.protos.wire import length_delimited
+from tfserve.protos.tensors import MalformedTensorError, Part, ToParts, described_bytes, fields_parts, to_array
+from tfserve.protos.wire import length_delimited, varint
 
 # Tags of PredictResponse, and of an entry of its map of outputs; all are length-delimited.
 _OUTPUTS, _MODEL_SPEC = (
@@ -31,7 +31,7 @@ class GrpcPredict(InferenceRequest):
     Args:
         body: the serialized message.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
-        to_proto: serializes the tensors of the response.
+        to_parts: serializes the tensors of the response.
 
     Raises:
         StatusError: INTERNAL, `body` is not such a message; INVALID_ARGUMENT, it does not name a model.
@@ -40,16 +40,18 @@ class GrpcPredict(InferenceRequest):
     api = "Predict"
     entrypoint = "GRPC"
 
-    def __init__(self, body: bytes, timeout_ms: int, to_proto: ToProto = to_proto_fields) -> None:
-        self.size = len(body)
+    def __init__(self, body: bytes, timeout_ms: int, to_parts: ToParts = fields_parts) -> None:
         self.timeout_ms = timeout_ms
-        self._request = read_message(PredictRequest, body)
-        self.model = requested_model(model_spec(self._request))
-        self._to_proto = to_proto
+        request = read_message(PredictRequest, body)
+        self._request: PredictRequest | None = request
+        self.model = requested_model(model_spec(request))
+        self.size = max(len(body), sum([described_bytes(tensor) for tensor in request.inputs.values()]))
+        self._to_parts = to_parts
         self._signature = DEFAULT_SIGNATURE
 
     def prepare(self, servable: Servable) -> Sequence[Call]:
         request = self._request
+        assert request is not None  # noqa: S101, for the types: it has not been released
         self._signature = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = servable.signatures.get(self._signature)
         if signature is None:
@@ -60,11 +62,18 @@ class GrpcPredict(InferenceRequest):
         outputs = _filtered(request.output_filter, signature) if request.output_filter else None
         return (Call(self._signature, arrays, outputs),)
 
+    def release(self) -> None:
+        self._request = None
+
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
-        fields = []
+        fields: list[Part] = []
         for alias, array in results[0].items():
-            entry = length_delimited(_KEY, alias.encode()) + length_delimited(_VALUE, self._to_proto(array))
-            fields.append(length_delimited(_OUTPUTS, entry))
+            parts = self._to_parts(array)
+            key = length_delimited(_KEY, alias.encode())
+            size = sum([len(part) for part in parts])
+            value = bytes((_VALUE,)) + varint(size)
+            length = varint(len(key) + len(value) + size)
+            fields += [bytes((_OUTPUTS,)) + length + key + value, *parts]
         spec = serialized_model_spec(self.model.name, servable.version, self._signature)
         return b"".join([*fields, length_delimited(_MODEL_SPEC, spec)])
 

@@ -17,8 +17,10 @@ import grpc
 import grpc.aio
 
 from tfserve.model_server import log
+from tfserve.model_server.grpc import compression
+from tfserve.model_server.grpc.calls import Calls
 from tfserve.model_server.grpc.handlers import service_handler
-from tfserve.model_server.grpc.model_service import model_service
+from tfserve.model_server.grpc.model_service import MAX_RELOAD_BYTES, model_service
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
 from tfserve.model_server.models.manager import Manager
 from tfserve.model_server.status import StatusError, invalid_argument
@@ -26,7 +28,7 @@ from tfserve.model_server.status import StatusError, invalid_argument
 _MODE = 0o600
 _MAX_PATH_BYTES = 107 if sys.platform == "linux" else 103  # of sockaddr_un
 _DESCRIPTORS = Path("/proc/self/fd")
-_MAX_MESSAGE_BYTES = 4 << 20  # gRPC's default; a configuration with thousands of models is smaller
+_MAX_BYTES_IN_FLIGHT = 64 << 20
 
 
 class ReloadSocket:
@@ -43,8 +45,12 @@ class ReloadSocket:
 
     def __init__(self, manager: Manager, path: str) -> None:
         self._path = Path(path).absolute()
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)])
-        self._server.add_generic_rpc_handlers((service_handler("ModelService", model_service(manager)),))
+        arguments = {"grpc.max_receive_message_length": MAX_RELOAD_BYTES, **compression.ARGUMENTS}
+        self._server = grpc.aio.server(options=list(arguments.items()))
+        service = service_handler(
+            "tensorflow.serving.ModelService", model_service(manager), Calls(_MAX_BYTES_IN_FLIGHT)
+        )
+        self._server.add_generic_rpc_handlers((service,))
         try:
             self._listen()
         except OSError as failure:

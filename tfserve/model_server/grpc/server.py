@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+import resource
 
 import grpc
 import grpc.aio
@@ -20,19 +19,25 @@ from tfserve.addresses import in_url
 from tfserve.host.ports import is_free
 from tfserve.model_server import log
 from tfserve.model_server.flags import Options
+from tfserve.model_server.grpc import compression
+from tfserve.model_server.grpc.calls import Call, Calls
 from tfserve.model_server.grpc.credentials import server_credentials
 from tfserve.model_server.grpc.examples_requests import GrpcClassify, GrpcRegress
-from tfserve.model_server.grpc.handlers import Answer, service_handler
-from tfserve.model_server.grpc.model_service import get_model_metadata, model_service
+from tfserve.model_server.grpc.handlers import Answer, Method, service_handler
+from tfserve.model_server.grpc.inference import Inference
+from tfserve.model_server.grpc.model_service import MAX_SHORT_BYTES, get_model_metadata, model_service
 from tfserve.model_server.grpc.multi_inference import GrpcMultiInference
 from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS, Dispatcher
-from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.status import invalid_argument
-from tfserve.protos.tensors import to_proto_content, to_proto_fields
+from tfserve.protos.apis_pb2 import ClassificationRequest, MultiInferenceRequest, PredictRequest, RegressionRequest
+from tfserve.protos.tensors import content_parts, fields_parts
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
-_MAX_TIMEOUT_SECONDS = 10_000_000  # gRPC reports hundreds of years for a call without a deadline
+_MAX_CALLS_OF_A_CONNECTION = 100  # clients wait before they send more
+_MOST_DESCRIPTORS = 1 << 20  # if the system sets no limit
+_MAX_IDLE_MS = 300_000  # without a call; clients connect again when they need to
+_MAX_NEW_CALLS = 5000  # that gRPC has received and Python has not begun to handle, which takes a second
 
 
 class GrpcServer:
@@ -51,11 +56,20 @@ class GrpcServer:
             "grpc.so_reuseport": 0,  # otherwise a second server could silently share the port
             "grpc.max_send_message_length": -1,
             "grpc.max_receive_message_length": options.grpc_max_message_bytes,
+            "grpc.max_concurrent_streams": _MAX_CALLS_OF_A_CONNECTION,
+            "grpc.server.max_pending_requests": _MAX_NEW_CALLS // 2,  # then some are refused, as from here
+            "grpc.server.max_pending_requests_hard_limit": _MAX_NEW_CALLS,  # all
+            "grpc.max_allowed_incoming_connections": resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            // 2,  # half are REST's
+            "grpc.max_connection_idle_ms": _MAX_IDLE_MS,
+            **compression.ARGUMENTS,
             **channel_arguments(options.grpc_channel_arguments),
         }
         self._server = grpc.aio.server(options=list(arguments.items()))
-        for service, answers in _services(dispatcher, options).items():
-            self._server.add_generic_rpc_handlers((service_handler(service, answers),))
+        self._calls = Calls(options.grpc_max_bytes_in_flight)
+        for service, methods in _services(dispatcher, self._calls, options).items():
+            handler = service_handler(f"tensorflow.serving.{service}", methods, self._calls)
+            self._server.add_generic_rpc_handlers((handler,))
         self._with_health = options.enable_grpc_healthcheck_service
         credentials = server_credentials(options.ssl_config_file, options.use_alts_credentials)
         self._unusable = (
@@ -100,38 +114,34 @@ class GrpcServer:
             raise invalid_argument(f"Failed to BuildAndStart gRPC server: {problem}") from None
 
 
-def _services(dispatcher: Dispatcher, options: Options) -> dict[str, dict[str, Answer]]:
-    """Returns the handler of each method of each service."""
+def _services(dispatcher: Dispatcher, calls: Calls, options: Options) -> dict[str, dict[str, Method]]:
+    """Returns the methods of each service."""
     manager = dispatcher.manager
-    to_proto = to_proto_content if options.enable_serialization_as_tensor_content else to_proto_fields
-    inference: dict[str, Callable[[bytes, int], InferenceRequest]] = {
-        "Predict": functools.partial(GrpcPredict, to_proto=to_proto),
-        "Classify": GrpcClassify,
-        "Regress": GrpcRegress,
-        "MultiInference": GrpcMultiInference,
-    }
+    to_parts = content_parts if options.enable_serialization_as_tensor_content else fields_parts
 
-    async def metadata(body: bytes, context: Any) -> bytes:
+    async def metadata(body: bytes, call: Call) -> bytes:
         return get_model_metadata(manager, body)
 
+    infer = Inference(dispatcher, calls, options.grpc_max_fields, options.grpc_max_bytes_in_flight).answer
+    inference: dict[str, Answer] = {
+        "Predict": infer(PredictRequest, functools.partial(GrpcPredict, to_parts=to_parts)),
+        "Classify": infer(ClassificationRequest, GrpcClassify),
+        "Regress": infer(RegressionRequest, GrpcRegress),
+        "MultiInference": infer(MultiInferenceRequest, GrpcMultiInference),
+    }
     return {
         "PredictionService": {
-            **{name: _infer(dispatcher, make_request) for name, make_request in inference.items()},
-            "GetModelMetadata": metadata,
+            **{name: Method(answer, options.grpc_max_message_bytes) for name, answer in inference.items()},
+            "GetModelMetadata": Method(metadata, MAX_SHORT_BYTES),
         },
         "ModelService": model_service(manager, options.config_reload_socket_path),
     }
 
 
-def _infer(dispatcher: Dispatcher, make_request: Callable[[bytes, int], InferenceRequest]) -> Answer:
-    """Returns the handler of an inference method; the deadline of the client ends the run."""
-
-    def answer(body: bytes, context: Any) -> Awaitable[bytes]:
-        seconds: float | None = context.time_remaining()
-        timeout_ms = 0 if seconds is None or seconds > _MAX_TIMEOUT_SECONDS else max(1, int(seconds * 1000))
-        return dispatcher.answer(make_request(body, timeout_ms))
-
-    return answer
+def _max_connections() -> int:
+    """Returns how many connections gRPC may accept: half of what the process may open, as the REST API needs some."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (limit if 0 < limit < _MOST_DESCRIPTORS else _MOST_DESCRIPTORS) // 2
 
 
 def channel_arguments(text: str) -> dict[str, int | str]:

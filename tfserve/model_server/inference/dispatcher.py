@@ -14,7 +14,7 @@ DRAIN_SECONDS = 9
 """How long running requests get to finish after a signal; orchestrators kill a process after 10 seconds."""
 
 INLINE_BYTES = 1 << 16
-"""Size of the largest request that can run on the event loop."""
+"""Size of the largest request that can run on the event loop, with its tensors, and of the largest result there."""
 
 
 class Dispatcher:
@@ -51,17 +51,24 @@ class Dispatcher:
             if request.size <= INLINE_BYTES:
                 calls = request.prepare(servable)
                 if all(servable.is_fast(call.signature) for call in calls):
-                    return request.finish(servable, [servable.run(*call, request.timeout_ms) for call in calls])
+                    results = [servable.run(*call, request.timeout_ms) for call in calls]
+                    return await self._finish(request, servable, results)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, request)
 
     async def _answer_in_batch(self, request: InferenceRequest, servable: Servable) -> bytes:
         """Answers `request` as part of a batch; while it waits for the batch, it occupies no thread."""
         if request.size <= INLINE_BYTES:
-            return request.finish(servable, await _run_in_batch(request.prepare(servable), servable, request))
-        loop = asyncio.get_running_loop()
-        calls = await loop.run_in_executor(self._threads, request.prepare, servable)
-        results = await _run_in_batch(calls, servable, request)
-        return await loop.run_in_executor(self._threads, request.finish, servable, results)
+            calls = request.prepare(servable)
+        else:
+            calls = await asyncio.get_running_loop().run_in_executor(self._threads, request.prepare, servable)
+            request.release()
+        return await self._finish(request, servable, await _run_in_batch(calls, servable, request))
+
+    async def _finish(self, request: InferenceRequest, servable: Servable, results: Sequence[Outputs]) -> bytes:
+        """Returns the response; a large one is made in a thread."""
+        if sum([array.nbytes for outputs in results for array in outputs.values()]) <= INLINE_BYTES:
+            return request.finish(servable, results)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, request.finish, servable, results)
 
     def _answer_in_thread(self, request: InferenceRequest) -> bytes:
         """Answers `request` with a lease of its own.
@@ -69,8 +76,12 @@ class Dispatcher:
         The thread keeps running after its caller is cancelled, and the servable must stay loaded until it has finished.
         """
         with self.manager.use(request.model) as servable:
-            calls = request.prepare(servable)
-            return request.finish(servable, [servable.run(*call, request.timeout_ms) for call in calls])
+            calls = list(request.prepare(servable))
+            request.release()
+            results = []
+            while calls:
+                results.append(servable.run(*calls.pop(0), request.timeout_ms))  # the arrays are freed after the run
+            return request.finish(servable, results)
 
 
 async def _run_in_batch(calls: Sequence[Call], servable: Servable, request: InferenceRequest) -> Sequence[Outputs]:

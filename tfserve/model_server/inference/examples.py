@@ -34,6 +34,13 @@ def serialized_examples(message: Input) -> list[bytes]:
     return examples
 
 
+def context_bytes(message: Input) -> int:
+    """Returns the size of all copies of the context that `serialized_examples` makes."""
+    if not message.HasField("example_list_with_context"):
+        return 0
+    return len(message.example_list_with_context.examples) * len(message.example_list_with_context.context)
+
+
 def find_signature(servable: Servable, name: str) -> Signature:
     """Returns the signature that a classify or regress request names; an empty name means the default signature.
 

@@ -39,7 +39,8 @@ class InferenceRequest(ABC):
         api: the requested method, as in the metrics: Predict, Classify, Regress or MultiInference.
         entrypoint: the API that received the request, as in the metrics: REST or GRPC.
         model: the model that the request names.
-        size: the size of the request in bytes.
+        size: the size of the request in bytes, or that of its tensors if they are larger: few bytes can describe many
+            equal values.
         timeout_ms: longest time of a run, in milliseconds; 0 for no limit.
     """
 
@@ -59,6 +60,9 @@ class InferenceRequest(ABC):
         Raises:
             StatusError: the request does not match the model's signature.
         """
+
+    def release(self) -> None:  # noqa: B027, most requests have nothing large
+        """Frees what only `prepare` needs, which is not called again."""
 
     @abstractmethod
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:

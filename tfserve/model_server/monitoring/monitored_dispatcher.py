@@ -61,6 +61,9 @@ class _Wrapped(InferenceRequest):
     async def parse(self, servable: Servable) -> None:
         await self._request.parse(servable)
 
+    def release(self) -> None:
+        self._request.release()
+
 
 class _TimedRequest(_Wrapped):
     """Records the time from `prepare` to `finish`, in which the model runs."""
