@@ -68,12 +68,13 @@ class Allowed:
     """What is still allowed.
 
     Attributes:
-        files: paths, and the rights on each and on everything below it; paths that do not exist are left out.
+        files: paths or open descriptors, and the rights on each and on everything below it; paths that do not exist
+            are left out.
         ports: the TCP ports to listen on; 0 for a port that the kernel chooses.
         connect: whether TCP connections can be opened.
     """
 
-    files: Iterable[tuple[Path, Right]]
+    files: Iterable[tuple[Path | int, Right]]
     ports: Iterable[int] = ()
     connect: bool = False
 
@@ -120,8 +121,11 @@ def _create(allowed: Allowed, abi: int) -> int:
     size = 8 if abi < 4 else 16 if abi < 6 else 24  # of the fields that this version has
     ruleset = system_call(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     try:
-        for path, rights in allowed.files:
-            _allow_path(ruleset, path, rights & handled)
+        for file, rights in allowed.files:
+            if isinstance(file, int):
+                _allow(ruleset, file, rights & handled)
+            else:
+                _allow_path(ruleset, file, rights & handled)
         for port in allowed.ports if network else ():
             rule = _NetPort(_BIND, port)
             system_call(_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(rule), 0)
@@ -135,9 +139,13 @@ def _allow_path(ruleset: int, path: Path, rights: Right) -> None:
     with suppress(OSError):  # it does not exist, or cannot be reached
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                rights &= _OF_FILES
-            if rights:
-                add_path(ruleset, descriptor, rights)
+            _allow(ruleset, descriptor, rights)
         finally:
             os.close(descriptor)
+
+
+def _allow(ruleset: int, descriptor: int, rights: Right) -> None:
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        rights &= _OF_FILES
+    if rights:
+        add_path(ruleset, descriptor, rights)

@@ -12,13 +12,14 @@ import site
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.addresses import is_loopback
+from tfserve.engines.local.model_paths import open_model
 from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.errors import TfserveError
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
@@ -31,7 +32,6 @@ __all__ = ["allowed", "sandboxed"]
 
 _CONFIG_FLAG = "--model_config_file"
 _TEMPORARY = "tmp"
-_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _WRITE = Right.WRITE_FILE | Right.READ_FILE
 _SOCKETS = Right.READ_DIR | Right.MAKE_SOCK | Right.REMOVE_FILE
 _LIBRARIES = (
@@ -68,8 +68,9 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
     temporary.mkdir(mode=0o700, exist_ok=True)
     for path in plan.sandbox.sockets if plan.sandbox else ():
         _remove_unused(Path(path))
-    with rules_of(allowed(plan, start.directory, start.environment), landlock_abi()) as rules:
-        yield replace(start, rules=rules, temporary=temporary)
+    with ExitStack() as opened:
+        rules = rules_of(allowed(plan, start.directory, start.environment, opened), landlock_abi())
+        yield replace(start, rules=opened.enter_context(rules), temporary=temporary)
 
 
 def _remove_unused(path: Path) -> None:
@@ -83,13 +84,14 @@ def _remove_unused(path: Path) -> None:
                 path.unlink()
 
 
-def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -> Allowed:
+def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str], opened: ExitStack) -> Allowed:
     """Returns what a process of `plan` can use.
 
     Args:
         plan: the plan, which has a sandbox.
         directory: the directory of the server.
         environment: the variables of the process.
+        opened: closes the descriptors of models.
     """
     sandbox = plan.sandbox
     assert sandbox is not None  # noqa: S101 - for mypy
@@ -97,19 +99,21 @@ def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str]) -
     ports = {port.server_port for port in published}
     if any(not is_loopback(port.host) or ":" in port.host for port in published):
         ports.add(0)  # gRPC tries out whether it can use IPv6
-    files = [
+    files: list[tuple[Path | int, Right]] = [
         *_program(plan.command[0]),
         *_libraries(environment),
         *((Path(path), Right.READ) for path in _SYSTEM_FILES),
         (Path("/dev/null"), _WRITE),
-        *((path, Right.READ) for mount in plan.mounts for path in _model(Path(mount.source))),
         *((Path(path), Right.READ) for path in plan.files),
         (directory / "models", Right.READ),
         (directory / _TEMPORARY, Right.WRITE),
         *((Path(path), Right.READ) for path in sandbox.read),
-        *((path, Right.READ) for base_path in _configured(plan) for path in _model(base_path)),
         *((Path(path).parent, Right.MAKE_SOCK) for path in sandbox.sockets),
     ]
+    for base_path in (*(Path(mount.source) for mount in plan.mounts), *_configured(plan)):
+        for descriptor in open_model(base_path):
+            opened.callback(os.close, descriptor)
+            files.append((descriptor, Right.READ))
     if plan.reload_socket:
         files.append((Path(plan.reload_socket).parent, _SOCKETS))
     if sandbox.connect:
@@ -128,19 +132,6 @@ def _configured(plan: LaunchPlan) -> Iterator[Path]:
 
             with suppress(TfserveError):  # the server reports what is wrong with it
                 yield from (Path(str(model.path)) for model in read_models_config(Path(path)) if not model.is_remote)
-
-
-def _model(base_path: Path) -> Iterator[Path]:
-    """Yields the directory of a model, and the SavedModels to which links in place of its versions lead.
-
-    Other links that lead out of the model are not followed: it could belong to a stranger, who could place links to any
-    file of this user in it.
-    """
-    yield base_path
-    with suppress(OSError):
-        for entry in base_path.iterdir():
-            if entry.name.isdigit() and entry.is_symlink() and any((entry / name).is_file() for name in _MODEL_FILES):
-                yield entry
 
 
 def _libraries(environment: Mapping[str, str]) -> Iterator[tuple[Path, Right]]:

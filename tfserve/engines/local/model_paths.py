@@ -1,0 +1,100 @@
+"""Opens the directories that a sandboxed server can read as models, without being led to other files of its user.
+
+A model may belong to another user, who can exchange its files and directories for links at any time, also between two
+starts of the server. So a link of another user is only followed to what belongs to that user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path, PurePath
+from stat import S_ISLNK, S_ISREG
+
+__all__ = ["open_model"]
+
+_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+_MAX_LINKS = 40  # as in the kernel
+_ROOT = 0
+
+
+def open_model(base_path: Path) -> list[int]:
+    """Opens a model's directory, and the SavedModels to which links in place of its versions lead.
+
+    The descriptors are for use in rules, and the caller closes them. What cannot be opened is left out. Other links
+    that lead out of the model are not followed: it could be a stranger's, with links to any file of this user.
+    """
+    opened: list[int] = []
+    with suppress(OSError):
+        opened.append(_open(base_path))
+        for name in _names(opened[0]):
+            if name.isascii() and name.isdigit() and S_ISLNK(os.lstat(name, dir_fd=opened[0]).st_mode):
+                opened += _open_version(name, opened[0])
+    return opened
+
+
+def _open_version(name: str, directory: int) -> list[int]:
+    with suppress(OSError):
+        version = _open(PurePath(name), directory)
+        if any(_is_file(file, version) for file in _MODEL_FILES):
+            return [version]
+        os.close(version)
+    return []
+
+
+def _open(path: PurePath, directory: int | None = None) -> int:
+    """Opens a path, by default from the root directory, one name after the other.
+
+    Raises:
+        OSError: it does not exist, or a link of another user leads to what does not belong to that user.
+    """
+    current = os.open("/", os.O_PATH | os.O_CLOEXEC) if directory is None else os.dup(directory)
+    names, owners, links = _names_of(path), set[int](), 0
+    try:
+        while names:
+            below = os.open(names.pop(), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
+            found = os.fstat(below)
+            if not S_ISLNK(found.st_mode):
+                current = _instead(current, below)
+                continue
+            target = PurePath(os.readlink("", dir_fd=below))
+            os.close(below)
+            owners.add(found.st_uid)
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            if target.is_absolute():
+                current = _instead(current, os.open("/", os.O_PATH | os.O_CLOEXEC))
+            names += _names_of(target)
+        if not owners <= {_ROOT, os.geteuid(), os.fstat(current).st_uid}:
+            raise PermissionError(errno.EPERM, "a link of another user leads to what does not belong to that user")
+    except BaseException:
+        os.close(current)
+        raise
+    return current
+
+
+def _instead(current: int, replacement: int) -> int:
+    os.close(current)
+    return replacement
+
+
+def _names_of(path: PurePath) -> list[str]:
+    """Returns the names in a path, the last one first."""
+    return list(reversed(path.parts[1:] if path.is_absolute() else path.parts))
+
+
+def _names(directory: int) -> list[str]:
+    """Returns the names in a directory that is open for use in paths."""
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.listdir(readable)  # noqa: PTH208 - Path takes no descriptor
+    finally:
+        os.close(readable)
+
+
+def _is_file(name: str, directory: int) -> bool:
+    with suppress(OSError):
+        return S_ISREG(os.stat(name, dir_fd=directory).st_mode)
+    return False
