@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 
 from tests.cli.conftest import in_process
@@ -74,27 +73,54 @@ def answering(body: bytes) -> FaultyServer:
 
 
 MANY = {
-    "lists": b'{"outputs": [' + b"[]," * 16_000_000 + b"[]]}",
-    "objects": b'{"predictions": [' + b"{}," * 5_000_000 + b"{}]}",
-    "results": b'{"results": [' + b"[[]]," * 8_000_000 + b"[]]}",
-    "keys": b'{"predictions": [' + b'{"":0},' * 5_000_000 + b"{}]}",
-    "spaces": b'{"outputs": [' + b"[\n\t], " * 16_000_000 + b"[]]}",
-    "numbers": b'{"outputs": [' + b"0.1," * 30_000_000 + b"1]}",
+    "lists": (b"[]", 1_000_000),
+    "objects": (b"{}", 300_000),
+    "results": (b"[[]]", 500_000),
+    "keys": (b'{"":0}', 300_000),
+    "spaces": (b"[\n\t] ", 1_000_000),
+    "numbers": (b"0.1", 1_700_000),
 }
 
 
+def many(kind: str) -> bytes:
+    """An answer that takes more than 64 MiB."""
+    value, count = MANY[kind]
+    return b'{"predictions": [' + b",".join([value] * count) + b"]}"
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sixteenth of the usual limits, so that the answers of a test need not be large."""
+    monkeypatch.setattr("tfserve.client.rest.MAX_RESPONSE_MEMORY", 2**26)
+    monkeypatch.setattr("tfserve.protos.json_memory._MANY_VALUES", 2**22)
+
+
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("answer", MANY)
 def test_answers_with_many_values(answer: str) -> None:
-    with memory_limited(), answering(MANY[answer]) as server, RestClient(server.url) as client:
+    with memory_limited(), answering(many(answer)) as server, RestClient(server.url) as client:
         with pytest.raises(RequestError, match="has too many values") as caught:
             client.infer("predict", MODEL, b"{}")
         assert caught.value.exit_code == 8
         assert caught.value.hint
 
 
+def test_largest_answer() -> None:
+    """The usual limit; without one, these lists would take 1 GiB."""
+    body = b'{"outputs": [' + b"[]," * 16_000_000 + b"[]]}"
+    with (
+        memory_limited(),
+        answering(body) as server,
+        RestClient(server.url) as client,
+        pytest.raises(RequestError, match="has too many values"),
+    ):
+        client.infer("predict", MODEL, b"{}")
+
+
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("verb", [("predict", "m", "1"), ("classify", "m", "x=1.0"), ("regress", "m", "x=1.0")])
 def test_commands(verb: tuple[str, ...], tfserve: Program) -> None:
-    with memory_limited(), answering(MANY["objects"]) as server:
+    with memory_limited(), answering(many("objects")) as server:
         done = in_process(tfserve, *verb, "--url", server.url)
     assert done.returncode == 8
     assert "has too many values" in done.stderr
@@ -111,11 +137,11 @@ def test_documents_with_many_values() -> None:
             poll_status(server.url, "m")
 
 
-def test_honest_answers_are_not_refused() -> None:
-    images = np.zeros((64, 224, 224, 3)).size
-    numbers = b"0.1234567," * 3
-    document = b"[" + (b"[" + numbers[:-1] + b"],") * (images // 3)
-    assert json_memory(document) < 2**30
+def test_honest_answers_are_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = 64 * 224 * 224
+    sample = b"[0.1234567,0.1234567,0.1234567]," * 10_000
+    monkeypatch.setattr("tfserve.protos.json_memory._MANY_VALUES", 0)
+    assert json_memory(sample) * pixels / 10_000 < 2**30
     assert json_memory(json.dumps(METADATA).encode() * 500) < 64 * 2**20
 
 
@@ -264,6 +290,19 @@ def test_values_as_json_over_grpc() -> None:
         pytest.raises(RequestError, match="has too many values"),
     ):
         client.infer("predict", MODEL, b'{"inputs": {}}')
+
+
+def test_empty_lists_over_grpc() -> None:
+    """A tensor without values can still have any number of rows."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in (2**40, 0)])
+    answers = {
+        "GetModelMetadata": metadata_response(signature_defs()),
+        "Predict": predict_response(y=TensorProto(dtype=DataType.DT_FLOAT, tensor_shape=shape)),
+    }
+    with grpc_service(**answers) as address, GrpcClient(address) as client, memory_limited():
+        assert client.predict_arrays(MODEL, {}, OUTPUT, "")["y"].shape == (2**40, 0)
+        with pytest.raises(RequestError, match="has too many values"):
+            client.infer("predict", MODEL, b'{"inputs": {}}')
 
 
 FIELDS = {

@@ -156,21 +156,23 @@ def dimensions(count: int) -> bytes:
 
 
 TOO_MUCH = {
-    "meta graphs": b"\x12\x00" * 2_000_000,
-    "unknown fields": b"\x78\x00" * 2_000_000 + b"\x12\x00",
-    "fields of a meta graph": length_delimited(2, b"\x1a\x00" * 250_000),
-    "tags": length_delimited(2, length_delimited(1, b"\x22\x00" * 250_000)),
-    "fields of meta information": length_delimited(2, length_delimited(1, b"\x0a\x00" * 250_000)),
-    "signatures": length_delimited(2, b"\x2a\x00" * 250_000),
-    "dimensions": dimensions(510_000),
-    "inputs": length_delimited(2, length_delimited(5, b"\x0a\x01s" + length_delimited(2, b"\x0a\x00" * 510_000))),
+    "meta graphs": b"\x12\x00" * 1_000_000,
+    "unknown fields": b"\x78\x00" * 1_000_000 + b"\x12\x00",
+    "fields of a meta graph": length_delimited(2, b"\x1a\x00" * 25_000),
+    "tags": length_delimited(2, length_delimited(1, b"\x22\x00" * 25_000)),
+    "fields of meta information": length_delimited(2, length_delimited(1, b"\x0a\x00" * 25_000)),
+    "signatures": length_delimited(2, b"\x2a\x00" * 25_000),
+    "dimensions": dimensions(51_000),
+    "inputs": length_delimited(2, length_delimited(5, b"\x0a\x01s" + length_delimited(2, b"\x0a\x00" * 51_000))),
     "a long tag": length_delimited(2, length_delimited(1, length_delimited(4, b"x" * 10_000))),
-    "a long name": length_delimited(2, length_delimited(5, length_delimited(1, b"x" * (65 * 2**20)))),
+    "a long name": length_delimited(2, length_delimited(5, length_delimited(1, b"x" * (2**20 + 1)))),
 }
 
 
 @pytest.mark.parametrize("kind", TOO_MUCH)
-def test_files_of_strangers_are_bounded(kind: str, tmp_path: Path) -> None:
+def test_files_of_strangers_are_bounded(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, value in (("_MAX_FIELDS", 20_000), ("_MAX_SIGNATURE_FIELDS", 50_000), ("_MAX_BYTES", 2**20)):
+        monkeypatch.setattr(f"tfserve.protos.meta_graphs.{limit}", value)
     path = written(tmp_path / "saved_model.pb", TOO_MUCH[kind])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()

@@ -8,6 +8,7 @@ because it can describe large tensors in a few bytes. Sources of names and messa
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -170,7 +171,7 @@ class GrpcClient:
         name, signature = choose_signature(signatures, name or DEFAULT_SIGNATURE)
         arrays, format_ = read_inputs(document, signature)
         outputs = self.predict_arrays(model, arrays, signature, name)
-        if sum(array.size for array in outputs.values()) > _MAX_JSON_VALUES:
+        if sum(_values_as_lists(array.shape) for array in outputs.values()) > _MAX_JSON_VALUES:
             raise too_complex(self.url)
         return encode_outputs(outputs, format_)
 
@@ -214,6 +215,11 @@ class GrpcClient:
             raise too_complex(self.url) from None
         except (MalformedError, DecodeError):
             raise malformed(self.url, "the response is malformed") from None
+
+
+def _values_as_lists(shape: tuple[int, ...]) -> int:
+    """Returns how many values and lists the nested lists for an array of `shape` have; there can be 2^40 empty ones."""
+    return sum(math.prod(shape[:rank]) for rank in range(len(shape) + 1))
 
 
 def _model_spec(model: ModelRef, signature_name: str = "") -> apis.ModelSpec:

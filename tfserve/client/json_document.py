@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfserve.client.shapes import MAX_RANK
+from tfserve.protos.uncollected import uncollected
 
 __all__ = ["read_json", "read_json_stream", "strict_json"]
 
@@ -26,10 +27,11 @@ def read_json(body: bytes) -> Any:
     Raises:
         ValueError: `body` is not JSON, or is nested too deeply for Python.
     """
-    try:
-        return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_parse_integer)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    with uncollected():
+        try:
+            return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_parse_integer)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def read_json_stream(pieces: Iterable[bytes], limit: int) -> Iterator[Any]:
@@ -52,10 +54,11 @@ def read_json_stream(pieces: Iterable[bytes], limit: int) -> Iterator[Any]:
 def _documents(decoder: json.JSONDecoder, line: bytes) -> Iterator[Any]:
     text = line.decode("utf-8", "surrogateescape").strip()
     while text:
-        try:
-            document, end = decoder.raw_decode(text)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        with uncollected():
+            try:
+                document, end = decoder.raw_decode(text)
+            except RecursionError:
+                raise ValueError("nested too deeply") from None
         yield document
         text = text[end:].lstrip()
 

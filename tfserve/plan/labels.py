@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tfserve.protos.uncollected import uncollected
+
 __all__ = [
     "BUILT",
     "CONFIG",
@@ -54,9 +56,10 @@ def read_label(text: str) -> dict[str, Any]:
     if len(text) > _MAX_CHARACTERS:
         raise DamagedLabelError(f"it has {len(text):,} characters")
     try:
-        written = json.loads(
-            text, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_with_different_keys
-        )
+        with uncollected():
+            written = json.loads(
+                text, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_with_different_keys
+            )
     except RecursionError:
         raise DamagedLabelError("it is nested too deeply") from None
     except ValueError as error:

@@ -12,6 +12,7 @@ from tfserve.addresses import reachable
 from tfserve.defaults import HOST
 from tfserve.plan import labels
 from tfserve.plan.engine_facts import EngineFacts
+from tfserve.protos.uncollected import uncollected
 from tfserve.spec.image import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def _names(label: str) -> tuple[str, ...]:
     if not label:
         return ()
     try:
-        names = json.loads(label)
+        with uncollected():
+            names = json.loads(label)
     except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
