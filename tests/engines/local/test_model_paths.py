@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tfserve.engines.local.model_paths import open_model
+from tfserve.engines.local.model_paths import open_model, open_named
 
 STRANGER, OTHER = 65534, 65533
 
@@ -67,6 +67,10 @@ def test_links_of_other_users(tmp_path: Path) -> None:
     assert opened(link(tmp_path / "exchanged", private, STRANGER)) == set()  # since the server was made
     assert opened(link(tmp_path / "above", tmp_path, STRANGER) / "private") == set()
     assert opened(tmp_path / "above" / "theirs") == {theirs}
+    secret = private / "saved_model.pb"
+    (descriptor,) = open_named([str(link(tmp_path / "file", secret, STRANGER)), str(secret), str(tmp_path / "none")])
+    assert Path(f"/proc/self/fd/{descriptor}").readlink() == secret
+    os.close(descriptor)
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:

@@ -1,18 +1,19 @@
-"""Opens the directories that a sandboxed server can read as models, without being led to other files of its user.
+"""Opens the models and files that a sandboxed server can read, without being led to other files of its user.
 
-A model may belong to another user, who can exchange its files and directories for links at any time, also between two
-starts of the server. So a link of another user is only followed to what belongs to that user.
+They may belong to another user, who can exchange them for links at any time, also between two starts of the server. So
+a link of another user is only followed to what belongs to that user.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePath
 from stat import S_ISLNK, S_ISREG
 
-__all__ = ["open_model"]
+__all__ = ["open_model", "open_named"]
 
 _MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _MAX_LINKS = 40  # as in the kernel
@@ -31,6 +32,15 @@ def open_model(base_path: Path) -> list[int]:
         for name in _names(opened[0]):
             if name.isascii() and name.isdigit() and S_ISLNK(os.lstat(name, dir_fd=opened[0]).st_mode):
                 opened += _open_version(name, opened[0])
+    return opened
+
+
+def open_named(paths: Iterable[str]) -> list[int]:
+    """Opens files or directories, as `open_model` does."""
+    opened: list[int] = []
+    for path in paths:
+        with suppress(OSError):
+            opened.append(_open(PurePath(path)))
     return opened
 
 

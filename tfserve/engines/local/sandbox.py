@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfserve.addresses import is_loopback
-from tfserve.engines.local.model_paths import open_model
+from tfserve.engines.local.model_paths import open_model, open_named
 from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.errors import TfserveError
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
@@ -107,13 +108,12 @@ def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str], o
         *((Path(path), Right.READ) for path in plan.files),
         (directory / "models", Right.READ),
         (directory / _TEMPORARY, Right.WRITE),
-        *((Path(path), Right.READ) for path in sandbox.read),
         *((Path(path).parent, Right.MAKE_SOCK) for path in sandbox.sockets),
     ]
-    for base_path in (*(Path(mount.source) for mount in plan.mounts), *_configured(plan)):
-        for descriptor in open_model(base_path):
-            opened.callback(os.close, descriptor)
-            files.append((descriptor, Right.READ))
+    base_paths = (*(Path(mount.source) for mount in plan.mounts), *_configured(plan))
+    for descriptor in (*chain.from_iterable(map(open_model, base_paths)), *open_named(sandbox.read)):
+        opened.callback(os.close, descriptor)
+        files.append((descriptor, Right.READ))
     if plan.reload_socket:
         files.append((Path(plan.reload_socket).parent, _SOCKETS))
     if sandbox.connect:
