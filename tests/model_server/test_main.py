@@ -228,3 +228,11 @@ def test_a_second_signal_ends_it_immediately(models: Path, tmp_path: Path) -> No
             assert process.process.poll() is None
             process.signal(signal.SIGTERM)
             assert process.wait_for_exit() == 128 + signal.SIGTERM
+
+
+def test_importing_the_server_starts_no_thread() -> None:
+    """It forks a process before it starts its own threads, and a fork keeps only the thread that forks."""
+    program = "import os, tfserve.model_server.main; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

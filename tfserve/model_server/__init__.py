@@ -11,3 +11,8 @@ them.
 ``tfserve/docs/local-server.md`` lists where this server deliberately differs from the official one; ``tfserve help
 local-server`` shows it.
 """
+
+import os
+
+# Nothing here computes with BLAS, whose threads would start when NumPy is imported; see `rest.parser_process`.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import resource
 
@@ -34,6 +35,7 @@ async def give_memory_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is None:
         return
+    gc.freeze()  # what the server has loaded is there for good, so that collecting the rest takes little time
     taken = before = _pages_taken()
     waited = 0
     while True:
@@ -45,6 +47,7 @@ async def give_memory_back() -> None:
             continue
         waited += 1
         if is_quiet or waited == _MOST_CHECKS:
+            gc.collect()  # connections that are lost refer to themselves
             await asyncio.to_thread(trim, 0)
             taken, waited = _pages_taken(), 0
 

@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = b""
         self._wake_writer()
         if self._current is not None:
-            self._current.wake()
+            self._current.discard()
 
     def data_received(self, data: bytes) -> None:
         self.last_active = self._loop.time()

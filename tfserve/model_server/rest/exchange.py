@@ -109,6 +109,12 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def discard(self) -> None:
+        """Frees what has arrived of the body of a lost connection, and has `receive` report that it is lost."""
+        self._chunks = []
+        self.buffered = 0
+        self.wake()
+
     def interrupt(self) -> None:
         """Has `receive` report a disconnected client, or, once the response is being sent, closes the connection."""
         if self.answered:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable
 
 Buffer = bytes | bytearray | memoryview
@@ -58,6 +57,8 @@ def _create() -> int:
     create = getattr(os, "memfd_create", None)
     if create is not None:
         return int(create("tfserve"))
+    import tempfile
+
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)  # noqa: PTH108, the name of the descriptor, not a Path
     return descriptor
