@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfserve.host.privileges import NO_RULES, READ_FILE, add_path, system_call
+from tfserve.host.privileges import NO_RULES, READ_DIR, READ_FILE, add_path, system_call
 
 __all__ = ["NEWEST_ABI", "Allowed", "Right", "landlock_abi", "rules_of"]
 
@@ -37,7 +37,7 @@ class Right(enum.IntFlag):
     EXECUTE = 1 << 0
     WRITE_FILE = 1 << 1
     READ_FILE = READ_FILE
-    READ_DIR = 1 << 3
+    READ_DIR = READ_DIR
     REMOVE_DIR = 1 << 4
     REMOVE_FILE = 1 << 5
     MAKE_CHAR = 1 << 6

@@ -14,17 +14,17 @@ import ctypes
 import os
 import sys
 
-__all__ = ["NO_RULES", "READ_FILE", "add_path", "give_up_privileges", "system_call"]
+__all__ = ["NO_RULES", "READ_DIR", "READ_FILE", "add_path", "give_up_privileges", "system_call"]
 
 NO_RULES = -1
 """In place of the descriptor of rules, where the kernel has no Landlock."""
 
-READ_FILE = 1 << 2
-"""The right to read a file, in rules."""
+READ_FILE, READ_DIR = 1 << 2, 1 << 3
+"""The rights to read a file and to list a directory, in rules."""
 
 _ADD_RULE, _RESTRICT_SELF = 445, 446
 _PATH_BENEATH = 1  # a kind of rule
-_COMMAND_LINE = "/proc/self/cmdline"
+_OWN = (("/proc/self/cmdline", READ_FILE), ("/proc/self/fd", READ_DIR))  # of the process itself
 _SET_NO_NEW_PRIVILEGES, _DROP_FROM_BOUNDING_SET = 38, 24  # of prctl
 _CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: 64 capabilities, in two words of 32
 _READ_EVERY_FILE, _BIND_LOW_PORTS = 2, 10  # CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE
@@ -48,8 +48,8 @@ def give_up_privileges(rules: int) -> None:
     """Gives up what a model server does not need; this process has no other threads.
 
     Afterwards no program gets more privileges by being executed (set-user-ID), root has no capabilities except to read
-    files of other users and to bind low ports, and the process can use the files and addresses in `rules`, and its own
-    command line: TensorFlow reads that once, and aborts if it cannot.
+    files of other users and to bind low ports, and the process can use the files and addresses in `rules`. It can also
+    read its own command line, without which TensorFlow aborts, and list the numbers of its descriptors.
 
     Args:
         rules: the descriptor of a Landlock ruleset, which is closed; or `NO_RULES`.
@@ -63,8 +63,11 @@ def give_up_privileges(rules: int) -> None:
     _check(library.prctl(_SET_NO_NEW_PRIVILEGES, *map(ctypes.c_ulong, (1, 0, 0, 0))))
     _drop_capabilities(library)
     if rules != NO_RULES:
-        # It stays open: a rule is about an inode, which the kernel could replace if nothing used it.
-        add_path(rules, os.open(_COMMAND_LINE, os.O_RDONLY), READ_FILE)
+        for path, right in _OWN:
+            # They stay open: a rule is about an inode, which the kernel could replace if nothing used it.
+            descriptor = os.open(path, os.O_PATH)
+            os.set_inheritable(descriptor, True)
+            add_path(rules, descriptor, right)
         system_call(_RESTRICT_SELF, rules, 0)
         os.close(rules)
 

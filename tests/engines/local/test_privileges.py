@@ -68,9 +68,11 @@ print(json.dumps({
     "execute": "done" if execute() else "PermissionError",
     "memory of parent": outcome(lambda: open(f"/proc/{parent}/mem")),
     "own command line": outcome(lambda: open("/proc/self/cmdline")),
+    "own descriptors": outcome(lambda: os.listdir("/proc/self/fd")),
     "own environment": outcome(lambda: open("/proc/self/environ")),
 }), flush=True)
 """
+OWN = ("own command line", "own descriptors")
 DENIED = "PermissionError"
 
 
@@ -91,7 +93,7 @@ def test_attempts(
         server = engine.launch(python_plan(command=command, rest=published, sandbox=Sandbox()))
         eventually(lambda: "own environment" in "".join(server.logs()))
     found: dict[str, Any] = json.loads("".join(server.logs()))
-    assert {found.pop(name) for name in ("bind own port", "temporary", "own command line")} == {"done"}
+    assert {found.pop(name) for name in ("bind own port", "temporary", *OWN)} == {"done"}
     limited = {
         1: ["read", "create", "execute", "link", "rename", "own environment"],
         3: ["truncate"],
