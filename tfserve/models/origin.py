@@ -22,7 +22,7 @@ def origin_notice(name: str, source: Path | Url, directory: ModelDirectory | Non
         directory: where its files are on this machine; None for a bucket.
     """
     if isinstance(source, Url):
-        return f"{name!r} comes from {source.redacted}. {_PROGRAMS}"
+        return f"{name!r} comes from {source.shown}. {_PROGRAMS}"
     if directory is None or not source.expanduser().is_dir():
         return f"{name!r} comes from an archive. {_PROGRAMS}"
     if danger := next(filter(None, map(who_can_change, _places(directory))), None):
