@@ -69,9 +69,10 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
     temporary.mkdir(mode=0o700, exist_ok=True)
     for path in plan.sandbox.sockets if plan.sandbox else ():
         _remove_unused(Path(path))
+    abi = landlock_abi()
     with ExitStack() as opened:
-        rules = rules_of(allowed(plan, start.directory, start.environment, opened), landlock_abi())
-        yield replace(start, rules=opened.enter_context(rules), temporary=temporary)
+        what = allowed(plan, start.directory, start.environment, opened) if abi else Allowed(())
+        yield replace(start, rules=opened.enter_context(rules_of(what, abi)), temporary=temporary)
 
 
 def _remove_unused(path: Path) -> None:
