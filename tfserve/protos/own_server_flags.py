@@ -26,7 +26,7 @@ OWN_FLAGS = (
         16_000_000,
         "How many JSON values a REST request can have; a string counts as four.",
     ),
-    ServerFlag("rest_api_max_json_depth", "int32", 1000, "How deep lists in a REST request can be nested."),
+    ServerFlag("rest_api_max_json_depth", "int32", 1024, "How deep lists in a REST request can be nested."),
     ServerFlag(
         "rest_api_max_inflight_body_bytes",
         "int64",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfserve.model_server.rest import json_scan
+from tfserve.model_server.rest import json_body, json_scan
 from tfserve.model_server.rest.json_scan import Scan
-from tfserve.model_server.rest.limits import Limits
+from tfserve.model_server.rest.limits import INLINE_BYTES, Limits
 from tfserve.model_server.status import Code, StatusError
 
 VALUES = st.recursive(
@@ -88,3 +88,9 @@ def test_a_list_is_cut_between_its_elements(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(pieces) > 10
     assert b",".join(pieces) == text[span.start + 1 : span.end - 1]
     assert [element for piece in pieces for element in json.loads(b"[%b]" % piece)] == json.loads(text)["a"]
+
+
+def test_small_bodies_are_not_looked_through_by_default() -> None:
+    """They cannot exceed the default limits, and most requests are small."""
+    assert json_body.check(b"[" * INLINE_BYTES, Limits()) is None
+    assert json_body.check(b"[]", Limits(json_depth=1)) is not None
