@@ -7,7 +7,6 @@ same origin as the server. Their requests have the page's host name in Host, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from ipaddress import ip_address
 
 from tfserve.model_server.rest.exchange import Scope
@@ -32,14 +31,20 @@ class AllowedHosts:
 
     def refused(self, scope: Scope) -> bytes | None:
         """Returns a host name in a request that is not allowed, or None if all of them are."""
-        for value in _hosts(scope):
-            if value in self._accepted:
-                continue
-            if not self._allows(value):
-                return value
-            if len(self._accepted) < _KEPT:
-                self._accepted.add(value)
+        authority = scope.get("authority")
+        if authority is not None and not self._is_accepted(authority):
+            return bytes(authority)
+        for name, value in scope["headers"]:
+            if name == b"host" and value not in self._accepted and not self._is_accepted(value):
+                return bytes(value)
         return None
+
+    def _is_accepted(self, value: bytes) -> bool:
+        if not self._allows(value):
+            return False
+        if len(self._accepted) < _KEPT:
+            self._accepted.add(value)
+        return True
 
     def _allows(self, value: bytes) -> bool:
         text = value.decode("latin-1").strip()
@@ -74,16 +79,6 @@ def allowed_hosts(flag: str, is_loopback: bool) -> AllowedHosts | None:
     if "*" in names or not (names or is_loopback):
         return None
     return AllowedHosts(names)
-
-
-def _hosts(scope: Scope) -> Iterator[bytes]:
-    """Returns the values of every Host header, and the host in the target of the request."""
-    authority = scope.get("authority")
-    if authority is not None:
-        yield authority
-    for name, value in scope["headers"]:
-        if name == b"host":
-            yield value
 
 
 def _normalized(name: str) -> str:

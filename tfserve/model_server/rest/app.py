@@ -20,7 +20,7 @@ from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
 from tfserve.model_server.rest.allowed_hosts import AllowedHosts
 from tfserve.model_server.rest.bodies import Bodies, LargeBody, RefusedBodyError
-from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send
+from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send, exchange_of
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.requests import RestClassify, RestPredict, RestRegress, RestRequest
 from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
@@ -112,7 +112,7 @@ class RestApp:
             body = await self._bodies.read(scope, receive)
             content = await self._respond(route, scope["headers"], body)
             if isinstance(body, LargeBody):
-                body.respond(len(content), scope)
+                body.respond(len(content), exchange_of(receive))
         except NoSuchPageError:
             await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except RefusedBodyError as refusal:

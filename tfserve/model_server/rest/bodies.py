@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tfserve.model_server.rest.body_budget import BodyBudget, Reservation
-from tfserve.model_server.rest.exchange import Receive, Scope
+from tfserve.model_server.rest.exchange import Exchange, Receive, Scope, exchange_of
 from tfserve.model_server.rest.gunzip import TooLargeError, gunzip
 from tfserve.model_server.rest.json_body import check
 from tfserve.model_server.rest.json_examples import ExamplesInput
@@ -75,9 +75,8 @@ class LargeBody:
             self._room.resize(sum(array.nbytes for array in parsed.request.arrays.values()))
         return parsed
 
-    def respond(self, size: int, scope: Scope) -> None:
-        """Takes room for the response instead, until `close`."""
-        exchange = scope.get("exchange")
+    def respond(self, size: int, exchange: Exchange | None) -> None:
+        """Takes room for the response instead, until `close`; `exchange` is the one that it will be sent on."""
         if exchange is None:
             self._room.resize(size)
         else:
@@ -126,10 +125,10 @@ class Bodies:
             if complete:
                 body = self._uncompressed(start) if gzipped and start else start
                 if body is None:
-                    return await self._large(start, scope)
+                    return await self._large(start, receive)
                 check(body, self._limits)
                 return body
-        return await self._read_large(start, length or 0, gzipped, scope, receive)
+        return await self._read_large(start, length or 0, gzipped, receive)
 
     async def _read_small(self, receive: Receive) -> tuple[bytes, bool]:
         """Returns the body, or a part of it that is more than `INLINE_BYTES`; and whether it is complete."""
@@ -156,17 +155,17 @@ class Bodies:
                 raise too_large(self._limit) from None
             return None
 
-    async def _large(self, body: bytes, scope: Scope) -> LargeBody:
+    async def _large(self, body: bytes, receive: Receive) -> LargeBody:
         """Returns a small body that becomes a large one."""
-        room = self._room(scope)
+        room = self._room(receive)
         await _reserve(room, len(body))
         file = MemoryFile()
         file.write(body)
         return LargeBody(file, True, room, self._pool, self._limit)
 
-    async def _read_large(self, start: bytes, length: int, gzipped: bool, scope: Scope, receive: Receive) -> LargeBody:
+    async def _read_large(self, start: bytes, length: int, gzipped: bool, receive: Receive) -> LargeBody:
         """Reads the rest of a body after `start`; if `length` is not 0, it is that of the whole body."""
-        room = self._room(scope)
+        room = self._room(receive)
         file = MemoryFile()
         try:
             await self._copy(start, length, file, room, receive)
@@ -203,8 +202,8 @@ class Bodies:
             room.receiving(len(chunk))
             file.write(chunk)
 
-    def _room(self, scope: Scope) -> Reservation:
-        exchange = scope.get("exchange")
+    def _room(self, receive: Receive) -> Reservation:
+        exchange = exchange_of(receive)
         return self._budget.reservation(_nothing if exchange is None else exchange.interrupt)
 
 

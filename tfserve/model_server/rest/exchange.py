@@ -89,7 +89,6 @@ class Exchange:
         self._head: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self.scope = scope
-        scope["exchange"] = self
         self.keep_alive = keep_alive
         self.buffered = 0
         self.complete = False
@@ -169,6 +168,12 @@ class Exchange:
             self._connection.write(b"".join(head))
             self._connection.write(body)
             await self._connection.drained()
+
+
+def exchange_of(receive: Receive) -> Exchange | None:
+    """Returns the exchange that an application receives from; None in another server than `HttpServer`."""
+    exchange = getattr(receive, "__self__", None)
+    return exchange if isinstance(exchange, Exchange) else None
 
 
 @coroutine
