@@ -175,22 +175,12 @@ def test_new_versions_are_served(tfserve: Program, files_model: Path, tmp_path: 
     eventually(lambda: client.own() == "newer")
 
 
-def test_unsandboxed(tfserve: Program, files_model: Path, tmp_path: Path) -> None:
-    started = tfserve.json("run", files_model, "--unsandboxed", *PORTS)
-    client = FilesClient(started["rest_url"])
-    (tmp_path / "file").write_text("read")
-    assert client.read(tmp_path / "file") == "read"
-    assert client.write(tmp_path / "new") == "written"
-    assert not (tfserve.servers / "files" / "tmp").exists()
-
-
 def test_failure_to_load_names_the_option(tfserve: Program, copied: Copy, tmp_path: Path) -> None:
     model = copied("linked")
     variables = model / "1" / "variables" / "variables.data-00000-of-00001"
     shutil.move(variables, tmp_path / "elsewhere")
     variables.symlink_to(tmp_path / "elsewhere")
     assert_error(tfserve("run", model, *PORTS), 7, "it runs in a sandbox", "links", "--unsandboxed")
-    assert tfserve("run", model, "--unsandboxed", *PORTS).returncode == 0
 
 
 def test_failed_test_request_names_the_option(tfserve: Program, files_model: Path, tmp_path: Path) -> None:
@@ -200,6 +190,10 @@ def test_failed_test_request_names_the_option(tfserve: Program, files_model: Pat
     shutil.move(asset, tmp_path / "elsewhere")
     asset.symlink_to(tmp_path / "elsewhere")
     assert_error(tfserve("run", model, *PORTS), 7, "failed its smoke test", DENIED, "--unsandboxed")
+    client = FilesClient(tfserve.json("run", model, "--unsandboxed", *PORTS)["rest_url"])
+    assert client.own() == "an asset"
+    assert client.write(tmp_path / "new") == "written"
+    assert not (tfserve.servers / "files" / "tmp").exists()
 
 
 def test_servers_that_start_together(tfserve: Program, files_model: Path, tmp_path: Path) -> None:
@@ -243,8 +237,12 @@ def test_added_model_is_copied(tfserve: Program, files_model: Path, half_plus_tw
     assert (tfserve.servers / "prod" / "models" / "more").is_symlink()
 
 
-def test_copies_do_not_follow_links_out_of_the_model(tfserve: Program, model: Path, half_plus_two: Path) -> None:
-    tfserve.json("run", half_plus_two, "--versions", "latest", "--name", "prod", *PORTS)
-    assert_error(tfserve("models", "prod", "add", model, "--versions", "1"), 3, "is a link to", "outside of the model")
-    assert [path.name for path in (tfserve.servers / "prod" / "models").iterdir()] == ["prod"]
-    assert [found["name"] for found in tfserve.json("models")] == ["prod"]
+def test_copies_do_not_follow_links_out_of_the_model(
+    shared_tfserve: Program, client: FilesClient, model: Path, tmp_path: Path
+) -> None:
+    hostile = tmp_path / "hostile"
+    shutil.copytree(model, hostile, symlinks=True)
+    refused = shared_tfserve("models", "files", "add", hostile, "--versions", "1")
+    assert_error(refused, 3, "is a link to", "outside of the model")
+    assert [path.name for path in (shared_tfserve.servers / "files" / "models").iterdir()] == ["files"]
+    assert [found["name"] for found in shared_tfserve.json("models", "files")] == ["files"]
