@@ -11,6 +11,7 @@ import resource
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _CHECK_SECONDS = 2.0
 _PAGES = 4096  # from which on it is worth giving memory back
+_FREED_BYTES = 16 << 20  # the same, if it was taken earlier
 _QUIET_PAGES = 1024  # in the time between two checks
 _MOST_CHECKS = 3  # until memory is given back although requests use it
 
@@ -26,15 +27,24 @@ def share_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of glibc's malloc.h, without the names of the fields that nothing here needs."""
+
+    _fields_ = (("unused", ctypes.c_size_t * 7), ("used", ctypes.c_size_t), ("more", ctypes.c_size_t * 2))
+
+
 async def give_memory_back() -> None:
     """Gives memory that has been freed back to the system, a few seconds after requests have used it.
 
     The C library keeps what lies below something that is still used: after an attack that can be most of what it took.
     Runs until it is cancelled; returns if the C library cannot do it.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None:
+    library = ctypes.CDLL(None)
+    trim, info = getattr(library, "malloc_trim", None), getattr(library, "mallinfo2", None)
+    if trim is None or info is None:
         return
+    info.restype = _Mallinfo
+    used = info().used
     gc.freeze()  # what the server has loaded is there for good, so that collecting the rest takes little time
     taken = before = _pages_taken()
     waited = 0
@@ -43,13 +53,16 @@ async def give_memory_back() -> None:
         now = _pages_taken()
         is_quiet = now - before < _QUIET_PAGES
         before = now
-        if now - taken < _PAGES:
+        used_now = info().used
+        used = max(used, used_now)
+        has_freed = used - used_now > _FREED_BYTES  # also what was taken before memory was last given back
+        if now - taken < _PAGES and not has_freed:
             continue
         waited += 1
         if is_quiet or waited == _MOST_CHECKS:
             gc.collect()  # connections that are lost refer to themselves
             await asyncio.to_thread(trim, 0)
-            taken, waited = _pages_taken(), 0
+            taken, waited, used = _pages_taken(), 0, info().used
 
 
 def _pages_taken() -> int:

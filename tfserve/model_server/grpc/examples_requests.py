@@ -64,6 +64,11 @@ class GrpcExamplesRequest(InferenceRequest, Generic[_ResponseT]):
         self._count = len(examples)
         return (examples_call(name, signature, examples, outputs),)
 
+    def release(self) -> None:
+        message = self.request_type()
+        message.model_spec.CopyFrom(self._message.model_spec)
+        self._message = message
+
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
         spec = self._message.model_spec
         response = self.response_type()

@@ -63,6 +63,9 @@ class GrpcMultiInference(InferenceRequest):
         self._count = len(examples)
         return [examples_call(name, signature, examples, outputs) for name, signature, outputs in wanted]
 
+    def release(self) -> None:
+        self._message = MultiInferenceRequest(tasks=self._message.tasks)
+
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
         response = MultiInferenceResponse()
         for task, outputs in zip(self._message.tasks, results, strict=True):
