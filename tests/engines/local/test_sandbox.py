@@ -134,10 +134,6 @@ def test_features_of_tensorflow(tfserve: Program, serving_models: Path, tmp_path
     assert DENIED not in log
 
 
-def test_model_opens_no_connections(client: FilesClient) -> None:
-    assert "libcurl" in client.read("gs://bucket/file")
-
-
 def test_privileges_of_root_are_given_up(shared_tfserve: Program, client: FilesClient) -> None:
     (server,) = (found for found in shared_tfserve.json("ps") if found["name"] == "files")
     status = dict(line.split(":", 1) for line in Path(f"/proc/{server['pid']}/status").read_text().splitlines())
