@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,7 +45,7 @@ class Call:
     Attributes:
         context: gRPC's context of the call.
         held: bytes of its request, its tensors and its answer that are counted.
-        since: when it began to wait for its client, in seconds of the event loop's clock.
+        since: when it began to wait for its client, in seconds of the monotonic clock.
         aborted: whether it has been ended before its message had arrived.
     """
 
@@ -89,7 +90,7 @@ class Calls:
         """
         if len(self._reading) + len(self._running) + len(self._sending) >= MAX_CALLS:
             self._end_oldest()
-        call = Call(context, asyncio.get_running_loop().time())
+        call = Call(context, time.monotonic())
         self._reading[call] = None
         context.add_done_callback(functools.partial(self._remove, call))
         if self._watching is None:
@@ -141,7 +142,7 @@ class Calls:
         call.held = 0
         self.hold(call, 2 * size)  # gRPC makes a copy
         self._running.pop(call, None)
-        call.since = asyncio.get_running_loop().time()
+        call.since = time.monotonic()
         self._sending[call] = None
 
     def _remove(self, call: Call, context: Any) -> None:
@@ -171,7 +172,7 @@ class Calls:
     def _abort(self, call: Call, code: Code, message: str) -> None:
         """Ends a call that waits for its message."""
         call.aborted = True
-        call.since = asyncio.get_running_loop().time()
+        call.since = time.monotonic()
         self._start(self._end(call, code, message))
 
     async def _end(self, call: Call, code: Code, message: str) -> None:
@@ -199,7 +200,7 @@ class Calls:
             ticks += 1
             self._end_late()
             oldest = next(iter(self._reading), None)
-            is_late = oldest is not None and oldest.since < asyncio.get_running_loop().time() - _TICK_SECONDS
+            is_late = oldest is not None and oldest.since < time.monotonic() - _TICK_SECONDS
             if is_late or ticks % _TICKS_BETWEEN_LOOKS == 0:
                 await self._limit_uploads()
         self._watching = None
@@ -207,7 +208,7 @@ class Calls:
             self._watching = self._start(self._watch())
 
     def _end_late(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         stuck = []
         for call in self._reading:
             if call.aborted:
