@@ -15,7 +15,7 @@ from tfserve.model_server.status import Code, StatusError
 VALUES = st.recursive(
     st.none() | st.integers() | st.text('[]{},:"\\\n a', max_size=6),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('\\"[,', max_size=3), inner, max_size=3),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -49,7 +49,7 @@ def is_within(text: bytes, **limits: int) -> bool:
     return True
 
 
-@given(st.lists(VALUES, max_size=5), st.booleans(), st.binary(max_size=5))
+@given(st.lists(VALUES, max_size=3), st.booleans(), st.binary(max_size=5))
 def test_values_depth_and_end_are_those_of_the_document(value: list[Any], ascii_only: bool, after: bytes) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
     assert Scan(text + after, Limits()).end == len(text)
