@@ -1,4 +1,7 @@
-"""Decompresses messages up to a limit, which gRPC itself does not have: it lets 1 MB become 1 GB.
+"""Decompresses messages, few at a time and each up to the limit of its method.
+
+gRPC itself decompresses every message when it arrives, each up to the limit of all messages, whatever others hold: 300
+messages of 128 KB can become 38 GB.
 
 The server tells gRPC to leave messages compressed. It does not report which they are, but their first bytes do: those
 of gzip cannot begin a message of Protocol Buffers, and those of zlib would be a field that no message has.
