@@ -21,7 +21,8 @@ class Dispatcher:
     """Answers the inference requests of all APIs.
 
     Requests to fast models run on the event loop: a thread would cost more than the model. All other requests run in
-    threads, so that they do not delay each other.
+    threads, so that they do not delay each other. Large ones have threads of their own, for which small ones need not
+    wait.
 
     A request on the event loop delays all other requests, and no time limit ends it. Two rules limit the delay: such a
     request has at most 64 KiB, and after one run of 10 ms or more the next requests use threads again.
@@ -30,12 +31,13 @@ class Dispatcher:
 
     Args:
         manager: has the models.
-        threads: how many requests to slow models run at the same time.
+        threads: how many small requests to slow models run at the same time, and how many large requests.
     """
 
     def __init__(self, manager: Manager, threads: int) -> None:
         self.manager = manager
         self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inference")
+        self._threads_of_large = ThreadPoolExecutor(max(1, threads), thread_name_prefix="large")
 
     async def answer(self, request: InferenceRequest) -> bytes:
         """Returns the body of the response to `request`.
@@ -48,19 +50,22 @@ class Dispatcher:
                 await request.parse(servable)
             if servable.batches:
                 return await self._answer_in_batch(request, servable)
+            threads = self._threads_of_large
             if request.size <= INLINE_BYTES:
                 calls = request.prepare(servable)
+                if sum([array.nbytes for call in calls for array in call.arrays.values()]) <= INLINE_BYTES:
+                    threads = self._threads
                 if all(servable.is_fast(call.signature) for call in calls):
                     results = [servable.run(*call, request.timeout_ms) for call in calls]
                     return await self._finish(request, servable, results)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, request)
+        return await asyncio.get_running_loop().run_in_executor(threads, self._answer_in_thread, request)
 
     async def _answer_in_batch(self, request: InferenceRequest, servable: Servable) -> bytes:
         """Answers `request` as part of a batch; while it waits for the batch, it occupies no thread."""
         if request.size <= INLINE_BYTES:
             calls = request.prepare(servable)
         else:
-            calls = await asyncio.get_running_loop().run_in_executor(self._threads, request.prepare, servable)
+            calls = await asyncio.get_running_loop().run_in_executor(self._threads_of_large, request.prepare, servable)
             request.release()
         return await self._finish(request, servable, await _run_in_batch(calls, servable, request))
 
@@ -68,7 +73,9 @@ class Dispatcher:
         """Returns the response; a large one is made in a thread."""
         if sum([array.nbytes for outputs in results for array in outputs.values()]) <= INLINE_BYTES:
             return request.finish(servable, results)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, request.finish, servable, results)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads_of_large, request.finish, servable, results
+        )
 
     def _answer_in_thread(self, request: InferenceRequest) -> bytes:
         """Answers `request` with a lease of its own.

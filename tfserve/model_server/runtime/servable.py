@@ -47,6 +47,11 @@ class Signature:
         """Whether recent runs have been short; never true before the first run."""
         return self._seconds is not None and self._seconds < FAST_SECONDS
 
+    @property
+    def has_run(self) -> bool:
+        """Whether a run has been recorded."""
+        return self._seconds is not None
+
     def record_duration(self, seconds: float) -> None:
         """Adds a run to the average."""
         if self._seconds is None:
@@ -129,7 +134,8 @@ class Servable(ABC):
                 DEADLINE_EXCEEDED for a run that exceeds the time limit.
         """
         found = self.signature(signature)
-        fast = found.is_fast and sum([array.nbytes for array in arrays.values()]) <= FAST_INPUT_BYTES
+        small = sum([array.nbytes for array in arrays.values()]) <= FAST_INPUT_BYTES
+        fast = small and found.is_fast
         wanted = found.outputs if outputs is None else outputs
         start = time.perf_counter()
         try:
@@ -138,7 +144,8 @@ class Servable(ABC):
             if fast:  # slow failures move to other threads; quick failures do not make a slow model fast
                 found.record_duration(time.perf_counter() - start)
             raise
-        found.record_duration(time.perf_counter() - start)
+        if small or not found.has_run:  # what large inputs take says nothing about small ones
+            found.record_duration(time.perf_counter() - start)
         return results
 
     def submit(
