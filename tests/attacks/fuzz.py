@@ -159,7 +159,7 @@ def grpc_calls(port: int, findings: Findings, number: int) -> None:
 
 
 def run(seconds: float, *, start: int | None = None, show: Callable[[str], None] = print) -> bool:
-    """Sends requests of both kinds for a time; returns whether there was no problem.
+    """Sends requests of both kinds for a time, but at least one batch of each; returns whether there was no problem.
 
     Args:
         seconds: how long.
@@ -171,15 +171,18 @@ def run(seconds: float, *, start: int | None = None, show: Callable[[str], None]
     with zoo_and_examples() as process:
         begin = time.monotonic()
         early = 0
-        while not findings.problems and time.monotonic() - begin < seconds:
+        while True:
             rest(process.port, findings, number)
             grpc_calls(process.grpc_port, findings, number)
+            elapsed = time.monotonic() - begin
+            if findings.problems or elapsed > seconds:
+                break
             number += 1
-            if not early and time.monotonic() - begin > seconds / 10:
+            if not early and elapsed > seconds / 10:
                 early = memory(process.process.pid)
         findings.problems += _problems_of(process, early)
     for problem in findings.problems:
-        show(f"fuzz: seed {number - 1}: {problem}")
+        show(f"fuzz: seed {number}: {problem}")
     show(f"fuzz: {findings.requests} requests in {time.monotonic() - begin:.0f} s, {len(findings.problems)} problems")
     return not findings.problems
 

@@ -25,7 +25,7 @@ LONGEST_ANSWER_SECONDS = 1.0
 MOST_MEMORY_BYTES = 1 << 30
 """The bound for the memory above that of the idle server."""
 
-_KEPT_BYTES = 100 << 20  # may remain afterwards: arenas and caches that the next request uses again
+_KEPT_BYTES = 256 << 20  # may remain afterwards: TensorFlow's allocator keeps what large tensors had for the next ones
 _RECOVERY_SECONDS = 10.0
 _CLIENT_PAUSE_SECONDS = 0.01
 _SAMPLE_SECONDS = 0.05
@@ -112,7 +112,7 @@ def _family(pid: int) -> Iterator[int]:
 def _memory_later(pid: int, idle: int) -> int:
     """Returns the memory once it is back at that of the idle server, or after the time for that."""
     deadline = time.monotonic() + _RECOVERY_SECONDS
-    while (now := memory(pid)) - idle > _KEPT_BYTES // 4 and time.monotonic() < deadline:
+    while (now := memory(pid)) - idle > _KEPT_BYTES // 8 and time.monotonic() < deadline:
         time.sleep(_SAMPLE_SECONDS)
     return now
 
