@@ -243,11 +243,11 @@ def repeated(size: int) -> TensorProto:
 
 
 def names(count: int) -> dict[str, TensorProto]:
-    return {f"y{number}": repeated(2**24) for number in range(count)}
+    return {f"y{number}": repeated(2**22) for number in range(count)}
 
 
 def test_expanded_tensors_over_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tensor of 64 MiB in a few bytes is accepted, but not many of them."""
+    """A tensor of 16 MiB in a few bytes is accepted, but not many of them."""
     monkeypatch.setattr("tfserve.client.grpc._MAX_TENSORS", 2**27)
     signature = Signature("", {}, {name: TensorSpec("DT_FLOAT", None) for name in names(100)})
     for response, known, words in (
@@ -280,8 +280,8 @@ def metadata_response(value: bytes) -> bytes:
 def test_values_as_json_over_grpc() -> None:
     """What the commands show is converted to Python objects, which are much larger."""
     answers = {
-        "GetModelMetadata": metadata_response(signature_defs(3)),
-        "Predict": predict_response(**names(3)),
+        "GetModelMetadata": metadata_response(signature_defs(12)),
+        "Predict": predict_response(**names(12)),
     }
     with (
         grpc_service(**answers) as address,

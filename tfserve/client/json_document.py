@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tfserve.client.shapes import MAX_RANK
-from tfserve.protos.uncollected import uncollected
+from tfserve.protos.without_gc import without_gc
 
 __all__ = ["read_json", "read_json_stream", "strict_json"]
 
@@ -27,7 +27,7 @@ def read_json(body: bytes) -> Any:
     Raises:
         ValueError: `body` is not JSON, or is nested too deeply for Python.
     """
-    with uncollected():
+    with without_gc():
         try:
             return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_parse_integer)
         except RecursionError:
@@ -54,7 +54,7 @@ def read_json_stream(pieces: Iterable[bytes], limit: int) -> Iterator[Any]:
 def _documents(decoder: json.JSONDecoder, line: bytes) -> Iterator[Any]:
     text = line.decode("utf-8", "surrogateescape").strip()
     while text:
-        with uncollected():
+        with without_gc():
             try:
                 document, end = decoder.raw_decode(text)
             except RecursionError:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Deadline", "LimitedLines", "Pace", "Speed", "TimedResponse", "TooMuchError"]
+__all__ = ["Deadline", "LimitedLines", "MinimumSpeed", "Speed", "SpeedClock", "TimedResponse", "TooMuchError"]
 
 
 _MAX_LINE = 2**16 + 2  # more than http.client accepts
@@ -73,7 +73,42 @@ class Speed:
     average: int = 16 * 2**10
 
 
-class Pace(Deadline):
+class SpeedClock:
+    """Measures how long a program waits for the data of a transfer, and compares it with a minimum `speed`."""
+
+    def __init__(self, speed: Speed) -> None:
+        self._speed = speed
+        self._begin = 0.0
+        self._waited = self._waited_in_window = 0.0
+        self._received = self._received_in_window = 0
+
+    def begin(self) -> float:
+        """Begins to wait for data, and returns for how many seconds at most.
+
+        Raises:
+            TimeoutError: too little arrived in the time that has passed.
+        """
+        speed = self._speed
+        if self._waited_in_window >= speed.window:
+            if self._received_in_window < speed.least:
+                raise TimeoutError(f"less than {speed.least} bytes in {speed.window:g} s")
+            self._waited_in_window, self._received_in_window = 0.0, 0
+        remaining = speed.grace + self._received / speed.average - self._waited
+        if remaining <= 0:
+            raise TimeoutError(f"less than {speed.average} bytes a second")
+        self._begin = time.monotonic()
+        return min(remaining, speed.window - self._waited_in_window)
+
+    def received(self, count: int) -> None:
+        """Counts bytes that have arrived, and the time since `begin`."""
+        waited = time.monotonic() - self._begin
+        self._waited += waited
+        self._waited_in_window += waited
+        self._received += count
+        self._received_in_window += count
+
+
+class MinimumSpeed(Deadline):
     """The limits of a transfer of any size: first those of a `Deadline`, for everything before its body.
 
     Args:
@@ -84,11 +119,8 @@ class Pace(Deadline):
 
     def __init__(self, seconds: float, size: int, speed: Speed) -> None:
         super().__init__(seconds, size)
-        self._speed = speed
+        self._clock = SpeedClock(speed)
         self._in_body = False
-        self._begin = 0.0
-        self._waited = self._waited_in_window = 0.0
-        self._received = self._received_in_window = 0
 
     def begin_body(self) -> None:
         """Applies the minimum speed from now on."""
@@ -100,19 +132,10 @@ class Pace(Deadline):
         Raises:
             TimeoutError: too little arrived in the time that has passed.
         """
-        if not self._in_body:
+        if self._in_body:
+            connected.settimeout(self._clock.begin())
+        else:
             super().apply_to(connected)
-            return
-        speed = self._speed
-        if self._waited_in_window >= speed.window:
-            if self._received_in_window < speed.least:
-                raise TimeoutError(f"less than {speed.least} bytes in {speed.window:g} s")
-            self._waited_in_window, self._received_in_window = 0.0, 0
-        remaining = speed.grace + self._received / speed.average - self._waited
-        if remaining <= 0:
-            raise TimeoutError(f"less than {speed.average} bytes a second")
-        connected.settimeout(min(remaining, speed.window - self._waited_in_window))
-        self._begin = time.monotonic()
 
     def received(self, count: int) -> None:
         """Counts bytes that have arrived, and the time since `apply_to`.
@@ -120,14 +143,10 @@ class Pace(Deadline):
         Raises:
             TooMuchError: they are more than `size`, before the body.
         """
-        if not self._in_body:
+        if self._in_body:
+            self._clock.received(count)
+        else:
             super().received(count)
-            return
-        waited = time.monotonic() - self._begin
-        self._waited += waited
-        self._waited_in_window += waited
-        self._received += count
-        self._received_in_window += count
 
 
 class TimedResponse(http.client.HTTPResponse):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin
 
 from tfserve.errors import Attribute, SavedModelError, Wording, is_caused_by
-from tfserve.host.deadline import Pace, Speed, TimedResponse, TooMuchError
+from tfserve.host.deadline import MinimumSpeed, Speed, TimedResponse, TooMuchError
 from tfserve.models.cache import CacheValidators, cache_errors, cache_root
 from tfserve.models.extract import SIZE_VARIABLE
 from tfserve.models.url import Url
@@ -76,16 +76,16 @@ def download(
     elif known is not None and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
     hooks = {"response": partial(_check_redirect, only_secure=only_secure)}
-    pace = Pace(_HEAD_SECONDS, _HEAD_BYTES, SPEED)
+    limits = MinimumSpeed(_HEAD_SECONDS, _HEAD_BYTES, SPEED)
     timeout = (_CONNECT_SECONDS, _HEAD_SECONDS)
     with _download_errors(url), requests.Session() as session:
         for scheme in ("http://", "https://"):
-            session.mount(scheme, TimedAdapter(partial(TimedResponse, deadline=pace)))
+            session.mount(scheme, TimedAdapter(partial(TimedResponse, deadline=limits)))
         with session.get(url, headers=headers, stream=True, timeout=timeout, hooks=hooks) as response:
             if response.status_code == _NOT_MODIFIED and known is not None:
                 return None
             _check_status(url, response)
-            pace.begin_body()
+            limits.begin_body()
             digest = _save(url, response, target, limit, progress)
             return CacheValidators(digest, _validator(response, "ETag"), _validator(response, "Last-Modified"))
 

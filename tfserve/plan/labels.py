@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfserve.protos.uncollected import uncollected
+from tfserve.protos.without_gc import without_gc
 
 __all__ = [
     "BUILT",
@@ -56,7 +56,7 @@ def read_label(text: str) -> dict[str, Any]:
     if len(text) > _MAX_CHARACTERS:
         raise DamagedLabelError(f"it has {len(text):,} characters")
     try:
-        with uncollected():
+        with without_gc():
             written = json.loads(
                 text, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_with_different_keys
             )

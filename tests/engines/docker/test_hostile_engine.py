@@ -20,7 +20,7 @@ from tfserve.engines.docker.client import UnexpectedAnswerError, connect, docker
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.files import names_in, read_text
 from tfserve.errors import EngineUnavailableError
-from tfserve.host.deadline import TooMuchError
+from tfserve.host.deadline import Speed, TooMuchError
 from tfserve.plan import labels
 from tfserve.plan.spec_label import flag_files_from_label, spec_from_label
 
@@ -336,6 +336,38 @@ def test_endless_archives_and_events(client: Any, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UnexpectedAnswerError, match="does not understand"), docker_errors():
         list(client.pull("x", stream=True, decode=True))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 100 << 10
+
+
+def large_file() -> bytes:
+    """The header of a file of 1 TiB in an archive."""
+    entry = tarfile.TarInfo("m/1/variables")
+    entry.size = 2**40
+    return entry.tobuf()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", [read_text, names_in])
+def test_archive_that_does_not_end(
+    read: Callable[[Any, str, str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine could send one file forever, quickly or slowly."""
+    monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "0.01")
+    monkeypatch.setattr("tfserve.engines.docker.files._TEXT_SPEED", Speed(window=0.2, least=1000))
+    monkeypatch.setattr("tfserve.engines.docker.files._DIRECTORY_SPEED", Speed(window=0.2, least=1000))
+    connect.cache_clear()
+    answers: Answers = {
+        "/containers/quick/archive": flood(OK + b"\r\n" + large_file(), b"\0" * 2**16),
+        "/containers/slow/archive": trickle(OK + b"\r\n" + large_file(), b"\0"),
+    }
+    with engine(tmp_path, answers) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        client = connect()
+        with pytest.raises(UnexpectedAnswerError) as caught:
+            read(client, "quick", "/models/m")
+        assert "is larger than" in str(caught.value.details)
+        with pytest.raises(EngineUnavailableError, match="stopped answering"):
+            read(client, "slow", "/models/m")
+    connect.cache_clear()
 
 
 def test_connection_that_is_not_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,14 @@ import io
 import os
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker.client import docker_errors
-from tfserve.models.extract import Limits
+from tfserve.host.deadline import Speed, SpeedClock
+from tfserve.models.extract import ENTRIES_VARIABLE, Limits
 from tfserve.models.tree import open_resolved, reading, walk
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ __all__ = ["copy_directory", "exists", "names_in", "read_text", "write_texts"]
 
 _IN_MEMORY = 16 << 20
 _MAX_TEXT_BYTES = 1 << 20
-_TEXT_SECONDS = 60.0
+_TEXT_SPEED = Speed(grace=60.0)
+_DIRECTORY_SPEED = Speed()
 _MAX_HEADER_BYTES = 1 << 20  # tarfile reads a long name at once
 
 
@@ -68,6 +69,7 @@ def read_text(client: APIClient, container: str, path: str) -> str | None:
 
     Raises:
         UnexpectedAnswerError: the file is larger than any that tfserve writes.
+        EngineUnavailableError: the engine sends it too slowly.
     """
     import docker.errors
 
@@ -76,15 +78,8 @@ def read_text(client: APIClient, container: str, path: str) -> str | None:
             chunks: Any = client.get_archive(container, path)[0]
         except docker.errors.APIError:
             return None
-        content = bytearray()
-        end = time.monotonic() + _TEXT_SECONDS
         with closing(chunks):
-            for chunk in chunks:
-                if time.monotonic() > end:
-                    raise TimeoutError
-                content += chunk
-                if len(content) > _MAX_TEXT_BYTES:
-                    raise ValueError(f"the file {path!r} is too large")
+            content = b"".join(_limited(chunks, path, _MAX_TEXT_BYTES, _TEXT_SPEED))
     with suppress(tarfile.TarError, UnicodeDecodeError, ValueError), tarfile.open(fileobj=io.BytesIO(content)) as tar:
         for entry in tar:
             file = tar.extractfile(entry)
@@ -97,25 +92,43 @@ def names_in(client: APIClient, container: str, path: str) -> set[str]:
     """Returns the names in a directory of a container. The engine cannot list them, so all files are read.
 
     Raises:
-        UnexpectedAnswerError: there are more files than in any model.
+        UnexpectedAnswerError: there are more files than in any model, or larger ones.
+        EngineUnavailableError: the engine sends them too slowly.
     """
     import docker.errors
 
+    limits = Limits.configured()
     with docker_errors():
         try:
             chunks: Any = client.get_archive(container, path)[0]
         except docker.errors.NotFound:
             return set()
         names: set[str] = set()
-        limit = Limits.configured().entries
-        with closing(chunks), tarfile.open(fileobj=_Forward(chunks), mode="r:") as archive:  # type: ignore[call-overload]
+        pieces = _limited(chunks, path, limits.size, _DIRECTORY_SPEED)
+        with closing(chunks), tarfile.open(fileobj=_Forward(pieces), mode="r:") as archive:  # type: ignore[call-overload]
             for count, entry in enumerate(archive):
-                if count > limit:
-                    raise ValueError(f"{path!r} has more than {limit:,} files")
+                if count > limits.entries:
+                    raise ValueError(f"{path!r} has more than {limits.entries:,} files ({ENTRIES_VARIABLE})")
                 parts = PurePosixPath(entry.name).parts
                 names.update(parts[1:2])
                 archive.members = []  # tarfile keeps them all
         return names
+
+
+def _limited(chunks: Iterator[bytes], path: str, size: int, speed: Speed) -> Iterator[bytes]:
+    """Yields what an engine sends of `path`, up to `size` bytes; each wait has the timeout of the client."""
+    clock = SpeedClock(speed)
+    left = size
+    while True:
+        clock.begin()
+        chunk = next(chunks, None)
+        if chunk is None:
+            return
+        clock.received(len(chunk))
+        left -= len(chunk)
+        if left < 0:
+            raise ValueError(f"{path!r} is larger than {size:,} bytes")
+        yield chunk
 
 
 class _Forward:

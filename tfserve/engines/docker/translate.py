@@ -12,7 +12,7 @@ from tfserve.addresses import reachable
 from tfserve.defaults import HOST
 from tfserve.plan import labels
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.protos.uncollected import uncollected
+from tfserve.protos.without_gc import without_gc
 from tfserve.spec.image import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _names(label: str) -> tuple[str, ...]:
     if not label:
         return ()
     try:
-        with uncollected():
+        with without_gc():
             names = json.loads(label)
     except (ValueError, RecursionError):
         names = None

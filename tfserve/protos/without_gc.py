@@ -8,10 +8,10 @@ from __future__ import annotations
 import gc
 from types import TracebackType
 
-__all__ = ["uncollected"]
+__all__ = ["without_gc"]
 
 
-class uncollected:  # noqa: N801 - it is used like a function
+class without_gc:  # noqa: N801 - it is used like a function
     """A context without garbage collection; a class, because a generator would take a microsecond."""
 
     __slots__ = ("_enabled",)
