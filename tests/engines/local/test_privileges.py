@@ -17,7 +17,7 @@ from tests.program import Plan, eventually
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.engines.local.sandbox import allowed
-from tfserve.errors import NotReadyError
+from tfserve.errors import EngineUnavailableError, NotReadyError
 from tfserve.host import landlock
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
 from tfserve.host.privileges import NO_RULES
@@ -115,6 +115,16 @@ def test_program_that_cannot_be_started(engine: LocalEngine, python_plan: Plan, 
             engine.launch(python_plan(command=(str(program),), sandbox=Sandbox()))
     with pytest.raises(NotReadyError, match="could not be started: No such file"):
         engine.launch(python_plan(command=("/no/such/program",), sandbox=Sandbox()))
+    assert engine.servers() == []
+
+
+def test_kernel_that_refuses_the_rules(
+    engine: LocalEngine, python_plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfserve.host.landlock._RIGHTS_SINCE", {1: Right(1 << 40)})  # no kernel knows this one
+    with pytest.raises(EngineUnavailableError, match="sandbox .* cannot be set up: the kernel refused") as caught:
+        engine.launch(python_plan(sandbox=Sandbox()))
+    assert "unsandboxed=True" in str(caught.value.hint)
     assert engine.servers() == []
 
 

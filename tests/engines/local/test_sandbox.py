@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -190,6 +191,25 @@ def test_failed_test_request_names_the_option(tfserve: Program, files_model: Pat
     assert client.own() == "an asset"
     assert client.write(tmp_path / "new") == "written"
     assert not (tfserve.servers / "files" / "tmp").exists()
+
+
+def test_packages_beside_private_files(tfserve: Program, files_model: Path) -> None:
+    """As with ``pip install --target ~/packages``: what is beside the packages stays private."""
+    packages = tfserve.home / "packages"
+    for package in ("orjson", "httptools", "google_crc32c"):
+        for directory in Path(*importlib.import_module(package).__path__).parent.glob(f"{package}*"):
+            if "-" not in directory.name:
+                shutil.copytree(directory, packages / directory.name)
+    secret = packages / "keys" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("s3cret")
+    done = tfserve("run", files_model, "--json", *PORTS, PYTHONPATH=f"{packages}:{os.environ.get('PYTHONPATH', '')}")
+    assert done.returncode == 0, done.stderr
+    client = FilesClient(json.loads(done.stdout)["rest_url"])
+    assert client.own() == "an asset"
+    assert str(packages / "orjson") in Path(f"/proc/{tfserve.json('status')['pid']}/maps").read_text()
+    assert DENIED in client.read(secret)
+    assert client.read(next((packages / "httptools").glob("*.py"))) != ""
 
 
 def test_servers_that_start_together(tfserve: Program, files_model: Path, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from tfserve.addresses import is_loopback
 from tfserve.engines.local.model_paths import open_model, open_named
 from tfserve.engines.local.runtime import OWN_COMMAND
-from tfserve.errors import TfserveError
+from tfserve.engines.local.state import state_errors
+from tfserve.errors import Attribute, EngineUnavailableError, TfserveError, Wording
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ _FILES_FOR_CONNECTIONS = (
     *("/etc/gai.conf", "/etc/host.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/services"),
     *("/etc/pki", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/ca-certificates"),
 )
-_PACKAGES = ("tensorflow", "numpy", "orjson", "httptools", "grpc", "google", "uvloop", "ai_edge_litert")
+_PACKAGES = (
+    *("tensorflow", "numpy", "orjson", "httptools", "uvloop", "ai_edge_litert", "nvidia", "google", "google_crc32c"),
+    *("grpc", "grpc_health", "ml_dtypes", "typing_extensions"),
+)
 
 
 @contextmanager
@@ -62,17 +66,32 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
     Creates the directory for its temporary files, and removes what an earlier process left and this one cannot remove.
 
     Raises:
-        OSError: a directory cannot be created, or the kernel refuses.
+        EngineUnavailableError: a directory cannot be created, or the kernel refuses.
     """
     temporary = start.directory / _TEMPORARY
     shutil.rmtree(temporary, ignore_errors=True)  # of an earlier process
-    temporary.mkdir(mode=0o700, exist_ok=True)
+    with state_errors(start.directory):
+        temporary.mkdir(mode=0o700, exist_ok=True)
     for path in plan.sandbox.sockets if plan.sandbox else ():
         _remove_unused(Path(path))
     abi = landlock_abi()
     with ExitStack() as opened:
         what = allowed(plan, start.directory, start.environment, opened) if abi else Allowed(())
-        yield replace(start, rules=opened.enter_context(rules_of(what, abi)), temporary=temporary)
+        try:
+            rules = opened.enter_context(rules_of(what, abi))
+        except OSError as error:
+            raise _refused(error) from error
+        yield replace(start, rules=rules, temporary=temporary)
+
+
+def _refused(error: OSError) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"The sandbox of the server cannot be set up: the kernel refused its rules ({error.strerror}).",
+        hint=Wording(
+            "If you trust the model, serve it without a sandbox: {unsandboxed}",
+            unsandboxed=Attribute("unsandboxed", value=True),
+        ),
+    )
 
 
 def _remove_unused(path: Path) -> None:
@@ -159,7 +178,10 @@ def _program(program: str) -> Iterator[tuple[Path, Right]]:
 
 
 def _python() -> Iterator[tuple[Path, Right]]:
-    """Yields the files of this interpreter, and of the packages that the model server needs."""
+    """Yields the files of this interpreter, and of the packages that the model server needs.
+
+    A directory of packages beside other files, as on PYTHONPATH, can be listed with all below it, but not read.
+    """
     yield Path(sys.executable), Right.RUN
     yield Path(sys.prefix, "pyvenv.cfg"), Right.READ
     standard = {
@@ -171,8 +193,9 @@ def _python() -> Iterator[tuple[Path, Right]]:
     for package in (__name__.partition(".")[0], *_PACKAGES):
         for path in _locations(package):
             if not any(path.is_relative_to(known) for known in standard):  # such as a checkout on PYTHONPATH
-                yield path.parent, Right.READ_DIR  # Python lists it
-                yield (path.parent if package in _PACKAGES else path), Right.READ
+                yield path.parent, Right.READ_DIR  # Python lists it; it can be the home directory
+                yield path, Right.READ
+                yield path.with_name(f"{package}.libs"), Right.READ  # the libraries that a wheel contains
 
 
 def _locations(package: str) -> list[Path]:

@@ -263,7 +263,8 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
             start = Start(record.plan.command, directory.path, environment, log, lock)
             if record.plan.sandbox is not None:
                 replace_copies(record.plan.mounts)
-                start = descriptors.enter_context(sandboxed(start, record.plan))
+        if record.plan.sandbox is not None:
+            start = descriptors.enter_context(sandboxed(start, record.plan))
         descriptors.enter_context(interrupts_deferred())  # until the process is recorded
         try:
             process = start_process(start)
