@@ -4,10 +4,12 @@ import io
 import json
 import os
 import resource
+import signal
 import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import in_process
-from tests.program import Program
+from tests.program import Program, eventually
 from tfserve.engines.docker.client import UnexpectedAnswerError, connect, docker_errors
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.files import names_in, read_text
@@ -471,6 +473,43 @@ def test_credential_helpers(helper: str, tmp_path: Path, monkeypatch: pytest.Mon
     found = find_registry_credentials("registry.example")
     assert found.sent == {}
     assert "provides no credentials" in found.failure
+
+
+@pytest.fixture
+def own_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A credential helper that is the shell script in this file, and reports in ``report`` beside it."""
+    program = tmp_path / "docker-credential-own"
+    program.touch(0o755)
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "own"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return program
+
+
+def test_credential_helper_does_not_see_the_current_directory(
+    own_helper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_helper.write_text(f'#!/bin/sh\n(pwd; echo "$PATH") >{tmp_path}/report\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}:")
+    find_registry_credentials("registry.example")
+    directory, path = (tmp_path / "report").read_text().splitlines()
+    assert directory == "/"
+    assert all(map(os.path.isabs, path.split(":")))
+
+
+def test_credential_helper_ends_with_the_command(own_helper: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    own_helper.write_text(f"#!/bin/sh\necho $$ >{report}.new\nmv {report}.new {report}\nexec sleep 60\n")
+
+    def interrupt() -> None:
+        eventually(report.exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+        pool.submit(interrupt)
+        find_registry_credentials("registry.example")
+    assert not Path(f"/proc/{int(report.read_text())}").exists()
 
 
 def test_facts_of_another_type(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from contextlib import suppress
@@ -11,6 +12,7 @@ from docker.credentials import Store
 from docker.credentials.errors import StoreError, process_store_error
 
 from tfserve.host.programs import find_program
+from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 
 __all__ = ["BoundedStore"]
 
@@ -30,16 +32,24 @@ class BoundedStore(Store):  # type: ignore[misc, unused-ignore]
         if self.exe is None:
             raise StoreError(f"{self.program} is not installed")
         command = [self.exe, subcmd]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=NEUTRAL_DIRECTORY,
+            env=safe_environment(os.environ),
+        )
         answer = bytearray()
-        # A thread, because a program that the helper started can keep the pipe open after its end.
-        asking = threading.Thread(target=_ask, args=(process, data_input or b"", answer), daemon=True)
-        asking.start()
-        asking.join(SECONDS)
-        in_time = not asking.is_alive() and len(answer) <= _MAX_BYTES and _ends(process)
-        if not in_time:
-            process.kill()
-            process.wait()
+        try:
+            # A thread, because a program that the helper started can keep the pipe open after its end.
+            asking = threading.Thread(target=_ask, args=(process, data_input or b"", answer), daemon=True)
+            asking.start()
+            asking.join(SECONDS)
+            in_time = not asking.is_alive() and len(answer) <= _MAX_BYTES and _ends(process)
+        finally:  # also after Ctrl-C
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         if len(answer) > _MAX_BYTES:
             raise StoreError("its answer is too large")
         if not in_time:
