@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -122,14 +123,18 @@ def who_can_change(directory: Path) -> str | None:
 
     A file that cannot be read is not looked at, nor is what a link in the directory leads to.
     """
-    found = _walk(directory)
-    for above, directories, files in os.walk(directory) if found is None else ():
+    found = _walk(directory) or next(_problems_below(directory), None)
+    return None if found is None else f"{found.path!r} {found.text}"
+
+
+def _problems_below(directory: Path) -> Iterator[_Problem]:
+    for above, directories, files in os.walk(directory):
         for name in (*directories, *files):
             entry = os.path.join(above, name)  # noqa: PTH118
             with suppress(OSError):  # it was removed meanwhile
                 status = os.lstat(entry)
-                found = found or (None if stat.S_ISLNK(status.st_mode) else _problem_of(entry, status))
-    return None if found is None else f"{found.path!r} {found.text}"
+                if not stat.S_ISLNK(status.st_mode) and (problem := _problem_of(entry, status)):
+                    yield problem
 
 
 def _walk(path: Path) -> _Problem | None:

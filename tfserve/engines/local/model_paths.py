@@ -64,12 +64,15 @@ def _open(path: PurePath, directory: int | None = None) -> int:
     try:
         while names:
             below = os.open(names.pop(), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
-            found = os.fstat(below)
-            if not S_ISLNK(found.st_mode):
-                current = _instead(current, below)
+            try:
+                found = os.fstat(below)
+                target = PurePath(os.readlink("", dir_fd=below)) if S_ISLNK(found.st_mode) else None
+                if target is None:
+                    current, below = below, current
+            finally:
+                os.close(below)  # the link, or the directory that was left
+            if target is None:
                 continue
-            target = PurePath(os.readlink("", dir_fd=below))
-            os.close(below)
             owners.add(found.st_uid)
             links += 1
             if links > _MAX_LINKS:
