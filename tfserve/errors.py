@@ -176,8 +176,10 @@ class EngineUnavailableError(TfserveError):
     doctor_knows = True
 
 
-class NotPrivateError(EngineUnavailableError):
+class NotPrivateError(TfserveError):
     """A directory or file of tfserve belongs to another user, or can be changed by one."""
+
+    exit_code = 4
 
 
 class ImageError(TfserveError):

@@ -57,7 +57,7 @@ def test_a_cache_that_another_user_can_change(root: Path, archive: Path, place: 
             use()
         assert str(path) in caught.value.message
         assert "export XDG_CACHE_HOME=" in str(caught.value.hint)
-        assert caught.value.exit_code == 1
+        assert caught.value.exit_code == 4
     path.chmod(mode)
     if owner is not None:
         os.chown(path, 0, -1)

@@ -16,7 +16,7 @@ from tfserve.defaults import GRPC_PORT, HOST, REST_PORT
 from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import EngineAnswer, Facts, Registry, StateDirectory
 from tfserve.doctor.local_probe import LocalProbe
-from tfserve.errors import EngineUnavailableError, TfserveError, reason
+from tfserve.errors import EngineUnavailableError, NotPrivateError, TfserveError, reason
 from tfserve.gpu.machine import Host
 from tfserve.host.deadline import Deadline, TimedResponse
 from tfserve.host.landlock import landlock_abi
@@ -167,7 +167,7 @@ def _state_directory() -> StateDirectory:
 
     try:
         root = servers_root()
-    except EngineUnavailableError as error:
+    except (EngineUnavailableError, NotPrivateError) as error:
         return StateDirectory("", failure=error.message.rstrip("."))
     try:
         existing = next(path for path in (root, *root.parents) if path.exists())

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from tfserve.errors import NotPrivateError, TfserveError
+from tfserve.errors import TfserveError
 from tfserve.host.directories import user_directory
 from tfserve.host.private import check_private, make_private, read_private, write_private
 from tfserve.interrupts import interrupts_deferred
@@ -72,8 +72,8 @@ def cache_root() -> Path:
     """Returns the directory of the cache, which may not exist yet.
 
     Raises:
-        TfserveError: XDG_CACHE_HOME is not set, and the user has no home directory; or another user could change what
-            is there.
+        TfserveError: XDG_CACHE_HOME is not set, and the user has no home directory.
+        NotPrivateError: another user could change what is there.
     """
     cache = user_directory("cache")
     if cache is None:
@@ -93,8 +93,6 @@ def cache_errors(root: Path) -> Iterator[None]:
     """Explains errors of the file system of the cache, such as a full disk or a read-only directory."""
     try:
         yield
-    except NotPrivateError as error:
-        raise TfserveError(error.message, hint=error.hint) from None
     except OSError as error:
         raise TfserveError(
             f"The model cache at {str(root)!r} cannot be used: {error.strerror or error}.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tfserve.defaults import AUTO, EngineChoice
 from tfserve.engines.base import Server
 from tfserve.engines.registry import engine_kind, engine_kinds
-from tfserve.errors import EngineUnavailableError, NoSuchServerError, NotPrivateError, UsageError, Wording
+from tfserve.errors import EngineUnavailableError, NoSuchServerError, NotPrivateError, TfserveError, UsageError, Wording
 from tfserve.text import did_you_mean
 
 __all__ = ["Listing", "check_running", "find_server", "find_servers", "list_servers"]
@@ -19,7 +19,7 @@ class Listing:
     """The servers of all engines, oldest first; and the errors of engines that were not available, by their titles."""
 
     servers: tuple[Server, ...]
-    unavailable: Mapping[str, EngineUnavailableError] = field(default_factory=dict)
+    unavailable: Mapping[str, TfserveError] = field(default_factory=dict)
 
     def refuse_incomplete(self) -> None:
         """Raises the error of an engine whose servers are not listed because another user could have changed them."""
@@ -33,16 +33,17 @@ def list_servers(choice: EngineChoice = AUTO) -> Listing:
 
     Raises:
         EngineUnavailableError: the engine that was chosen by name does not answer; with ``auto`` it is skipped.
+        NotPrivateError: another user could have changed its servers; with ``auto`` it is skipped.
     """
     if choice != AUTO:
         return Listing(tuple(engine_kind(choice).connect().servers()))
     found: list[Server] = []
-    unavailable = {}
+    unavailable: dict[str, TfserveError] = {}
     for kind in engine_kinds():
         if kind.is_configured():
             try:
                 found += kind.connect().servers()
-            except EngineUnavailableError as error:
+            except (EngineUnavailableError, NotPrivateError) as error:
                 unavailable[kind.title] = error
     return Listing(tuple(sorted(found, key=lambda server: server.created)), unavailable)
 

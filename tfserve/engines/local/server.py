@@ -20,7 +20,7 @@ from tfserve.engines.conflicts import changed_elsewhere, exited_and_removed, nam
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.signals import signal_server
 from tfserve.engines.local.state import Record, ServerDirectory
-from tfserve.errors import EngineUnavailableError, NotReadyError
+from tfserve.errors import NotReadyError, TfserveError
 from tfserve.interrupts import interrupts_deferred
 from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, shorten
 from tfserve.plan import labels
@@ -184,7 +184,7 @@ class LocalServer(Server):
         try:
             with local_state.state_errors(self._directory.path):
                 self._directory.path.rename(suspended)
-        except EngineUnavailableError:
+        except TfserveError:
             if self.running:
                 spawn(self.engine, self._directory)
             raise
