@@ -8,14 +8,23 @@ cannot open another file. So the newer half is read, the file is truncated, and 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 
-__all__ = ["LIMIT_VARIABLE", "MAX_BYTES", "is_too_large", "shorten"]
+__all__ = ["LIMIT_VARIABLE", "MAX_BYTES", "is_too_large", "limit_of", "shorten"]
 
 MAX_BYTES = 16 << 20
 LIMIT_VARIABLE = "TFSERVE_LOG_MAX_BYTES"
 """The environment variable by which a server knows that stderr is a file of tfserve, and how large it may become."""
 
 _CHUNK_BYTES = 1 << 20
+_LIMIT = re.compile("[0-9]{1,18}")
+
+
+def limit_of(environment: Mapping[str, str]) -> int | None:
+    """Returns the limit in bytes that an environment sets; None if the variable is missing, 0, or not a number."""
+    text = environment.get(LIMIT_VARIABLE, "")
+    return int(text) or None if _LIMIT.fullmatch(text) else None
 
 
 def is_too_large(descriptor: int, limit: int) -> bool:

@@ -6,9 +6,10 @@ A server that somebody else has started writes to a file or pipe of theirs, whic
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 
-from tfserve.log_file import LIMIT_VARIABLE, is_too_large, shorten
+from tfserve.log_file import is_too_large, limit_of, shorten
 from tfserve.model_server import log
 
 __all__ = ["keep_bounded"]
@@ -20,9 +21,9 @@ _PARTS = 16  # if it grows by this part of the limit between two checks, the nex
 
 def keep_bounded(loop: asyncio.AbstractEventLoop) -> None:
     """Checks the size of the log regularly, if tfserve has set a limit."""
-    limit = os.environ.get(LIMIT_VARIABLE, "")
-    if limit.isdigit() and int(limit):
-        loop.call_soon(_check, loop, int(limit), 0)
+    limit = limit_of(os.environ)
+    if limit is not None:
+        loop.call_soon(_check, loop, limit, 0)
 
 
 def _check(loop: asyncio.AbstractEventLoop, limit: int, before: int) -> None:
@@ -32,10 +33,21 @@ def _check(loop: asyncio.AbstractEventLoop, limit: int, before: int) -> None:
     except OSError:
         return
     if too_large:
-        loop.run_in_executor(None, _shorten, limit).add_done_callback(lambda _: _check(loop, limit, limit))
+        shortening = loop.run_in_executor(None, _shorten, limit)
+        shortening.add_done_callback(functools.partial(_check_again, loop, limit))
         return
     busy = size - before > limit // _PARTS
     loop.call_later(_BUSY_SECONDS if busy else _SECONDS, _check, loop, limit, size)
+
+
+def _check_again(loop: asyncio.AbstractEventLoop, limit: int, shortening: asyncio.Future[None]) -> None:
+    """Goes on with the checks, unless the log cannot be shortened, such as one that is open for writing only."""
+    if shortening.cancelled():
+        return
+    if failure := shortening.exception():
+        log.error(f"The log cannot be shortened, and its size is no longer limited: {failure}")
+        return
+    _check(loop, limit, limit)
 
 
 def _shorten(limit: int) -> None:

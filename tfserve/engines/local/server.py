@@ -22,7 +22,7 @@ from tfserve.engines.local.signals import signal_server
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import NotReadyError, TfserveError
 from tfserve.interrupts import interrupts_deferred
-from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, shorten
+from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, limit_of, shorten
 from tfserve.plan import labels
 
 if TYPE_CHECKING:
@@ -254,12 +254,17 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
             raise name_taken(directory.path.name)
         descriptors.callback(os.close, lock)
         with local_state.state_errors(directory.path):
-            if is_too_large(log, MAX_BYTES):  # such as that of a program that does not shorten it itself
-                shorten(log, MAX_BYTES)
+            environment = {
+                LIMIT_VARIABLE: str(MAX_BYTES),
+                **os.environ,
+                **record.plan.environment,
+                **(secrets or {}),
+            }
+            limit = limit_of(environment)
+            if limit is not None and is_too_large(log, limit):  # a program may not shorten it itself
+                shorten(log, limit)
             if record.plan.reload_socket:
                 Path(record.plan.reload_socket).parent.mkdir(mode=0o700, exist_ok=True)
-            limit = {LIMIT_VARIABLE: str(MAX_BYTES)}
-            environment = {**limit, **os.environ, **record.plan.environment, **(secrets or {})}
             start = Start(record.plan.command, directory.path, environment, log, lock)
             if record.plan.sandbox is not None:
                 replace_copies(record.plan.mounts)
