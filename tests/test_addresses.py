@@ -11,6 +11,9 @@ from tfserve.addresses import in_url, is_loopback, is_this_machine, reachable
         ("127.0.0.1", True),
         ("127.0.0.2", True),
         ("::1", True),
+        ("::1%lo", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:0.0.0.0", False),
         ("localhost", True),
         ("LOCALHOST.", True),
         ("a.localhost", True),
@@ -23,7 +26,9 @@ def test_this_machine(host: str, loopback: bool) -> None:
     assert is_loopback(host) == loopback
 
 
-@pytest.mark.parametrize("host", ["", "128.0.0.1", "::2", "localhost.example", "127.0.0.1.example", "host"])
+@pytest.mark.parametrize(
+    "host", ["", "128.0.0.1", "::2", "::ffff:128.0.0.1", "localhost.example", "127.0.0.1.example", "a"]
+)
 def test_other_hosts(host: str) -> None:
     assert not is_this_machine(host)
     assert not is_loopback(host)

@@ -23,10 +23,12 @@ def is_this_machine(host: str) -> bool:
 
 
 def _parsed(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Returns the address, or None for a name; an IPv4 address inside IPv6 as what it leads to."""
     try:
-        return ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def in_url(host: str) -> str:

@@ -43,14 +43,14 @@ def test_other_names_are_refused_wherever_they_are(value: bytes) -> None:
 
 
 def test_the_flag_adds_names_or_allows_all() -> None:
-    assert allowed_hosts("", is_loopback=False) is None
-    assert allowed_hosts("*", is_loopback=True) is allowed_hosts("a,*", is_loopback=True) is None
-    hosts = allowed_hosts(" Models.Example , b.", is_loopback=False)
+    assert allowed_hosts("", local_only=False) is None
+    assert allowed_hosts("*", local_only=True) is allowed_hosts("a,*", local_only=True) is None
+    hosts = allowed_hosts(" Models.Example , b.", local_only=False)
     assert hosts is not None
     for value in (b"models.example:1", b"MODELS.example.", b"b", b"localhost", b"127.0.0.1"):
         assert refused(hosts, value) is None, value
     assert refused(hosts, b"example") == b"example"
-    assert allowed_hosts("", is_loopback=True) is not None
+    assert allowed_hosts("", local_only=True) is not None
 
 
 @pytest.mark.parametrize(

@@ -68,15 +68,15 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def allowed_hosts(flag: str, is_loopback: bool) -> AllowedHosts | None:
+def allowed_hosts(flag: str, local_only: bool) -> AllowedHosts | None:
     """Returns the hosts for the value of ``--rest_api_allowed_hosts``, or None if all are allowed.
 
     Args:
         flag: names separated by commas, ``*`` for all, or nothing for the default.
-        is_loopback: whether only programs on this machine can connect.
+        local_only: whether only programs on this machine can connect.
     """
     names = tuple(name.strip() for name in flag.split(",") if name.strip())
-    if "*" in names or not (names or is_loopback):
+    if "*" in names or not (names or local_only):
         return None
     return AllowedHosts(names)
 

@@ -6,8 +6,8 @@ import asyncio
 import socket
 import time
 from email.utils import formatdate
-from ipaddress import ip_address
 
+from tfserve.addresses import is_loopback
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
 from tfserve.model_server.rest.connection import Connection, ServerState
 from tfserve.model_server.status import Code, StatusError
@@ -44,7 +44,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 def is_on_loopback(listener: socket.socket) -> bool:
     """Returns whether only programs on this machine can connect to a socket."""
-    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+    return is_loopback(listener.getsockname()[0])
 
 
 class HttpServer(ServerState):
