@@ -4,7 +4,7 @@
 server: a JSON object with its ``arguments``, its ``directory``, variables to add to its ``environment`` and whether it
 runs in a ``sandbox``, and three or four file descriptors: the log, which becomes stdout and stderr; a lock, which the
 server holds until it exits and into whose file it writes its pid; a pipe, to which the server's pid and later its exit
-code are written, each on a line; and the rules of its sandbox, if the kernel has such rules. A server is not started if
+code are written, each on a line; and the ruleset of its sandbox, if the kernel has Landlock. A server is not started if
 the reader has closed its pipe.
 
 When the socket is closed, the program exits and its servers keep running. Linux only: the program forks after loading
@@ -75,15 +75,15 @@ def _preload() -> None:
         os._exit(1)
 
 
-def _start(message: bytes, log: int, lock: int, report: int, rules: int = NO_RULES) -> _Server | None:
-    passed_on = [log, lock, *([rules] if rules != NO_RULES else [])]
+def _start(message: bytes, log: int, lock: int, report: int, ruleset: int = NO_RULES) -> _Server | None:
+    passed_on = [log, lock, *([ruleset] if ruleset != NO_RULES else [])]
     if _is_abandoned(report):
         for descriptor in (*passed_on, report):
             os.close(descriptor)
         return None
     pid = os.fork()
     if pid == 0:
-        _become_server(message, log, lock, report, rules)
+        _become_server(message, log, lock, report, ruleset)
     for descriptor in passed_on:
         os.close(descriptor)
     server = _Server(pid, report)
@@ -98,7 +98,7 @@ def _is_abandoned(report: int) -> bool:
     return bool(poll.poll(0))  # an error: the pipe has no reader
 
 
-def _become_server(message: bytes, log: int, lock: int, report: int, rules: int) -> NoReturn:
+def _become_server(message: bytes, log: int, lock: int, report: int, ruleset: int) -> NoReturn:
     from tfserve.model_server.main import main as serve
 
     try:
@@ -110,10 +110,10 @@ def _become_server(message: bytes, log: int, lock: int, report: int, rules: int)
         os.dup2(log, 2)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d" % os.getpid(), 0)  # tfserve finds the server even if it is killed before it records it
-        _close_others({lock, rules} - {NO_RULES})
+        _close_others({lock, ruleset} - {NO_RULES})
         request = json.loads(message)
         if request["sandbox"]:
-            give_up_privileges(rules)
+            give_up_privileges(ruleset)
         os.environ.update(request["environment"])
         os.chdir(request["directory"])
         sys.argv[1:] = request["arguments"]

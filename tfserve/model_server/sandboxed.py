@@ -1,7 +1,7 @@
-"""The server in a sandbox: ``python -m tfserve.model_server.sandboxed RULES FLAG…``.
+"""The server in a sandbox: ``python -m tfserve.model_server.sandboxed RULESET FLAG…``.
 
-It gives up its privileges before anything else, and long before it loads a model. RULES is the descriptor of the rules
-that allow what is left; see `tfserve.host.privileges`.
+It gives up its privileges before anything else, and long before it loads a model. RULESET is the descriptor of the
+ruleset that allows what is left; see `tfserve.host.privileges`.
 """
 
 from __future__ import annotations
