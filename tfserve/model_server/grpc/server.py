@@ -59,8 +59,7 @@ class GrpcServer:
             "grpc.max_concurrent_streams": _MAX_CALLS_OF_A_CONNECTION,
             "grpc.server.max_pending_requests": _MAX_NEW_CALLS // 2,  # then some are refused, as from here
             "grpc.server.max_pending_requests_hard_limit": _MAX_NEW_CALLS,  # all
-            "grpc.max_allowed_incoming_connections": resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            // 2,  # half are REST's
+            "grpc.max_allowed_incoming_connections": _max_connections(),
             "grpc.max_connection_idle_ms": _MAX_IDLE_MS,
             **compression.ARGUMENTS,
             **channel_arguments(options.grpc_channel_arguments),
