@@ -18,7 +18,7 @@ from tfserve.errors import EngineUnavailableError
 from tfserve.model_server import log
 from tfserve.model_server.bounded_log import keep_bounded
 from tfserve.model_server.flags import Options, parse, usage
-from tfserve.model_server.memory import give_memory_back, share_freed_memory
+from tfserve.model_server.memory import share_freed_memory, trim_memory
 from tfserve.model_server.models.config import base_path_of
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig
 from tfserve.model_server.rest import parser_process
@@ -296,9 +296,9 @@ async def _serve_apis(
         from tfserve.model_server.rest.open_api import open_api
 
         serving.append(functools.partial(open_api(options, dispatcher, metrics_path, parsers), stop))
-    giving_back = asyncio.ensure_future(give_memory_back())
+    trimming = asyncio.ensure_future(trim_memory())
     await asyncio.gather(*[serve() for serve in serving])
-    giving_back.cancel()
+    trimming.cancel()
 
 
 def _serves_grpc(options: Options) -> bool:

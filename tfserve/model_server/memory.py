@@ -27,21 +27,27 @@ def share_freed_memory() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
+def trim() -> None:
+    """Gives memory that has been freed back to the system, if the C library can."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
 class _Mallinfo(ctypes.Structure):
     """``struct mallinfo2`` of glibc's malloc.h, without the names of the fields that nothing here needs."""
 
     _fields_ = (("unused", ctypes.c_size_t * 7), ("used", ctypes.c_size_t), ("more", ctypes.c_size_t * 2))
 
 
-async def give_memory_back() -> None:
+async def trim_memory() -> None:
     """Gives memory that has been freed back to the system, a few seconds after requests have used it.
 
     The C library keeps what lies below something that is still used: after an attack that can be most of what it took.
     Runs until it is cancelled; returns if the C library cannot do it.
     """
-    library = ctypes.CDLL(None)
-    trim, info = getattr(library, "malloc_trim", None), getattr(library, "mallinfo2", None)
-    if trim is None or info is None:
+    info = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if info is None:
         return
     info.restype = _Mallinfo
     used = info().used
@@ -61,7 +67,7 @@ async def give_memory_back() -> None:
         waited += 1
         if is_quiet or waited == _MOST_CHECKS:
             gc.collect()  # connections that are lost refer to themselves
-            await asyncio.to_thread(trim, 0)
+            await asyncio.to_thread(trim)
             taken, waited, used = _pages_taken(), 0, info().used
 
 

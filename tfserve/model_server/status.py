@@ -68,6 +68,17 @@ class StatusError(Exception):
         return f"{self.code.name}: {self.message}"
 
 
+_MAX_MESSAGE = 4096
+_KEPT_OF_A_LONG_ONE = _MAX_MESSAGE - 64  # what follows has room, so that it is not shortened again
+
+
+def shortened(message: str) -> str:
+    """Returns a message of at most 4096 characters for a client; a longer one is cut, and its length follows."""
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    return f"{message[:_KEPT_OF_A_LONG_ONE]}… ({len(message)} characters)"
+
+
 def invalid_argument(message: str) -> StatusError:
     """Returns the error for a request that can never succeed."""
     return StatusError(Code.INVALID_ARGUMENT, message)

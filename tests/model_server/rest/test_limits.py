@@ -106,6 +106,11 @@ def test_errors_of_large_bodies_are_those_of_small_ones(limited: ServerProcess) 
         ) or b"JSON Parse" in small.content
     examples = {"examples": [{"x": 1.0}] * 10_000, "signature_name": "classify_x_to_y"}
     assert limited.predict(examples, ":classify").json()["results"][-1] == [["", 2.5]]
+    broken = b'{"instances": [{"%b": 1}]}'
+    messages = [refusal(limited, broken % (b"a" * size))[1] for size in (INLINE_BYTES - 100, INLINE_BYTES + 100)]
+    for message, size in zip(messages, (INLINE_BYTES - 100, INLINE_BYTES + 100), strict=True):
+        assert message.startswith("Failed to process element: 0 key: aaaa")
+        assert size < int(message.rpartition("… (")[2].removesuffix(" characters)"))
     broken = json.dumps(examples | {"context": 1}).encode()
     assert refusal(limited, broken, ":classify") == (400, "Example must be JSON object but got JSON Number")
 

@@ -23,7 +23,7 @@ from tfserve.model_server.rest.bodies import Bodies, LargeBody, RefusedBodyError
 from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send, exchange_of
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.requests import RestClassify, RestPredict, RestRegress, RestRequest
-from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument
+from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument, shortened
 
 _PREDICTION_PATH = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?:(classify|regress|predict)", re.IGNORECASE
@@ -35,7 +35,6 @@ INFERENCE: dict[str, type[RestRequest]] = {"predict": RestPredict, "classify": R
 """The request class of each action that runs a model."""
 
 _VERSION_DIGITS = len(str(MAX_VERSION))
-_MAX_MESSAGE = 4096  # characters of an error message
 _METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _CACHED_PATH_BYTES = 256
 _MAX_HOST = 256  # bytes that are shown
@@ -211,9 +210,7 @@ def _check_origin(headers: Headers) -> None:
 
 
 def _error_body(message: str) -> bytes:
-    if len(message) > _MAX_MESSAGE:
-        message = f"{message[:_MAX_MESSAGE]}… ({len(message)} characters)"
-    text = orjson.dumps(message.encode(errors="replace").decode())
+    text = orjson.dumps(shortened(message).encode(errors="replace").decode())
     return b'{\n    "error": ' + text + b"\n}"
 
 

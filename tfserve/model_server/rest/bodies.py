@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from tfserve.model_server import log
 from tfserve.model_server.rest.body_budget import BodyBudget, Reservation
 from tfserve.model_server.rest.exchange import Exchange, Receive, Scope, exchange_of
 from tfserve.model_server.rest.gunzip import TooLargeError, gunzip
@@ -158,23 +160,16 @@ class Bodies:
     async def _large(self, body: bytes, receive: Receive) -> LargeBody:
         """Returns a small body that becomes a large one."""
         room = self._room(receive)
-        await _reserve(room, len(body))
-        file = MemoryFile()
-        file.write(body)
+        with _new_file(room) as file:
+            await _reserve(room, len(body))
+            file.write(body)
         return LargeBody(file, True, room, self._pool, self._limit)
 
     async def _read_large(self, start: bytes, length: int, gzipped: bool, receive: Receive) -> LargeBody:
         """Reads the rest of a body after `start`; if `length` is not 0, it is that of the whole body."""
         room = self._room(receive)
-        file = MemoryFile()
-        try:
+        with _new_file(room) as file:
             await self._copy(start, length, file, room, receive)
-        except BaseException as failure:
-            file.close()
-            room.release()
-            if isinstance(failure, OSError) and not isinstance(failure, ConnectionError):
-                raise RefusedBodyError(429, "The server has no memory for the body") from None
-            raise
         room.resize(file.size)
         return LargeBody(file, gzipped, room, self._pool, self._limit)
 
@@ -210,6 +205,27 @@ class Bodies:
 def too_large(limit: int) -> RefusedBodyError:
     """Returns the error for a body of more than `limit` bytes."""
     return RefusedBodyError(413, f"The request body is larger than {limit} bytes, the limit of this server")
+
+
+@contextmanager
+def _new_file(room: Reservation) -> Iterator[MemoryFile]:
+    """Yields a new file for a body; if the body cannot be written to it, closes it and releases the room of the body.
+
+    Raises:
+        RefusedBodyError: no file can be created, or there is no memory for it.
+    """
+    file: MemoryFile | None = None
+    try:
+        file = MemoryFile()
+        yield file
+    except BaseException as failure:
+        if file is not None:
+            file.close()
+        room.release()
+        if isinstance(failure, OSError) and not isinstance(failure, ConnectionError):
+            log.error(f"A body cannot be kept: {failure}")
+            raise RefusedBodyError(429, "The server has no memory for the body") from None
+        raise
 
 
 async def _reserve(room: Reservation, size: int) -> None:

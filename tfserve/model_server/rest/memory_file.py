@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -23,6 +22,7 @@ class MemoryFile:
     __slots__ = ("descriptor", "size")
 
     def __init__(self, descriptor: int | None = None) -> None:
+        self.descriptor = -1  # if none can be created
         self.descriptor = _create() if descriptor is None else descriptor
         self.size = 0
 
@@ -32,11 +32,6 @@ class MemoryFile:
         self.size += len(rest)
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
-
-    def write_all(self, pieces: Iterable[Buffer]) -> None:
-        """Appends several pieces."""
-        for piece in pieces:
-            self.write(piece)
 
     def map(self, size: int) -> mmap.mmap:
         """Returns the first `size` bytes, read-only; the mapping outlives the file. `size` is not 0."""

@@ -16,13 +16,13 @@ from tfserve.model_server import log
 from tfserve.model_server.rest.gunzip import TooLargeError
 from tfserve.model_server.rest.json_examples import ExamplesInput
 from tfserve.model_server.rest.json_input import PredictInput
+from tfserve.model_server.rest.limits import Limits
 from tfserve.model_server.rest.memory_file import MemoryFile
 from tfserve.model_server.runtime.tensors import numpy_dtype
-from tfserve.model_server.status import Code, StatusError
+from tfserve.model_server.status import Code, StatusError, shortened
 from tfserve.protos.dtypes import DT_STRING, Array
 
 _ALIGNMENT = 64  # of the start of each array
-_MAX_MESSAGE = 4096  # characters of an error message
 
 Inputs = Mapping[str, Mapping[str, int]]
 """The inputs of each signature: name -> alias -> ``DataType`` number."""
@@ -81,6 +81,23 @@ def write_examples(request: ExamplesInput, file: MemoryFile) -> bytes:
     return orjson.dumps({"signature": request.signature, "examples": _Values(file).add(array, DT_STRING)})
 
 
+def exhausted(limits: Limits, ended: bool = False) -> StatusError:
+    """Returns the error for a body that takes too much to parse.
+
+    Args:
+        limits: of memory and time.
+        ended: whether its parser was ended, which either limit does; otherwise it got no more memory.
+    """
+    memory, flag = f"more than {limits.parse_bytes} bytes of memory", "--rest_api_max_parse_memory_bytes"
+    if ended:
+        return StatusError(
+            Code.RESOURCE_EXHAUSTED,
+            f"The body takes {memory} or {limits.parse_seconds} seconds to parse, the limits of this server "
+            f"({flag}, --rest_api_max_parse_seconds)",
+        )
+    return StatusError(Code.RESOURCE_EXHAUSTED, f"The body takes {memory} to parse, the limit of this server ({flag})")
+
+
 def write_error(failure: Exception) -> bytes:
     """Returns the header for a request that was refused."""
     if isinstance(failure, (TooLargeError, TooHeavyError)):
@@ -88,9 +105,7 @@ def write_error(failure: Exception) -> bytes:
     if not isinstance(failure, StatusError):
         log.error(f"{type(failure).__name__} while a request was parsed: {failure}")
         failure = StatusError(Code.INTERNAL, f"{type(failure).__name__} in the server")
-    message = failure.message.encode(errors="replace").decode()
-    if len(message) > _MAX_MESSAGE:
-        message = f"{message[:_MAX_MESSAGE]}…"
+    message = shortened(failure.message).encode(errors="replace").decode()
     return orjson.dumps({"code": failure.code, "message": message})
 
 

@@ -16,7 +16,7 @@ from tfserve.model_server import log
 from tfserve.model_server.rest.json_examples import ExamplesInput
 from tfserve.model_server.rest.limits import INLINE_BYTES, LIGHT_BYTES, Limits
 from tfserve.model_server.rest.memory_file import MemoryFile
-from tfserve.model_server.rest.parsed_body import ParsedPredict, TooHeavyError, read
+from tfserve.model_server.rest.parsed_body import ParsedPredict, TooHeavyError, exhausted, read
 from tfserve.model_server.rest.parser_process import COMMAND, END, FORK, MESSAGE, PREPARE
 from tfserve.model_server.status import Code, StatusError
 
@@ -26,6 +26,7 @@ QUEUE_SECONDS = 20.0
 _PREPARE_SECONDS = 0.25  # after the start, when the first requests have been answered
 _WALL_SECONDS = 3  # for each second of CPU time that a parser can use
 _MOST_LIGHT = 2  # parsers of light bodies
+_NO_FILES = "The server has too many open files to parse the body; send it again later"
 
 
 class _Parser:
@@ -47,11 +48,11 @@ class _Parser:
             EOFError: the process has ended.
         """
         size = body.size
-        os.pwrite(body.descriptor, header, size)
         loop = asyncio.get_running_loop()
         answered = asyncio.Event()
         loop.add_reader(self.connection, answered.set)
         try:
+            os.pwrite(body.descriptor, header, size)
             socket.send_fds(self.connection, [MESSAGE.pack(size, len(header))], [body.descriptor])
             await answered.wait()
             data, descriptors, _, _ = socket.recv_fds(self.connection, MESSAGE.size, 1)
@@ -61,6 +62,9 @@ class _Parser:
             loop.remove_reader(self.connection)
         if not data:
             raise EOFError
+        if not descriptors:  # the system leaves them out where the process cannot open more
+            log.error("The values of a body cannot be received: too many open files")
+            raise StatusError(Code.RESOURCE_EXHAUSTED, _NO_FILES)
         arrays, header_size = MESSAGE.unpack(data)
         result = MemoryFile(descriptors[0])
         return result, arrays, os.pread(result.descriptor, header_size, arrays)
@@ -151,7 +155,9 @@ class ParserPool:
             try:
                 result, size, header = await self._ask(None if heavy else self._idle_parser(), body, request)
             except EOFError:
-                raise self._exhausted() from None
+                ended = exhausted(self._limits, ended=True)
+                log.error(f"A parser process was ended: {ended.message}")
+                raise ended from None
         finally:
             turns.give()
         try:
@@ -183,17 +189,8 @@ class ParserPool:
             self._idle.append(found)
         return answer
 
-    def _exhausted(self) -> StatusError:
-        limits = self._limits
-        message = (
-            f"The body takes more than {limits.parse_bytes} bytes of memory or {limits.parse_seconds} seconds to "
-            "parse, the limits of this server (--rest_api_max_parse_memory_bytes, --rest_api_max_parse_seconds)"
-        )
-        log.error(f"A parser process was ended: {message}")
-        return StatusError(Code.RESOURCE_EXHAUSTED, message)
-
     def _prepare(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError, StatusError):
             self._control.send(COMMAND.pack(PREPARE, 0))
             if not self._idle:
                 self._idle.append(self._fork())
@@ -203,7 +200,11 @@ class ParserPool:
 
     def _fork(self) -> _Parser:
         self._number += 1
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as failure:
+            log.error(f"A parser process cannot be made: {failure}")
+            raise StatusError(Code.RESOURCE_EXHAUSTED, _NO_FILES) from None
         ours.setblocking(False)
         try:
             socket.send_fds(self._control, [COMMAND.pack(FORK, self._number)], [theirs.fileno()])

@@ -22,13 +22,11 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from tfserve.model_server import log, memory
 from tfserve.model_server.rest.limits import Limits
 from tfserve.model_server.rest.memory_file import MemoryFile
-
-if TYPE_CHECKING:
-    pass
 
 COMMAND = struct.Struct("=ci")
 """A command to the process that forks: its letter, and the number of the parser."""
@@ -65,12 +63,17 @@ def _become_parent(control: socket.socket, limits: Limits) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # the server decides when it ends
         _fork_on_command(control, limits)
-    finally:
-        os._exit(0)
+    except BaseException as failure:
+        log.error(f"The process that makes parsers has failed: {type(failure).__name__}: {failure}")
+        os._exit(1)
+    os._exit(0)
 
 
 def _fork_on_command(control: socket.socket, limits: Limits) -> None:
-    """Forks and ends parsers as the server asks, until it closes the socket."""
+    """Forks and ends parsers as the server asks, until it closes the socket.
+
+    A parser that cannot be forked loses only its body: the server finds the socket to it closed.
+    """
     parsers: dict[int, int] = {}
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, COMMAND.size, 1)
@@ -78,18 +81,35 @@ def _fork_on_command(control: socket.socket, limits: Limits) -> None:
             return
         command, number = COMMAND.unpack(data)
         if command == END:
-            pid = parsers.pop(number)
-            os.kill(pid, signal.SIGKILL)  # it may have ended by itself, but its number is taken until it is waited for
-            os.waitpid(pid, 0)
-            continue
-        _prepare()
-        if command == FORK:
-            pid = os.fork()
+            _end(parsers.pop(number, None))
+        elif command == FORK and not descriptors:
+            log.error("A parser process cannot be made: too many open files")
+        else:
+            pid = _forked(fork=command == FORK)
             if pid == 0:
                 control.close()
                 _become_parser(socket.socket(fileno=descriptors[0]), limits)
-            os.close(descriptors[0])
-            parsers[number] = pid
+            if pid is not None:
+                parsers[number] = pid
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _end(pid: int | None) -> None:
+    """Ends a parser, unless it could not be forked."""
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)  # it may have ended by itself, but its number is taken until it is waited for
+        os.waitpid(pid, 0)
+
+
+def _forked(fork: bool) -> int | None:
+    """Prepares, and forks if `fork`; returns the pid as `os.fork` does, or None if there is no other process."""
+    try:
+        _prepare()
+        return os.fork() if fork else None
+    except (OSError, MemoryError, ImportError) as failure:  # such as a limit of processes, or of memory
+        log.error(f"A parser process cannot be made: {type(failure).__name__}: {failure}")
+        return None
 
 
 def _prepare() -> None:
@@ -129,7 +149,7 @@ def _become_parser(connection: socket.socket, limits: Limits) -> NoReturn:
         own_size = _address_space()
         while True:
             if not select.select([connection], [], [], _QUIET_SECONDS)[0]:
-                _give_memory_back()
+                memory.trim()
             data, descriptors, _, _ = socket.recv_fds(connection, MESSAGE.size, 1)
             if not data:
                 break
@@ -145,19 +165,13 @@ def _prefer_as_victim() -> None:
         file.write("500")
 
 
-def _give_memory_back() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 def _serve(
     connection: socket.socket, body: MemoryFile, size: int, header_size: int, limits: Limits, own_size: int
 ) -> None:
     """Parses one body, and sends the result; `own_size` is the memory that the process uses without it, in bytes."""
     import orjson
 
-    from tfserve.model_server.rest.parsed_body import write_error
+    from tfserve.model_server.rest.parsed_body import exhausted, write_error
 
     result = MemoryFile()
     request = orjson.loads(os.pread(body.descriptor, header_size, size))
@@ -167,7 +181,7 @@ def _serve(
         with _limited(limits, own_size + size):
             header = _parse(body, size, request, limits, result)
     except (MemoryError, SystemError):  # of the C API, when an allocation fails
-        header = _exhausted(f"more than {limits.parse_bytes} bytes of memory", "--rest_api_max_parse_memory_bytes")
+        header = write_error(exhausted(limits))
     except Exception as failure:
         header = write_error(failure)
     body.close()
@@ -175,14 +189,6 @@ def _serve(
     result.write(header)
     socket.send_fds(connection, [MESSAGE.pack(arrays, len(header))], [result.descriptor])
     result.close()
-
-
-def _exhausted(what: str, flag: str) -> bytes:
-    from tfserve.model_server.rest.parsed_body import write_error
-    from tfserve.model_server.status import Code, StatusError
-
-    message = f"The body takes {what} to parse, the limit of this server ({flag})"
-    return write_error(StatusError(Code.RESOURCE_EXHAUSTED, message))
 
 
 @contextlib.contextmanager
