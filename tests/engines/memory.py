@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from tfserve.defaults import PullPolicy
-from tfserve.engines.base import AddedModel, Diagnosis, EngineKind, Exit, Prepared, Server
+from tfserve.engines.base import AddedModel, Diagnosis, Exit, Server
 from tfserve.engines.conflicts import changed_elsewhere, name_taken
+from tfserve.engines.kinds import EngineKind, Prepared
 from tfserve.errors import TfserveError
 from tfserve.exporters.docker_run import docker_run
 from tfserve.gpu.machine import Host

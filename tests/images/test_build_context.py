@@ -56,6 +56,28 @@ def test_link_that_replaces_a_file_while_it_is_packed(source: Path, tmp_path_fac
     assert (source / "kept").is_symlink()
 
 
+def test_pipe_that_replaces_a_file_while_it_is_packed(source: Path) -> None:
+    class Exchanging(BuildContext):
+        def write(self, data: bytes) -> int:
+            if b"Dockerfile" in data[:100]:
+                (source / "kept" / "one").unlink(missing_ok=True)
+                os.mkfifo(source / "kept" / "pipe")
+                (source / "kept" / "pipe").rename(source / "kept" / "one")
+            return super().write(data)
+
+    entry = tarfile.TarFile.gettarinfo
+    with pytest.MonkeyPatch.context() as patch:  # the pipe replaces the file after it was found to be one
+        patch.setattr(tarfile.TarFile, "gettarinfo", lambda tar, *names, **more: _regular(entry(tar, *names, **more)))
+        with pytest.raises(OSError, match="Not a regular file"):
+            Exchanging().pack(source, "Dockerfile")
+
+
+def _regular(entry: tarfile.TarInfo | None) -> tarfile.TarInfo | None:
+    if entry is not None and entry.isfifo():
+        entry.type = tarfile.REGTYPE
+    return entry
+
+
 def test_ignore_file_that_is_a_pipe(source: Path) -> None:
     (source / ".dockerignore").unlink()
     os.mkfifo(source / ".dockerignore")

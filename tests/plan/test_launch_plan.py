@@ -231,10 +231,12 @@ def test_flags_of_the_own_server() -> None:
     requested = spec(server_flags=("--enable_batching=true", "--rest_api_allowed_hosts=models.example"))
     assert "--rest_api_allowed_hosts=models.example" in process(requested, binary=OWN).command
     refusal = "no flag --rest_api_allowed_hosts: only tfserve's own server has it"
-    with pytest.raises(UsageError, match=refusal):
+    with pytest.raises(UsageError, match=refusal) as caught:
         process(requested, binary=OFFICIAL)
-    with pytest.raises(UsageError, match=refusal):
+    assert "take tensorflow_model_server off PATH" in str(caught.value.hint)
+    with pytest.raises(UsageError, match=refusal) as caught:
         container(requested=requested)
+    assert "without a container" in str(caught.value.hint)
 
 
 def test_official_server_without_a_grpc_port() -> None:

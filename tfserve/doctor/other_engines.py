@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-i
 
 from tfserve.doctor.background import in_background
 from tfserve.doctor.facts import Check
-from tfserve.engines.base import EngineKind
+from tfserve.engines.kinds import EngineKind
 from tfserve.engines.registry import engine_kinds
 from tfserve.errors import EngineUnavailableError, TfserveError
 

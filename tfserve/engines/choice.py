@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tfserve.defaults import AUTO, EngineChoice, PullPolicy
-from tfserve.engines.base import EngineKind, Planner, Prepared
+from tfserve.engines.base import Planner
+from tfserve.engines.kinds import EngineKind, Prepared
 from tfserve.engines.registry import automatic_kinds, engine_kind
 from tfserve.errors import EngineUnavailableError, ImageError, TfserveError, Wording
 from tfserve.gpu.machine import Host

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tfserve.defaults import engine_names
-from tfserve.engines.base import EngineKind
+from tfserve.engines.kinds import EngineKind
 from tfserve.errors import Attribute
 
 if TYPE_CHECKING:

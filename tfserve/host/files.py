@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from tfserve.errors import UsageError, Wording
+from tfserve.protos.regular_file import open_regular
 
 __all__ = ["read_bounded"]
+
+_PROBLEMS = {
+    errno.ENOENT: "does not exist",
+    errno.ENOTDIR: "does not exist",
+    errno.EISDIR: "is not a file",
+    errno.EINVAL: "is not a file",  # of `open_regular`
+    errno.ENXIO: "is not a file",  # a socket
+}
 
 
 def read_bounded(
@@ -39,13 +50,14 @@ def read_bounded(
     try:
         if isinstance(source, str | Path):
             path = Path(source).expanduser()
-            if regular and not path.is_file():
-                raise error("is not a file" if path.exists() else "does not exist")
-            with path.open("rb") as file:
+            # Only an open file cannot be exchanged for a pipe, which would block.
+            with cast("BinaryIO", BufferedReader(open_regular(path))) if regular else path.open("rb") as file:
                 content = file.read(limit + 1)
         else:
             content = source.read(limit + 1)
     except (OSError, ValueError, RuntimeError) as failure:
+        if regular and isinstance(failure, OSError) and failure.errno in _PROBLEMS:
+            raise error(_PROBLEMS[failure.errno]) from None
         reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
         raise error(f"cannot be read: {reason}") from None
     if len(content) > limit:

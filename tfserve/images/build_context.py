@@ -36,9 +36,8 @@ class BuildContext:
         Links are packed as links, even if one takes the place of a file meanwhile.
 
         Raises:
-            OSError: a file cannot be read, or the disk is full.
+            OSError: a file cannot be read, or was replaced by something else while it was packed; or the disk is full.
             UsageError: ``.dockerignore`` is not a file, or is too large.
-            SavedModelError: a file was replaced by something else while it was packed.
             BuildContextStoppedError: the context was stopped.
         """
         from docker.utils.build import exclude_paths

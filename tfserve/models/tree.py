@@ -7,6 +7,7 @@ and every file is opened component by component from the root directory, where t
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,13 +94,12 @@ def open_resolved(path: Path) -> BinaryIO:
         path: an absolute path in which links have been resolved.
 
     Raises:
-        OSError: the file cannot be read, or a component of the path has become a link.
-        SavedModelError: it is not a regular file.
+        OSError: the file cannot be read, is not a regular file, or a component of the path has become a link.
     """
     descriptor = _open(path)
     try:
         if not S_ISREG(os.fstat(descriptor).st_mode):
-            raise _special(path)
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
         return os.fdopen(descriptor, "rb", buffering=0)
     except BaseException:
         os.close(descriptor)
@@ -114,7 +114,7 @@ def _examine(name: str, path: Path, root: Path) -> ModelFile:
         found = path.lstat()
     if S_ISREG(found.st_mode):
         if not os.access(path, os.R_OK):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return ModelFile(name, path, found.st_size)
     if S_ISDIR(found.st_mode):
         return ModelFile(name, path, None)
@@ -125,7 +125,7 @@ def _target(link: Path, root: Path) -> Path:
     try:
         target = link.resolve(strict=True)
     except RuntimeError:  # up to Python 3.12
-        raise OSError(40, "Too many levels of symbolic links") from None
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
     if not target.is_relative_to(root):
         raise SavedModelError(
             f"{str(link)!r} is a link to {str(target)!r}, which is outside of the model {str(root)!r}.", hint=_LINK_HINT

@@ -50,7 +50,7 @@ def container_plan(
         UsageError: the name of the image is not valid, or only tfserve's own server has one of the server flags.
         SavedModelError: a model is not completely inside the directory to mount.
     """
-    check_official(spec.server_flags)
+    check_official(spec.server_flags, instead="serve without a container: tfserve help local-server")
     for directory in directories:
         _check_links(directory)
     view = container_view(spec, directories)

@@ -61,7 +61,7 @@ def process_plan(
             hint=Wording("Serve it in a container with another {engine}, or copy it to this machine first."),
         )
     if binary.official:
-        check_official(spec.server_flags)
+        check_official(spec.server_flags, instead="take tensorflow_model_server off PATH: tfserve help local-server")
     models = tuple(model.name for model in spec.models)
     view = process_view(spec, directories, str(root))
     flags = [f"--port={ports.grpc or 0}", f"--rest_api_port={ports.rest or 0}"]

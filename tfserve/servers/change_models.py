@@ -71,9 +71,8 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
     with interrupts_deferred():
         visible = [server.add_model(*pair) for pair in zip(names, directories, strict=True)]
     if copies := [name for name, there in zip(names, visible, strict=True) if there.copied]:
-        where = "container" if server.container_id else "server"
         progress.notice(
-            f"Copied into the running {where}: {', '.join(copies)}. New versions will not be picked up automatically."
+            f"Copied into the running server: {', '.join(copies)}. New versions will not be picked up automatically."
         )
     seen = [replace(model, base_path=there.base_path) for model, there in zip(added, visible, strict=True)]
     _apply(server, models, (*models, *seen), seconds)

@@ -75,8 +75,12 @@ def parse_server_flags(flags: Sequence[str], directory: Path | None = None) -> t
     return tuple({flag.partition("=")[0]: flag for flag in checked}.values())
 
 
-def check_official(flags: Sequence[str]) -> None:
+def check_official(flags: Sequence[str], *, instead: str) -> None:
     """Checks that the official server has all of `flags`.
+
+    Args:
+        flags: the flags.
+        instead: how to serve with tfserve's own server, for the hint.
 
     Raises:
         UsageError: only tfserve's own server has one of them.
@@ -85,7 +89,7 @@ def check_official(flags: Sequence[str]) -> None:
         if name in OWN_FLAGS_BY_NAME:
             raise UsageError(
                 f"tensorflow_model_server has no flag --{name}: only tfserve's own server has it.",
-                hint="Leave it out, or serve without a container: tfserve help local-server",
+                hint=f"Leave it out, or {instead}",
             )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -21,7 +22,7 @@ from tests.program import Program, eventually
 from tfserve.engines.docker.client import UnexpectedAnswerError, connect, docker_errors
 from tfserve.engines.docker.config import find_registry_credentials
 from tfserve.engines.docker.files import names_in, read_text
-from tfserve.errors import EngineUnavailableError
+from tfserve.errors import EngineUnavailableError, TfserveError
 from tfserve.host.deadline import Speed, TooMuchError
 from tfserve.plan import labels
 from tfserve.plan.spec_label import flag_files_from_label, spec_from_label
@@ -105,6 +106,20 @@ def test_damaged_labels_of_a_container(kind: str, label: Any, run: Run) -> None:
     done = run(answers, "status", "evil")
     assert done.returncode == 10
     assert "tfserve-evil is not a server" in done.stderr
+    assert "to remove it: docker rm --force tfserve-evil\n" in done.stderr
+
+
+def test_damaged_container_that_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfserve.engines.docker.engine import DockerEngine
+
+    connect.cache_clear()
+    with engine(tmp_path, {"/containers/json": [container("evil", config=5)]}) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        with pytest.raises(TfserveError, match="tfserve-evil is not a server") as caught:
+            DockerEngine(connect()).find("evil")
+    connect.cache_clear()
+    assert "skipped" not in str(caught.value.hint)
+    assert str(caught.value.hint).endswith("docker rm --force tfserve-evil")
 
 
 PORTS: list[Any] = [5, [5], [{}], [{"PrivatePort": 8501, "PublicPort": "x"}], [{"PrivatePort": 8501, "PublicPort": -1}]]
@@ -127,6 +142,8 @@ def test_damaged_entries_of_the_list(entry: Answer, run: Run) -> None:
     assert done.stdout.splitlines()[1].startswith("web ")
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr.count("is not a server that tfserve can read") == 1
+    assert done.stderr.count("It was skipped") == 1
+    assert len(re.findall(r"docker rm --force [\w.-]+\n|see: docker ps --all\n", done.stderr)) == 1
 
 
 @pytest.mark.parametrize("state", [None, {}, {"State": None}, {"State": {"ExitCode": "x", "OOMKilled": 0}}, [], "x"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,6 @@ from tfserve.spec.fields import option_names
 from tfserve.text import shell_quoted
 
 if TYPE_CHECKING:
-    from tfserve.config.read import ConfiguredServer
     from tfserve.servers.reconcile import Step
     from tfserve.servers.up import Outcome
 
@@ -36,13 +35,15 @@ def up(
 ) -> None:
     """Start the servers of a YAML file. Servers that changed are recreated, the others are left running."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
+    from tfserve.config.sent_secrets import sent_secrets
     from tfserve.servers import up as servers_up
     from tfserve.servers.reconcile import reconcile
 
     output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
     if not dry_run:
-        _report_sent_secrets(servers, output)
+        for sentence in sent_secrets(servers, os.environ):
+            output.notice(sentence)
     steps = reconcile(servers, output, download=not dry_run)
     if dry_run:
         _show_dry_run(steps, output)
@@ -86,22 +87,6 @@ def down(
             output.notice(f"{name} does not exist")
     if gone or json:
         output.result(gone, "\n".join(f"{name} is removed" for name in gone))
-
-
-def _report_sent_secrets(servers: Sequence[ConfiguredServer], output: Output) -> None:
-    """Reports which secrets of the environment are part of an address, because its host receives them."""
-    from tfserve.config.interpolation import variables_in
-    from tfserve.models.url import Url
-    from tfserve.plan.secrets import is_secret
-
-    secrets = {name: value for name, value in os.environ.items() if is_secret(name, value)}
-    for server in servers:
-        for path in (model.path for model in server.spec.models if isinstance(model.path, Url)):
-            if sent := ", ".join(name for name in variables_in(path.written) if name in secrets):
-                output.notice(f"{server.spec.name}: {sent} of your environment is sent to the host of {path.shown}")
-        image = server.spec.image or ""
-        if sent := ", ".join(name for name, value in secrets.items() if len(value) > 5 and value in image):
-            output.notice(f"{server.spec.name}: {sent} of your environment is sent to the registry of the image")
 
 
 def _summary(step: Step) -> str:

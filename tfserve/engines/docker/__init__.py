@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Engine, EngineKind, Planner, Prepared
+from tfserve.engines.base import Engine, Planner
+from tfserve.engines.kinds import EngineKind, Prepared
 
 if TYPE_CHECKING:
     from tfserve.defaults import PullPolicy

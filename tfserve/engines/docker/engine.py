@@ -89,7 +89,7 @@ class DockerEngine:
         with docker_errors():
             servers, damaged = self._find({"label": labels.NAME})
         for error in damaged:
-            warnings.warn(f"{error.message} {error.hint}", SkippedWarning, stacklevel=2)
+            warnings.warn(f"{error.message} It was skipped. {error.hint}", SkippedWarning, stacklevel=2)
         return servers
 
     def find(self, name: str) -> DockerServer | None:

@@ -26,12 +26,13 @@ from tfserve.text import printable
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan
 
-__all__ = ["SHARE_HINT", "gpu_refusal", "is_unseen_mount", "launch_errors"]
+__all__ = ["SHARE_HINT", "damaged_container", "gpu_refusal", "is_unseen_mount", "launch_errors"]
 
 SHARE_HINT = "in Docker Desktop, share the directory (Settings, Resources, File sharing)."
 
 
 _MAX_SHOWN = 200
+_CONTAINER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 @contextmanager
@@ -170,8 +171,10 @@ def damaged_container(data: Any, error: UnexpectedAnswerError) -> TfserveError:
     fields = data if isinstance(data, dict) else {}
     names = fields.get("Names")
     name = names[0] if isinstance(names, list) and names else fields.get("Id")
-    shown = printable(name.lstrip("/"), limit=_MAX_SHOWN) if isinstance(name, str) else "without a name"
+    name = name.removeprefix("/") if isinstance(name, str) else ""
+    shown = printable(name, limit=_MAX_SHOWN) or "without a name"
+    remove = f"to remove it: docker rm --force {name}" if _CONTAINER_NAME.fullmatch(name) else "see: docker ps --all"
     return TfserveError(
         f"The container {shown} is not a server that tfserve can read: {error.details}.",
-        hint="It was skipped. Another program or user made it, or changed its labels; to remove it: docker rm --force",
+        hint=f"Another program or user made it, or changed its labels; {remove}",
     )

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tfserve.addresses import is_loopback
 from tfserve.defaults import PullPolicy
-from tfserve.engines.base import Prepared
 from tfserve.engines.docker.client import connect
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.pull import ensure_image
+from tfserve.engines.kinds import Prepared
 from tfserve.errors import Attribute, UsageError, Wording
 from tfserve.gpu.machine import Host
 from tfserve.plan.engine_facts import EngineFacts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from tfserve.engines.base import Engine, EngineKind, Prepared
+from tfserve.engines.base import Engine
+from tfserve.engines.kinds import EngineKind, Prepared
 
 if TYPE_CHECKING:
     from tfserve.defaults import PullPolicy
