@@ -27,6 +27,7 @@ _MAX_NAME, _MAX_NAMES = 200, 2000  # characters, and how many are compared
 _MAX_LINE = 20_000  # more characters are not a message
 
 _SURROGATE_BYTES = range(0xDC80, 0xDD00)  # "surrogateescape" represents bytes that are not UTF-8 by these characters
+_SHELL_ESCAPES = {"\n": "\\n", "\t": "\\t"}
 
 
 def printable(text: str, *, limit: int = 2000) -> str:
@@ -58,7 +59,10 @@ def quoted_line(line: str) -> str:
 
 
 def shell_quoted(text: str) -> str:
-    """Quotes one argument for a shell, in one line: as POSIX does, or like Bash (``$'…'``) if it is not printable."""
+    """Quotes one argument for a shell, in one line, without characters that are not printable.
+
+    They are written in ``$'…'``, which bash, zsh and ksh understand, as the bytes that they have in UTF-8.
+    """
     import shlex
 
     if text.isprintable():
@@ -67,12 +71,12 @@ def shell_quoted(text: str) -> str:
 
 
 def _escape_in_shell(character: str) -> str:
-    if character.isprintable():
-        return f"\\{character}" if character in "\\'" else character
-    code = ord(character)
-    if code >= 0x80 and code not in _SURROGATE_BYTES:
-        return f"\\U{code:08x}"
-    return _escape_character(character)
+    if character in _SHELL_ESCAPES:
+        return _SHELL_ESCAPES[character]
+    if character.isprintable() and character not in "'\\":
+        return character
+    errors = "surrogateescape" if ord(character) in _SURROGATE_BYTES else "surrogatepass"
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", errors))
 
 
 def printable_lines(text: str, *, limit: int | None = None) -> str:

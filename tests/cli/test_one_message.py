@@ -232,9 +232,9 @@ def test_text() -> None:
 
 
 def test_quoted_argument_is_the_same_in_a_shell(copied: Copy) -> None:
-    for text in ("a b", "it's", EVIL, "\\n'\n", "ä\t\x7f"):
+    for text in ("a b", "it's", EVIL, "\\n'\n", "ä\t\x7f", "\x011", "\n7", "!'\u202e!", "\udcff8", "#\r$x`y`"):
         quoted = shell_quoted(text)
         assert quoted.isprintable()
         shown = subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True).stdout
-        assert shown.decode() == text
+        assert shown.decode("utf-8", "surrogateescape") == text
     assert shell_quoted("a b") == shlex.quote("a b")

@@ -66,6 +66,20 @@ def test_only_changed_servers_are_recreated(tfserve: Program, directory: Path) -
     assert "one does not exist" in done.stderr
 
 
+@pytest.mark.parametrize("engine", ["local", "docker"])
+def test_values_begin_no_line_of_a_dry_run(tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str) -> None:
+    """A file can be a stranger's, and what is printed is pasted into a shell."""
+    server = {"models": [str(half_plus_two)], "rest_port": 0, "grpc_port": 0, "env": {"A": "a\nrm -rf x\t\u2028'"}}
+    file = tmp_path / "stranger.yaml"
+    file.write_text(json.dumps({"defaults": {"engine": engine}, "servers": {"one": server}}))
+    done = tfserve("up", "-f", file, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    summary, line = done.stdout.splitlines()
+    assert summary == "# one: create"
+    assert r"$'" in line
+    assert r"A=a\nrm -rf x\t\342\200\250\047'" in line
+
+
 def test_failures_are_reported_after_the_other_servers_are_started(
     tfserve: Program, directory: Path, unloadable: Path
 ) -> None:

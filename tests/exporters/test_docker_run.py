@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from tfserve.exporters.docker_run import docker_run
 from tfserve.plan.launch_plan import LaunchPlan, Mount, PublishedPort
-from tfserve.text import printable_lines
 
 NASTY = [
     "a b",
@@ -127,7 +126,7 @@ def test_bash_does_not_interpret_values(tmp_path: Path) -> None:
 
 def test_line_is_printable() -> None:
     line = docker_run(replace(PLAN, command=tuple(NASTY)))
-    assert printable_lines(line) == line
+    assert line.isprintable()
 
 
 @settings(max_examples=40)
@@ -136,7 +135,7 @@ def test_bash_does_not_interpret_any_text(tmp_path_factory: pytest.TempPathFacto
     line = docker_run(replace(PLAN, command=("--", *texts)))
     words = words_in_bash(line, tmp_path_factory.getbasetemp())
     assert words[words.index("--") + 1 :] == texts
-    assert printable_lines(line) == line
+    assert line.isprintable()
 
 
 def test_plan_without_an_image() -> None:

@@ -24,6 +24,7 @@ def test_bash_runs_the_line(tmp_path: Path) -> None:
         command=("sh", "-c", 'printf "%s\\0" "$@"; printenv -0 | grep -az ^V', "sh", *NASTY),
     )
     line = process_line(made)
+    assert line.isprintable()
     done = subprocess.run(
         ["bash", "-c", line.encode("utf-8", "surrogateescape")], capture_output=True, check=True, cwd=tmp_path
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterator
 from itertools import islice
 
@@ -12,7 +11,7 @@ from tfserve.client.row_column import DEFAULT_SIGNATURE
 from tfserve.client.shapes import is_batched, shape_text
 from tfserve.client.values import Value, is_sendable
 from tfserve.models.saved_model import Signature, TensorSpec
-from tfserve.text import printable
+from tfserve.text import printable, shell_quoted
 
 __all__ = ["describe_inputs", "example_arguments", "example_hint"]
 
@@ -51,7 +50,7 @@ def example_hint(signature: Signature, name: str) -> str:
         return "Put a request of this size into a file: tfserve predict NAME --data request.json"
     if name != DEFAULT_SIGNATURE:
         arguments = ["--signature", name, *arguments]
-    return printable(f"For example: tfserve predict NAME {' '.join(shlex.quote(argument) for argument in arguments)}")
+    return printable(f"For example: tfserve predict NAME {' '.join(map(shell_quoted, arguments))}")
 
 
 def _values(spec: TensorSpec) -> list[str] | None:

@@ -20,7 +20,6 @@ other members on some systems.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfserve.errors import NotPrivateError
+from tfserve.text import shell_quoted
 
 __all__ = ["check_private", "make_private", "open_private", "read_private", "who_can_change", "write_private"]
 
@@ -190,7 +190,7 @@ def _problem_of(path: str, found: os.stat_result, *, above: bool = False) -> _Pr
         return None
     others = "every user" if writable & stat.S_IWOTH else "its group"
     text = f"belongs to {_name_of(found.st_uid)} but can be written by {others} (mode {stat.S_IMODE(found.st_mode):o})"
-    return _Problem(path, text, f"chmod go-w {shlex.quote(path)}")
+    return _Problem(path, text, f"chmod go-w {shell_quoted(path)}")
 
 
 def _refusal(path: Path, problem: _Problem, variable: str) -> NotPrivateError:
