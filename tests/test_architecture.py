@@ -71,6 +71,7 @@ def test_model_server_is_separate() -> None:
         "host.ports",
         "host.privileges",
         "host.search_paths",
+        "host.unix_sockets",
     }
     assert {module for module in FILES if IMPORTS[module] & within} <= within
 

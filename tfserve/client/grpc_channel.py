@@ -22,6 +22,7 @@ from tfserve.client.failures import (
 )
 from tfserve.defaults import GRPC_PORT
 from tfserve.errors import RequestError
+from tfserve.host.unix_sockets import short_path
 from tfserve.text import printable
 
 __all__ = ["MAX_MESSAGE_BYTES", "call_failure", "open_channel", "open_socket", "socket_url"]
@@ -51,7 +52,6 @@ _OPTIONS = (
     ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
     ("grpc.enable_retries", 0),  # every failure is reported, and only once
 )
-_MAX_SOCKET_PATH = 100  # bytes; sockaddr_un has a few more, depending on the system
 _BROKEN = ("connect", "socket", "goaway", "recvmsg", "broken pipe", "reset", "cancelling", "transport", "endpoint")
 
 
@@ -133,14 +133,14 @@ def open_socket(path: Path) -> Iterator[Any]:
     """
     import grpc
 
-    directory = None
     try:
-        if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
-            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            path = Path(f"/proc/self/fd/{directory}", path.name)
-        if not path.is_socket():
+        short, directory = short_path(path)
+    except OSError:
+        raise not_listening(socket_url(path)) from None
+    try:
+        if not short.is_socket():
             raise not_listening(socket_url(path))
-        with grpc.insecure_channel(f"{UNIX}:{quote(os.fsencode(path))}", _OPTIONS) as channel:
+        with grpc.insecure_channel(f"{UNIX}:{quote(os.fsencode(short))}", _OPTIONS) as channel:
             yield channel
     finally:
         if directory is not None:

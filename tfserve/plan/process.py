@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfserve.errors import UsageError, Wording
+from tfserve.host.unix_sockets import MAX_PATH_BYTES
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Sandbox, publish, secrets_in, without_secrets
 from tfserve.plan.mounts import process_view
@@ -27,7 +28,6 @@ _NO_SANDBOX = (
     "can use whatever you can."
 )
 _SOCKETS = "run"  # the directory of its sockets, in that of the server
-_MAX_SOCKET_PATH = 107  # bytes, in sockaddr_un of Linux; elsewhere it is a little shorter
 _GRPC_SOCKET = "grpc_socket_path"
 
 
@@ -109,7 +109,7 @@ def _reload_socket(
     if named:
         return str(root / named), ()
     path = f"{root}/{_SOCKETS}/grpc"
-    short = path if len(os.fsencode(path)) <= _MAX_SOCKET_PATH else f"{_SOCKETS}/grpc"  # relative to `root`
+    short = path if len(os.fsencode(path)) <= MAX_PATH_BYTES else f"{_SOCKETS}/grpc"  # relative to `root`
     return path, (f"--{_GRPC_SOCKET}={short}",)
 
 

@@ -21,7 +21,7 @@ from .client import Client
 from .conftest import GrpcProcess
 
 RELOAD = "ModelService/HandleReloadConfigRequest"
-LIVE = "another process takes reloads there"
+LIVE = "another process listens there"
 
 
 def reload_request(name: str, base_path: Path) -> apis_pb2.ReloadConfigRequest:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import site
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +24,7 @@ from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.engines.local.state import state_errors
 from tfserve.errors import Attribute, EngineUnavailableError, TfserveError, Wording
 from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
+from tfserve.host.unix_sockets import remove_stale
 
 if TYPE_CHECKING:
     from tfserve.engines.local.process import Start
@@ -73,7 +73,8 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
     with state_errors(start.directory):
         temporary.mkdir(mode=0o700, exist_ok=True)
     for path in plan.sandbox.sockets if plan.sandbox else ():
-        _remove_unused(Path(path))
+        with suppress(OSError):  # such as a process that listens there
+            remove_stale(Path(path))
     abi = landlock_abi()
     with ExitStack() as opened:
         what = allowed(plan, start.directory, start.environment, opened) if abi else Allowed(())
@@ -92,17 +93,6 @@ def _refused(error: OSError) -> EngineUnavailableError:
             unsandboxed=Attribute("unsandboxed", value=True),
         ),
     )
-
-
-def _remove_unused(path: Path) -> None:
-    """Removes a socket on which no process listens."""
-    if path.is_socket():
-        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):  # such as a path that is too long
-            probe.setblocking(False)
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink()
 
 
 def allowed(plan: LaunchPlan, directory: Path, environment: Mapping[str, str], opened: ExitStack) -> Allowed:
