@@ -12,6 +12,7 @@ __all__ = [
     "BUILT",
     "CONFIG",
     "GPU",
+    "MAX_NAME",
     "MODELS",
     "NAME",
     "PACKAGED",
@@ -21,6 +22,7 @@ __all__ = [
     "DamagedLabelError",
     "container_name",
     "read_label",
+    "read_names",
     "removed_at_stop",
     "with_model",
 ]
@@ -33,6 +35,7 @@ GPU = "tfserve.gpu"
 SPEC = "tfserve.spec"
 VERSION = "tfserve.version"
 BUILT = "tfserve.built"  # on an image that was built from source: its kind
+MAX_NAME = 1000  # characters
 _MAX_CHARACTERS = 2**20
 _MAX_DIGITS = 30
 PACKAGED = "tfserve.packaged"  # on an image, and therefore on every container of it
@@ -53,20 +56,36 @@ def read_label(text: str) -> dict[str, Any]:
     Raises:
         DamagedLabelError: the label is not such an object in the form that tfserve writes it, or is too large.
     """
+    written = _read(text)
+    if not isinstance(written, dict):
+        raise DamagedLabelError("it is not a JSON object")
+    return written
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Returns the JSON list of names in a label.
+
+    Raises:
+        DamagedLabelError: the label is not such a list in the form that tfserve writes it, or is too large.
+    """
+    names = _read(text)
+    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= MAX_NAME for name in names):
+        raise DamagedLabelError("it is not a list of names")
+    return tuple(names)
+
+
+def _read(text: str) -> Any:
     if len(text) > _MAX_CHARACTERS:
         raise DamagedLabelError(f"it has {len(text):,} characters")
     try:
         with without_gc():
-            written = json.loads(
+            return json.loads(
                 text, parse_int=_integer, parse_constant=_refuse_constant, object_pairs_hook=_with_different_keys
             )
     except RecursionError:
         raise DamagedLabelError("it is nested too deeply") from None
     except ValueError as error:
         raise DamagedLabelError(f"it is not valid JSON ({error})") from None
-    if not isinstance(written, dict):
-        raise DamagedLabelError("it is not a JSON object")
-    return written
 
 
 def removed_at_stop(spec: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tfserve.engines.docker.client import docker_errors
+from tfserve.engines.docker.fields import text, texts
 from tfserve.errors import ImageError, NameTakenError
 from tfserve.spec.image import ImageReference
 
@@ -60,28 +61,15 @@ def find_image(client: APIClient, reference: ImageReference, platform: str | Non
         config = data.get("Config") or {}
         return Image(
             reference=reference,
-            id=_text(data["Id"]),
-            digests=_texts(data.get("RepoDigests")),
+            id=text(data["Id"]),
+            digests=texts(data.get("RepoDigests")),
             size=int(data["Size"]),
             platform=actual + variant,
-            labels={_text(name): _text(value) for name, value in (config.get("Labels") or {}).items()},
-            entrypoint=_texts(config.get("Entrypoint")),
-            command=_texts(config.get("Cmd")),
-            environment=dict(pair.split("=", 1) for pair in _texts(config.get("Env")) if "=" in pair),
+            labels={text(name): text(value) for name, value in (config.get("Labels") or {}).items()},
+            entrypoint=texts(config.get("Entrypoint")),
+            command=texts(config.get("Cmd")),
+            environment=dict(pair.split("=", 1) for pair in texts(config.get("Env")) if "=" in pair),
         )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    """Returns a list of texts in an answer of the engine, where null is an empty one."""
-    if not isinstance(value, list | None):
-        raise TypeError(f"expected a list, found {type(value).__name__}")
-    return tuple(map(_text, value or ()))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, found {type(value).__name__}")
-    return value
 
 
 def name_image(client: APIClient, image: str, reference: ImageReference) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfserve.engines.docker.fields import text
 from tfserve.engines.docker.images import find_image
 from tfserve.errors import ImageError, UsageError, Wording
 from tfserve.plan import labels
@@ -29,7 +30,7 @@ __all__ = [
     "packaged_models",
 ]
 
-_MAX_NAME = 1000
+_MAX_TEXT = 1000
 UNNAMED_MODEL = "model"  # MODEL_NAME of the official images, which contain no model
 
 
@@ -110,7 +111,11 @@ def _packaged(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
     try:
         found = labels.read_label(written[labels.PACKAGED])
         return tuple(
-            PackagedModel(_text(name), tuple(map(_version, facts["versions"])), _text(facts["digest"]))
+            PackagedModel(
+                text(name, limit=_MAX_TEXT),
+                tuple(map(_version, facts["versions"])),
+                text(facts["digest"], limit=_MAX_TEXT),
+            )
             for name, facts in found.items()
         )
     except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -118,12 +123,6 @@ def _packaged(written: Mapping[str, str]) -> tuple[PackagedModel, ...]:
             f"The label {labels.PACKAGED} of the image is damaged: {printable(str(error), limit=200)}.",
             hint="Another program made the image, or changed its labels. Package the models again: tfserve package",
         ) from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_NAME:
-        raise TypeError("expected a short text")
-    return value
 
 
 def _version(value: object) -> int:

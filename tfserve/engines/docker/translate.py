@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
 from tfserve.defaults import HOST
+from tfserve.engines.docker.fields import text
 from tfserve.plan import labels
 from tfserve.plan.engine_facts import EngineFacts
-from tfserve.protos.without_gc import without_gc
 from tfserve.spec.image import GRPC_PORT, REST_PORT
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["container_arguments", "engine_facts", "server_fields"]
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MAX_NAME = 1000
 _MAX_LABEL = 2**20
 
 
@@ -31,9 +29,9 @@ def engine_facts(info: Mapping[str, Any], host: str | None) -> EngineFacts:
     """Reads the facts that a plan depends on from ``docker info``."""
     security = info.get("SecurityOptions") or []
     return EngineFacts(
-        rootless=any("rootless" in _text(option) for option in security),
-        selinux=any("selinux" in _text(option) for option in security),
-        runtimes=frozenset(map(_text, info.get("Runtimes") or {})),
+        rootless=any("rootless" in text(option) for option in security),
+        selinux=any("selinux" in text(option) for option in security),
+        runtimes=frozenset(map(text, info.get("Runtimes") or {})),
         devices=frozenset(str(device.get("ID")) for device in info.get("DiscoveredDevices") or ()),
         architecture=str(info.get("Architecture") or "x86_64"),
         desktop=info.get("OperatingSystem") == "Docker Desktop",
@@ -95,16 +93,16 @@ def server_fields(data: dict[str, Any]) -> dict[str, Any]:
     rest, grpc = (_address(data, port) for port in (REST_PORT, GRPC_PORT))
     return {
         "name": _name(written),
-        "state": _text(data["State"]),
+        "state": text(data["State"]),
         "models": _names(written.get(labels.MODELS, "")),
         "created": datetime.fromtimestamp(data["Created"], timezone.utc),
         "rest_url": f"http://{rest}" if rest else None,
         "grpc_address": grpc,
-        "image": _text(data["Image"]),
-        "container_id": _text(data["Id"]),
+        "image": text(data["Image"]),
+        "container_id": text(data["Id"]),
         "gpu": written.get(labels.GPU) == "true",
         "auto_remove": labels.removed_at_stop(label),
-        "mounts": tuple(_text(mount["Source"]) for mount in data.get("Mounts") or () if mount.get("Source")),
+        "mounts": tuple(text(mount["Source"]) for mount in data.get("Mounts") or () if mount.get("Source")),
         "config": written.get(labels.CONFIG),
         "label": label,
     }
@@ -120,7 +118,7 @@ def _labels(data: dict[str, Any]) -> dict[str, str]:
 
 def _name(written: Mapping[str, str]) -> str:
     name = written[labels.NAME]
-    if len(name) > _MAX_NAME or not _SERVER_NAME.fullmatch(name):
+    if len(name) > labels.MAX_NAME or not _SERVER_NAME.fullmatch(name):
         raise labels.DamagedLabelError(f"the label {labels.NAME} is not the name of a server")
     return name
 
@@ -134,24 +132,12 @@ def _check_spec(label: str) -> None:
         raise labels.DamagedLabelError(f"the label {labels.SPEC} is damaged: its models are not a list of objects")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, found {type(value).__name__}")
-    return value
-
-
 def _names(label: str) -> tuple[str, ...]:
     """Reads a list of names from a label, which can be missing."""
-    if not label:
-        return ()
     try:
-        with without_gc():
-            names = json.loads(label)
-    except (ValueError, RecursionError):
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
-        raise labels.DamagedLabelError(f"the label {labels.MODELS} is not a list of names")
-    return tuple(names)
+        return labels.read_names(label) if label else ()
+    except labels.DamagedLabelError as error:
+        raise labels.DamagedLabelError(f"the label {labels.MODELS} is damaged: {error}") from None
 
 
 def _address(data: dict[str, Any], port: int) -> str | None:
@@ -160,5 +146,5 @@ def _address(data: dict[str, Any], port: int) -> str | None:
             public = published["PublicPort"]
             if not isinstance(public, int) or not 0 < public < 2**16:
                 raise ValueError("a published port is not a number of a port")
-            return reachable(_text(published.get("IP") or HOST), public)
+            return reachable(text(published.get("IP") or HOST), public)
     return None
