@@ -107,13 +107,13 @@ def attached(engine: DockerEngine, plan: LaunchPlan, *, terminal: bool, piped: b
         UsageError: a directory of the plan does not exist on the engine's machine.
     """
     client, container, connection = engine.client, None, None
+    arguments = container_arguments(client, plan)
+    arguments["host_config"]["LogConfig"] = {"Type": "none"}  # all output goes to this process
+    arguments["detach"] = not piped  # so that the end of the piped input also ends its stdin
+    arguments["entrypoint"] = [""]  # no entrypoint
     try:
         with docker_errors(), launch_errors(plan, engine.host), _start_errors(plan):
             with interrupts_deferred():
-                arguments = container_arguments(client, plan)
-                arguments["host_config"]["LogConfig"] = {"Type": "none"}  # all output goes to this process
-                arguments["detach"] = not piped  # so that the end of the piped input also ends its stdin
-                arguments["entrypoint"] = [""]  # no entrypoint
                 container = client.create_container(**arguments, tty=terminal, stdin_open=terminal or piped)["Id"]
             streams = {"stdin": int(terminal), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": _DETACH_KEYS}
             socket = client.attach_socket(container, params=streams)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfserve.engines.docker.client import LOG_HINT, docker_errors, explanation
+from tfserve.engines.docker.client import LOG_HINT, docker_errors, explanation, own_work
 from tfserve.engines.docker.images import disk_full, name_image, refuse_taken_name
 from tfserve.engines.docker.removal import remove_container
 from tfserve.errors import ImageError, TfserveError
@@ -75,8 +75,9 @@ def make_image(
                     labels=dict(plan.labels),
                     platform=plan.platform,
                 )["Id"]
-            client.put_archive(container, "/", archive)
-            changes = [f"LABEL {name}='{value}'" for name, value in late_labels().items()]
+            client.put_archive(container, "/", _read(archive))
+            with own_work():
+                changes = [f"LABEL {name}='{value}'" for name, value in late_labels().items()]
             with interrupts_deferred():  # an interrupted commit would continue, and leave an unknown image
                 image = client.commit(container, message="tfserve package", changes=changes)["Id"]
             with interrupts_deferred():
@@ -90,6 +91,11 @@ def make_image(
                     remove_container(client, container)
                 if image is not None:
                     client.remove_image(image, noprune=True)
+
+
+def _read(archive: Iterable[bytes]) -> Iterator[bytes]:
+    with own_work():
+        yield from archive
 
 
 @contextmanager

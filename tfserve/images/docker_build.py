@@ -139,8 +139,9 @@ class _Build:
 
     def _read(self) -> None:
         try:
-            with _build_errors(self._step), self._recorded_responses():
+            with _source_errors():
                 self._context.pack(self._source, self._step.dockerfile)
+            with _source_errors(), _build_errors(self._step), self._recorded_responses():
                 events = self._client.build(
                     fileobj=self._context,
                     custom_context=True,
@@ -206,19 +207,28 @@ def _hint(log: BuildLog) -> str:
 
 @contextmanager
 def _build_errors(step: BuildStep) -> Iterator[None]:
+    """Explains why the engine refused to begin a build."""
+    import docker.errors
+
+    with docker_errors():
+        try:
+            yield
+        except docker.errors.APIError as error:
+            text = explanation(error)
+            if "no space left" in text.lower():
+                raise disk_full(f"{step.image} was not built", text) from error
+            raise UsageError(
+                f"{step.dockerfile} cannot be built.", hint="Check the line named in the details.", details=text
+            ) from error
+
+
+@contextmanager
+def _source_errors() -> Iterator[None]:
+    """Explains errors of the system while the sources are packed, or read to be sent."""
     import docker.errors
 
     try:
-        with docker_errors():
-            try:
-                yield
-            except docker.errors.APIError as error:
-                text = explanation(error)
-                if "no space left" in text.lower():
-                    raise disk_full(f"{step.image} was not built", text) from error
-                raise UsageError(
-                    f"{step.dockerfile} cannot be built.", hint="Check the line named in the details.", details=text
-                ) from error
+        yield
     except (OSError, docker.errors.DockerException) as error:
         if reason(error) == os.strerror(errno.ENOSPC):  # on the local disk, not the engine's
             raise TfserveError(

@@ -33,6 +33,7 @@ __all__ = [
     "how_to_start",
     "mirrors",
     "mirrors_in",
+    "own_work",
     "remote_host",
     "unexpected_answer",
 ]
@@ -46,6 +47,7 @@ _PING_SECONDS = 10.0
 _REMEMBERED_SECONDS = 60.0  # a command that connects again shortly afterwards does not wait again
 _API_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
 _UNEXPECTED = (LookupError, TypeError, AttributeError, ValueError, RecursionError, OverflowError, tarfile.TarError)
+_OWN = "_own_work"  # an attribute of errors
 _hung: dict[str, float] = {}
 
 
@@ -110,8 +112,21 @@ def hangs(where: str, seconds: float) -> EngineUnavailableError:
 
 
 @contextmanager
+def own_work() -> Iterator[None]:
+    """Marks the errors of work that the SDK or an event of it calls, so that `docker_errors` leaves them unchanged."""
+    try:
+        yield
+    except Exception as error:
+        vars(error)[_OWN] = True
+        raise
+
+
+@contextmanager
 def docker_errors() -> Iterator[None]:
-    """Turns the exceptions of the SDK into errors that a user can understand."""
+    """Turns the exceptions of the SDK, and of reading an answer, into errors that a user can understand.
+
+    The block should only contain that: a LookupError or ValueError in it means that the answer has the wrong form.
+    """
     import http.client
 
     import docker.errors
@@ -138,6 +153,8 @@ def docker_errors() -> Iterator[None]:
         TimeoutError,
         TooMuchError,
     ) as error:
+        if _OWN in vars(error):
+            raise
         if is_caused_by(error, TooMuchError):
             raise unexpected_answer("it is too large") from error
         raise EngineUnavailableError(
@@ -146,6 +163,8 @@ def docker_errors() -> Iterator[None]:
             details="It did not answer in time." if "timed out" in (words := reason(error)) else words,
         ) from error
     except _UNEXPECTED as error:
+        if _OWN in vars(error):
+            raise
         raise unexpected_answer(_why_unexpected(error)) from error
 
 

@@ -73,16 +73,17 @@ class DockerEngine:
         return docker_run(plan)
 
     def launch(self, plan: LaunchPlan) -> DockerServer:
-        with docker_errors():
-            with launch_errors(plan, self.host):
-                container = self.client.create_container(**container_arguments(self.client, plan))["Id"]
-            try:
-                if plan.files:
-                    write_texts(self.client, container, plan.files)
-                return start_container(self, container, plan)
-            except BaseException:
+        arguments = container_arguments(self.client, plan)
+        with docker_errors(), launch_errors(plan, self.host):
+            container = self.client.create_container(**arguments)["Id"]
+        try:
+            if plan.files:
+                write_texts(self.client, container, plan.files)
+            return start_container(self, container, plan)
+        except BaseException:
+            with docker_errors():
                 remove_container(self.client, container)
-                raise
+            raise
 
     def servers(self) -> list[DockerServer]:
         """Returns the servers, with a `SkippedWarning` for each container whose labels or state are damaged."""

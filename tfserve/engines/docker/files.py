@@ -38,7 +38,8 @@ def write_texts(client: APIClient, container: str, files: Mapping[str, str]) -> 
                 entry.size, entry.mode = len(content), 0o644
                 tar.addfile(entry, io.BytesIO(content))
         archive.seek(0)
-        client.put_archive(container, "/", archive)
+        with docker_errors():
+            client.put_archive(container, "/", archive)
 
 
 def copy_directory(client: APIClient, container: str, source: Path, target: str) -> None:
@@ -61,7 +62,8 @@ def copy_directory(client: APIClient, container: str, source: Path, target: str)
                     entry.size = os.fstat(content.fileno()).st_size
                     tar.addfile(entry, content)
         archive.seek(0)
-        client.put_archive(container, "/", archive)
+        with docker_errors():
+            client.put_archive(container, "/", archive)
 
 
 def read_text(client: APIClient, container: str, path: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tfserve.defaults import PullPolicy
-from tfserve.engines.docker.client import docker_errors, explanation
+from tfserve.engines.docker.client import docker_errors, explanation, own_work
 from tfserve.engines.docker.config import find_registry_credentials, report_failure
 from tfserve.engines.docker.engine import DockerEngine
 from tfserve.engines.docker.images import Image, disk_full, find_image
@@ -142,7 +142,8 @@ def report_layer(event: dict[str, Any], on_progress: Callable[[LayerProgress], N
     if "id" in event and not status.startswith("Pulling from"):
         detail = event.get("progressDetail") or {}
         current, total = (_count(detail.get(name)) for name in ("current", "total"))
-        on_progress(LayerProgress(str(event["id"]), status, current, total))
+        with own_work():
+            on_progress(LayerProgress(str(event["id"]), status, current, total))
 
 
 def _count(value: object) -> int | None:

@@ -17,6 +17,7 @@ from tfserve.engines.conflicts import exited_and_removed
 from tfserve.engines.docker import files, replaced
 from tfserve.engines.docker.client import docker_errors
 from tfserve.engines.docker.errors import launch_errors
+from tfserve.engines.docker.fields import path, text
 from tfserve.engines.docker.removal import remove_container
 from tfserve.engines.docker.translate import server_fields
 from tfserve.errors import NotReadyError, UsageError
@@ -117,8 +118,7 @@ class DockerServer(Server):
         return files.read_text(self.client, self._container, self.config) if self.config else None
 
     def save_models_config(self, config: str, models: Sequence[str]) -> None:
-        with docker_errors():
-            files.write_texts(self.client, self._container, {str(self.config): config})
+        files.write_texts(self.client, self._container, {str(self.config): config})
 
     def add_model(self, name: str, directory: ModelDirectory) -> AddedModel:
         """Copies the model unless it is mounted already, because nothing can be mounted into a running container."""
@@ -132,8 +132,7 @@ class DockerServer(Server):
         while files.exists(self.client, self._container, base_path):
             base_path = f"{MODEL_ROOT}/{name}.{next(numbers)}"
         copied = model_mount(directory, base_path)
-        with docker_errors():
-            files.copy_directory(self.client, self._container, Path(copied.source), copied.target)
+        files.copy_directory(self.client, self._container, Path(copied.source), copied.target)
         return AddedModel(base_path, copied=True)
 
     def versions(self, base_path: str) -> tuple[int, ...]:
@@ -142,8 +141,7 @@ class DockerServer(Server):
 
         mounts = self._mounts()
         if self.engine.shares_ports and base_path in mounts:
-            with docker_errors():  # a path of the engine can be anything
-                return version_numbers(path.name for path in Path(mounts[base_path]).glob("*/"))
+            return version_numbers(version.name for version in Path(mounts[base_path]).glob("*/"))
         alone = [target.name for target in map(PurePosixPath, mounts) if str(target.parent) == base_path]
         return version_numbers(alone or files.names_in(self.client, self._container, base_path))
 
@@ -184,7 +182,7 @@ class DockerServer(Server):
         """What is mounted into the container: the path on the engine's machine by the path in the container."""
         with docker_errors():
             mounts = self.client.inspect_container(self.container_id)["Mounts"]
-            return {str(mount["Destination"]): str(mount["Source"]) for mount in mounts}
+            return {text(mount["Destination"]): path(mount["Source"]) for mount in mounts}
 
 
 def start_container(engine: ContainerEngine, container: str, started: LaunchPlan | Server) -> DockerServer:
@@ -194,12 +192,13 @@ def start_container(engine: ContainerEngine, container: str, started: LaunchPlan
         TfserveError: the engine refused; see `launch_errors`.
         NotReadyError: the container exited immediately and was removed.
     """
-    with launch_errors(started, engine.host):
-        engine.client.start(container)
-    found = engine.client.containers(all=True, filters={"id": container})
-    if not found:
-        raise exited_and_removed(started.name)
-    return _server(engine, found[0])
+    with docker_errors():
+        with launch_errors(started, engine.host):
+            engine.client.start(container)
+        found = engine.client.containers(all=True, filters={"id": container})
+        if not found:
+            raise exited_and_removed(started.name)
+        return _server(engine, found[0])
 
 
 def read_server(server: DockerServer) -> DockerServer:
