@@ -76,15 +76,42 @@ _VALUES: dict[int, _Values] = {
 }
 
 
+ITEM_BYTES_OF_TAG = {
+    _CONTENT_TAG: 1,
+    **{
+        values.tag: values.wire.itemsize
+        for values in _VALUES.values()
+        if values.tag is not None and values.wire != np.bool_  # whose values may take several bytes
+    },
+}
+"""Tags of the fields of ``TensorProto`` that can be a `LargeField`: the size of a value in bytes."""
+
+
+class LargeField(NamedTuple):
+    """The values of a tensor that are not in its ``TensorProto``, but where the message was received.
+
+    Attributes:
+        tag: that of the field from which they were taken, the only one of `ITEM_BYTES_OF_TAG` in the tensor.
+        values: the bytes of the field.
+    """
+
+    tag: int
+    values: memoryview
+
+
 _ITEM_BYTES = {DT_STRING: 32, **{dtype: numpy_dtype(dtype).itemsize for dtype in _VALUES}}  # as in `_filled`
 _MOST_EXPANDED = 32  # a string of no bytes takes two bytes in a message
 
 
-def to_array(proto: TensorProto) -> Array:
+def to_array(proto: TensorProto, large: LargeField | None = None) -> Array:
     """Returns the tensor that `proto` describes as a read-only array; strings as objects of type bytes.
 
     If it has fewer values than elements, the last value is repeated; without any value, all elements are zero or the
     empty string.
+
+    Args:
+        proto: the tensor.
+        large: its values, if they are not in `proto`; the array may share their memory.
 
     Raises:
         MalformedTensorError: its shape is incomplete, its content does not match its shape, its type has no NumPy
@@ -97,11 +124,11 @@ def to_array(proto: TensorProto) -> Array:
         raise MalformedTensorError(str(error)) from None
     shape = _shape_of(proto.tensor_shape)
     size = math.prod(shape)
-    content: bytes = proto.tensor_content
+    content = large.values if large is not None and large.tag == _CONTENT_TAG else proto.tensor_content
     if size == 0:
         flat: Array = np.empty(0, target)
     elif dtype == DT_STRING:
-        flat = _objects(_split(content, size) if content else _filled(proto.string_val[:size], size, b""))
+        flat = _objects(_split(bytes(content), size) if content else _filled(proto.string_val[:size], size, b""))
     elif content:
         if len(content) != size * target.itemsize:
             raise MalformedTensorError(f"{len(content)} bytes of content for {size} values of {target.itemsize} bytes")
@@ -109,17 +136,18 @@ def to_array(proto: TensorProto) -> Array:
         if dtype == _DT_BOOL:
             flat = flat.view(np.uint8) != 0  # any other byte means true
     else:
-        flat = _repeated(proto, _VALUES[dtype], target, size)
+        flat = _repeated(_given(proto, _VALUES[dtype], large), _VALUES[dtype], target, size)
     return flat.reshape(shape)
 
 
-def described_bytes(proto: TensorProto) -> int:
+def described_bytes(proto: TensorProto, large: LargeField | None = None) -> int:
     """Returns the size of the array that `to_array` makes, 0 if it refuses to; strings without their characters."""
     dims = proto.tensor_shape.dim
     if len(dims) > MAX_RANK or proto.dtype not in _ITEM_BYTES:
         return 0
     size: int = math.prod([dim.size for dim in dims]) * _ITEM_BYTES[proto.dtype]
-    listed = size <= MAX_REPEATED_BYTES or size <= _MOST_EXPANDED * proto.ByteSize()
+    message_bytes = proto.ByteSize() + (len(large.values) if large is not None else 0)
+    listed = size <= MAX_REPEATED_BYTES or size <= _MOST_EXPANDED * message_bytes
     return size if listed and size > 0 else 0
 
 
@@ -189,12 +217,18 @@ def _shape_of(proto: TensorShapeProto) -> tuple[int, ...]:
     return shape
 
 
-def _repeated(proto: TensorProto, values: _Values, target: np.dtype[Any], size: int) -> Array:
-    """Returns `size` elements from the field for values of this type."""
+def _given(proto: TensorProto, values: _Values, large: LargeField | None) -> Array:
+    """Returns the values of the field for values of this type."""
+    if large is not None and large.tag == values.tag:
+        return np.frombuffer(large.values, values.wire)
     field = getattr(proto, values.field)
     count = len(field)
     # NumPy copies a whole field quickly, but takes some time to detect that it can.
-    given = np.fromiter(field, values.wire, count) if count <= _FEW_VALUES else np.array(field, values.wire)
+    return np.fromiter(field, values.wire, count) if count <= _FEW_VALUES else np.array(field, values.wire)
+
+
+def _repeated(given: Array, values: _Values, target: np.dtype[Any], size: int) -> Array:
+    """Returns `size` elements from the values that are given in the field for this type."""
     if target.kind == "c":
         given = given[: len(given) // 2 * 2].view(target)
     elif values is _HALF_VAL:

@@ -6,7 +6,7 @@ Sources: ``predict_util.cc`` and ``predict_impl.cc`` of TensorFlow Serving, ``Ge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model, serialized_model_spec
 from tfserve.model_server.inference.prediction import check_predicts
@@ -15,7 +15,16 @@ from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, Servable, S
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.apis_pb2 import PredictRequest, PredictResponse
 from tfserve.protos.dtypes import Array, dtype_name
-from tfserve.protos.tensors import MalformedTensorError, Part, ToParts, described_bytes, fields_parts, to_array
+from tfserve.protos.large_inputs import LARGE_BYTES, find_large_inputs
+from tfserve.protos.tensors import (
+    LargeField,
+    MalformedTensorError,
+    Part,
+    ToParts,
+    described_bytes,
+    fields_parts,
+    to_array,
+)
 from tfserve.protos.wire import length_delimited, varint
 
 # Tags of PredictResponse, and of an entry of its map of outputs; all are length-delimited.
@@ -42,10 +51,12 @@ class GrpcPredict(InferenceRequest):
 
     def __init__(self, body: bytes, timeout_ms: int, to_parts: ToParts = fields_parts) -> None:
         self.timeout_ms = timeout_ms
-        request = read_message(PredictRequest, body)
+        request, large = _read(body)
         self._request: PredictRequest | None = request
+        self._large = large
         self.model = requested_model(model_spec(request))
-        self.size = max(len(body), sum([described_bytes(tensor) for tensor in request.inputs.values()]))
+        sizes = [described_bytes(tensor, large.get(alias)) for alias, tensor in request.inputs.items()]
+        self.size = max(len(body), sum(sizes))
         self._to_parts = to_parts
         self._signature = DEFAULT_SIGNATURE
 
@@ -58,12 +69,12 @@ class GrpcPredict(InferenceRequest):
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{self._signature}" not found.')
         if servable.checks_methods:
             check_predicts(signature)
-        arrays = _inputs(request, signature)
+        arrays = _inputs(request, self._large, signature)
         outputs = _filtered(request.output_filter, signature) if request.output_filter else None
         return (Call(self._signature, arrays, outputs),)
 
     def release(self) -> None:
-        self._request = None
+        self._request, self._large = None, {}
 
     def finish(self, servable: Servable, results: Sequence[Outputs]) -> bytes:
         fields: list[Part] = []
@@ -78,7 +89,20 @@ class GrpcPredict(InferenceRequest):
         return b"".join([*fields, length_delimited(_MODEL_SPEC, spec)])
 
 
-def _inputs(request: PredictRequest, signature: Signature) -> dict[str, Array]:
+def _read(body: bytes) -> tuple[PredictRequest, Mapping[str, LargeField]]:
+    """Returns a request, and the values of its large inputs, alias -> values, which share the memory of `body`.
+
+    Raises:
+        StatusError: INTERNAL, `body` is not such a message.
+    """
+    if len(body) >= LARGE_BYTES and (found := find_large_inputs(body)) is not None:
+        request = read_message(PredictRequest, found.rest)
+        if len(request.inputs) == found.inputs:
+            return request, found.values
+    return read_message(PredictRequest, body), {}
+
+
+def _inputs(request: PredictRequest, large: Mapping[str, LargeField], signature: Signature) -> dict[str, Array]:
     """Returns the input arrays, each from the request or from the default values of the signature."""
     given = request.inputs
     wanted = signature.inputs
@@ -105,7 +129,7 @@ def _inputs(request: PredictRequest, signature: Signature) -> dict[str, Array]:
                 f"or default input alias set: {_join(defaults)}"
             )
         try:
-            arrays[alias] = to_array(proto)
+            arrays[alias] = to_array(proto, large.get(alias))
         except MalformedTensorError as failure:
             raise invalid_argument(f"tensor parsing error: {alias}: {failure}") from None
         if proto.dtype != dtype and not mismatch:
