@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfserve.host.privileges import NO_RULES, READ_DIR, READ_FILE, add_path, system_call
+from tfserve.host.privileges import NO_RULESET, READ_DIR, READ_FILE, add_path, system_call
 
-__all__ = ["NEWEST_ABI", "Allowed", "Right", "landlock_abi", "rules_of"]
+__all__ = ["NEWEST_ABI", "Allowed", "Right", "landlock_abi", "ruleset_of"]
 
 NEWEST_ABI = 7
 """The newest version of the interface that this module knows; newer kernels accept what it does."""
@@ -98,14 +98,14 @@ def landlock_abi() -> int:
 
 
 @contextmanager
-def rules_of(allowed: Allowed, abi: int) -> Iterator[int]:
-    """Yields the descriptor of a ruleset for `tfserve.host.privileges`; `NO_RULES` if `abi` is 0.
+def ruleset_of(allowed: Allowed, abi: int) -> Iterator[int]:
+    """Yields the descriptor of a ruleset for `tfserve.host.privileges`; `NO_RULESET` if `abi` is 0.
 
     Raises:
         OSError: the kernel refuses.
     """
     if abi == 0:
-        yield NO_RULES
+        yield NO_RULESET
         return
     ruleset = _create(allowed, min(abi, NEWEST_ABI))
     try:

@@ -4,8 +4,8 @@ The rights on files and addresses are given up with Landlock (see `tfserve.host.
 with ``capset``. The kernel does this for one thread, so it is done before there are others. Sources: landlock(7),
 capabilities(7), PR_SET_NO_NEW_PRIVS(2const).
 
-As a program, this file starts another one without privileges: ``privileges.py RULES REPORT PROGRAM ARGUMENT…``. If that
-fails, the number of the error is written to the descriptor REPORT. This file imports nothing that takes time.
+As a program, this file starts another one without privileges: ``privileges.py RULESET REPORT PROGRAM ARGUMENT…``. If
+that fails, the number of the error is written to the descriptor REPORT. This file imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import ctypes
 import os
 import sys
 
-__all__ = ["NO_RULES", "READ_DIR", "READ_FILE", "add_path", "give_up_privileges", "system_call"]
+__all__ = ["NO_RULESET", "READ_DIR", "READ_FILE", "add_path", "drop_privileges", "system_call"]
 
-NO_RULES = -1
-"""In place of the descriptor of rules, where the kernel has no Landlock."""
+NO_RULESET = -1
+"""In place of the descriptor of a ruleset, where the kernel has no Landlock."""
 
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
-"""The rights to read a file and to list a directory, in rules."""
+"""The rights to read a file and to list a directory, in a ruleset."""
 
 _ADD_RULE, _RESTRICT_SELF = 445, 446
 _PATH_BENEATH = 1  # a kind of rule
@@ -44,15 +44,15 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("rights", ctypes.c_uint64), ("path", ctypes.c_int32))
 
 
-def give_up_privileges(rules: int) -> None:
+def drop_privileges(ruleset: int) -> None:
     """Gives up what a model server does not need; this process has no other threads.
 
     Afterwards no program gets more privileges by being executed (set-user-ID), root has no capabilities except to read
-    files of other users and to bind low ports, and the process can use the files and addresses in `rules`. It can also
-    read its own command line, without which TensorFlow aborts, and list the numbers of its descriptors.
+    files of other users and to bind low ports, and the process can use the files and addresses in `ruleset`. It can
+    also read its own command line, without which TensorFlow aborts, and list the numbers of its descriptors.
 
     Args:
-        rules: the descriptor of a Landlock ruleset, which is closed; or `NO_RULES`.
+        ruleset: the descriptor of a Landlock ruleset, which is closed; or `NO_RULESET`.
 
     Raises:
         OSError: the kernel refuses.
@@ -62,23 +62,23 @@ def give_up_privileges(rules: int) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     _check(library.prctl(_SET_NO_NEW_PRIVILEGES, *map(ctypes.c_ulong, (1, 0, 0, 0))))
     _drop_capabilities(library)
-    if rules != NO_RULES:
+    if ruleset != NO_RULESET:
         for path, right in _OWN:
             # They stay open: a rule is about an inode, which the kernel could replace if nothing used it.
             descriptor = os.open(path, os.O_PATH)
             os.set_inheritable(descriptor, True)
-            add_path(rules, descriptor, right)
-        system_call(_RESTRICT_SELF, rules, 0)
-        os.close(rules)
+            add_path(ruleset, descriptor, right)
+        system_call(_RESTRICT_SELF, ruleset, 0)
+        os.close(ruleset)
 
 
-def add_path(rules: int, descriptor: int, rights: int) -> None:
-    """Adds `rights` on an open file, or on an open directory and everything below it, to rules.
+def add_path(ruleset: int, descriptor: int, rights: int) -> None:
+    """Adds `rights` on an open file, or on an open directory and everything below it, to a ruleset.
 
     Raises:
         OSError: the kernel refuses.
     """
-    system_call(_ADD_RULE, rules, _PATH_BENEATH, ctypes.byref(_PathBeneath(rights, descriptor)), 0)
+    system_call(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(_PathBeneath(rights, descriptor)), 0)
 
 
 def system_call(number: int, *arguments: object) -> int:
@@ -120,10 +120,10 @@ def _drop_capabilities(library: ctypes.CDLL) -> None:
     _check(library.capset(ctypes.byref(header), words))
 
 
-def _main(rules: str, report: str, *command: str) -> None:
+def _main(ruleset: str, report: str, *command: str) -> None:
     os.set_inheritable(int(report), False)
     try:
-        give_up_privileges(int(rules))
+        drop_privileges(int(ruleset))
         os.execv(command[0], command)  # noqa: S606 - there is no shell
     except OSError as error:
         os.write(int(report), str(error.errno).encode())

@@ -24,7 +24,7 @@ import traceback
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
-from tfserve.host.privileges import NO_RULES, give_up_privileges
+from tfserve.host.privileges import NO_RULESET, drop_privileges
 
 _MAX_MESSAGE_BYTES = 1 << 20
 _DESCRIPTORS = 4
@@ -75,8 +75,8 @@ def _preload() -> None:
         os._exit(1)
 
 
-def _start(message: bytes, log: int, lock: int, report: int, ruleset: int = NO_RULES) -> _Server | None:
-    passed_on = [log, lock, *([ruleset] if ruleset != NO_RULES else [])]
+def _start(message: bytes, log: int, lock: int, report: int, ruleset: int = NO_RULESET) -> _Server | None:
+    passed_on = [log, lock, *([ruleset] if ruleset != NO_RULESET else [])]
     if _is_abandoned(report):
         for descriptor in (*passed_on, report):
             os.close(descriptor)
@@ -110,10 +110,10 @@ def _become_server(message: bytes, log: int, lock: int, report: int, ruleset: in
         os.dup2(log, 2)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d" % os.getpid(), 0)  # tfserve finds the server even if it is killed before it records it
-        _close_others({lock, ruleset} - {NO_RULES})
+        _close_others({lock, ruleset} - {NO_RULESET})
         request = json.loads(message)
         if request["sandbox"]:
-            give_up_privileges(ruleset)
+            drop_privileges(ruleset)
         os.environ.update(request["environment"])
         os.chdir(request["directory"])
         sys.argv[1:] = request["arguments"]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from tfserve.host.privileges import give_up_privileges
+from tfserve.host.privileges import drop_privileges
 
 if __name__ == "__main__":
-    give_up_privileges(int(sys.argv.pop(1)))
+    drop_privileges(int(sys.argv.pop(1)))
     from tfserve.model_server.main import main
 
     main()

@@ -19,8 +19,8 @@ from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.engines.local.sandbox import allowed
 from tfserve.errors import EngineUnavailableError, NotReadyError
 from tfserve.host import landlock
-from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
-from tfserve.host.privileges import NO_RULES
+from tfserve.host.landlock import Allowed, Right, landlock_abi, ruleset_of
+from tfserve.host.privileges import NO_RULESET
 from tfserve.plan.launch_plan import LaunchPlan, PublishedPort, Sandbox
 
 ABI = landlock_abi()
@@ -145,12 +145,12 @@ def test_files_are_given_by_descriptors(tmp_path: Path) -> None:
     file.write_text("text")
     allowed = Allowed([(file, Right.WRITE), (tmp_path / "none", Right.READ), (tmp_path, Right.READ)], [0, 80])
     for abi in (*range(1, ABI + 1), landlock.NEWEST_ABI + 3):
-        with rules_of(allowed, abi) as rules:
-            assert "landlock" in str(Path(f"/proc/self/fd/{rules}").readlink())
+        with ruleset_of(allowed, abi) as ruleset:
+            assert "landlock" in str(Path(f"/proc/self/fd/{ruleset}").readlink())
         with pytest.raises(OSError):
-            os.fstat(rules)
-    with rules_of(allowed, 0) as rules:
-        assert rules == NO_RULES
+            os.fstat(ruleset)
+    with ruleset_of(allowed, 0) as ruleset:
+        assert ruleset == NO_RULESET
 
 
 def test_privileges_are_given_up_without_landlock(

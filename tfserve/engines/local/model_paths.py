@@ -23,7 +23,7 @@ _ROOT = 0
 def open_model(base_path: Path) -> list[int]:
     """Opens a model's directory, and the SavedModels to which links in place of its versions lead.
 
-    The descriptors are for use in rules, and the caller closes them. What cannot be opened is left out. Other links
+    The descriptors are for use in a ruleset, and the caller closes them. What cannot be opened is left out. Other links
     that lead out of the model are not followed: it could be a stranger's, with links to any file of this user.
     """
     opened: list[int] = []

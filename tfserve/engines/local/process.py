@@ -22,7 +22,7 @@ from typing import Protocol
 
 from tfserve.engines.local.runtime import FORK_SERVER_COMMAND, OWN_COMMAND, SANDBOXED_COMMAND
 from tfserve.host import privileges
-from tfserve.host.privileges import NO_RULES
+from tfserve.host.privileges import NO_RULESET
 from tfserve.host.search_paths import NEUTRAL_DIRECTORY, safe_environment
 from tfserve.interrupts import cancelled
 
@@ -63,7 +63,7 @@ class Start:
         environment: all of its variables.
         log: the descriptor of its stdout and stderr.
         lock: the descriptor of a lock that it holds while it is running.
-        rules: the rules of its sandbox, for `tfserve.host.privileges`; None to start it without a sandbox.
+        ruleset: the ruleset of its sandbox, for `tfserve.host.privileges`; None to start it without a sandbox.
         temporary: its directory for temporary files; None for that of the environment.
     """
 
@@ -72,7 +72,7 @@ class Start:
     environment: Mapping[str, str]
     log: int
     lock: int
-    rules: int | None = None
+    ruleset: int | None = None
     temporary: Path | None = None
 
 
@@ -86,12 +86,12 @@ def start_process(start: Start) -> Process:
     forked = None if shared is None else shared.start(start)
     if forked is not None:
         return forked
-    if start.rules is None:
+    if start.ruleset is None:
         return _start_directly(start, start.command)
     if tuple(start.command[: len(OWN_COMMAND)]) == OWN_COMMAND:
-        command = (*SANDBOXED_COMMAND, str(start.rules), *start.command[len(OWN_COMMAND) :])
-        return _start_directly(start, command, *_descriptors(start.rules))
-    return _start_without_privileges(start, start.rules)
+        command = (*SANDBOXED_COMMAND, str(start.ruleset), *start.command[len(OWN_COMMAND) :])
+        return _start_directly(start, command, *_descriptors(start.ruleset))
+    return _start_without_privileges(start, start.ruleset)
 
 
 def _start_directly(start: Start, command: Sequence[str], *descriptors: int) -> subprocess.Popen[bytes]:
@@ -109,13 +109,13 @@ def _start_directly(start: Start, command: Sequence[str], *descriptors: int) -> 
     )
 
 
-def _start_without_privileges(start: Start, rules: int) -> subprocess.Popen[bytes]:
+def _start_without_privileges(start: Start, ruleset: int) -> subprocess.Popen[bytes]:
     """Starts a program that cannot give up its privileges itself, through one that does and then executes it."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as report:
         try:
-            launcher = (sys.executable, "-I", "-S", privileges.__file__, str(rules), str(writing))
-            process = _start_directly(start, (*launcher, *start.command), writing, *_descriptors(rules))
+            launcher = (sys.executable, "-I", "-S", privileges.__file__, str(ruleset), str(writing))
+            process = _start_directly(start, (*launcher, *start.command), writing, *_descriptors(ruleset))
         finally:
             os.close(writing)
         error = report.read()
@@ -125,8 +125,8 @@ def _start_without_privileges(start: Start, rules: int) -> subprocess.Popen[byte
     return process
 
 
-def _descriptors(rules: int | None) -> list[int]:
-    return [] if rules in (None, NO_RULES) else [rules]
+def _descriptors(ruleset: int | None) -> list[int]:
+    return [] if ruleset in (None, NO_RULESET) else [ruleset]
 
 
 @contextmanager
@@ -162,14 +162,14 @@ class _ForkServers:
             "arguments": start.command[length:],
             "directory": str(start.directory),
             "environment": own,
-            "sandbox": start.rules is not None,
+            "sandbox": start.ruleset is not None,
         }
         reading, writing = os.pipe()
         try:
             socket.send_fds(
                 self._socket(start.environment),
                 [json.dumps(request).encode()],
-                [start.log, start.lock, writing, *_descriptors(start.rules)],
+                [start.log, start.lock, writing, *_descriptors(start.ruleset)],
             )
         except OSError:
             os.close(reading)

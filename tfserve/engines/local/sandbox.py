@@ -23,7 +23,7 @@ from tfserve.engines.local.model_paths import open_model, open_named
 from tfserve.engines.local.runtime import OWN_COMMAND
 from tfserve.engines.local.state import state_errors
 from tfserve.errors import Attribute, EngineUnavailableError, TfserveError, Wording
-from tfserve.host.landlock import Allowed, Right, landlock_abi, rules_of
+from tfserve.host.landlock import Allowed, Right, landlock_abi, ruleset_of
 from tfserve.host.unix_sockets import remove_stale
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
     with ExitStack() as opened:
         what = allowed(plan, start.directory, start.environment, opened) if abi else Allowed(())
         try:
-            rules = opened.enter_context(rules_of(what, abi))
+            ruleset = opened.enter_context(ruleset_of(what, abi))
         except OSError as error:
             raise _refused(error) from error
-        yield replace(start, rules=rules, temporary=temporary)
+        yield replace(start, ruleset=ruleset, temporary=temporary)
 
 
 def _refused(error: OSError) -> EngineUnavailableError:
