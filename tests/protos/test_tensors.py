@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +152,10 @@ def test_any_message_is_a_tensor_or_refused(data: bytes) -> None:
     except MalformedTensorError:
         return
     assert list(array.shape) == [dim.size for dim in made.tensor_shape.dim]
+
+
+def test_package_for_bfloat16_is_imported_when_it_is_needed() -> None:
+    """It takes time to import, and few models need it."""
+    program = "import sys, tfserve.protos.tensors; print('ml_dtypes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

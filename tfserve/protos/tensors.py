@@ -99,7 +99,11 @@ class LargeField(NamedTuple):
     values: memoryview
 
 
-_ITEM_BYTES = {DT_STRING: 32, **{dtype: numpy_dtype(dtype).itemsize for dtype in _VALUES}}  # as in `_filled`
+_ITEM_BYTES = {
+    DT_STRING: 32,  # as in `_filled`
+    DataType.DT_BFLOAT16: 2,  # `numpy_dtype` would import a package for it
+    **{dtype: numpy_dtype(dtype).itemsize for dtype in _VALUES if dtype != DataType.DT_BFLOAT16},
+}
 _MOST_EXPANDED = 32  # a string of no bytes takes two bytes in a message
 
 
