@@ -55,7 +55,10 @@ class GrpcPredict(InferenceRequest):
         self._request: PredictRequest | None = request
         self._large = large
         self.model = requested_model(model_spec(request))
-        sizes = [described_bytes(tensor, large.get(alias)) for alias, tensor in request.inputs.items()]
+        if large:
+            sizes = [described_bytes(tensor, large.get(alias)) for alias, tensor in request.inputs.items()]
+        else:
+            sizes = [described_bytes(tensor) for tensor in request.inputs.values()]
         self.size = max(len(body), sum(sizes))
         self._to_parts = to_parts
         self._signature = DEFAULT_SIGNATURE
@@ -129,7 +132,7 @@ def _inputs(request: PredictRequest, large: Mapping[str, LargeField], signature:
                 f"or default input alias set: {_join(defaults)}"
             )
         try:
-            arrays[alias] = to_array(proto, large.get(alias))
+            arrays[alias] = to_array(proto, large.get(alias) if large else None)
         except MalformedTensorError as failure:
             raise invalid_argument(f"tensor parsing error: {alias}: {failure}") from None
         if proto.dtype != dtype and not mismatch:
