@@ -148,7 +148,7 @@ def test_honest_answers_are_not_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_time_includes_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(function: Callable[..., Any]) -> Callable[..., Any]:
         def slowed(*arguments: Any) -> Any:
-            time.sleep(0.3)
+            time.sleep(0.15)
             return function(*arguments)
 
         return slowed
@@ -156,7 +156,7 @@ def test_time_includes_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     from tfserve.client import json_arrays
     from tfserve.client.transport import reply
 
-    with answering(b'{"outputs": [1.0]}') as server, RestClient(server.url, timeout=0.2) as client:
+    with answering(b'{"outputs": [1.0]}') as server, RestClient(server.url, timeout=0.1) as client:
         with monkeypatch.context() as patched:
             patched.setattr(reply, "read_json", slow(read_json))
             for ask in (lambda: client.infer("predict", MODEL, b"{}"), lambda: client.metadata(MODEL)):

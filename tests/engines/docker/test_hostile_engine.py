@@ -275,7 +275,7 @@ def test_drip(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with engine(tmp_path, {"/info": SLOW[answer]}) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         client = connect()
-        client.timeout = 0.3
+        client.timeout = 0.1
         with pytest.raises(Exception, match="stopped answering") as caught, docker_errors():
             client.info()
         assert "in time" in str(getattr(caught.value, "details", ""))
@@ -293,7 +293,7 @@ def test_stream_that_is_silent(stream: str, tmp_path: Path, monkeypatch: pytest.
     with engine(tmp_path, answers) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         client = connect()
-        client.timeout = 0.3
+        client.timeout = 0.1
         if stream == "logs":  # the SDK ends a log without an error
             assert list(client.logs("x", stream=True, follow=False)) == []
         else:
@@ -371,8 +371,8 @@ def test_archive_that_does_not_end(
 ) -> None:
     """An engine could send one file forever, quickly or slowly."""
     monkeypatch.setenv("TFSERVE_ARCHIVE_MAX_GIB", "0.01")
-    monkeypatch.setattr("tfserve.engines.docker.files._TEXT_SPEED", Speed(window=0.2, least=1000))
-    monkeypatch.setattr("tfserve.engines.docker.files._DIRECTORY_SPEED", Speed(window=0.2, least=1000))
+    monkeypatch.setattr("tfserve.engines.docker.files._TEXT_SPEED", Speed(window=0.1, least=1000))
+    monkeypatch.setattr("tfserve.engines.docker.files._DIRECTORY_SPEED", Speed(window=0.1, least=1000))
     connect.cache_clear()
     answers: Answers = {
         "/containers/quick/archive": flood(OK + b"\r\n" + large_file(), b"\0" * 2**16),
@@ -471,7 +471,7 @@ def test_labels_that_are_written() -> None:
 
 HELPERS = {
     "endless": "yes",
-    "nested": "python3 -c 'print(\"[\" * 100000)'",
+    "nested": "head -c 100000 /dev/zero | tr '\\0' '['",
     "other": "echo 5",
     "hanging": "sleep 100",
     "error": "echo 'x\nHint: forged'; exit 1",
@@ -486,7 +486,7 @@ def test_credential_helpers(helper: str, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "config.json").write_text(json.dumps({"credsStore": "evil"}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr("tfserve.engines.docker.credential_helper.SECONDS", 0.3)
+    monkeypatch.setattr("tfserve.engines.docker.credential_helper.SECONDS", 0.2)
     found = find_registry_credentials("registry.example")
     assert found.sent == {}
     assert "provides no credentials" in found.failure
