@@ -49,6 +49,17 @@ def test_the_signature_has_the_names_of_the_tensors(models: Path) -> None:
 
 
 @needs_litert
+def test_an_input_at_any_address(models: Path) -> None:
+    """Such as the values of a large tensor, which stay in the message in which they were received."""
+    sent = inputs(3)
+    message = b"123" + sent[X].tobytes()
+    x = np.frombuffer(memoryview(message)[3:], np.float32).reshape(3, 2)
+    assert not x.flags.aligned
+    outputs = load(models / "lite" / "1").run("", sent | {X: x})
+    np.testing.assert_array_equal(outputs["PartitionedCall:0"], 2 * sent[X])
+
+
+@needs_litert
 def test_inputs_of_any_size_from_many_threads(models: Path) -> None:
     servable = load(models / "lite" / "1")
     with ThreadPoolExecutor(8) as pool:
