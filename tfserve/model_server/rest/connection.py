@@ -10,10 +10,9 @@ import asyncio
 import time
 from collections import deque
 
-from tfserve.model_server import log
+from tfserve.model_server import log, turns
 from tfserve.model_server.rest.exchange import STATUS_LINES, App, Exchange, resume
 from tfserve.model_server.rest.limits import Limits
-from tfserve.model_server.rest.parsing_turns import ParsingTurns
 from tfserve.model_server.rest.request_reader import BadRequestError, RequestReader
 
 LINGER_SECONDS = 2.0
@@ -40,7 +39,6 @@ class ServerState:
         connections: the open connections.
         tasks: the requests that are waiting in the application.
         stopping: whether each connection ends after its current request.
-        turns: the connections whose input takes long to parse.
     """
 
     def __init__(self, app: App, limits: Limits | None = None) -> None:
@@ -50,7 +48,6 @@ class ServerState:
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopping = False
-        self.turns = ParsingTurns()
 
 
 class Connection(asyncio.Protocol):
@@ -118,14 +115,15 @@ class Connection(asyncio.Protocol):
         elif self._is_ahead():
             self._pause_reading()
 
-    def parse_in_turn(self) -> bool:
-        """Parses the next piece of what has arrived; returns whether another turn is needed."""
+    def _parse_in_turn(self) -> None:
+        """Parses the next piece of what has arrived, and waits for another turn if one is needed."""
         if self._unparsed and not self._is_ahead():
             self._parse_piece()
         self._has_turn = bool(self._unparsed) and not self._is_ahead()
-        if not self._unparsed and not self._is_ahead() and not self._pending:
+        if self._has_turn:
+            turns.add(self._parse_in_turn)
+        elif not self._unparsed and not self._is_ahead() and not self._pending:
             self.resume_reading()
-        return self._has_turn
 
     def _parse_piece(self) -> bool:
         """Parses a piece of what has arrived, which takes long if it has many tiny headers or chunks.
@@ -228,7 +226,7 @@ class Connection(asyncio.Protocol):
         if self._unparsed:
             if not self._has_turn and not self._is_ahead():
                 self._has_turn = True
-                self.server.turns.add(self)
+                turns.add(self._parse_in_turn)
         elif not self._reading and self._writing and not self.lost and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
