@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import pytest
+
+from tests.cli.conftest import in_process
 from tests.program import Copy, Program, assert_error
+from tfserve.cli.commands import inspect as command
 
 
 def test_json_output(tfserve: Program, copied: Copy) -> None:
@@ -35,6 +40,25 @@ def test_text_output(tfserve: Program, half_plus_two: Path) -> None:
 def test_tags(tfserve: Program, half_plus_two: Path) -> None:
     assert tfserve("inspect", half_plus_two, "--tags", "serve").returncode == 0
     assert_error(tfserve("inspect", half_plus_two, "--tags", "train,gpu", "--json"), 3, "with the tags gpu, train")
+
+
+def test_only_the_newest_of_very_many_versions_are_read(
+    tfserve: Program, copied: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_MAX_VERSIONS", 3)
+    model = copied("m")
+    for number in range(2, 6):
+        (model / str(number)).symlink_to(model / "1")
+    done = in_process(tfserve, "inspect", model, "--json")
+    assert [version["version"] for version in json.loads(done.stdout)["versions"]] == [3, 4, 5]
+    assert f"Only the newest 3 versions are shown; 2 more are in {model}.\n" in done.stderr
+
+
+def test_an_error_of_a_text_file_is_one_sentence(tfserve: Program, tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pbtxt").write_text("meta_graphs 5")
+    done = in_process(tfserve, "inspect", tmp_path)
+    assert_error(done, 3, "is damaged or is not a SavedModel: ")
+    assert '"{".\n' in done.stderr
 
 
 def test_not_a_model(tfserve: Program, tmp_path: Path) -> None:

@@ -114,6 +114,8 @@ def test_models_change_under_load(tfserve: Program, copied: Copy, half_plus_two:
         ):
             done = tfserve("models", "prod", *words)
             assert done.returncode == 0, done.stderr
+            if words[0] == "add":  # as tfserve run reports it
+                assert "'b' comes from an archive. A model is a program" in done.stderr
             if words[-1] == "stable=1":
                 assert states(tfserve)["a"] == {2: ("AVAILABLE", ["canary"]), 1: ("AVAILABLE", ["stable"])}
         assert states(tfserve)["a"] == {2: ("END", []), 1: ("AVAILABLE", [])}

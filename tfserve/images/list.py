@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tfserve.engines.docker.client import UnexpectedAnswerError, docker_errors
 from tfserve.engines.docker.engine import DockerEngine
+from tfserve.engines.docker.fields import moment
 from tfserve.engines.docker.images import Image, find_image
 from tfserve.engines.docker.packaged import PackagedModel, check_packaged, declared_models
 from tfserve.errors import ImageError, SkippedWarning
@@ -75,4 +76,4 @@ def _serving_image(
         return None
     check_packaged(image.labels)
     models = declared_models(image.labels, image.environment) if kind == "packaged" else ()
-    return ServingImage(image, kind, datetime.fromtimestamp(data["Created"], timezone.utc), models)
+    return ServingImage(image, kind, moment(data["Created"]), models)

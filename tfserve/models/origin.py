@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfserve.host.private import who_can_change
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.models.url import Url
+from tfserve.progress import Progress
 
-__all__ = ["origin_notice"]
+__all__ = ["origin_notice", "report_origins"]
 
 _PROGRAMS = "A model is a program that the server runs; see tfserve help security."
 
@@ -28,6 +30,23 @@ def origin_notice(name: str, source: Path | Url, directory: ModelDirectory | Non
     if danger := next(filter(None, map(who_can_change, _places(directory))), None):
         return f"Other users can change {name!r}: {danger}. {_PROGRAMS}"
     return None
+
+
+def report_origins(
+    models: Iterable[tuple[str, Path | Url]], directories: Iterable[ModelDirectory], progress: Progress
+) -> None:
+    """Prints a notice for each model that someone else may have made or can change.
+
+    Args:
+        models: the name and source of each model.
+        directories: the directories of those that are not in a bucket, in the same order.
+        progress: receives the notices.
+    """
+    on_this_machine = iter(directories)
+    for name, source in models:
+        directory = None if isinstance(source, Url) and source.in_bucket else next(on_this_machine)
+        if notice := origin_notice(name, source, directory):
+            progress.notice(notice)
 
 
 def _places(directory: ModelDirectory) -> list[Path]:

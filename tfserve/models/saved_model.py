@@ -229,7 +229,7 @@ def _reading(version: ModelVersion) -> Iterator[Path]:
         yield file
     except MalformedError as error:
         raise SavedModelError(
-            f"{str(file)!r} is damaged or is not a SavedModel: {error}.",
+            f"{str(file)!r} is damaged or is not a SavedModel: {str(error).rstrip('.')}.",
             hint="Export or copy the model again, then compare the size of the file with the original.",
         ) from None
     except OSError as error:

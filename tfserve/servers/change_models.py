@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tfserve.engines.base import Server
 from tfserve.errors import Attribute, NotReadyError, RequestError, TfserveError, UsageError, Wording
 from tfserve.interrupts import interrupts_deferred
+from tfserve.models.origin import report_origins
 from tfserve.models.saved_model import check_version
 from tfserve.models.source import find_source
 from tfserve.progress import Progress
@@ -67,6 +68,7 @@ def add(server: Server, specs: Sequence[ModelSpec], *, seconds: float, progress:
             if version.number in served:
                 check_version(version, tags=tags)
         added.append(model)
+    report_origins(((spec.name, spec.path) for spec in specs), directories, progress)
     names = [model.name for model in added]
     with interrupts_deferred():
         visible = [server.add_model(*pair) for pair in zip(names, directories, strict=True)]

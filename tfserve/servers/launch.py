@@ -20,7 +20,7 @@ from tfserve.errors import EngineUnavailableError, NameTakenError, PortTakenErro
 from tfserve.gpu.machine import Host
 from tfserve.host.server_lock import server_lock
 from tfserve.interrupts import interrupts_deferred
-from tfserve.models.origin import origin_notice
+from tfserve.models.origin import report_origins
 from tfserve.models.saved_model import ModelDirectory
 from tfserve.plan.launch_plan import LaunchPlan
 from tfserve.plan.secrets import hidden_variables
@@ -79,7 +79,7 @@ def launch(
     options = read_test_request(options)
     host = host or host_for([(spec, options.engine)])
     directories = check_spec(spec, options.engine, progress)
-    _say_what_is_foreign(spec, directories, progress)
+    report_origins(((model.name, model.path) for model in spec.models), directories, progress)
     if not options.replace and servers_named(spec.name):
         raise name_taken(spec.name)
     engine, gpu = choose_engine(spec, options.engine, options.pull, progress, host)
@@ -152,15 +152,6 @@ def planned(
         if missing := [name for name, value in read.items() if os.environ.get(name) != value]:
             progress.notice(f"The command reads {', '.join(missing)} from the environment; export them first.")
         yield Planned(plan, planner.command_line(plan))
-
-
-def _say_what_is_foreign(spec: ServeSpec, directories: Sequence[ModelDirectory], progress: Progress) -> None:
-    """Prints a notice for each model that another person may have made or can change."""
-    on_this_machine = iter(directories)
-    for model in spec.models:
-        directory = None if model.is_remote else next(on_this_machine)
-        if notice := origin_notice(model.name, model.path, directory):
-            progress.notice(notice)
 
 
 def _launch_on_free_ports(

@@ -126,7 +126,10 @@ PORTS: list[Any] = [5, [5], [{}], [{"PrivatePort": 8501, "PublicPort": "x"}], [{
 ENTRIES: list[Any] = [
     *(None, 5, "text", [], {}, {"Labels": None}, {"Labels": {"tfserve.name": "evil"}}),
     *({**container("evil"), "Names": names} for names in (None, [], 5, [5], {"a": 1})),
-    *({**container("evil"), "Created": created} for created in ("x", 10**30, None, -(10**30))),
+    *(
+        {**container("evil"), "Created": created}
+        for created in ("x", 10**30, None, -(10**30), -(10**18), 10**18, 1e308, True)
+    ),
     *({**container("evil"), "Ports": ports} for ports in PORTS),
     *({**container("evil"), "Mounts": mounts} for mounts in (5, [5], [{"Source": 5}])),
     *({**container("evil"), "State": 5}, {**container("evil"), "Image": None}, {**container("evil"), "Id": 5}),
@@ -172,7 +175,18 @@ def test_damaged_label_of_an_image(label: Any, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [None, 5, {}, {"RepoTags": 5}, {"RepoTags": [5]}, {"RepoTags": ["good:1"], "Created": "x"}, [], "x"]
+    "entry",
+    [
+        None,
+        5,
+        {},
+        {"RepoTags": 5},
+        {"RepoTags": [5]},
+        {"RepoTags": ["good:1"], "Created": "x"},
+        {"RepoTags": ["good:1"], "Created": -(10**18)},
+        [],
+        "x",
+    ],
 )
 def test_damaged_entries_of_the_images(entry: Answer, run: Run) -> None:
     usual = {"RepoTags": ["good:2"], "Created": 1_700_000_000}

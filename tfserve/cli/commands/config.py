@@ -20,7 +20,8 @@ def config(
 ) -> None:
     """Show a YAML file with defaults and variables resolved.
 
-    The models, versions and files that it names are checked, as by tfserve up.
+    The values of variables are shown, also those that are secrets. The models, versions and files that the file names
+    are checked, as by tfserve up.
     """
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.write import servers_data, write_servers

@@ -11,6 +11,8 @@ from tfserve.cli.output import Output
 
 __all__ = ["inspect"]
 
+_MAX_VERSIONS = 1000  # each takes a millisecond or more; a directory can have more with links to one file
+
 
 def inspect(
     model_dir: ModelArgument,
@@ -30,7 +32,10 @@ def inspect(
     output = Output(json_wanted=json)
     directory = find_source(parse_source(model_dir), sha256=sha256, progress=output)
     wanted = frozenset(tags.split(","))
-    versions = [(version, read_signatures(version, tags=wanted)) for version in directory.versions]
+    shown = directory.versions[-_MAX_VERSIONS:]
+    if more := len(directory.versions) - len(shown):
+        output.notice(f"Only the newest {len(shown):,} versions are shown; {more:,} more are in {directory.path}.")
+    versions = [(version, read_signatures(version, tags=wanted)) for version in shown]
     data = {
         "path": str(directory.path),
         "versions": [

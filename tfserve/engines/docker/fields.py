@@ -1,10 +1,11 @@
-"""Reads texts from answers of an engine, and from labels that every user of it can write."""
+"""Reads texts and times from answers of an engine, and from labels that every user of it can write."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 
-__all__ = ["path", "text", "texts"]
+__all__ = ["moment", "path", "text", "texts"]
 
 
 def text(value: object, *, limit: int | None = None) -> str:
@@ -30,6 +31,21 @@ def texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | None):
         raise TypeError(f"expected a list, found {type(value).__name__}")
     return tuple(map(text, value or ()))
+
+
+def moment(value: object) -> datetime:
+    """Returns a time that is given in seconds since 1970, in UTC.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: no date has this number; the C library reports some of these by an OSError.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"expected a time in seconds, found {type(value).__name__}")
+    try:
+        return datetime.fromtimestamp(value, timezone.utc)
+    except (OSError, OverflowError, ValueError):
+        raise ValueError("a time is outside of the years 1 to 9999") from None
 
 
 def path(value: object) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from tfserve.addresses import reachable
 from tfserve.defaults import HOST
-from tfserve.engines.docker.fields import text
+from tfserve.engines.docker.fields import moment, text
 from tfserve.plan import labels
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.spec.image import GRPC_PORT, REST_PORT
@@ -95,7 +94,7 @@ def server_fields(data: dict[str, Any]) -> dict[str, Any]:
         "name": _name(written),
         "state": text(data["State"]),
         "models": _names(written.get(labels.MODELS, "")),
-        "created": datetime.fromtimestamp(data["Created"], timezone.utc),
+        "created": moment(data["Created"]),
         "rest_url": f"http://{rest}" if rest else None,
         "grpc_address": grpc,
         "image": text(data["Image"]),
