@@ -142,6 +142,12 @@ class TfserveError(Exception):
         self.wording, self.attribute = message if place is None else f"{place}: {message}", None
         self.hint_wording = self.hint_wording(names) if isinstance(self.hint_wording, Wording) else self.hint_wording
 
+    def rewrite(self, change: Callable[[str], str]) -> None:
+        """Changes the text of message, hint and details; to be called after `reword`."""
+        self.wording = change(str(self.wording))
+        self.hint_wording = None if self.hint_wording is None else change(str(self.hint_wording))
+        self.details = None if self.details is None else change(self.details)
+
     def _written(self, names: Names) -> str:
         message = one_line(self.wording(names) if isinstance(self.wording, Wording) else self.wording)
         return message if self.attribute is None else f"{names(self.attribute, None)}: {message}"

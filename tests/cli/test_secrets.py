@@ -11,10 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import in_process
+from tests.engines.docker.hostile_engine import engine as engine_at
+from tests.engines.docker.hostile_engine import http
 from tests.file_server import FileServer, file_server
 from tests.free_ports import free_ports
 from tests.program import Program, assert_error
 from tfserve.config.interpolation import variables_in
+from tfserve.config.masking import masked
+from tfserve.engines.docker.client import connect
+from tfserve.plan.secrets import is_secret
 
 VALUE = "hunter2"
 
@@ -147,6 +153,99 @@ def test_a_record_with_a_secret_is_for_its_user_alone(tfserve: Program, half_plu
     for words in (("status", "half_plus_two", "--json"), ("ps", "--json"), ("logs", "half_plus_two")):
         shown = tfserve(*words)
         assert VALUE not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("engine", ["local", "docker"])
+def test_a_value_that_contains_a_secret_is_one(
+    tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str
+) -> None:
+    """Whatever the variable is called: its value comes from one that is known as a secret."""
+    file = tmp_path / "tfserve.yaml"
+    file.write_text(
+        f"servers: {{one: {{models: ['{half_plus_two}'], engine: {engine}, rest_port: 0, env: "
+        "{A: '${AWS_SECRET_ACCESS_KEY}', B: 'x-${DBPASS}-y', C: plain}}}"
+    )
+    values = {"AWS_SECRET_ACCESS_KEY": "S3cr3t+1", "DBPASS": "S3cr3t+2"}
+    for options in ((), ("--json",)):
+        done = exporting(tfserve, **values)("up", "-f", file, "--dry-run", *options)
+        assert done.returncode == 0, done.stderr
+        assert "S3cr3t" not in done.stdout + done.stderr
+        assert "C=plain" in done.stdout
+        assert "The command reads A, B from the environment" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("rest_port: '${TOKEN}'", "${TOKEN}"),
+        ("rest_port: '${ANYTHING}'", "'${ANYTHING}' is not a port"),
+        ("rest_port: '${NOPE:?my ${TOKEN}}'", "NOPE is not set: my ${TOKEN}"),
+        ("restart: 'a-${TOKEN}'", "a-${TOKEN}"),
+        ("models: ['/no/such/${TOKEN}']", "/no/such/${TOKEN}"),
+        ("engine: docker, image: 'localhost:1/x:${TOKEN}'", "localhost:1/x:${TOKEN}"),
+        ("server_flags: ['${ANYTHING}']", "'${ANYTHING}'"),
+        ("batching: {max_batch_size: '${ANYTHING}'}", "${ANYTHING}"),
+        ("gpus: '${ANYTHING}'", "'${ANYTHING}'"),
+        ("memory: '${ANYTHING}'", "'${ANYTHING}'"),
+        ("platform: 'a b/${ANYTHING}'", "${ANYTHING}"),
+        ("config: '${TOKEN}.config'", "${TOKEN}.config"),
+        ("smoke_test: '/${TOKEN}.json'", "/${TOKEN}.json"),
+    ],
+)
+def test_errors_show_variables_as_the_file_has_them(
+    tfserve: Program, half_plus_two: Path, tmp_path: Path, field: str, shown: str
+) -> None:
+    file = tmp_path / "tfserve.yaml"
+    models = "" if "models:" in field or "config:" in field else f"models: ['{half_plus_two}'], "
+    file.write_text(f"servers: {{one: {{{models}{field}}}}}")
+    given = exporting(tfserve, TOKEN="S3cr3t'VALUE", ANYTHING="S3cr3tVALUE", DOCKER_HOST="unix:///no/such")
+    done = in_process(given, "up", "-f", file, "--dry-run")
+    assert "S3cr3t" not in done.stdout + done.stderr
+    assert shown in done.stdout + done.stderr
+
+
+def test_a_pull_shows_the_image_as_the_file_has_it(tfserve: Program, tmp_path: Path) -> None:
+    file = tmp_path / "tfserve.yaml"
+    file.write_text("servers: {one: {engine: docker, image: 'localhost:1/x:${GITHUB_TOKEN}'}}")
+    refused = http(b'{"message": "cannot pull localhost:1/x:S3cr3tVALUE"}', status="500 Internal Server Error")
+    connect.cache_clear()
+    with engine_at(tmp_path, {"/images/create": refused}) as address:
+        done = in_process(exporting(tfserve, GITHUB_TOKEN="S3cr3tVALUE", DOCKER_HOST=address), "up", "-f", file)
+    connect.cache_clear()
+    assert "one: Pulling localhost:1/x:${GITHUB_TOKEN}\n" in done.stderr
+    assert "localhost:1/x:${GITHUB_TOKEN} could not be pulled" in done.stderr
+    assert "S3cr3t" not in done.stdout + done.stderr
+
+
+def test_a_part_of_a_secret_before_an_ellipsis_is_masked() -> None:
+    values = {"TOKEN": "S3cr3tVALUE"}
+    assert masked("'/a/S3cr3tV… cannot be read", values, ["TOKEN"]) == "'/a/${TOKEN} cannot be read"
+
+
+def test_short_values_and_paths_are_not_masked(tfserve: Program, tmp_path: Path) -> None:
+    file = tmp_path / "tfserve.yaml"
+    file.write_text("servers: {one: {engine: local, models: ['${DIRECTORY}/m']}}")
+    done = in_process(exporting(tfserve, DIRECTORY="/no/such"), "up", "-f", file)
+    assert_error(done, 3, "There is no model at '/no/such/m'")
+
+
+@pytest.mark.parametrize(
+    "name", ["DBPASS", "MYPASS", "dbpass", "X_SEC", "DB_PASSWD", "MYSQL_PWD", "PGPWD", "APIPW", "DB_CREDS", "MYJWT"]
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret(name, VALUE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "north") for name in ("PATH", "COMPASS", "BYPASS", "MODE", "SECTOR", "SECONDS", "PASSIVE", "PASSES")),
+        *(("TIMEOUT_SEC", value) for value in ("30", "0.5", "10s")),
+        *((name, "/home/ada") for name in ("PWD", "OLDPWD")),
+    ],
+)
+def test_names_of_other_variables(name: str, value: str) -> None:
+    assert not is_secret(name, value)
 
 
 def test_variables_in() -> None:

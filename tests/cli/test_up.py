@@ -66,6 +66,23 @@ def test_only_changed_servers_are_recreated(tfserve: Program, directory: Path) -
     assert "one does not exist" in done.stderr
 
 
+def test_fields_that_waive_a_protection_are_reported(tfserve: Program, half_plus_two: Path, tmp_path: Path) -> None:
+    """A file can be a stranger's."""
+    file = tmp_path / "stranger.yaml"
+    model = f"models: ['{half_plus_two}'], rest_port: 0, grpc_port: 0"
+    servers = f"one: {{{model}, unsandboxed: true, reload_over_tcp: true}}\n  two: {{{model}}}"
+    file.write_text(f"defaults: {{engine: local}}\nservers:\n  {servers}\n")
+    dry = tfserve("up", "-f", file, "--dry-run")
+    done = tfserve("up", "-f", file)
+    for shown in (dry, done):
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stderr.count("one: unsandboxed: true means that its models can read and change everything") == 1
+        assert shown.stderr.count("; reload_over_tcp: true means that every user and program") == 1
+        assert "two: unsandboxed" not in shown.stderr
+    assert "  waived   unsandboxed, reload_over_tcp\n" in tfserve("status", "one").stdout
+    assert "waived" not in tfserve("status", "two").stdout
+
+
 @pytest.mark.parametrize("engine", ["local", "docker"])
 def test_values_begin_no_line_of_a_dry_run(tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str) -> None:
     """A file can be a stranger's, and what is printed is pasted into a shell."""

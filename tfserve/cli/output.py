@@ -28,10 +28,12 @@ class Output:
 
     Args:
         json_wanted: whether to print the result as one JSON document.
+        masked: returns text without the secrets in it, for notices and progress; None to leave text unchanged.
     """
 
-    def __init__(self, *, json_wanted: bool = False) -> None:
+    def __init__(self, *, json_wanted: bool = False, masked: Callable[[str], str] | None = None) -> None:
         self.json_wanted = json_wanted
+        self._masked = masked
 
     def result(self, data: Any, text: str | Sequence[str]) -> None:
         """Prints the result of a command: `data` as JSON, or `text`; see `text`."""
@@ -106,11 +108,11 @@ class Output:
 
     def in_words(self, text: str | Wording) -> str:
         """Text as the command line writes it: attributes of a spec are options."""
-        if isinstance(text, str):
-            return text
-        from tfserve.spec.fields import option_names  # loads the types of all fields
+        if not isinstance(text, str):
+            from tfserve.spec.fields import option_names  # loads the types of all fields
 
-        return text(option_names)
+            text = text(option_names)
+        return text if self._masked is None else self._masked(text)
 
     def error(self, error: TfserveError) -> None:
         """Prints an error on stderr: its message, its details and its hint."""
@@ -157,7 +159,7 @@ class Output:
             return
         from tfserve.cli.progress_bars import copy_bar
 
-        with copy_bar(what, total) as on_progress:
+        with copy_bar(self.in_words(what), total) as on_progress:
             yield on_progress
 
     @contextmanager
@@ -168,7 +170,7 @@ class Output:
             return
         from tfserve.cli.progress_bars import layer_bars
 
-        with layer_bars(what) as on_progress:
+        with layer_bars(self.in_words(what)) as on_progress:
             yield on_progress
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tfserve.config.interpolation import InterpolationError, interpolate
+from tfserve.config.interpolation import InterpolationError, interpolate, variables_in
+from tfserve.config.masking import masked
 from tfserve.errors import Names, TfserveError, UsageError, python_names
 from tfserve.host.files import read_bounded
 from tfserve.spec.field_parsers import MismatchError, Scalar, unknown_field
@@ -39,13 +40,23 @@ _INDENTATION = "Check the indentation, and that brackets and quotes are closed."
 
 
 class Document:
-    """What all nodes of a file share: its name, variables and names of attributes, and how many nodes were visited."""
+    """What all nodes of a file share: its name, variables and names of attributes; and what was read of it so far.
+
+    Attributes:
+        visited: the number of nodes.
+        used: the names of the variables, as keys.
+    """
 
     def __init__(self, file: str, variables: Mapping[str, str], names: Names) -> None:
         self.file = file
         self.variables = variables
         self.names = names
         self.visited = 0
+        self.used: dict[str, None] = {}
+
+    def masked(self, text: str, erroneous: Iterable[str] = ()) -> str:
+        """Returns `text` without secret values of the variables that the file uses; see `masked`."""
+        return masked(text, self.variables, self.used, tuple(erroneous))
 
 
 @dataclass(frozen=True)
@@ -85,12 +96,17 @@ class YamlNode:
         raise error
 
     def locate(self, error: TfserveError) -> None:
-        """Adds file, line and path to an error about this node or a node below it, unless the error has them."""
+        """Adds file, line and path to an error about this node or a node below it, unless the error has them.
+
+        In the error, values that the file takes from variables are shown as the file has them.
+        """
         if not error.located:
             node = self.at(error.about)
             place = f"{self.document.file}, line {node.line}"
             error.hint_wording = error.hint_wording or _HINT
             error.reword(self.document.names, f"{place}, {node.path}" if node.path else place)
+            names = variables_in(node.node.value) if node.node.id == "scalar" else ()
+            error.rewrite(lambda text: self.document.masked(text, names))
             error.located = True
 
     def plain(self) -> Any:
@@ -138,6 +154,7 @@ class YamlNode:
         """
         if self.kind not in ("scalar", "string"):
             self.expected(what)
+        self.document.used.update(dict.fromkeys(variables_in(self.node.value)))
         try:
             return interpolate(self.node.value, self.document.variables)
         except InterpolationError as error:

@@ -53,6 +53,11 @@ class ConfiguredServer:
             self.source.locate(error)
         else:
             error.reword(file_names)
+            error.rewrite(self.masked)
+
+    def masked(self, text: str) -> str:
+        """Returns text about this server without secret values of variables that the file uses."""
+        return text if self.source is None else self.source.node.document.masked(text)
 
 
 def read_servers(file: Path, variables: Mapping[str, str]) -> tuple[ConfiguredServer, ...]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tfserve.cli.options import AnyEngineOption, JsonOption, OptionalName
 from tfserve.cli.output import Output
+
+if TYPE_CHECKING:
+    from tfserve.engines.base import Server
 
 __all__ = ["ps", "status"]
 
@@ -52,6 +57,7 @@ def status(name: OptionalName = None, *, engine: AnyEngineOption = "auto", json:
         f"{server.name}: {server.state}, {how}",
         f"  engine   {server.engine.name}",
         f"  image    {server.image}" if server.image else f"  pid      {server.pid or '-'}",
+        *([f"  waived   {', '.join(waived)}"] if (waived := _waived(server)) else ()),
         f"  created  {rfc3339(server.created)}",
         f"  REST     {server.rest_url or '-'}",
         f"  gRPC     {server.grpc_address or '-'}",
@@ -61,3 +67,8 @@ def status(name: OptionalName = None, *, engine: AnyEngineOption = "auto", json:
         ),
     ]
     output.result(found.to_json(), lines)
+
+
+def _waived(server: Server) -> list[str]:
+    """The options of a server that waive a protection of this machine."""
+    return [] if server.spec is None else server.spec.process_options()

@@ -36,11 +36,14 @@ def up(
     """Start the servers of a YAML file. Servers that changed are recreated, the others are left running."""
     from tfserve.config.read import DEFAULT_FILE, choose, read_servers
     from tfserve.config.sent_secrets import sent_secrets
+    from tfserve.config.waived import waived_protections
     from tfserve.servers import up as servers_up
     from tfserve.servers.reconcile import reconcile
 
-    output = Output(json_wanted=json)
     servers = choose(read_servers(file or DEFAULT_FILE, os.environ), names or ())
+    output = Output(json_wanted=json, masked=servers[0].masked if servers else None)  # all are of one document
+    for sentence in waived_protections(servers):
+        output.notice(sentence)
     if not dry_run:
         for sentence in sent_secrets(servers, os.environ):
             output.notice(sentence)
@@ -121,7 +124,8 @@ def _show_dry_run(steps: list[Step], output: Output) -> None:
                 spec, engine, replace = step.configured.spec, step.configured.options.engine, step.action == "recreate"
                 try:
                     with located(step.configured.locate):
-                        line = plans.enter_context(planned(spec, engine, output, host, replace=replace)).command_line
+                        plan = plans.enter_context(planned(spec, engine, output, host, replace=replace))
+                        line = step.configured.masked(plan.command_line)
                 except TfserveError as caught:
                     error = caught
             shown.append({"name": step.name, "action": step.action, "changed": list(step.changed), "command": line})
