@@ -16,8 +16,9 @@ def main() -> None:
 
     Garbage collection while modules are imported finds nothing, but takes a tenth of the time of a short command.
     """
-    from tfserve.host.search_paths import leave_current_directory
+    from tfserve.host.search_paths import leave_current_directory, restart_without_relative_libraries
 
+    restart_without_relative_libraries()
     leave_current_directory()
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the parent process has closed it

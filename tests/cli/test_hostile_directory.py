@@ -14,7 +14,9 @@ import pytest
 from tests.free_ports import free_ports
 from tests.nvidia.stub import Card
 from tests.nvidia.stub import environment as nvml_environment
+from tests.packing import model_files, tar_bytes
 from tests.program import Program
+from tfserve._version import __version__
 from tfserve.cli.command_table import COMMANDS
 from tfserve.host.programs import python_command
 
@@ -174,6 +176,53 @@ def test_python_m_leaves_the_current_directory(
     )
     assert done.returncode == 0, done.stderr
     assert not (hostile.parent / "mark").exists(), (hostile.parent / "mark").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("/no/such:", "/no/such"),
+        (":", ""),
+        (".", ""),
+        ("/a;;/b;$ORIGIN/lib", "/a:/b:$ORIGIN/lib"),
+        ("lib:/a", "/a"),
+        ("/a:/b", None),
+        ("", None),
+    ],
+)
+def test_no_library_is_loaded_from_the_current_directory(
+    given: str, kept: str | None, tfserve: Program, tmp_path: Path
+) -> None:
+    """The loader has read its variable already, so the program starts again; once, and with the same arguments."""
+    for name in ("libz.so.1", "libffi.so.8", "libssl.so.3", "libbz2.so.1.0", "liblzma.so.5"):
+        (tmp_path / name).write_text("not a library, so that loading it is an error")
+    shown = "import os; print('start', repr(os.environ['LD_LIBRARY_PATH']), flush=True)"
+    code = f"{shown}; from tfserve.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"],
+        cwd=tmp_path,
+        env={**tfserve.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "LD_LIBRARY_PATH": given},
+        capture_output=True,
+        text=True,
+    )
+    *starts, version = done.stdout.splitlines()
+    assert (done.returncode, version) == (0, f"tfserve {__version__}"), done.stderr
+    assert starts == [f"start {path!r}" for path in (given, kept) if path is not None]
+
+
+def test_an_archive_is_read_with_the_libraries_of_the_system(
+    tfserve: Program, half_plus_two: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "libz.so.1").write_text("not a library, so that loading it is an error")
+    (tmp_path / "m.tar.gz").write_bytes(tar_bytes(model_files(half_plus_two)))
+    done = subprocess.run(
+        [sys.executable, "-m", "tfserve", "inspect", "m.tar.gz", "--json"],
+        cwd=tmp_path,
+        env={**tfserve.environment, "PYTHONPATH": str(Path(__file__).parents[2]), "LD_LIBRARY_PATH": "/no/such:"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11"])

@@ -14,12 +14,20 @@ TYPE_CHECKING = False  # importing typing would run a file of that name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NEUTRAL_DIRECTORY", "absolute_entries", "leave_current_directory", "safe_environment"]
+__all__ = [
+    "NEUTRAL_DIRECTORY",
+    "absolute_entries",
+    "leave_current_directory",
+    "restart_without_relative_libraries",
+    "safe_environment",
+]
 
 NEUTRAL_DIRECTORY = "/"
 """The working directory of programs that need no other: only root can create files there."""
 
-_DEFAULTS = {"PATH": os.defpath, "PYTHONPATH": "", "LD_LIBRARY_PATH": ""}
+_LIBRARIES = "LD_LIBRARY_PATH"
+_DEFAULTS = {"PATH": os.defpath, "PYTHONPATH": "", _LIBRARIES: ""}
+_KEPT = ("/", "$ORIGIN", "${ORIGIN}")  # ld.so(8) replaces the name by the directory of the program
 _SAFE_PATH = "PYTHONSAFEPATH"  # https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH
 _HOME = os.path.abspath(f"{__file__}/../../..")  # noqa: PTH100 - the directory of the package; pathlib is not loaded
 
@@ -54,11 +62,36 @@ def leave_current_directory() -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in {"", ".", *(relative - absolute)}]
 
 
+def restart_without_relative_libraries() -> None:
+    """Starts this program again if shared libraries would be loaded from the current directory; for its first line.
+
+    The loader reads its variable once, when the process starts. ``LD_LIBRARY_PATH=/usr/local/cuda/lib64:$OTHER`` has an
+    empty entry if a variable is not set. What the interpreter itself is linked with has been loaded before this.
+    """
+    given = os.environ.get(_LIBRARIES, "")
+    kept = _absolute_libraries(given)
+    if not given or len(kept) == len(given) or not sys.executable:
+        return
+    environment = {**os.environ, _LIBRARIES: kept}  # without relative entries, so this happens once
+    try:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - no shell is needed
+    except OSError:  # it was removed
+        return
+
+
 def absolute_entries(path: str) -> str:
     """Returns a search path without its relative and empty entries."""
     return os.pathsep.join(filter(os.path.isabs, path.split(os.pathsep)))
 
 
+def _absolute_libraries(path: str) -> str:
+    entries = path.replace(";", ":").split(":")  # ld.so(8) accepts both
+    return ":".join(entry for entry in entries if entry.startswith(_KEPT))
+
+
 def _absolute_paths(variables: Mapping[str, str]) -> dict[str, str]:
     given = {name: variables[name] for name in _DEFAULTS if name in variables}
-    return {name: absolute_entries(path) or _DEFAULTS[name] for name, path in given.items()}
+    found = {
+        name: (_absolute_libraries if name == _LIBRARIES else absolute_entries)(path) for name, path in given.items()
+    }
+    return {name: path or _DEFAULTS[name] for name, path in found.items()}
