@@ -9,7 +9,6 @@ written; see `tfserve.host.private`.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from typing import BinaryIO
 from tfserve.errors import TfserveError
 from tfserve.host.directories import user_directory
 from tfserve.host.private import check_private, make_private, read_private, write_private
+from tfserve.host.removal import remove_tree
 from tfserve.interrupts import interrupts_deferred
 
 __all__ = [
@@ -134,10 +134,10 @@ def remove(digest: str) -> None:
     root = cache_root()
     with cache_errors(root), interrupts_deferred():
         removed = root / f"{_REMOVED}{digest}"
-        shutil.rmtree(removed, ignore_errors=True)
+        remove_tree(removed, ignore_errors=True)
         with suppress(FileNotFoundError):
             (root / digest).rename(removed)
-            shutil.rmtree(removed)
+            remove_tree(removed)
 
 
 def remove_leftovers() -> None:
@@ -147,11 +147,11 @@ def remove_leftovers() -> None:
     root = cache_root()
     with cache_errors(root):
         for removed in root.glob(f"{_REMOVED}*"):
-            shutil.rmtree(removed, ignore_errors=True)
+            remove_tree(removed, ignore_errors=True)
         for name in {path.name.removesuffix(_LOCK_SUFFIX) for path in root.glob(f"{_DRAFT}*")}:
             lock_file = root / f"{name}{_LOCK_SUFFIX}"
             with suppress(Timeout), FileLock(lock_file, mode=0o600, timeout=0):
-                shutil.rmtree(root / name, ignore_errors=True)
+                remove_tree(root / name, ignore_errors=True)
                 lock_file.unlink(missing_ok=True)
 
 
@@ -198,12 +198,12 @@ class Draft:
                 lock.acquire()
         try:
             with cache_errors(root):
-                shutil.rmtree(draft.path, ignore_errors=True)  # of a process that was killed
+                remove_tree(draft.path, ignore_errors=True)  # of a process that was killed
                 make_private(draft.path, _HOME)
             yield draft
         finally:
             with interrupts_deferred():
-                shutil.rmtree(draft.path, ignore_errors=True)
+                remove_tree(draft.path, ignore_errors=True)
                 lock_file.unlink(missing_ok=True)  # while it is locked; a process that waits creates a new file
                 lock.release()
 
