@@ -159,12 +159,17 @@ def test_new_versions_are_served(tfserve: Program, files_model: Path, tmp_path: 
     """Also one that takes the place of a link, which leads to a SavedModel elsewhere."""
     base, elsewhere = tmp_path / "files", tmp_path / "releases"
     shutil.copytree(files_model / "1", elsewhere / "first")
+    private = elsewhere / "first" / ".ssh" / "id_rsa"
+    private.parent.mkdir()
+    private.write_text("s3cret")
     base.mkdir()
     (base / "1").symlink_to("../releases/first")
     started = tfserve.json("run", base, *PORTS)
     client = FilesClient(started["rest_url"])
     assert client.own() == "an asset"
     assert DENIED in client.read("/etc/passwd")
+    assert DENIED in client.read(private)
+    assert client.match(private.with_name("*")) == []
     draft = base / "draft"
     shutil.copytree(files_model / "1", draft)
     (draft / "assets" / "asset.txt").write_text("newer")
