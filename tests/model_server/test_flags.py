@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tfserve.model_server.flags import FLAGS_WITHOUT_EFFECT, parse, usage
+from tfserve.plan.process import FILES_WITHOUT_EFFECT
 from tfserve.protos.own_server_flags import OWN_FLAGS
 from tfserve.protos.server_flags import SERVER_FLAGS, SERVER_FLAGS_BY_NAME
 
@@ -117,4 +118,5 @@ def test_usage_names_every_flag_with_its_default() -> None:
         line.split("=")[0].strip(" \t-") for line in text.splitlines() if line.endswith("No effect in this server.")
     }
     assert marked == set(FLAGS_WITHOUT_EFFECT)
+    assert {flag.name for flag in SERVER_FLAGS if flag.file and flag.name in marked} == set(FILES_WITHOUT_EFFECT)
     assert len(text.splitlines()) == 2 + len(SERVER_FLAGS) + len(OWN_FLAGS)

@@ -21,7 +21,7 @@ from tfserve.plan import launch_plan as plan
 from tfserve.plan.container import container_plan
 from tfserve.plan.engine_facts import EngineFacts
 from tfserve.plan.launch_plan import Binary, HostPorts, LaunchPlan, Mount, PublishedPort, Sandbox
-from tfserve.plan.process import process_plan
+from tfserve.plan.process import FILES_WITHOUT_EFFECT, process_plan
 from tfserve.spec.gpus import GpuRequest
 from tfserve.spec.model import ModelSpec
 from tfserve.spec.port_request import PortRequest
@@ -285,6 +285,10 @@ def test_sandbox_of_a_process() -> None:
     flags = ("--ssl_config_file=/etc/own/ssl", "--grpc_socket_path=/run/own/socket")
     made = process(spec(config=Path("/home/models.config"), server_flags=flags))
     assert made.sandbox == Sandbox(read=("/home/models.config", "/etc/own/ssl"), sockets=("/run/own/socket",))
+    useless = tuple(f"--{name}=/etc/shadow" for name in FILES_WITHOUT_EFFECT)
+    assert process(spec(server_flags=useless)).sandbox == Sandbox()
+    read_by_official = process(spec(server_flags=useless), binary=OFFICIAL).sandbox
+    assert read_by_official == Sandbox(read=("/etc/shadow",) * len(useless))
     remote = process_plan(in_bucket("gs://b/m"), [], binary=OFFICIAL, ports=BOTH, root=Path("/state/prod"))
     assert remote.sandbox == Sandbox(connect=True)
     assert plan.from_json(plan.to_json(made)) == made

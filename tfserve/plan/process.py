@@ -16,7 +16,7 @@ from tfserve.spec.serve import ServeSpec
 from tfserve.spec.server_flags import check_official, flag_value
 from tfserve.spec.server_flags import flag_files as named_files
 
-__all__ = ["process_plan"]
+__all__ = ["FILES_WITHOUT_EFFECT", "process_plan"]
 
 _REACHABLE = "tensorflow_model_server listens on every interface: other machines can reach this server."
 _RELOADS = (
@@ -29,6 +29,8 @@ _NO_SANDBOX = (
 )
 _SOCKETS = "run"  # the directory of its sockets, in that of the server
 _GRPC_SOCKET = "grpc_socket_path"
+FILES_WITHOUT_EFFECT = ("platform_config_file", "thread_pool_factory_config_file")
+"""The flags that name files which tfserve's own server does not read."""
 
 
 def process_plan(
@@ -81,7 +83,7 @@ def process_plan(
         command=(*binary.argv, *flags, *socket_flags, *view.flags),
         labels=server_labels(spec, models, directories, view, flag_files, gpu=False),
         remove=spec.remove,
-        sandbox=None if spec.unsandboxed else _sandbox(spec, root),
+        sandbox=None if spec.unsandboxed else _sandbox(spec, root, official=binary.official),
         reload_socket=reload_socket,
         notices=(
             *(() if host == spec.host else (_REACHABLE,)),
@@ -113,11 +115,13 @@ def _reload_socket(
     return path, (f"--{_GRPC_SOCKET}={short}",)
 
 
-def _sandbox(spec: ServeSpec, root: Path) -> Sandbox:
+def _sandbox(spec: ServeSpec, root: Path, *, official: bool) -> Sandbox:
+    """Returns the sandbox. A file that no server parses is not in it: its content was not checked, and can be any."""
     own = () if spec.config is None else (spec.config,)
+    named = (file.path for file in named_files(spec.server_flags) if official or file.flag not in FILES_WITHOUT_EFFECT)
     socket = flag_value(spec.server_flags, _GRPC_SOCKET)
     return Sandbox(
-        read=tuple(map(str, (*own, *(file.path for file in named_files(spec.server_flags))))),
+        read=tuple(map(str, (*own, *named))),
         sockets=(str(root / socket),) if socket else (),
         connect=any(model.is_remote for model in spec.models),
     )
