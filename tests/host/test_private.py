@@ -117,7 +117,12 @@ def test_a_directory_of_another_user(state: Path, levels: int, mode: int, monkey
     path = (state, *state.parents)[levels]
     path.chmod(mode)
     os.chown(path, NOBODY, -1)
+    monkeypatch.setenv("HOME", str(path))  # as with sudo, which can keep the one of its caller
     refused(state, "nobody (uid 65534)", "sudo -H", str(path))
+    monkeypatch.setenv("HOME", "/root")
+    with pytest.raises(NotPrivateError) as caught:
+        check_private(state, HOME)
+    assert "sudo" not in str(caught.value.hint)
     monkeypatch.setenv(HOME, str(path))
     with pytest.raises(NotPrivateError) as caught:
         check_private(state, HOME)

@@ -127,6 +127,14 @@ def who_can_change(directory: Path) -> str | None:
     return None if found is None else f"{found.path!r} {found.text}"
 
 
+def _is_home_of_another() -> bool:
+    """Whether ``HOME`` is the home directory of another user, as with ``sudo``, which can keep that of its caller."""
+    try:
+        return os.stat(os.environ["HOME"]).st_uid != os.geteuid()  # noqa: PTH116
+    except (KeyError, OSError):
+        return False
+
+
 def _problems_below(directory: Path) -> Iterator[_Problem]:
     for above, directories, files in os.walk(directory):
         for name in (*directories, *files):
@@ -198,7 +206,7 @@ def _refusal(path: Path, problem: _Problem, variable: str) -> NotPrivateError:
     elsewhere = f"export {variable}=DIRECTORY   (a directory of your own, to which nobody else can write)"
     if problem.fix is not None:
         hint = f"If everything in it is yours: {problem.fix}\nOr choose another directory: {elsewhere}"
-    elif os.geteuid() == 0 and not os.environ.get(variable):
+    elif os.geteuid() == 0 and not os.environ.get(variable) and _is_home_of_another():
         hint = f"With sudo, use the home directory of root: sudo -H tfserve …\nOr choose another directory: {elsewhere}"
     else:
         hint = f"Choose another directory: {elsewhere}"
