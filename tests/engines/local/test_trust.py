@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from tests.program import Plan, Program, assert_error
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.engine import LocalEngine
 from tfserve.errors import EngineUnavailableError, NotPrivateError
+from tfserve.host.landlock import landlock_abi
 from tfserve.plan import launch_plan
 
 NOBODY = 65534
@@ -102,6 +104,19 @@ def test_everything_is_created_for_this_user_alone(python_plan: Plan, umask: int
     assert directory.read() is not None
 
 
+@pytest.mark.skipif(landlock_abi() == 0, reason="the kernel has no Landlock")
+def test_directories_of_a_process_are_its_own_under_any_umask(
+    engine: LocalEngine, python_plan: Plan, state_home: Path
+) -> None:
+    path = local_state.directory_of("m").path
+    before = os.umask(0o777)
+    try:
+        engine.launch(python_plan(sandbox=launch_plan.Sandbox(), reload_socket=f"{path}/run/reload"))
+    finally:
+        os.umask(before)
+    assert [(path / name).stat().st_mode & 0o777 for name in ("run", "tmp")] == [0o700, 0o700]
+
+
 @pytest.fixture
 def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A process that leads a group, and has nothing to do with a server."""
@@ -130,6 +145,42 @@ def test_a_process_without_the_lock_is_not_signaled(
         server.remove()
     assert f"fuser -v {directory.lock}" in str(caught.value.hint)
     assert stranger.poll() is None
+    os.close(lock)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_record_with_the_pid_of_another_process(
+    engine: LocalEngine, python_plan: Plan, stranger: subprocess.Popen[bytes], leads: bool
+) -> None:
+    """The server is stopped by the pid in its lock file, whether or not the other process leads a group."""
+    server = engine.launch(python_plan())
+    assert server.pid is not None
+    directory = local_state.directory_of("m")
+    record = directory.read()
+    assert record is not None
+    directory.write(dataclasses.replace(record, pid=stranger.pid if leads else 2**22))
+    (server,) = engine.servers()
+    server.stop(grace=20)
+    assert not directory.is_alive()
+    assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_server_that_lives_on_is_not_reported_as_stopped(
+    engine: LocalEngine, python_plan: Plan, noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfserve.engines.local.signals.KILL_SECONDS", 0.05)
+    directory = local_state.create(python_plan())
+    lock = directory.take_lock()
+    assert lock is not None
+    if noted:
+        directory.note_pid(lock, 2**22)  # no process can have it
+    (server,) = engine.servers()
+    for stop in (functools.partial(server.stop, grace=0), server.remove):
+        with pytest.raises(EngineUnavailableError, match="The server 'm' is still running") as caught:
+            stop()
+        assert f"fuser -v {directory.lock}" in str(caught.value.hint)
+    assert directory.read() is not None
     os.close(lock)
 
 

@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from tfserve.engines.local.state import STATE_VARIABLE
+from tfserve.host.private import make_private
+from tfserve.host.removal import remove_tree
 from tfserve.models.tree import open_resolved, reading, walk
 
 if TYPE_CHECKING:
@@ -33,13 +36,14 @@ def copy_model(source: Path, target: Path) -> None:
         OSError: the copy cannot be written.
     """
     draft = target.with_name(f".{target.name}")
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.rmtree(draft, ignore_errors=True)  # of a command that was killed
+    make_private(target.parent, STATE_VARIABLE)
+    remove_tree(draft, ignore_errors=True)  # of a command that was killed
     try:
         for found in walk(source, source):
             made = draft / found.name
             if found.size is None:
-                made.mkdir(mode=0o700)
+                made.mkdir()
+                made.chmod(0o700)  # under any umask
                 continue
             with reading(found.path):
                 file = open_resolved(found.path)
@@ -47,7 +51,7 @@ def copy_model(source: Path, target: Path) -> None:
                 _copy(file, made)
         draft.rename(target)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_tree(draft, ignore_errors=True)
         raise
 
 
@@ -58,6 +62,7 @@ def _copy(file: BinaryIO, target: Path) -> None:
             os.link(f"/proc/self/fd/{file.fileno()}", target, follow_symlinks=True)
             return
     with target.open("xb") as copy:
+        target.chmod(0o600)
         shutil.copyfileobj(file, copy, 1 << 20)
 
 
@@ -69,5 +74,5 @@ def replace_copies(mounts: Iterable[Mount]) -> None:
     """
     for source, target in ((Path(mount.source), Path(mount.target)) for mount in mounts):
         if target.is_dir() and not target.is_symlink() and source.is_dir():
-            shutil.rmtree(target)
+            remove_tree(target)
             target.symlink_to(source)

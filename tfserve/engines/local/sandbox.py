@@ -7,7 +7,6 @@ the system's files is what the C library, Python, TensorFlow and gRPC open when 
 from __future__ import annotations
 
 import os
-import shutil
 import site
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,9 +20,11 @@ from typing import TYPE_CHECKING
 from tfserve.addresses import is_loopback
 from tfserve.engines.local.model_paths import open_model, open_named
 from tfserve.engines.local.runtime import OWN_COMMAND
-from tfserve.engines.local.state import state_errors
+from tfserve.engines.local.state import STATE_VARIABLE, state_errors
 from tfserve.errors import Attribute, EngineUnavailableError, TfserveError, Wording
 from tfserve.host.landlock import Allowed, Right, landlock_abi, ruleset_of
+from tfserve.host.private import make_private
+from tfserve.host.removal import remove_tree
 from tfserve.host.unix_sockets import remove_stale
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def sandboxed(start: Start, plan: LaunchPlan) -> Iterator[Start]:
         EngineUnavailableError: a directory cannot be created, or the kernel refuses.
     """
     temporary = start.directory / _TEMPORARY
-    shutil.rmtree(temporary, ignore_errors=True)  # of an earlier process
+    remove_tree(temporary, ignore_errors=True)  # of an earlier process
     with state_errors(start.directory):
-        temporary.mkdir(mode=0o700, exist_ok=True)
+        make_private(temporary, STATE_VARIABLE)
     for path in plan.sandbox.sockets if plan.sandbox else ():
         with suppress(OSError):  # such as a process that listens there
             remove_stale(Path(path))

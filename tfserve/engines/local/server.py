@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from tfserve.addresses import reachable
 from tfserve.engines.base import AddedModel, Diagnosis, Engine, Exit, Server
 from tfserve.engines.conflicts import changed_elsewhere, exited_and_removed, name_taken, port_taken
 from tfserve.engines.local import state as local_state
-from tfserve.engines.local.signals import signal_server
+from tfserve.engines.local.signals import KILL_SECONDS, terminate
 from tfserve.engines.local.state import Record, ServerDirectory
 from tfserve.errors import NotReadyError, TfserveError
+from tfserve.host.private import make_private
 from tfserve.interrupts import interrupts_deferred
 from tfserve.log_file import LIMIT_VARIABLE, MAX_BYTES, is_too_large, limit_of, shorten
 from tfserve.plan import labels
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalServer", "read_server", "spawn"]
 
-_POLL_SECONDS = 0.02
-_KILL_SECONDS = 10.0
 _EXIT_SECONDS = 1.0
 _POLL_FLAG = "--model_config_file_poll_wait_seconds="
 _SUSPENDED = ".replaced-"
@@ -212,19 +210,9 @@ class LocalServer(Server):
     def _terminate(self, grace: float) -> None:
         """Terminates the process, and kills it after `grace` seconds."""
         directory = self._directory
-        record = directory.read()
-        pid = record.pid if record else directory.noted_pid()
-        if pid is None:
-            return
-        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
-            if not directory.is_alive():
-                break
-            deadline, sent = time.monotonic() + seconds, False
-            while time.monotonic() < deadline and directory.is_alive():
-                sent = sent or signal_server(pid, number, directory)
-                time.sleep(_POLL_SECONDS)
-        if pid in self.engine.children:
-            self.engine.children[pid].wait(timeout=_KILL_SECONDS)
+        terminate(directory, grace)
+        for pid in self.engine.children.keys() & directory.pids():
+            self.engine.children[pid].wait(timeout=KILL_SECONDS)
 
 
 def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[str, str] | None = None) -> LocalServer:
@@ -264,7 +252,7 @@ def spawn(engine: ProcessEngine, directory: ServerDirectory, secrets: Mapping[st
             if limit is not None and is_too_large(log, limit):  # a program may not shorten it itself
                 shorten(log, limit)
             if record.plan.reload_socket:
-                Path(record.plan.reload_socket).parent.mkdir(mode=0o700, exist_ok=True)
+                make_private(Path(record.plan.reload_socket).parent, local_state.STATE_VARIABLE)
             start = Start(record.plan.command, directory.path, environment, log, lock)
             if record.plan.sandbox is not None:
                 replace_copies(record.plan.mounts)
@@ -350,8 +338,10 @@ def _exit(engine: ProcessEngine, record: Record) -> Exit:
 
 def _is_mounted(plan: LaunchPlan, path: Path) -> bool:
     """Whether the process of a plan can read `path`: links lead to what it could read when it was started."""
-    linked = (mount.source for mount in plan.mounts if Path(mount.target).is_symlink())
-    return any(path.is_relative_to(source) for source in linked)
+    from tfserve.engines.local.model_paths import reads_all_below
+
+    linked = (Path(mount.source) for mount in plan.mounts if Path(mount.target).is_symlink())
+    return any(path == source or (path.is_relative_to(source) and reads_all_below(source)) for source in linked)
 
 
 def _with_model(plan: LaunchPlan, name: str, path: Path) -> dict[str, str]:

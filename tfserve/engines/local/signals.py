@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,14 +21,48 @@ from tfserve.errors import EngineUnavailableError
 if TYPE_CHECKING:
     from tfserve.engines.local.state import ServerDirectory
 
-__all__ = ["signal_server"]
+__all__ = ["KILL_SECONDS", "terminate"]
 
+KILL_SECONDS = 10.0
+"""How long a process that was killed may take to exit."""
+
+_POLL_SECONDS = 0.02
+_SEE_LOCK = "See which process holds the lock of the server: fuser -v {}"
 _PROC = Path("/proc")
 _GROUP = re.compile(rb".*\) \S \d+ (\d+) ", re.DOTALL)  # proc_pid_stat(5): pid (comm) state ppid pgrp
 _REAL_UID = re.compile(rb"^Uid:\t(\d+)", re.MULTILINE)
 
 
-def signal_server(pid: int, number: signal.Signals, directory: ServerDirectory) -> bool:
+def terminate(directory: ServerDirectory, grace: float) -> None:
+    """Terminates the processes of a server, and kills them after `grace` seconds.
+
+    Raises:
+        EngineUnavailableError: they are still running, or cannot be told from those of others.
+    """
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
+        deadline, sent = time.monotonic() + seconds, False
+        while time.monotonic() < deadline and directory.is_alive():
+            sent = sent or _signal_any(directory, number)
+            time.sleep(_POLL_SECONDS)
+    if directory.is_alive():
+        raise _still_running(directory)
+
+
+def _signal_any(directory: ServerDirectory, number: signal.Signals) -> bool:
+    """Signals the group of the first pid that is that of the server; see `_signal_group`."""
+    refused = None
+    for pid in sorted(directory.pids()):
+        try:
+            if _signal_group(pid, number, directory):
+                return True
+        except EngineUnavailableError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return False
+
+
+def _signal_group(pid: int, number: signal.Signals, directory: ServerDirectory) -> bool:
     """Signals the process group of a server.
 
     Args:
@@ -91,9 +126,17 @@ def _has_open(pid: int, file: os.stat_result) -> bool:
     return False
 
 
+def _still_running(directory: ServerDirectory) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"The server {directory.path.name!r} is still running: a process holds its lock, and could not be stopped.",
+        hint=_SEE_LOCK.format(directory.lock),
+        doctor=False,
+    )
+
+
 def _foreign(pid: int, directory: ServerDirectory) -> EngineUnavailableError:
     return EngineUnavailableError(
         f"The process {pid} is not the server {directory.path.name!r}, or belongs to another user. It was not stopped.",
-        hint=f"See which process holds the lock of the server: fuser -v {directory.lock}",
+        hint=_SEE_LOCK.format(directory.lock),
         doctor=False,
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,15 +23,17 @@ from tfserve.engines.conflicts import name_taken
 from tfserve.errors import EngineUnavailableError
 from tfserve.host.directories import user_directory
 from tfserve.host.private import check_private, make_private, open_private, read_private, write_private
+from tfserve.host.removal import remove_tree
 
 if TYPE_CHECKING:
     from tfserve.plan.launch_plan import LaunchPlan, Mount
 
-__all__ = ["Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
+__all__ = ["STATE_VARIABLE", "Record", "ServerDirectory", "create", "directories", "directory_of", "servers_root"]
 
 _RECORD = "server.json"
-_HOME = "XDG_STATE_HOME"
-_SET = f"Choose a directory of your own that can be written: export {_HOME}=DIRECTORY"
+STATE_VARIABLE = "XDG_STATE_HOME"
+"""The environment variable that sets where the state of servers is."""
+_SET = f"Choose a directory of your own that can be written: export {STATE_VARIABLE}=DIRECTORY"
 _LOOK_SECONDS = 0.1  # a check whether a server is running holds the lock for much less
 _RETRY_SECONDS = 0.001
 
@@ -61,7 +62,7 @@ def servers_root() -> Path:
         )
     root = state / "servers"
     for directory in (state, root):
-        check_private(directory, _HOME)
+        check_private(directory, STATE_VARIABLE)
     return root
 
 
@@ -72,7 +73,7 @@ def directory_of(name: str) -> ServerDirectory:
         NotPrivateError: another user could change what is there.
     """
     directory = servers_root() / name
-    check_private(directory, _HOME)
+    check_private(directory, STATE_VARIABLE)
     return ServerDirectory(directory)
 
 
@@ -98,7 +99,7 @@ def create(plan: LaunchPlan) -> ServerDirectory:
 
     root = servers_root()
     with state_errors(root):
-        make_private(root, _HOME)
+        make_private(root, STATE_VARIABLE)
         draft = ServerDirectory(Path(tempfile.mkdtemp(prefix=f".{plan.name}-", dir=root)))
         try:
             draft.path.chmod(0o700)  # under any umask
@@ -164,7 +165,7 @@ class ServerDirectory:
         from tfserve.plan import launch_plan as plans
 
         try:
-            data = json.loads(read_private(self.path / _RECORD, _HOME))
+            data = json.loads(read_private(self.path / _RECORD, STATE_VARIABLE))
             plan = plans.from_json(data["plan"])
             return Record(plan, datetime.fromisoformat(data["created"]), data["pid"], data["stopped"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -185,7 +186,7 @@ class ServerDirectory:
     def write_text(self, path: Path, text: str, *, in_place: bool = False) -> None:
         """Writes a file in the directory, atomically unless it is written in place; only this user can read it."""
         if not in_place:
-            write_private(path, text, _HOME)
+            write_private(path, text, STATE_VARIABLE)
             return
         with os.fdopen(self.open(path, os.O_RDWR), "r+b") as file:
             file.write(text.encode())
@@ -193,19 +194,17 @@ class ServerDirectory:
 
     def open(self, path: Path, flags: int) -> int:
         """Opens a file in the directory, after a check that no other user can change it."""
-        return open_private(path, flags, _HOME)
+        return open_private(path, flags, STATE_VARIABLE)
 
     def link(self, mount: Mount, made_for: Path | None = None) -> None:
         """Links what `mount` mounts. Its target is in `made_for`, to which this directory will be renamed."""
         link = self.path / Path(mount.target).relative_to(made_for or self.path)
-        make_private(link.parent, _HOME)
+        make_private(link.parent, STATE_VARIABLE)
         link.symlink_to(mount.source)
 
     def unlink(self, base_path: Path) -> None:
         """Removes the link of a model, or the directory with the link of its only version."""
-        if base_path.is_dir() and not base_path.is_symlink():
-            shutil.rmtree(base_path)
-        base_path.unlink(missing_ok=True)
+        remove_tree(base_path)
 
     def take_lock(self) -> int | None:
         """Locks the directory for a new process, and returns the descriptor to inherit; None if it is locked."""
@@ -230,9 +229,14 @@ class ServerDirectory:
     def noted_pid(self) -> int | None:
         """The pid that `note_pid` wrote."""
         try:
-            return int(read_private(self.lock, _HOME))
+            return int(read_private(self.lock, STATE_VARIABLE))
         except (OSError, ValueError):
             return None
+
+    def pids(self) -> set[int]:
+        """The pids of the server in its record and in its lock file, which are the same if nobody changed one."""
+        record = self.read()
+        return {pid for pid in (record.pid if record else None, self.noted_pid()) if pid is not None}
 
     def is_alive(self) -> bool:
         """Whether the server's process is running."""
@@ -250,4 +254,4 @@ class ServerDirectory:
 
     def remove(self) -> None:
         """Removes the directory and everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_tree(self.path, ignore_errors=True)
