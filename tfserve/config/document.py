@@ -105,7 +105,7 @@ class YamlNode:
             place = f"{self.document.file}, line {node.line}"
             error.hint_wording = error.hint_wording or _HINT
             error.reword(self.document.names, f"{place}, {node.path}" if node.path else place)
-            names = variables_in(node.node.value) if node.node.id == "scalar" else ()
+            names = [name for text in _scalars(node.node) for name in variables_in(text)]
             error.rewrite(lambda text: self.document.masked(text, names))
             error.located = True
 
@@ -228,6 +228,19 @@ class YamlNode:
         if self.document.visited > _MAX_NODES:
             child.fail("The file is too large once its aliases are expanded.", "Split it into several files.")
         return child
+
+
+def _scalars(top: Any) -> Iterator[str]:
+    """Yields the text of the scalars in one of PyYAML's nodes, which an alias can make a part of itself."""
+    seen: dict[int, Any] = {}
+    pending = [top]
+    while pending:
+        node = pending.pop()
+        if node.id == "scalar":
+            yield node.value
+        elif id(node) not in seen:
+            seen[id(node)] = node
+            pending += node.value if node.id == "sequence" else (part for pair in node.value for part in pair)
 
 
 def read_document(path: Path, variables: Mapping[str, str], names: Names = python_names) -> YamlNode:

@@ -21,9 +21,9 @@ _WORDS = re.compile(
     r"|(?:^|_)(?:PIN|OTP|PAT|SAS|CERT|SALT|LICEN[CS]E|LOGIN|SESSION|ACCESS|SIGNING|NETRC)(?:_|\d*$)",
     re.IGNORECASE,
 )
-_SECRET_OR_SECONDS = re.compile(r"(?:^|_)SECS?(?:_|\d*$)", re.IGNORECASE)
+_SECRET_OR_SECONDS = re.compile(r"SECS?(?:_|\d*$)", re.IGNORECASE)
 _DURATION = re.compile(r"[\d.]+ ?[a-z]*")
-_MIN_PART = 6  # characters of a secret that another value contains; shorter ones are there by chance
+_MIN_PART, _MIN_WHOLE = 6, 4  # characters of a secret that another value contains or is; shorter ones are by chance
 _VALUES = re.compile(
     r"://[^/\s]*@"  # an address with a user or password
     r"|[?&;](?:[\w-]*(?:token|key|sig|signature|secret|password|pwd|credential|auth)[\w-]*)="
@@ -57,7 +57,10 @@ def _looks_secret(name: str, value: str) -> bool:
 def _contains_secret(value: str) -> bool:
     """Whether the value of a secret variable of this process is in `value`, as in a file with ``A: ${TOKEN}``."""
     return any(
-        len(each) >= _MIN_PART and each in value and _looks_secret(name, each) and not os.path.lexists(each)
+        len(each) >= (_MIN_WHOLE if each == value else _MIN_PART)
+        and each in value
+        and _looks_secret(name, each)
+        and not os.path.lexists(each)
         for name, each in os.environ.items()
     )
 
