@@ -157,7 +157,7 @@ def test_a_record_with_a_secret_is_for_its_user_alone(tfserve: Program, half_plu
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
 def test_a_value_that_contains_a_secret_is_one(
-    tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str
+    tfserve: Program, half_plus_two: Path, tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the variable is called: its value comes from one that is known as a secret."""
     file = tmp_path / "tfserve.yaml"
@@ -165,6 +165,8 @@ def test_a_value_that_contains_a_secret_is_one(
         f"servers: {{one: {{models: ['{half_plus_two}'], engine: {engine}, rest_port: 0, env: "
         "{A: '${AWS_SECRET_ACCESS_KEY}', B: 'x-${DBPASS}-y', C: plain}}}"
     )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "S3cr3t+1").touch()  # as an attacker could create it
     values = {"AWS_SECRET_ACCESS_KEY": "S3cr3t+1", "DBPASS": "S3cr3t+2"}
     for options in ((), ("--json",)):
         done = exporting(tfserve, **values)("up", "-f", file, "--dry-run", *options)

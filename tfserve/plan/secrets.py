@@ -60,7 +60,7 @@ def _contains_secret(value: str) -> bool:
         len(each) >= (_MIN_WHOLE if each == value else _MIN_PART)
         and each in value
         and _looks_secret(name, each)
-        and not os.path.lexists(each)
+        and not (each.startswith("/") and os.path.lexists(each))  # where a secret is, but not the secret
         for name, each in os.environ.items()
     )
 
