@@ -18,8 +18,10 @@ from tfserve.host.private import (
     make_private,
     open_private,
     read_private,
+    who_can_change,
     write_private,
 )
+from tfserve.host.removal import remove_tree
 
 HOME = "XDG_STATE_HOME"
 NOBODY = 65534
@@ -46,6 +48,20 @@ def refused(path: Path, *words: str) -> None:
 def test_a_new_directory(state: Path) -> None:
     check_private(state, HOME)
     check_private(state / "web" / "not" / "there", HOME)
+
+
+def test_a_file_that_others_can_change_deep_below(state: Path) -> None:
+    """Deeper than functions can call each other."""
+    deep = str(state)
+    for _ in range(1001):
+        deep += "/d"
+        os.mkdir(deep)  # noqa: PTH102
+    assert who_can_change(state) is None
+    file = Path(deep, "file")
+    file.touch()
+    file.chmod(0o666)
+    assert f"{str(file)!r} belongs to" in str(who_can_change(state))
+    remove_tree(state)  # that of pytest recurses
 
 
 @pytest.mark.parametrize("umask", [0, 0o002, 0o022, 0o077, 0o377, 0o777])

@@ -136,13 +136,16 @@ def _is_home_of_another() -> bool:
 
 
 def _problems_below(directory: Path) -> Iterator[_Problem]:
-    for above, directories, files in os.walk(directory):
-        for name in (*directories, *files):
-            entry = os.path.join(above, name)  # noqa: PTH118
-            with suppress(OSError):  # it was removed meanwhile
-                status = os.lstat(entry)
-                if not stat.S_ISLNK(status.st_mode) and (problem := _problem_of(entry, status)):
-                    yield problem
+    pending = [str(directory)]
+    while pending:  # os.walk recurses in older versions of Python, and the directories can be deep
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):  # it was removed meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append(entry.path)
+                    if not stat.S_ISLNK(status.st_mode) and (problem := _problem_of(entry.path, status)):
+                        yield problem
 
 
 def _walk(path: Path) -> _Problem | None:
