@@ -17,6 +17,7 @@ import pytest
 from tests.program import Plan, Program, assert_error
 from tfserve.engines.local import state as local_state
 from tfserve.engines.local.engine import LocalEngine
+from tfserve.engines.local.model_copies import copy_model
 from tfserve.errors import EngineUnavailableError, NotPrivateError
 from tfserve.host.landlock import landlock_abi
 from tfserve.plan import launch_plan
@@ -115,6 +116,18 @@ def test_directories_of_a_process_are_its_own_under_any_umask(
     finally:
         os.umask(before)
     assert [(path / name).stat().st_mode & 0o777 for name in ("run", "tmp")] == [0o700, 0o700]
+
+
+def test_a_copy_is_for_this_user_alone_under_any_umask(state_home: Path, tmp_path: Path) -> None:
+    model, copy = tmp_path / "model", state_home / "models" / "m"
+    (model / "1" / "variables").mkdir(parents=True)
+    before = os.umask(0o777)
+    try:
+        copy_model(model, copy)
+    finally:
+        os.umask(before)
+    made = (copy.parent, copy, copy / "1", copy / "1" / "variables")
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
 
 
 @pytest.fixture
