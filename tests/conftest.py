@@ -143,3 +143,28 @@ def _program(home: Path) -> Iterator[Program]:
     program = Program(home)
     yield program
     program.clean_up()
+
+
+@pytest.fixture
+def make_deep() -> Iterator[Callable[..., None]]:
+    """Makes a directory in a directory, and so on, with a file in each; what the test leaves of them is removed.
+
+    Python's own removal, which pytest uses later, fails on them, and so would all later runs.
+    """
+    made: list[Path] = []
+
+    def make(top: Path, depth: int, name: str = "d") -> None:
+        made.append(top)
+        top.mkdir(mode=0o700)
+        above = os.open(top, os.O_RDONLY)
+        for _ in range(depth):
+            os.close(os.open("file", os.O_CREAT, 0o600, dir_fd=above))
+            os.mkdir(name, dir_fd=above)
+            below = os.open(name, os.O_RDONLY, dir_fd=above)
+            os.close(above)
+            above = below
+        os.close(above)
+
+    yield make
+    if left := [top for top in made if top.exists()]:
+        subprocess.run(["rm", "-rf", *left], check=True)

@@ -21,7 +21,6 @@ from tfserve.host.private import (
     who_can_change,
     write_private,
 )
-from tfserve.host.removal import remove_tree
 
 HOME = "XDG_STATE_HOME"
 NOBODY = 65534
@@ -50,18 +49,13 @@ def test_a_new_directory(state: Path) -> None:
     check_private(state / "web" / "not" / "there", HOME)
 
 
-def test_a_file_that_others_can_change_deep_below(state: Path) -> None:
+def test_a_file_that_others_can_change_deep_below(state: Path, make_deep: Callable[..., None]) -> None:
     """Deeper than functions can call each other."""
-    deep = str(state)
-    for _ in range(1001):
-        deep += "/d"
-        os.mkdir(deep)  # noqa: PTH102
+    make_deep(state / "d", 1001)
     assert who_can_change(state) is None
-    file = Path(deep, "file")
-    file.touch()
+    file = Path(f"{state}{1001 * '/d'}/file")
     file.chmod(0o666)
     assert f"{str(file)!r} belongs to" in str(who_can_change(state))
-    remove_tree(state)  # that of pytest recurses
 
 
 @pytest.mark.parametrize("umask", [0, 0o002, 0o022, 0o077, 0o377, 0o777])

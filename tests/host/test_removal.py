@@ -4,37 +4,26 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tfserve.host.removal import remove_tree
 
+MakeDeep = Callable[..., None]
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
 
 
-def make_deep(top: Path, depth: int, name: str = "d") -> None:
-    """Makes a directory in a directory, and so on, with a file in each."""
-    top.mkdir()
-    above = os.open(top, os.O_RDONLY)
-    for _ in range(depth):
-        os.close(os.open("file", os.O_CREAT, dir_fd=above))
-        os.mkdir(name, dir_fd=above)
-        below = os.open(name, os.O_RDONLY, dir_fd=above)
-        os.close(above)
-        above = below
-    os.close(above)
-
-
 @pytest.mark.parametrize(("depth", "name"), [(1, "d"), (1001, "d"), (20, "d" * 255)])
-def test_deep_directories(tmp_path: Path, depth: int, name: str) -> None:
+def test_deep_directories(make_deep: MakeDeep, tmp_path: Path, depth: int, name: str) -> None:
     make_deep(tmp_path / "top", depth, name)
     remove_tree(tmp_path / "top")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_deep_directories(tmp_path: Path) -> None:
+def test_many_deep_directories(make_deep: MakeDeep, tmp_path: Path) -> None:
     (tmp_path / "top").mkdir()
     for number in range(5):
         make_deep(tmp_path / "top" / f".removed-{number}", 5)
@@ -83,7 +72,7 @@ def test_modes_that_forbid_it(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_what_cannot_be_removed(tmp_path: Path) -> None:
+def test_what_cannot_be_removed(make_deep: MakeDeep, tmp_path: Path) -> None:
     """The first error is that of the file, and the rest is gone."""
     theirs = tmp_path / "top" / "a" / "theirs" / "file"
     theirs.parent.mkdir(parents=True)

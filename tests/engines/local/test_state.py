@@ -3,8 +3,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -188,18 +188,11 @@ def test_a_check_does_not_prevent_a_start() -> None:
         watcher.join()
 
 
-def test_what_a_model_wrote_is_removed() -> None:
+def test_what_a_model_wrote_is_removed(make_deep: Callable[..., None]) -> None:
     """It can make directories so deep that Python's own removal fails."""
     directory = local_state.create(plan())
     for name in ("tmp", "models/n"):
-        made = os.open(directory.path, os.O_RDONLY)
-        for part in (*name.split("/"), *("d",) * 1100):
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=made)
-            below = os.open(part, os.O_RDONLY, dir_fd=made)
-            os.close(made)
-            made = below
-        os.close(made)
+        make_deep(directory.path / name, 1001)
     directory.unlink(directory.path / "models" / "n")
     assert not (directory.path / "models" / "n").exists()
     directory.remove()
