@@ -160,7 +160,7 @@ def test_time_includes_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patched:
             patched.setattr(reply, "read_json", slow(read_json))
             for ask in (lambda: client.infer("predict", MODEL, b"{}"), lambda: client.metadata(MODEL)):
-                with pytest.raises(TimedOutError):
+                with pytest.raises(TimedOutError, match="responded, but its response could not be read within"):
                     ask()
         monkeypatch.setattr(json_arrays, "read_outputs", slow(json_arrays.read_outputs))
         with pytest.raises(TimedOutError):

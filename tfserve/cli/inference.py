@@ -61,12 +61,14 @@ def show_inference(
         output.shell_line(curl_command(connection, model, request))
         return
     from tfserve.client.inference import infer, response_table
+    from tfserve.client.transport.reading_time import ReadingTime
 
+    time = ReadingTime(connection.url, connection.timeout)
     response = infer(connection, model, request)
     if output.json_wanted:
         output.body(response.body)
         return
-    table = response_table(request, response)
+    table = response_table(request, response, time.check)
     output.table(table.columns, table.rows)
     if table.omitted:
         output.notice(f"{table.omitted} more rows; --json shows all.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ from tfserve.text import printable
 __all__ = ["Table", "tabulate"]
 
 _MAX_VALUES = 12  # of a tensor that is shown completely
+_MAX_LISTS = 1000  # of a tensor that is shown completely; a value can be in as many lists as a tensor has dimensions
+_VALUES_BETWEEN_CHECKS = 2**16
 _FIRST_VALUES = 3  # of a larger tensor
 _MAX_CHARACTERS = 60
 _MAX_COLUMNS = 1000
@@ -48,6 +50,7 @@ def tabulate(
     signature: Signature | None = None,
     request: bytes | None = None,
     max_rows: int = 100,
+    check: Callable[[], None] = lambda: None,
 ) -> Table:
     """Returns the response to a predict request as a table.
 
@@ -56,6 +59,7 @@ def tabulate(
         signature: the signature of the request; it names the columns.
         request: the body of the request, whose instances are shown beside the predictions.
         max_rows: the maximum number of rows.
+        check: is called now and then; what it raises ends the work.
 
     Raises:
         RequestError: `document` is not a response to a predict request.
@@ -73,10 +77,11 @@ def tabulate(
         if len(columns) > _MAX_COLUMNS:
             raise _UnexpectedError(f"it has {len(columns):,} outputs")
         count = len(columns[0][1]) if columns else 0
+        check()
         rows = zip(*(values[:max_rows] for _, values in columns), strict=True)
         return Table(
             columns=tuple(printable(name, limit=_MAX_CHARACTERS) for name, _ in columns),
-            rows=tuple(tuple(_cell(value) for value in row) for row in rows),
+            rows=tuple(tuple(_cell(value, check) for value in row) for row in rows),
             omitted=max(count - max_rows, 0),
         )
     except RecursionError:
@@ -155,41 +160,67 @@ def _in_order(named: Mapping[str, Any], specs: _Specs) -> list[str]:
     return sorted(named, key=lambda name: order.get(name, len(order)))
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, check: Callable[[], None]) -> str:
     if isinstance(value, str):
         return printable(value, limit=_MAX_CHARACTERS)
-    return _abbreviate(value)
+    return _abbreviate(value, check)
 
 
-def _abbreviate(value: Any) -> str:
+def _abbreviate(value: Any, check: Callable[[], None]) -> str:
     if not isinstance(value, list):
-        return printable(json.dumps(value, ensure_ascii=False), limit=_MAX_CHARACTERS)
-    first, count = _leaves(value)
-    if count <= _MAX_VALUES:
-        return f"[{', '.join(_abbreviate(item) for item in value)}]"
+        beginning, _ = _first_values(value, _MAX_CHARACTERS)
+        return printable(json.dumps(beginning, ensure_ascii=False), limit=_MAX_CHARACTERS)
+    first, count, lists = _leaves(value, check)
+    if count <= _MAX_VALUES and lists <= _MAX_LISTS:
+        return f"[{', '.join(_abbreviate(item, check) for item in value)}]"
     shape: list[int] = []
     inner: Any = value
     while isinstance(inner, list) and inner:
         shape.append(len(inner))
         inner = inner[0]
     counted = "x".join(str(size) for size in shape) if math.prod(shape) == count else str(count)
-    start = ", ".join(_abbreviate(leaf) for leaf in first)
+    start = ", ".join(_abbreviate(leaf, check) for leaf in first)
     return f"{'[' * len(shape)}{start}, … {counted} values{']' * len(shape)}"
 
 
-def _leaves(value: list[Any]) -> tuple[list[Any], int]:
-    """Returns the first few single values in nested lists, and the number of all."""
+def _first_values(value: Any, left: int) -> tuple[Any, int]:
+    """Returns `value` with its first `left` values alone, and how many more there can be."""
+    if isinstance(value, list):
+        items: list[Any] = []
+        for item in value:
+            if left < 0:
+                break
+            kept, left = _first_values(item, left - 1)
+            items.append(kept)
+        return items, left
+    if isinstance(value, dict):
+        named: dict[str, Any] = {}
+        for name, item in value.items():
+            if left < 0:
+                break
+            named[name], left = _first_values(item, left - 1)
+        return named, left
+    return value, left
+
+
+def _leaves(value: list[Any], check: Callable[[], None]) -> tuple[list[Any], int, int]:
+    """Returns the first few single values in nested lists, the number of all, and that of the lists."""
     first: list[Any] = []
-    count = 0
+    count, lists = 0, 0
     pending = [iter(value)]
     while pending:
         for item in pending[-1]:
             if isinstance(item, list):
                 pending.append(iter(item))
+                lists += 1
+                if not lists % _VALUES_BETWEEN_CHECKS:
+                    check()
                 break
             count += 1
+            if not count % _VALUES_BETWEEN_CHECKS:
+                check()
             if len(first) < _FIRST_VALUES:
                 first.append(item)
         else:
             pending.pop()
-    return first, count
+    return first, count, lists

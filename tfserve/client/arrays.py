@@ -6,7 +6,7 @@ As in TensorFlow, string arrays have dtype object and contain bytes.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from tfserve.protos.saved_model_pb2 import DataType
 from tfserve.text import did_you_mean, printable
 
 __all__ = ["bytes_array", "dtype_of", "encoded_text", "input_arrays"]
+
+_ITEMS_BETWEEN_CHECKS = 2**16
 
 
 def input_arrays(inputs: Any, signature: Signature) -> dict[str, Array]:
@@ -66,20 +68,24 @@ def dtype_of(name: str) -> np.dtype[Any]:
         raise UsageError(f"NumPy has no dtype for {printable(name)}.") from None
 
 
-def bytes_array(value: Any, name: str) -> Array:
+def bytes_array(value: Any, name: str, check: Callable[[], None] = lambda: None) -> Array:
     """Returns text and bytes as an array of bytes.
 
     Args:
         value: str, bytes, nested lists of them, or an array.
         name: the name of the input, for errors.
+        check: is called now and then; what it raises ends the conversion.
 
     Raises:
         UsageError: `value` contains something else, or is not rectangular.
     """
     array = np.asarray(value, np.object_)  # with NumPy's own dtype for bytes, trailing zeros would be lost
     encoded: Array = np.empty(array.size, np.object_)
-    for position, item in enumerate(array.ravel().tolist()):
-        encoded[position] = encoded_text(item, name)
+    items = array.ravel().tolist()
+    for start in range(0, len(items), _ITEMS_BETWEEN_CHECKS):
+        check()
+        for position, item in enumerate(items[start : start + _ITEMS_BETWEEN_CHECKS], start):
+            encoded[position] = encoded_text(item, name)
     return encoded.reshape(array.shape)
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "timed_out",
     "too_complex",
     "too_large",
+    "too_slow_to_read",
     "unknown_host",
 ]
 
@@ -123,6 +124,14 @@ def timed_out(url: str, seconds: float) -> TimedOutError:
     return TimedOutError(
         f"The server at {display_url(url)} did not respond within {seconds:g} s.",
         hint=Wording("Set a larger {timeout}, or check what the server is doing with tfserve logs."),
+    )
+
+
+def too_slow_to_read(url: str, seconds: float) -> TimedOutError:
+    """Returns the error for a response that arrived, but could not be read within `seconds` from the request."""
+    return TimedOutError(
+        f"The server at {display_url(url)} responded, but its response could not be read within {seconds:g} s.",
+        hint=Wording("Set a larger {timeout}, or send fewer instances per request."),
     )
 
 

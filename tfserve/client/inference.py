@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from tfserve.client.examples import describe_inputs, example_hint
@@ -48,8 +48,15 @@ def infer(connection: Connection, model: ModelRef, request: InferenceRequest) ->
         raise explained from None
 
 
-def response_table(request: InferenceRequest, response: InferenceResponse) -> Table:
+def response_table(
+    request: InferenceRequest, response: InferenceResponse, check: Callable[[], None] = lambda: None
+) -> Table:
     """Returns a response as a table, with the inputs or features of the request where they are known.
+
+    Args:
+        request: the request.
+        response: the response to it.
+        check: is called now and then; what it raises ends the work.
 
     Raises:
         RequestError: `response` does not have the form that TensorFlow Serving gives it.
@@ -57,7 +64,7 @@ def response_table(request: InferenceRequest, response: InferenceResponse) -> Ta
     if request.method == "predict":
         from tfserve.client.answer_table import tabulate
 
-        return tabulate(response.document, signature=request.signature, request=request.body)
+        return tabulate(response.document, signature=request.signature, request=request.body, check=check)
     from tfserve.client.results import tabulate_results
 
     return tabulate_results(request.method, response.document, request=request.body)

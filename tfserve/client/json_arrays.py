@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,11 +20,13 @@ from tfserve.client.row_column import DEFAULT_SIGNATURE, REQUEST_HINT, Format
 from tfserve.client.values import Value, encode_bytes, is_encoded_bytes, is_sendable
 from tfserve.errors import Attribute, RequestError, UsageError, Wording
 from tfserve.models.saved_model import Signature
-from tfserve.protos.dtypes import Array, data_type
+from tfserve.protos.dtypes import MAX_RANK, Array, data_type
 from tfserve.protos.saved_model_pb2 import DataType
 
 __all__ = ["StaleSignatureError", "decode", "encode_arrays", "encode_outputs", "read_inputs", "read_outputs"]
 
+_AT_ONCE = 2**20  # numbers that are converted in a fraction of a second
+_VALUES_BETWEEN_CHECKS = 2**16
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {"f": float, "i": int, "u": int, "b": bool, "O": (str, dict)}
 
 
@@ -51,13 +54,16 @@ def encode_arrays(arrays: Mapping[str, Array], signature_name: str) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) -> dict[str, Array]:
+def read_outputs(
+    url: str, document: Mapping[str, Any], signature: Signature, check: Callable[[], None] = lambda: None
+) -> dict[str, Array]:
     """Returns the outputs in the response to a predict request in column format.
 
     Args:
         url: the address of the server, for errors.
         document: the response, parsed.
         signature: the signature of the request.
+        check: is called now and then; what it raises ends the conversion.
 
     Raises:
         StaleSignatureError: the model has another signature by now.
@@ -72,7 +78,7 @@ def read_outputs(url: str, document: Mapping[str, Any], signature: Signature) ->
     if not isinstance(outputs, dict) or outputs.keys() != known.keys():
         raise StaleSignatureError("other outputs")
     try:
-        return {name: _read(name, outputs[name], known[name].dtype) for name in known}
+        return {name: _read(name, outputs[name], known[name].dtype, check) for name in known}
     except (UsageError, ValueError, TypeError, OverflowError, RecursionError):
         raise malformed(url, "the outputs are not tensors of the types in the signature") from None
 
@@ -141,14 +147,45 @@ def _encode_text(content: bytes) -> Value:
         return encode_bytes(content)
 
 
-def _read(name: str, value: Value, dtype_name: str) -> Array:
+def _read(name: str, value: Value, dtype_name: str, check: Callable[[], None]) -> Array:
     dtype = dtype_of(dtype_name)
     first = value
     while isinstance(first, list) and first:
         first = first[0]
     if not isinstance(first, list) and not _is_of_kind(first, dtype.kind):
         raise StaleSignatureError("another type")
-    return bytes_array(decode(value), name) if dtype.kind == "O" else np.array(value, dtype)
+    if dtype.kind == "O":
+        return bytes_array(decode(value, check), name, check)
+    return _numbers(value, dtype, check)
+
+
+def _numbers(value: Value, dtype: np.dtype[Any], check: Callable[[], None]) -> Array:
+    """Returns nested lists of numbers as an array. Large ones are converted in parts."""
+    shape = _shape(value)
+    check()
+    if math.prod(shape) <= _AT_ONCE or len(shape) > MAX_RANK:
+        return np.array(value, dtype)
+    array: Array = np.empty(shape, dtype)
+    step = max(_AT_ONCE // math.prod(shape[1:]), 1)
+    for start in range(0, len(value), step):
+        rows = value[start : start + step]
+        part = _numbers(rows[0], dtype, check)[np.newaxis] if step == 1 else np.array(rows, dtype)
+        if part.shape != array[start : start + step].shape:
+            raise ValueError("the rows do not have the same shape")
+        array[start : start + step] = part
+        check()
+    return array
+
+
+def _shape(value: Value) -> tuple[int, ...]:
+    """Returns the shape of nested lists according to the first value of each."""
+    shape: list[int] = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        if not value:
+            break
+        value = value[0]
+    return tuple(shape)
 
 
 def _is_of_kind(value: Value, kind: str) -> bool:
@@ -157,10 +194,16 @@ def _is_of_kind(value: Value, kind: str) -> bool:
     return isinstance(value, _JSON_TYPES.get(kind, object))
 
 
-def decode(value: Value) -> Value:
-    """Returns nested lists with the bytes that are encoded in base64."""
+def decode(value: Value, check: Callable[[], None] = lambda: None) -> Value:
+    """Returns nested lists with the bytes that are encoded in base64; `check` is called for parts of long lists."""
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        if len(value) <= _VALUES_BETWEEN_CHECKS:
+            return [decode(item, check) for item in value]
+        decoded: list[Value] = []
+        for start in range(0, len(value), _VALUES_BETWEEN_CHECKS):
+            check()
+            decoded += [decode(item, check) for item in value[start : start + _VALUES_BETWEEN_CHECKS]]
+        return decoded
     if not is_encoded_bytes(value):
         return value
     try:

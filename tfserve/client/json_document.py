@@ -11,10 +11,10 @@ from typing import Any
 from tfserve.client.shapes import MAX_RANK
 from tfserve.protos.without_gc import without_gc
 
-__all__ = ["read_json", "read_json_stream", "strict_json"]
+__all__ = ["MAX_DEPTH", "read_json", "read_json_stream", "read_json_text", "strict_json"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DEPTH = MAX_RANK + 8  # a tensor of the highest rank, and the objects around it
+MAX_DEPTH = MAX_RANK + 8  # a tensor of the highest rank, and the objects around it
 _LONG_INTEGER = 30  # digits; Python refuses to convert thousands of digits to an int
 
 
@@ -27,9 +27,14 @@ def read_json(body: bytes) -> Any:
     Raises:
         ValueError: `body` is not JSON, or is nested too deeply for Python.
     """
+    return read_json_text(body.decode("utf-8", "surrogateescape"))
+
+
+def read_json_text(text: str) -> Any:
+    """Returns the document in `text`; see `read_json`."""
     with without_gc():
         try:
-            return json.loads(body.decode("utf-8", "surrogateescape"), parse_int=_parse_integer)
+            return json.loads(text, parse_int=_parse_integer)
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -72,7 +77,7 @@ def strict_json(document: Any) -> Any:
     Raises:
         ValueError: `document` is nested more deeply than any tensor.
     """
-    return _strict(document, _MAX_DEPTH)
+    return _strict(document, MAX_DEPTH)
 
 
 def _strict(value: Any, depth: int) -> Any:

@@ -13,6 +13,7 @@ from tfserve.client.failures import RefusedError, display_url
 from tfserve.client.model_ref import ModelRef
 from tfserve.client.rest import check_timeout
 from tfserve.client.results import Class, read_classes, read_values
+from tfserve.client.transport.reading_time import ReadingTime
 from tfserve.defaults import Api
 from tfserve.errors import TfserveError, UsageError
 from tfserve.protos.version_status import VersionStatus
@@ -173,7 +174,8 @@ class Client:
             The classes of each example, in the order of the model.
         """
         ref = self._ref(model, version, label)
-        return read_classes(self._infer_examples("classify", ref, examples, context, signature))
+        time = ReadingTime(self.url, self.timeout)
+        return read_classes(self._infer_examples("classify", ref, examples, context, signature), time.check)
 
     def regress(
         self,

@@ -5,15 +5,15 @@ Source of paths and documents: ``tensorflow_serving/g3doc/api_rest.md`` and ``mo
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tfserve.client.documents import ModelMetadata, read_metadata, read_status
-from tfserve.client.failures import malformed, timed_out
+from tfserve.client.failures import malformed
 from tfserve.client.messages import InferenceResponse, Method
 from tfserve.client.model_ref import ModelRef
+from tfserve.client.transport.reading_time import ReadingTime
 from tfserve.client.transport.reply import HttpReply, accept, parse
 from tfserve.defaults import Api
 from tfserve.errors import Attribute, UsageError, Wording
@@ -81,10 +81,13 @@ class RestClient:
                 (`TimedOutError`), or responded with something other than a JSON object, or with too large a one. The
                 timeout includes the time to parse the response.
         """
-        begin = time.monotonic()
+        return self._infer(method, model, body, ReadingTime(self.url, self.timeout))
+
+    def _infer(
+        self, method: Method, model: ModelRef, body: bytes, time: ReadingTime, memory: int | None = None
+    ) -> InferenceResponse:
         reply = self._send("POST", f"{model.path}:{method}", body, MAX_RESPONSE_BYTES)
-        document = parse(self.url, reply.body, MAX_RESPONSE_MEMORY)
-        self._check_time(begin)
+        document = parse(self.url, reply.body, memory or MAX_RESPONSE_MEMORY, time)
         if not isinstance(document, dict):
             raise malformed(self.url, "the response is not a JSON object")
         return InferenceResponse(reply.body, document, reply.latency_ms)
@@ -101,10 +104,12 @@ class RestClient:
         from tfserve.client.json_arrays import encode_arrays, read_outputs
 
         body = encode_arrays(arrays, signature_name)
-        begin = time.monotonic()
-        response = self.infer("predict", model, body)
-        outputs = read_outputs(self.url, response.document, signature)
-        self._check_time(begin)
+        time = ReadingTime(self.url, self.timeout)
+        has_texts = any(output.dtype == "DT_STRING" for output in signature.outputs.values())
+        memory = MAX_RESPONSE_MEMORY // (2 if has_texts else 1)  # strings are copied
+        document = self._infer("predict", model, body, time, memory).document
+        outputs = read_outputs(self.url, document, signature, time.check)
+        time.check()
         return outputs
 
     def close(self) -> None:
@@ -122,15 +127,8 @@ class RestClient:
         self.close()
 
     def _document(self, path: str) -> Any:
-        begin = time.monotonic()
-        document = parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body, _MAX_DOCUMENT_MEMORY)
-        self._check_time(begin)
-        return document
-
-    def _check_time(self, begin: float) -> None:
-        """Raises the error for a timeout if it has passed since `begin`."""
-        if time.monotonic() - begin > self.timeout:
-            raise timed_out(self.url, self.timeout)
+        time = ReadingTime(self.url, self.timeout)
+        return parse(self.url, self._send("GET", path, None, _MAX_DOCUMENT_BYTES).body, _MAX_DOCUMENT_MEMORY, time)
 
     def _send(self, method: str, path: str, body: bytes | None, limit: int) -> HttpReply:
         from tfserve.client.transport.session import Transport
@@ -174,8 +172,9 @@ def poll_status(url: str, model: str, timeout: float = 2.0) -> tuple[VersionStat
             return client.status(model)
     from tfserve.client.transport.poll import fetch
 
+    time = ReadingTime(url, timeout)
     reply = accept(url, fetch(url, path, timeout, _MAX_DOCUMENT_BYTES))
-    return read_status(url, parse(url, reply.body, _MAX_DOCUMENT_MEMORY))
+    return read_status(url, parse(url, reply.body, _MAX_DOCUMENT_MEMORY, time))
 
 
 def base_url(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfserve.client.answer_table import Table, tabulate
@@ -13,6 +14,9 @@ from tfserve.text import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_MAX_ROWS = 100
+_EXAMPLES_BETWEEN_CHECKS = 2**14
 
 __all__ = ["Class", "read_classes", "read_values", "tabulate_results"]
 
@@ -37,12 +41,15 @@ def tabulate_results(method: Method, document: Mapping[str, Any], *, request: by
     """
     results = document.get("results")
     try:
-        rows = [_classes(result) if method == "classify" else {"value": _number(result)} for result in results or ()]
+        count = len(results or ())
+        shown = (results or ())[:_MAX_ROWS]
+        rows = [_classes(result) if method == "classify" else {"value": _number(result)} for result in shown]
     except (TypeError, ValueError, RecursionError):
         rows = []
     if not rows:
         raise malformed_document(method)
-    return tabulate({"predictions": rows}, request=_instances(request))
+    table = tabulate({"predictions": rows}, request=_instances(request, count))
+    return replace(table, omitted=count - len(rows))
 
 
 def _classes(result: Any) -> dict[str, Any]:
@@ -65,25 +72,30 @@ def _number(value: Any) -> float:
     return value
 
 
-def _instances(request: bytes) -> bytes | None:
-    """Returns the examples of a request as the instances of a predict request, or None if it has none."""
+def _instances(request: bytes, count: int) -> bytes | None:
+    """Returns the first examples of a request as the instances of a predict request, or None if it has not `count`."""
     import json
 
     try:
         examples = read_json(request)["examples"]
-        return json.dumps({"instances": examples}).encode()
+        return json.dumps({"instances": examples[:_MAX_ROWS]}).encode() if len(examples) == count else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
-def read_classes(document: Mapping[str, Any]) -> list[list[Class]]:
-    """Returns the classes of each example in a response to classify.
+def read_classes(document: Mapping[str, Any], check: Callable[[], None] = lambda: None) -> list[list[Class]]:
+    """Returns the classes of each example in a response to classify; what `check` raises ends the work.
 
     Raises:
         RequestError: `document` is not such a response.
     """
+    found: list[list[Class]] = []
     try:
-        return [[Class(_label(label), float(score)) for label, score in row] for row in document["results"]]
+        for position, row in enumerate(document["results"]):
+            if not position % _EXAMPLES_BETWEEN_CHECKS:
+                check()
+            found.append([Class(_label(label), float(score)) for label, score in row])
+        return found
     except (LookupError, TypeError, ValueError, OverflowError):
         raise malformed_document("classify") from None
 
