@@ -74,8 +74,6 @@ def tabulate(
             columns = _column_columns(document["outputs"], outputs, sent.get("inputs"), inputs)
         else:
             raise _UnexpectedError("it has neither predictions nor outputs")
-        if len(columns) > _MAX_COLUMNS:
-            raise _UnexpectedError(f"it has {len(columns):,} outputs")
         count = len(columns[0][1]) if columns else 0
         check()
         rows = zip(*(values[:max_rows] for _, values in columns), strict=True)
@@ -156,6 +154,8 @@ def _only_name(specs: _Specs, default: str) -> str:
 
 
 def _in_order(named: Mapping[str, Any], specs: _Specs) -> list[str]:
+    if len(named) > _MAX_COLUMNS:
+        raise _UnexpectedError(f"it has {len(named):,} outputs")
     order = {name: position for position, name in enumerate(specs or ())}
     return sorted(named, key=lambda name: order.get(name, len(order)))
 
