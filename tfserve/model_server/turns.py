@@ -14,6 +14,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 _TURN_SECONDS = 0.002  # of work, after which no other work begins before the loop has looked for events
+_PAUSE = 1 / 16  # of the time of a turn is for all other events before the next turn
 
 _Waiting: TypeAlias = "asyncio.Future[None] | Callable[[], object]"
 
@@ -30,6 +31,11 @@ async def take() -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         turns.add(turn)
         await turn
+
+
+def begin() -> bool:
+    """Returns whether work can begin immediately; if it cannot, it can wait with `take` or `add`."""
+    return _turns().begin()
 
 
 def add(work: Callable[[], object]) -> None:
@@ -49,9 +55,10 @@ class _Turns:
         self._waiting: deque[_Waiting] = deque()
         self._is_scheduled = False  # from the first work on, until the loop has looked for events
         self._end = 0.0  # when no other work can begin before that
+        self._since = 0.0  # when the coroutine was resumed that has its turn; 0 if none has
+        self._pause_end = 0.0
 
     def begin(self) -> bool:
-        """Returns whether work can begin immediately."""
         if self._is_scheduled:
             return not self._waiting and time.perf_counter() < self._end
         self._schedule()
@@ -69,20 +76,29 @@ class _Turns:
 
     def _next(self) -> None:
         """Lets the next ones begin: as many functions as there is time for, or one coroutine, which begins later."""
-        self._is_scheduled = False
         if not self._waiting:
+            self._is_scheduled = False
+            self._since = 0.0
             return
-        end = time.perf_counter() + _TURN_SECONDS
+        now = time.perf_counter()
+        if self._since:
+            self._pause_end = now + (now - self._since) * _PAUSE
+            self._since = 0.0
+        if now < self._pause_end:  # an event loop accepts a single connection each time it looks for events
+            self._call_soon(self._next)
+            return
+        self._end = now + _TURN_SECONDS
         try:
-            while self._waiting and time.perf_counter() < end:
+            while self._waiting and time.perf_counter() < self._end:
                 work = self._waiting.popleft()
                 if not isinstance(work, asyncio.Future):
                     work()
                 elif not work.done():  # it is done if the coroutine was cancelled
                     work.set_result(None)
+                    self._since = time.perf_counter()
                     break
         finally:
-            self._schedule()  # after the coroutine, which the event loop resumes first
+            self._call_soon(self._next)  # after the coroutine, which the event loop resumes first
 
 
 _turns_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()

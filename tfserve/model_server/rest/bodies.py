@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tfserve.model_server import log
+from tfserve.model_server import log, turns
 from tfserve.model_server.rest.body_budget import BodyBudget, Reservation
 from tfserve.model_server.rest.exchange import Exchange, Receive, Scope, exchange_of
 from tfserve.model_server.rest.gunzip import TooLargeError, gunzip
@@ -18,6 +18,8 @@ from tfserve.model_server.rest.parser_pool import ParserPool
 from tfserve.model_server.status import HTTP_STATUS, StatusError
 
 _MAX_LENGTH_DIGITS = 19
+_QUICK_BYTES = 1 << 10  # of a body that is parsed, and whose request is prepared, in less than 1 ms
+_QUICK_MARKS = 128  # commas and openings in such a body, if it is larger
 _FIRST_BYTES = 1 << 20  # of a body without a length, for which room is taken first
 
 
@@ -125,7 +127,11 @@ class Bodies:
         if length is None or length <= INLINE_BYTES:
             start, complete = await self._read_small(receive)
             if complete:
-                body = self._uncompressed(start) if gzipped and start else start
+                body: bytes | None = start
+                if gzipped and start:
+                    body = await self._uncompressed(start)
+                elif len(start) > _QUICK_BYTES and not _is_quickly_parsed(start):
+                    await turns.take()
                 if body is None:
                     return await self._large(start, receive)
                 check(body, self._limits)
@@ -148,14 +154,23 @@ class Bodies:
             if len(body) > INLINE_BYTES:
                 return body, False
 
-    def _uncompressed(self, body: bytes) -> bytes | None:
-        """Returns a small body uncompressed, or None if it is then too large to be parsed in memory."""
+    async def _uncompressed(self, packed: bytes) -> bytes | None:
+        """Returns a small body uncompressed, or None if it is then too large to be parsed in memory.
+
+        What takes long waits for its turn before, which is then also that for parsing the body.
+        """
+        waited = len(packed) > _QUICK_BYTES
+        if waited:
+            await turns.take()
         try:
-            return b"".join(gunzip(body, self._in_memory))
+            body = b"".join(gunzip(packed, self._in_memory))
         except TooLargeError:
             if self._limit <= INLINE_BYTES:
                 raise too_large(self._limit) from None
             return None
+        if not waited and not _is_quickly_parsed(body):
+            await turns.take()
+        return body
 
     async def _large(self, body: bytes, receive: Receive) -> LargeBody:
         """Returns a small body that becomes a large one."""
@@ -233,6 +248,15 @@ async def _reserve(room: Reservation, size: int) -> None:
         await room.reserve(size)
     except StatusError as failure:
         raise RefusedBodyError(HTTP_STATUS[failure.code], failure.message) from None
+
+
+def _is_quickly_parsed(body: bytes) -> bool:
+    """Returns whether a body of at most `INLINE_BYTES` has so few values that it needs no turn."""
+    if len(body) <= _QUICK_BYTES:
+        return True
+    if body.count(b",", 0, 2 * _QUICK_BYTES) > _QUICK_MARKS:  # most that are not, without looking through them
+        return False
+    return body.count(b",") + body.count(b"[") + body.count(b"{") <= _QUICK_MARKS
 
 
 def _nothing() -> None:

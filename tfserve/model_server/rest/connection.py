@@ -7,47 +7,21 @@ piece, and no task for an application that answers without waiting.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 
 from tfserve.model_server import log, turns
-from tfserve.model_server.rest.exchange import STATUS_LINES, App, Exchange, resume
-from tfserve.model_server.rest.limits import Limits
+from tfserve.model_server.rest.exchange import STATUS_LINES, Exchange, resume
 from tfserve.model_server.rest.request_reader import BadRequestError, RequestReader
+from tfserve.model_server.rest.server_state import ServerState
 
 LINGER_SECONDS = 2.0
 """How long a client can keep sending after a refused request; closing earlier could lose the response."""
 
 _MAX_BUFFERED_BYTES = 1 << 18
-_MAX_RESPONSES_IN_A_ROW = 16  # to pipelined requests, before other connections get their turn
-_FIRST_PIECE = 1 << 12  # how many bytes a client can have parsed without waiting for its turn
-_LARGEST_PIECE = 1 << 18
-_QUICK_SECONDS, _SLOW_SECONDS = 0.0003, 0.001  # of parsing a piece
-
-
-class ServerState:
-    """The state that the connections of one socket share.
-
-    Args:
-        app: the application that answers the requests.
-        limits: of the requests.
-
-    Attributes:
-        app: the application.
-        limits: of the requests.
-        date: the ``Date`` header line of the current second.
-        connections: the open connections.
-        tasks: the requests that are waiting in the application.
-        stopping: whether each connection ends after its current request.
-    """
-
-    def __init__(self, app: App, limits: Limits | None = None) -> None:
-        self.app = app
-        self.limits = limits or Limits()
-        self.date = b""
-        self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.stopping = False
+_MAX_PENDING = 16  # requests
+_MAX_PENDING_BYTES = 1 << 16  # of their bodies
+_PIECE = 1 << 11  # how many bytes are parsed at once: of tiny headers, chunks or requests, this takes about 1 ms
+_BODY_PIECE = 1 << 18  # of a body whose length is known, which is only copied
 
 
 class Connection(asyncio.Protocol):
@@ -69,8 +43,9 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader(self, server.limits)
         self._unparsed: bytes | memoryview = b""
-        self._piece = _FIRST_PIECE
+        self._bytes_ahead = 0  # its part of those of the server
         self._has_turn = False  # whether the next piece is being parsed, or will be in turn
+        self._answers_in_turn = False  # whether the next pending request is answered in turn
         self._drained: asyncio.Future[None] | None = None  # is set when the client has read a response
         self._transport: asyncio.Transport
         self._current: Exchange | None = None  # the request that is being answered
@@ -92,6 +67,8 @@ class Connection(asyncio.Protocol):
         self.server.connections.discard(self)
         self._pending.clear()
         self._unparsed = b""
+        self.server.bytes_ahead -= self._bytes_ahead
+        self._bytes_ahead = 0
         self._wake_writer()
         if self._current is not None:
             self._current.discard()
@@ -100,48 +77,57 @@ class Connection(asyncio.Protocol):
         self.last_active = self._loop.time()
         if self._input_ended:
             return
-        if len(data) <= _FIRST_PIECE and not self._unparsed:
+        if len(data) <= _PIECE and not self._unparsed:
             self._parse(data)
         else:
             self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
-            if not self._has_turn:
+            if not self._has_turn and turns.begin():
                 self._has_turn = True
-                while self._parse_piece():
-                    pass
+                self._parse_pieces()
                 self._has_turn = False
         if self._unparsed:
             self._pause_reading()
             self.resume_reading()
         elif self._is_ahead():
             self._pause_reading()
+        if self._unparsed or self._pending:
+            self._count_bytes_ahead()
 
     def _parse_in_turn(self) -> None:
-        """Parses the next piece of what has arrived, and waits for another turn if one is needed."""
-        if self._unparsed and not self._is_ahead():
-            self._parse_piece()
+        """Parses the next of what has arrived, and waits for another turn if one is needed."""
+        self._parse_pieces()
         self._has_turn = bool(self._unparsed) and not self._is_ahead()
         if self._has_turn:
             turns.add(self._parse_in_turn)
         elif not self._unparsed and not self._is_ahead() and not self._pending:
             self.resume_reading()
+        self._count_bytes_ahead()
 
-    def _parse_piece(self) -> bool:
-        """Parses a piece of what has arrived, which takes long if it has many tiny headers or chunks.
+    def _parse_pieces(self) -> None:
+        """Parses what has arrived, which takes long if it has many tiny headers, chunks or requests."""
+        while self._unparsed and not self._is_ahead():
+            size = max(_PIECE, min(self._reader.remaining, _BODY_PIECE))
+            piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+            if not self._unparsed:
+                self._unparsed = b""  # frees what it was a part of
+            self._parse(piece)
+            if not turns.begin():
+                return
 
-        Returns:
-            Whether it took so little time that the next piece can be parsed immediately.
-        """
-        piece, self._unparsed = self._unparsed[: self._piece], self._unparsed[self._piece :]
-        start = time.perf_counter()
-        self._parse(piece)
-        seconds = time.perf_counter() - start
-        if seconds < _QUICK_SECONDS:
-            self._piece = min(self._piece * 8, _LARGEST_PIECE)
-        elif seconds > _SLOW_SECONDS:
-            self._piece = max(self._piece // 8, _FIRST_PIECE)
-        if not self._unparsed:
-            self._unparsed = b""  # frees what it was a part of
-        return seconds < _QUICK_SECONDS and bool(self._unparsed) and not self._is_ahead()
+    def _count_bytes_ahead(self) -> None:
+        """Counts what waits for the answer to a complete request; drops it if that is too much of all clients."""
+        now = 0
+        if self._current is not None and self._current.complete:
+            now = len(self._unparsed) + self._pending_bytes()
+        self.server.bytes_ahead += now - self._bytes_ahead
+        self._bytes_ahead = now
+        if now and self.server.is_too_far_ahead():
+            self._end_input(None)
+            self._pending.clear()
+            self._count_bytes_ahead()
+
+    def _pending_bytes(self) -> int:
+        return sum([request.buffered for request in self._pending])
 
     def _parse(self, data: bytes | memoryview) -> None:
         try:
@@ -154,10 +140,13 @@ class Connection(asyncio.Protocol):
         """Whether the client has sent enough, until some of it is processed."""
         incoming = self._reader.incoming
         return (
-            len(self._pending) >= _MAX_RESPONSES_IN_A_ROW
-            or not self._writing
+            not self._writing
+            or (bool(self._pending) and self._has_enough_pending())
             or (incoming is not None and not incoming.answered and incoming.buffered > _MAX_BUFFERED_BYTES)
         )
+
+    def _has_enough_pending(self) -> bool:
+        return len(self._pending) >= _MAX_PENDING or self._pending_bytes() > _MAX_PENDING_BYTES
 
     def eof_received(self) -> bool:
         """Keeps the connection open if requests are still to be answered; an incomplete request is dropped."""
@@ -251,8 +240,8 @@ class Connection(asyncio.Protocol):
     # Answering.
 
     def _process_pending(self) -> None:
-        """Starts the next requests, one after the other."""
-        for _ in range(_MAX_RESPONSES_IN_A_ROW):
+        """Starts the next requests, one after the other, as long as that does not delay other connections."""
+        while True:
             if self._current is not None or not self._writing or self.lost:
                 return
             if not self._pending:
@@ -264,8 +253,17 @@ class Connection(asyncio.Protocol):
                     self.resume_reading()
                 return
             self._start(self._pending.popleft())
-        self._pause_reading()
-        self._loop.call_soon(self._process_pending)
+            if self._pending and not turns.begin():
+                break
+        if not self._answers_in_turn:
+            self._answers_in_turn = True
+            turns.add(self._process_in_turn)
+
+    def _process_in_turn(self) -> None:
+        self._answers_in_turn = False
+        self._process_pending()
+        if self._bytes_ahead:
+            self._count_bytes_ahead()
 
     def _start(self, request: Exchange) -> None:
         """Runs the application: here until it first waits, and in a task from then on."""
@@ -292,6 +290,8 @@ class Connection(asyncio.Protocol):
             self._fail(failure)
         self._end_response(request)
         self._process_pending()
+        if self._bytes_ahead:
+            self._count_bytes_ahead()
 
     def _end_response(self, request: Exchange) -> None:
         """Finishes a request after the application has returned, unless the rest of its body is still to be read."""

@@ -9,7 +9,8 @@ from email.utils import formatdate
 
 from tfserve.addresses import is_loopback
 from tfserve.model_server.inference.dispatcher import DRAIN_SECONDS
-from tfserve.model_server.rest.connection import Connection, ServerState
+from tfserve.model_server.rest.connection import Connection
+from tfserve.model_server.rest.server_state import ServerState
 from tfserve.model_server.status import Code, StatusError
 
 IDLE_TIMEOUT = 50  # seconds; libevent's default, which the official server keeps

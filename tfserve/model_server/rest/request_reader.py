@@ -11,6 +11,7 @@ from tfserve.model_server.rest.limits import Limits
 
 _HEADER_OVERHEAD = len(": \r\n")
 _FRAMING_BYTES = 1 << 20  # of the chunks of a body, from which on they must not be tiny
+_MAX_LENGTH_DIGITS = 20  # of a header that the parser has accepted
 _LEAST_CHUNKS = 4  # bytes of framing for each byte of a body, at most
 
 
@@ -72,6 +73,19 @@ class RequestReader:
         self._header_count = 0
         self._body_bytes = 0  # of the current request, as are the next
         self._framing_bytes = 0  # of its head and its chunks
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes of a body of known length are still to come; 0 outside of one."""
+        if not self._in_request or self._in_head:
+            return 0
+        remaining = 0
+        for name, value in self._headers:
+            if name == b"transfer-encoding":
+                return 0
+            if name == b"content-length":
+                remaining = int(value[:_MAX_LENGTH_DIGITS]) - self._body_bytes
+        return max(0, remaining)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parses the bytes that have arrived.

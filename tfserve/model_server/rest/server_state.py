@@ -1,0 +1,46 @@
+"""What the connections of the REST API have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tfserve.model_server.rest.exchange import App
+from tfserve.model_server.rest.limits import Limits
+
+if TYPE_CHECKING:
+    from tfserve.model_server.rest.connection import Connection
+
+MAX_BYTES_AHEAD = 1 << 26
+"""How many bytes all clients together can send behind requests that are being answered."""
+
+
+class ServerState:
+    """The state that the connections of one socket share.
+
+    Args:
+        app: the application that answers the requests.
+        limits: of the requests.
+
+    Attributes:
+        app: the application.
+        limits: of the requests.
+        date: the ``Date`` header line of the current second.
+        connections: the open connections.
+        tasks: the requests that are waiting in the application.
+        bytes_ahead: how many bytes clients have sent behind requests that are still being answered.
+        stopping: whether each connection ends after its current request.
+    """
+
+    def __init__(self, app: App, limits: Limits | None = None) -> None:
+        self.app = app
+        self.limits = limits or Limits()
+        self.date = b""
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.bytes_ahead = 0
+        self.stopping = False
+
+    def is_too_far_ahead(self) -> bool:
+        """Returns whether clients have sent too much behind requests that are being answered."""
+        return self.bytes_ahead > MAX_BYTES_AHEAD
