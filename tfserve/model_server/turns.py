@@ -52,27 +52,31 @@ class _Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon
+        self._call_later = loop.call_later
         self._waiting: deque[_Waiting] = deque()
-        self._is_scheduled = False  # from the first work on, until the loop has looked for events
+        self._is_scheduled = False  # whether the next ones are let begin
+        self._is_used = False  # from the first work on, until the loop has looked for events
         self._end = 0.0  # when no other work can begin before that
         self._since = 0.0  # when the coroutine was resumed that has its turn; 0 if none has
         self._pause_end = 0.0
 
     def begin(self) -> bool:
-        if self._is_scheduled:
+        if self._is_used or self._is_scheduled:
             return not self._waiting and time.perf_counter() < self._end
-        self._schedule()
+        self._is_used = True
+        self._end = time.perf_counter() + _TURN_SECONDS
+        # Without a timer, the loop would look for events once more before it sleeps, which costs an idle server time.
+        self._call_later(_TURN_SECONDS / 2, self._loop_has_looked)
         return True
 
     def add(self, work: _Waiting) -> None:
         self._waiting.append(work)
         if not self._is_scheduled:
-            self._schedule()
+            self._is_scheduled = True
+            self._call_soon(self._next)
 
-    def _schedule(self) -> None:
-        self._is_scheduled = True
-        self._end = time.perf_counter() + _TURN_SECONDS
-        self._call_soon(self._next)
+    def _loop_has_looked(self) -> None:
+        self._is_used = False
 
     def _next(self) -> None:
         """Lets the next ones begin: as many functions as there is time for, or one coroutine, which begins later."""

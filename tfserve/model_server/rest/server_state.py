@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tfserve.model_server.rest.exchange import App
 from tfserve.model_server.rest.limits import Limits
 
-if TYPE_CHECKING:
-    from tfserve.model_server.rest.connection import Connection
-
 MAX_BYTES_AHEAD = 1 << 26
 """How many bytes all clients together can send behind requests that are being answered."""
+
+
+class OpenConnection(Protocol):
+    """The part of a connection that the server uses."""
+
+    def close_if_idle(self) -> None:
+        """Closes the connection unless it has a request, which then is its last one."""
+
+    def abandon_incoming(self) -> None:
+        """Stops waiting for the rest of an incomplete request; complete requests are still answered."""
+
+    def abort_if_idle(self, since: float) -> None:
+        """Aborts the connection if it is waiting for its client, which was last active before `since`."""
 
 
 class ServerState:
@@ -36,7 +46,7 @@ class ServerState:
         self.app = app
         self.limits = limits or Limits()
         self.date = b""
-        self.connections: set[Connection] = set()
+        self.connections: set[OpenConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.bytes_ahead = 0
         self.stopping = False
