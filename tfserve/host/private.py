@@ -4,11 +4,11 @@ What tfserve reads from its own directories decides which programs it starts, wh
 models it serves. It is therefore not enough that a directory exists: another user could have created it, for example
 where ``XDG_STATE_HOME`` is in a shared directory such as ``/tmp``.
 
-tfserve's own directories must belong to the user (or to root), and nobody else may write to them. The directories above
-them are checked as well, because whoever can write to one can replace what is in it: each belongs to the user or to
-root, and is writable by nobody else, unless it is sticky as ``/tmp`` is. Links are followed if they belong to the user
-or to root. Once all this holds, only the user and root can change what a path means, so that nothing can happen between
-the check and the use.
+tfserve's own directories must belong to the user (or to root), and no other user may write to them. The directories
+above them are checked as well, because a user who can write to one can replace what is in it: each belongs to the user
+or to root, and no other user can write to it, unless it is sticky as ``/tmp`` is. Links are followed if they belong to
+the user or to root. Once all this holds, only the user and root can change what a path means, so that nothing can
+happen between the check and the use.
 
 A group may write if it is the private group of the user: the primary group, without other members. Debian and Fedora
 create such groups, and their users often have the umask 002; the home directory in Jupyter's images has one, too.
@@ -46,7 +46,7 @@ class _Problem(NamedTuple):
 
 
 def check_private(path: Path, variable: str) -> None:
-    """Checks that nobody but this user and root can change a directory, or what its path means; see above.
+    """Checks that only this user and root can change a directory, or what its path means; see above.
 
     Args:
         path: a directory of tfserve, absolute. Its part that does not exist yet is not checked.
@@ -78,7 +78,7 @@ def make_private(path: Path, variable: str) -> None:
         except FileExistsError:  # another command created it meanwhile, or in a sticky directory another user
             check_private(directory, variable)
         else:
-            directory.chmod(0o700)  # nobody else can replace it, as what is above it was checked
+            directory.chmod(0o700)  # no other user can replace it, as what is above it was checked
 
 
 def open_private(path: Path, flags: int, variable: str) -> int:
@@ -119,7 +119,7 @@ def write_private(path: Path, text: str, variable: str) -> None:
 
 
 def who_can_change(directory: Path) -> str | None:
-    """Says which other user can change something in a directory, or the directory itself, and why; None if nobody can.
+    """Returns which other user can change a directory or something in it, and why; None if no other user can.
 
     A file that cannot be read is not looked at, nor is what a link in the directory leads to.
     """
@@ -206,7 +206,7 @@ def _problem_of(path: str, found: os.stat_result, *, above: bool = False) -> _Pr
 
 def _refusal(path: Path, problem: _Problem, variable: str) -> NotPrivateError:
     what = "it" if str(path) == problem.path else repr(problem.path)
-    elsewhere = f"export {variable}=DIRECTORY   (a directory of your own, to which nobody else can write)"
+    elsewhere = f"export {variable}=DIRECTORY   (a directory of your own, that no other user can write to)"
     if problem.fix is not None:
         hint = f"If everything in it is yours: {problem.fix}\nOr choose another directory: {elsewhere}"
     elif os.geteuid() == 0 and not os.environ.get(variable) and _is_home_of_another():

@@ -58,7 +58,7 @@ class _Removal:
     def __init__(self, top: int, errors: list[OSError]) -> None:
         self._top = top
         self._errors = errors
-        self._new_names = map(f".removed-{os.urandom(8).hex()}-{{}}".format, count())  # nobody has used them before
+        self._new_names = map(f".removed-{os.urandom(8).hex()}-{{}}".format, count())  # that no file has
 
     def run(self) -> None:
         for name in self._not_empty(self._top):

@@ -1,6 +1,6 @@
 """Keeps the log file of a server that tfserve has started from filling the disk; see `tfserve.log_file`.
 
-A server that somebody else has started writes to a file or pipe of theirs, which is left alone.
+A server that another program has started writes to a file or pipe of that program, which is left alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _check(loop: asyncio.AbstractEventLoop, limit: int, before: int) -> None:
 
 
 def _check_again(loop: asyncio.AbstractEventLoop, limit: int, shortening: asyncio.Future[None]) -> None:
-    """Goes on with the checks, unless the log cannot be shortened, such as one that is open for writing only."""
+    """Continues the checks, unless the log cannot be shortened, such as one that is open for writing only."""
     if shortening.cancelled():
         return
     if failure := shortening.exception():

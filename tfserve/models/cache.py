@@ -2,7 +2,7 @@
 
 A model appears in the cache complete, by a rename, and is never changed. It is made in a draft directory next to it,
 under a lock, so that two processes never make the same model; a draft whose lock is free belongs to a dead process.
-A cached model is served without another look at its archive, so nothing here is believed that another user could have
+A cached model is served without another look at its archive, so nothing here is trusted that another user could have
 written; see `tfserve.host.private`.
 """
 

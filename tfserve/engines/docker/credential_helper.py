@@ -70,7 +70,7 @@ def _ask(process: Any, question: bytes, answer: bytearray) -> None:
 
 
 def _ends(process: Any) -> bool:
-    """Whether a process ends by itself, shortly after it has closed its output."""
+    """Whether a process exits on its own, shortly after it has closed its output."""
     try:
         process.wait(1.0)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
 """What the process of a local server can use: its program, its models and a few files of the system, and no more.
 
-A model is a program. What the kernel does not let it use, it cannot read, change or reach, whoever runs it. The list of
+A model is a program. What the kernel does not let it use, it cannot read, change or reach, even as root. The list of
 the system's files is what the C library, Python, TensorFlow and gRPC open when they start; strace shows them.
 """
 

@@ -2,7 +2,7 @@
 
 Each server has a directory of its name under ``$XDG_STATE_HOME/tfserve/servers``. Its process inherits a lock on a file
 there, which is released when the process exits for any reason. Therefore a dead or reused pid is never mistaken for a
-server, and only the pid of a running server is ever signaled. Nothing here is believed that another user could have
+server, and only the pid of a running server is ever signaled. Nothing here is trusted that another user could have
 written; see `tfserve.host.private`.
 """
 
@@ -234,7 +234,7 @@ class ServerDirectory:
             return None
 
     def pids(self) -> set[int]:
-        """The pids of the server in its record and in its lock file, which are the same if nobody changed one."""
+        """The pids of the server in its record and in its lock file, which are the same unless one was changed."""
         record = self.read()
         return {pid for pid in (record.pid if record else None, self.noted_pid()) if pid is not None}
 

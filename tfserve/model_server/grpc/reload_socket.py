@@ -1,6 +1,6 @@
 """The UNIX socket that takes configuration reloads, which only the user that runs the server can open.
 
-A configuration names models, and models are programs: whoever can reload it runs programs as that user.
+A configuration names models, and models are programs: a client that can reload it runs programs as that user.
 """
 
 from __future__ import annotations

@@ -260,7 +260,7 @@ def _is_quickly_parsed(body: bytes) -> bool:
 
 
 def _nothing() -> None:
-    """Stands for an application server that cannot interrupt a request."""
+    """Is called where the application server cannot interrupt a request."""
 
 
 def _length(value: bytes) -> int:

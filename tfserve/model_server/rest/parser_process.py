@@ -98,7 +98,7 @@ def _fork_on_command(control: socket.socket, limits: Limits) -> None:
 def _end(pid: int | None) -> None:
     """Ends a parser, unless it could not be forked."""
     if pid is not None:
-        os.kill(pid, signal.SIGKILL)  # it may have ended by itself, but its number is taken until it is waited for
+        os.kill(pid, signal.SIGKILL)  # it may have exited already, but its number is taken until it is waited for
         os.waitpid(pid, 0)
 
 
