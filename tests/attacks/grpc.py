@@ -24,6 +24,8 @@ MULTI_INFERENCE = "PredictionService/MultiInference"
 METADATA = "PredictionService/GetModelMetadata"
 STATUS = "ModelService/GetModelStatus"
 RELOAD = "ModelService/HandleReloadConfigRequest"
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"  # needs --enable_grpc_healthcheck_service
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 _SECONDS = 10.0
 _MODEL = apis_pb2.ModelSpec(name="m")
@@ -54,7 +56,7 @@ def tensor(dtype: DataType, size: int, values: bytes) -> bytes:
     return serialized + values
 
 
-def _each(host: str, port: int, connections: int, act: Callable[[Connection], None], window: int = 65535) -> None:
+def each(host: str, port: int, connections: int, act: Callable[[Connection], None], window: int = 65535) -> None:
     """Runs `act` with each of several connections at the same time."""
 
     def run(_: int) -> None:
@@ -85,7 +87,7 @@ def answers_that_are_never_read(host: str, port: int) -> None:
             connection.call(PREDICT, predict(one_value(elements)))
         time.sleep(_SECONDS)
 
-    _each(host, port, 1, act)
+    each(host, port, 1, act)
 
 
 def answers_with_a_closed_window(host: str, port: int) -> None:
@@ -97,7 +99,7 @@ def answers_with_a_closed_window(host: str, port: int) -> None:
             connection.call(PREDICT, message)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 100, act, window=0)
+    each(host, port, 100, act, window=0)
 
 
 def expanded_requests(host: str, port: int) -> None:
@@ -112,7 +114,7 @@ def open_streams(host: str, port: int) -> None:
         connection.open(PREDICT, 1000)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 20, act)
+    each(host, port, 20, act)
 
 
 def open_streams_over_many_connections(host: str, port: int) -> None:
@@ -122,7 +124,7 @@ def open_streams_over_many_connections(host: str, port: int) -> None:
         connection.open(PREDICT, 100)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 300, act)
+    each(host, port, 300, act)
 
 
 def short_incomplete_messages(host: str, port: int) -> None:
@@ -135,7 +137,7 @@ def short_incomplete_messages(host: str, port: int) -> None:
                 break
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 150, act)
+    each(host, port, 150, act)
 
 
 def large_incomplete_messages(host: str, port: int) -> None:
@@ -147,7 +149,7 @@ def large_incomplete_messages(host: str, port: int) -> None:
         connection.send(stream, part)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 100, act)
+    each(host, port, 100, act)
 
 
 def huge_incomplete_messages(host: str, port: int) -> None:
@@ -159,7 +161,7 @@ def huge_incomplete_messages(host: str, port: int) -> None:
         connection.send(stream, part, frame=24)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 8, act)
+    each(host, port, 8, act)
 
 
 def tiny_frames(host: str, port: int) -> None:
@@ -171,7 +173,7 @@ def tiny_frames(host: str, port: int) -> None:
         connection.send(stream, prefixed(message), end=True, frame=24)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 4, act)
+    each(host, port, 4, act)
 
 
 def reset_streams(host: str, port: int) -> None:
@@ -182,7 +184,7 @@ def reset_streams(host: str, port: int) -> None:
             connection.reset(connection.open(PREDICT, 10))
         connection.read_until(time.monotonic() + 1)
 
-    _each(host, port, 100, act)
+    each(host, port, 100, act)
 
 
 def compressed_messages(host: str, port: int) -> None:
@@ -194,7 +196,7 @@ def compressed_messages(host: str, port: int) -> None:
         connection.send(stream, prefixed(message, compressed=True), end=True)
         connection.read_until(time.monotonic() + _SECONDS)
 
-    _each(host, port, 4, act)
+    each(host, port, 4, act)
 
 
 def many_connections(host: str, port: int) -> None:

@@ -9,7 +9,9 @@ import time
 from collections import defaultdict
 from types import TracebackType
 
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+from tfserve.protos.wire import varint
+
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 _INITIAL_WINDOW_SIZE = 4  # a setting
 _MAX_FRAME = 16384
@@ -52,13 +54,28 @@ class Connection:
     ) -> None:
         self._socket.close()
 
-    def open(self, method: str, calls: int = 1, compression: str = "identity") -> list[int]:
-        """Opens calls of ``Service/Method`` without their messages; returns their streams."""
+    def open(self, method: str, calls: int = 1, compression: str = "identity", extra: bytes = b"") -> list[int]:
+        """Opens calls of ``Service/Method`` without their messages; returns their streams.
+
+        Args:
+            method: the method.
+            calls: how many calls.
+            compression: the name of the compression of their messages.
+            extra: more headers, as HPACK encodes them.
+        """
         streams = list(range(self._next, self._next + 2 * calls, 2))
         self._next += 2 * calls
-        fields = _fields(method, compression)
+        fields = _fields(method, compression) + extra
         self._socket.sendall(b"".join(_frame(_HEADERS, _END_HEADERS, stream, fields) for stream in streams))
         return streams
+
+    def continue_headers(self, method: str, part: bytes, repeat: int) -> None:
+        """Opens a call whose headers go on with a header of `part`, again and again, and do not end."""
+        stream, self._next = self._next, self._next + 2
+        more = _frame(_CONTINUATION, 0, stream, b"\0" + _text("x-a") + _length(len(part)) + part)
+        self._socket.sendall(_frame(_HEADERS, 0, stream, _fields(method, "identity")))
+        for _ in range(repeat):
+            self._socket.sendall(more)
 
     def call(self, method: str, message: bytes) -> int:
         """Sends a whole call; returns its stream."""
@@ -153,11 +170,21 @@ def prefixed(message: bytes, declared: int | None = None, compressed: bool = Fal
     return struct.pack(">BI", compressed, len(message) if declared is None else declared) + message
 
 
+def indexed(name: str, size: int) -> bytes:
+    """Returns a header of `size` bytes, more than 127, that HPACK puts into its dynamic table."""
+    return b"\x40" + _text(name) + _length(size) + b"b" * size
+
+
+def _length(size: int) -> bytes:
+    """Returns the length of a text of more than 127 bytes, as HPACK encodes it."""
+    return b"\x7f" + varint(size - 127)
+
+
 def _fields(method: str, compression: str) -> bytes:
     headers = {
         ":method": "POST",
         ":scheme": "http",
-        ":path": f"/tensorflow.serving.{method}",
+        ":path": method if method.startswith("/") else f"/tensorflow.serving.{method}",
         ":authority": "localhost",
         "content-type": "application/grpc",
         "te": "trailers",

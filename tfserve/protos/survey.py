@@ -13,7 +13,9 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-__all__ = ["Survey", "survey"]
+from tfserve.protos.wire import MalformedError, fields
+
+__all__ = ["Survey", "has_few_fields", "survey"]
 
 _LENGTH_DELIMITED = 2
 _CHUNK = 1 << 20
@@ -54,15 +56,15 @@ def survey(body: bytes, kind: type[Message], most: int, most_outside: int) -> Su
         most: how many fields to count at most; one more is reported if there are more.
         most_outside: the same for the fields that are not in a submessage.
     """
-    fields = number_bytes = 0
+    found = number_bytes = 0
     stack: list[tuple[int, int, _Table]] = [(0, len(body), _table(kind.DESCRIPTOR))]
     room = min(most, most_outside)
     while stack:
         position, end, table = stack.pop()
         try:
             while position < end:
-                fields += 1
-                if fields > room:
+                found += 1
+                if found > room:
                     return Survey(most + 1, number_bytes)
                 tag = body[position]
                 position += 1
@@ -92,7 +94,18 @@ def survey(body: bytes, kind: type[Message], most: int, most_outside: int) -> Su
         except IndexError:
             pass  # it is truncated
         room = most
-    return Survey(fields, number_bytes)
+    return Survey(found, number_bytes)
+
+
+def has_few_fields(body: bytes, most: int) -> bool:
+    """Whether a message has at most `most` fields outside of its submessages; True if it is not a message."""
+    try:
+        for index, _ in enumerate(fields(body, 0, len(body))):
+            if index == most:
+                return False
+    except MalformedError:
+        pass
+    return True
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import gzip
 import time
 from collections.abc import Iterator
@@ -13,10 +15,11 @@ import numpy as np
 import pytest
 
 from tests.attacks.grpc import CLASSIFY, METADATA, MULTI_INFERENCE, PREDICT, RELOAD, STATUS, one_value, predict, tensor
-from tests.attacks.http2 import Connection, prefixed
+from tests.attacks.http2 import Connection, indexed, prefixed
 from tests.model_server.server_process import PATIENCE
 from tests.program import eventually
 from tfserve.model_server.grpc.calls import MAX_CALLS
+from tfserve.model_server.grpc.compression import decompressed
 from tfserve.model_server.grpc.examples_requests import GrpcClassify
 from tfserve.model_server.grpc.predict import GrpcPredict
 from tfserve.protos import apis_pb2
@@ -30,6 +33,9 @@ from .conftest import GrpcProcess
 MB = 1_000_000
 FLAGS = ("--grpc_max_bytes_in_flight=8000000", "--grpc_max_fields=50000", "--grpc_max_message_bytes=20000000")
 SMALL = predict(one_value(3))
+FIRST_INDEX = b"\xbe"  # of the dynamic table of HPACK
+GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+EMPTY_BLOCKS = bytes((0x02, 0x08, 0x20, 0x80, 0x00))  # four of DEFLATE's, each with fixed codes and without content
 FLOATS = 5 << 3 | 2  # the tag of float_val
 CLASSIFY_SPEC = length_delimited(1 << 3 | 2, b"\x0a\1m\x1a\x0fclassify_x_to_y")
 
@@ -119,6 +125,59 @@ def test_more_calls_than_the_server_takes_end_those_that_have_waited_longest(
         eventually(lambda: _read(connections[0]) and len(connections[0].ended) > 0, PATIENCE)
         assert answers(client)
         assert not connections[-1].ended
+
+
+def test_headers_that_repeat_one_header_end_the_connection(process: GrpcProcess, client: Client) -> None:
+    """A header of 3,900 bytes, and then a call with 4,000 references to it, which gRPC itself would accept."""
+    with connect(process) as connection:
+        connection.open(PREDICT, extra=indexed("x-a", 3900))
+        with contextlib.suppress(ConnectionError):
+            connection.open(PREDICT, extra=FIRST_INDEX * 4000)
+            connection.open(PREDICT)
+        eventually(lambda: is_ended(connection), PATIENCE)
+    assert answers(client)
+
+
+def test_headers_without_end_end_the_connection(process: GrpcProcess, client: Client) -> None:
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(process)) for _ in range(4)]
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.continue_headers(PREDICT, bytes(16_000), 1000)
+        for connection in connections:
+            eventually(functools.partial(is_ended, connection), PATIENCE)
+    assert answers(client)
+
+
+def test_a_large_message_that_is_compressed_to_nothing_stops_no_other_request() -> None:
+    body = GZIP_HEAD + EMPTY_BLOCKS * (8 * MB // len(EMPTY_BLOCKS)) + b"\3\0" + bytes(8)
+    loop = asyncio.new_event_loop()
+
+    async def turns_of_the_loop() -> int:
+        decompressing = asyncio.ensure_future(decompressed(body, MB))
+        turns = 0
+        while not decompressing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert await decompressing == b""
+        return turns
+
+    assert loop.run_until_complete(turns_of_the_loop()) > 10
+    loop.close()
+
+
+def test_many_inputs_are_refused_with_a_short_message(client: Client) -> None:
+    names = b"".join(length_delimited(2 << 3 | 2, length_delimited(1 << 3 | 2, b"%d" % i)) for i in range(6000))
+    failure = client.failure(PREDICT, SMALL + names)
+    assert failure.code == "INVALID_ARGUMENT"
+    assert failure.message.startswith("input size does not match signature: 6001!=1 len({")
+
+
+def is_ended(connection: Connection) -> bool:
+    try:
+        return connection.read(0.01) and False
+    except ConnectionError:
+        return True
 
 
 def _read(connection: Connection) -> bool:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2
 
+from tests.attacks.grpc import HEALTH_WATCH
+from tests.attacks.http2 import Connection, prefixed
 from tests.model_server.server_process import PATIENCE
 from tests.program import eventually
 from tfserve.model_server.grpc.credentials import server_credentials
@@ -216,3 +220,37 @@ def test_a_signal_lets_running_requests_finish(models: Path, tmp_path: Path) -> 
 def refuses(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_request_for_the_health_is_short(zoo_client: Client) -> None:
+    check = zoo_client.channel.unary_unary("/grpc.health.v1.Health/Check")
+    with pytest.raises(grpc.RpcError) as raised:
+        check(bytes(5000), timeout=PATIENCE)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "4096" in raised.value.details()
+
+
+def test_few_clients_watch_the_health_at_the_same_time(zoo_process: GrpcProcess, zoo_client: Client) -> None:
+    with contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(Connection("127.0.0.1", zoo_process.grpc_port)) for _ in range(6)]
+        for watcher in watchers:
+            for stream in watcher.open(HEALTH_WATCH, 100):
+                watcher.send(stream, prefixed(b""), end=True)
+        eventually(lambda: [watcher.read(0.01) for watcher in watchers] and sum(map(_ended, watchers)) == 100, PATIENCE)
+        assert health(zoo_client, "") == "SERVING"
+    watch = zoo_client.channel.unary_stream(HEALTH_WATCH)
+    eventually(lambda: _is_watched(watch), PATIENCE)
+
+
+def _ended(watcher: Connection) -> int:
+    return len(watcher.ended)
+
+
+def _is_watched(watch: Any) -> bool:
+    call = watch(b"", timeout=PATIENCE)
+    try:
+        return bool(next(call))
+    except grpc.RpcError:
+        return False
+    finally:
+        call.cancel()

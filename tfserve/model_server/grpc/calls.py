@@ -16,6 +16,7 @@ from typing import Any
 import grpc.aio
 
 from tfserve.model_server.grpc.connections import Address, address_of, received_bytes, shut_down
+from tfserve.model_server.grpc.header_watch import HeaderWatch
 from tfserve.model_server.grpc.statuses import abort
 from tfserve.model_server.grpc.uploads import Uploads
 from tfserve.model_server.status import Code, StatusError
@@ -79,6 +80,9 @@ class Calls:
         self._sending: dict[Call, None] = {}
         self._held = 0
         self._uploads = Uploads()
+        self._begun: set[str] = set()  # peers
+        self._ending: set[Address] = set()  # connections
+        self._is_ending = False
         self._watching: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Future[Any]] = set()
 
@@ -92,6 +96,8 @@ class Calls:
             self._end_oldest()
         call = Call(context, time.monotonic())
         self._reading[call] = None
+        if len(self._begun) < MAX_CALLS:
+            self._begun.add(call.peer)
         context.add_done_callback(functools.partial(self._remove, call))
         if self._watching is None:
             self._watching = self._start(self._watch())
@@ -180,11 +186,40 @@ class Calls:
             with contextlib.suppress(Exception):  # it raises the error that ends the call's own task
                 await abort(call.context, code, message)
 
+    def disconnect(self, *peers: str) -> None:
+        """Ends the connections of clients, with all their calls."""
+        for peer in peers:
+            if (address := address_of(peer)) is not None:
+                self._end_connection(address)
+
+    def _end_connection(self, address: Address) -> None:
+        self._ending.add(address)
+        if not self._is_ending:
+            self._is_ending = True
+            self._start(self._end_connections())
+
+    async def watch_headers(self) -> None:
+        """Ends connections that send much before a call begins, until it is cancelled."""
+        await HeaderWatch(self._clients, self._end_connection).run()
+
+    def _clients(self) -> set[str]:
+        """Returns the peers that have calls, or have begun some since this was last called."""
+        clients, self._begun = self._begun, set()
+        return clients.union(
+            *[{call.peer for call in calls} for calls in (self._reading, self._running, self._sending)]
+        )
+
+    async def _end_connections(self) -> None:
+        try:
+            while self._ending:
+                ended, self._ending = self._ending, set()
+                await asyncio.to_thread(shut_down, ended)
+        finally:
+            self._is_ending = False
+
     def _shut_down(self, calls: Iterable[Call]) -> None:
         """Ends the connections of calls."""
-        addresses = {address for call in calls if (address := call.address()) is not None}
-        if addresses:
-            self._start(asyncio.to_thread(shut_down, addresses))
+        self.disconnect(*[call.peer for call in calls])
 
     def _start(self, work: Any) -> asyncio.Future[Any]:
         task: asyncio.Future[Any] = asyncio.ensure_future(work)

@@ -37,8 +37,10 @@ async def decompressed(body: bytes, limit: int) -> bytes:
         StatusError: RESOURCE_EXHAUSTED, it has more than `limit` bytes.
     """
     try:
-        message = _decompressed(body, min(limit, _INLINE_BYTES))
-        if message is None and limit > _INLINE_BYTES:
+        # The size of the message says nothing about the time: a compressed one can be of empty blocks only.
+        is_quick = len(body) <= _INLINE_BYTES
+        message = _decompressed(body, min(limit, _INLINE_BYTES)) if is_quick else None
+        if message is None and (limit > _INLINE_BYTES or not is_quick):
             message = await asyncio.get_running_loop().run_in_executor(_threads, _decompressed, body, limit)
     except zlib.error:
         return body

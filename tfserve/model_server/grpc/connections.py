@@ -20,6 +20,9 @@ from urllib.parse import unquote
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 _RECEIVED = struct.Struct("@Q")  # tcpi_bytes_received in struct tcp_info of linux/tcp.h, since Linux 4.1
 _RECEIVED_OFFSET = 128
+_DISCARD = socket.MSG_TRUNC if sys.platform == "linux" else 0  # without a copy
+_DISCARDED_BYTES = 1 << 20
+_MOST_DISCARDS = 64
 _IPV4_MAPPED = "::ffff:"
 
 Address = tuple[str, int]
@@ -55,6 +58,14 @@ def shut_down(clients: Iterable[Address]) -> None:
         with connection, contextlib.suppress(OSError):
             if client in ended:
                 connection.shutdown(socket.SHUT_RDWR)
+                _discard(connection)
+
+
+def _discard(connection: socket.socket) -> None:
+    """Discards what a client has sent and gRPC has not yet read: it would read all of it before the end."""
+    for _ in range(_MOST_DISCARDS):
+        if not connection.recv(_DISCARDED_BYTES, socket.MSG_DONTWAIT | _DISCARD):
+            break
 
 
 def _connections() -> Iterator[tuple[Address, socket.socket]]:

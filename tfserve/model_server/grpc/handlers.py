@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from tfserve.model_server.status import Code, StatusError
 Answer = Callable[[bytes, Call], Awaitable[bytes]]
 """Answers the serialized message of a call with a serialized message."""
 
+_MAX_METADATA = 256
+_MAX_METADATA_BYTES = 1 << 14  # gRPC's own limit for clients that have acknowledged it
 _MAX_MESSAGE_BYTES = (1 << 31) - 1  # the limit of Protocol Buffers
 
 
@@ -40,11 +43,44 @@ def service_handler(service: str, methods: Mapping[str, Method], calls: Calls) -
         methods: its methods.
         calls: all calls of the server.
     """
+    return Service(service_handlers(service, methods, calls), calls)
+
+
+def service_handlers(service: str, methods: Mapping[str, Method], calls: Calls) -> dict[str, grpc.RpcMethodHandler]:
+    """Returns the handlers of the methods of a service: ``/SERVICE/METHOD`` -> its handler; see `service_handler`."""
     # A handler of streams is called before the message has arrived, so calls without a message are counted as well.
-    handlers = {
-        name: grpc.stream_unary_rpc_method_handler(_handler(name, method, calls)) for name, method in methods.items()
+    return {
+        f"/{service}/{name}": grpc.stream_unary_rpc_method_handler(_handler(name, method, calls))
+        for name, method in methods.items()
     }
-    return grpc.method_handlers_generic_handler(service, handlers)
+
+
+class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # the package has no types
+    """Finds the handler of a call, and refuses one with more metadata than any client sends.
+
+    Until a client has acknowledged gRPC's settings, gRPC takes 16 MB of metadata for each call, which can arrive as
+    15 KB of references to one header. So the connection of such a call is ended.
+
+    Args:
+        handlers: ``/SERVICE/METHOD`` -> its handler.
+        calls: all calls of the server.
+    """
+
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler], calls: Calls) -> None:
+        self._handlers = handlers
+        self._refusal = grpc.stream_unary_rpc_method_handler(functools.partial(_refuse, calls))
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Returns the handler of a call; None if another service has it."""
+        metadata = handler_call_details.invocation_metadata
+        if len(metadata) > _MAX_METADATA or sum([len(value) for _, value in metadata]) > _MAX_METADATA_BYTES:
+            return self._refusal
+        return self._handlers.get(handler_call_details.method)
+
+
+async def _refuse(calls: Calls, _: Any, context: Any) -> None:
+    calls.disconnect(context.peer())
+    await abort(context, Code.RESOURCE_EXHAUSTED, "The call has too much metadata")
 
 
 def _handler(name: str, method: Method, calls: Calls) -> Callable[[Any, Any], Awaitable[bytes]]:

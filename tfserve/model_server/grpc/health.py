@@ -11,40 +11,82 @@ import asyncio
 from typing import Any
 
 import grpc
+import grpc.aio
+from google.protobuf.message import Message
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from grpc_health.v1.health_pb2_grpc import HealthServicer, add_HealthServicer_to_server
 
+from tfserve.model_server.grpc.calls import Call, Calls
+from tfserve.model_server.grpc.handlers import Method, Service, service_handlers
+from tfserve.model_server.grpc.messages import read_message
+from tfserve.model_server.grpc.statuses import abort
+from tfserve.model_server.status import Code, StatusError
+
+_SERVICE = "grpc.health.v1.Health"
 _NAMES = ("", "ModelService", "PredictionService")
+_MAX_BYTES = 4096
+_MAX_WATCHERS = 500
 
 
-class HealthService(HealthServicer):  # type: ignore[misc]  # the package has no types
-    """The service; `end` ends the calls of its watchers."""
+class HealthService:
+    """The service; `end` ends the calls of its watchers.
 
-    def __init__(self) -> None:
+    Args:
+        calls: all calls of the server.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
         self._ended = asyncio.Event()
+        self._watchers = 0
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Adds the service to `server`, which must not have been started."""
-        add_HealthServicer_to_server(self, server)
+        handlers = service_handlers(_SERVICE, {"Check": Method(self._check, _MAX_BYTES)}, self._calls)
+        handlers[f"/{_SERVICE}/Watch"] = grpc.stream_stream_rpc_method_handler(self._watch)
+        server.add_generic_rpc_handlers((Service(handlers, self._calls),))
 
     def end(self) -> None:
         """Sends NOT_SERVING to every watcher, and ends its call."""
         self._ended.set()
 
-    async def Check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:  # noqa: N802, gRPC calls it by this name
+    async def _check(self, body: bytes, call: Call) -> bytes:
         """Returns the status of a service."""
-        if request.service not in _NAMES:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
-        return self._status(request.service)
+        name = _name(body)
+        if name not in _NAMES:
+            raise StatusError(Code.NOT_FOUND, "service name unknown")
+        return _serialized(self._status(name))
 
-    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:  # noqa: N802
+    async def _watch(self, _: Any, context: Any) -> None:
         """Streams the status of a service until the client disconnects or the server shuts down."""
-        await context.write(self._status(request.service))
+        if self._watchers == _MAX_WATCHERS:
+            await abort(context, Code.RESOURCE_EXHAUSTED, f"{_MAX_WATCHERS} clients watch the server already")
+        self._watchers += 1
+        try:
+            await self._send_statuses(context)
+        except StatusError as failure:
+            code, message = failure.code, failure.message
+        else:
+            code, message = Code.UNAVAILABLE, "The server is shutting down"
+        finally:
+            self._watchers -= 1
+        await abort(context, code, message)
+
+    async def _send_statuses(self, context: Any) -> None:
+        """Sends the status, and the next one when the server shuts down.
+
+        Raises:
+            StatusError: the message does not arrive, or is none.
+        """
+        call = self._calls.begin(context)
+        body = await self._calls.read(call)
+        if len(body) > _MAX_BYTES:
+            raise StatusError(Code.RESOURCE_EXHAUSTED, f"The message has {len(body)} bytes; the limit is {_MAX_BYTES}")
+        name = _name(body)
+        await context.write(_serialized(self._status(name)))
         if not self._ended.is_set():
             await self._ended.wait()
-            if request.service in _NAMES:
-                await context.write(self._status(request.service))
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is shutting down")
+            if name in _NAMES:
+                await context.write(_serialized(self._status(name)))
 
     def _status(self, name: str) -> HealthCheckResponse:
         if name not in _NAMES:
@@ -53,3 +95,13 @@ class HealthService(HealthServicer):  # type: ignore[misc]  # the package has no
         return HealthCheckResponse(
             status=HealthCheckResponse.NOT_SERVING if ended else HealthCheckResponse.SERVING,
         )
+
+
+def _name(body: bytes) -> str:
+    name: str = read_message(HealthCheckRequest, body).service
+    return name
+
+
+def _serialized(message: Message) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized

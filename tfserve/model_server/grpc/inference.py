@@ -8,15 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 from google.protobuf.message import Message
 
+from tfserve.model_server import turns
 from tfserve.model_server.grpc.calls import Call, Calls
 from tfserve.model_server.grpc.handlers import Answer
 from tfserve.model_server.grpc.room import Room
 from tfserve.model_server.inference.dispatcher import INLINE_BYTES, Dispatcher
 from tfserve.model_server.inference.request import InferenceRequest
 from tfserve.model_server.status import Code, StatusError
-from tfserve.protos.survey import survey
+from tfserve.protos.survey import has_few_fields, survey
 
+_SMALL_BODY_BYTES = 1 << 12  # up to this size no message takes more than a millisecond to parse and refuse
 _FEW_FIELDS = 1000
+_FEW_OUTSIDE_FIELDS = 256  # each of the inputs takes some microseconds
 _MAX_INLINE_PARSE_BYTES = 4 << 20  # takes a millisecond to copy
 _MAX_OUTSIDE_FIELDS = 1 << 14  # inputs, names of outputs and tasks: no model has so many, and each takes long
 _FIELD_BYTES = 128  # a string, in the message, in Python, and in TensorFlow
@@ -53,6 +56,8 @@ class Inference:
         async def answer(body: bytes, call: Call) -> bytes:
             seconds: float | None = call.context.time_remaining()
             timeout_ms = 0 if seconds is None or seconds > _MAX_TIMEOUT_SECONDS else max(1, int(seconds * 1000))
+            if len(body) > _SMALL_BODY_BYTES:
+                await turns.take()
             if _is_quickly_parsed(kind, body):
                 request = make_request(body, timeout_ms)
             else:
@@ -91,8 +96,10 @@ class Inference:
 
 
 def _is_quickly_parsed(kind: type[Message], body: bytes) -> bool:
-    if len(body) <= INLINE_BYTES:
+    if len(body) <= _SMALL_BODY_BYTES:
         return True
+    if len(body) <= INLINE_BYTES:
+        return has_few_fields(body, _FEW_OUTSIDE_FIELDS)
     if len(body) > _MAX_INLINE_PARSE_BYTES:
         return False
     found = survey(body, kind, _FEW_FIELDS, _FEW_FIELDS)

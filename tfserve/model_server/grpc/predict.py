@@ -6,6 +6,7 @@ Sources: ``predict_util.cc`` and ``predict_impl.cc`` of TensorFlow Serving, ``Ge
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfserve.model_server.grpc.messages import model_spec, read_message, requested_model, serialized_model_spec
@@ -32,6 +33,7 @@ _OUTPUTS, _MODEL_SPEC = (
     PredictResponse.DESCRIPTOR.fields_by_name[name].number << 3 | 2 for name in ("outputs", "model_spec")
 )
 _KEY, _VALUE = 1 << 3 | 2, 2 << 3 | 2
+_MAX_LISTED_NAMES = 200
 
 
 class GrpcPredict(InferenceRequest):
@@ -163,4 +165,6 @@ def _filtered(aliases: Iterable[str], signature: Signature) -> tuple[str, ...]:
 
 
 def _join(names: Iterable[str]) -> str:
-    return ",".join(sorted(names))
+    """Lists names for an error, at most `_MAX_LISTED_NAMES`: a request can have thousands, and errors are truncated."""
+    listed = sorted(itertools.islice(names, _MAX_LISTED_NAMES + 1))
+    return ",".join(listed[:_MAX_LISTED_NAMES]) + (",..." if len(listed) > _MAX_LISTED_NAMES else "")

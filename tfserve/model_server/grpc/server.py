@@ -37,7 +37,8 @@ _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
 _MAX_CALLS_OF_A_CONNECTION = 100  # clients wait before they send more
 _MOST_DESCRIPTORS = 1 << 20  # if the system sets no limit
 _MAX_IDLE_MS = 300_000  # without a call; clients connect again when they need to
-_MAX_NEW_CALLS = 5000  # that gRPC has received and Python has not begun to handle, which takes a second
+_MAX_READ_BYTES = 1 << 17  # of a connection, which gRPC handles even if the connection has been ended meanwhile
+_MAX_NEW_CALLS = 1100  # that gRPC has received and Python has not begun to handle, which takes some 0.3 s
 
 
 class GrpcServer:
@@ -57,8 +58,10 @@ class GrpcServer:
             "grpc.max_send_message_length": -1,
             "grpc.max_receive_message_length": options.grpc_max_message_bytes,
             "grpc.max_concurrent_streams": _MAX_CALLS_OF_A_CONNECTION,
-            "grpc.server.max_pending_requests": _MAX_NEW_CALLS // 2,  # then some are refused, as from here
+            "grpc.server.max_pending_requests": _MAX_NEW_CALLS - 100,  # then some are refused, as from here
             "grpc.server.max_pending_requests_hard_limit": _MAX_NEW_CALLS,  # all
+            "grpc.http2.max_requests_per_read": 2,  # before it is the turn of another connection
+            "grpc.experimental.tcp_max_read_chunk_size": _MAX_READ_BYTES,
             "grpc.max_allowed_incoming_connections": _max_connections(),
             "grpc.max_connection_idle_ms": _MAX_IDLE_MS,
             **compression.ARGUMENTS,
@@ -90,10 +93,12 @@ class GrpcServer:
         if self._with_health:
             from tfserve.model_server.grpc.health import HealthService
 
-            health = HealthService()
+            health = HealthService(self._calls)
             health.add_to(self._server)
         await self._server.start()
+        watching = asyncio.ensure_future(self._calls.watch_headers())
         await stop.wait()
+        watching.cancel()
         if health:
             health.end()
         await self._server.stop(DRAIN_SECONDS)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from tfserve.model_server.grpc.connections import Address
 
-_CALL_BYTES = 1024  # of a call, in addition to its message: the head, and the frames
+_CALL_BYTES = 256  # of a call, in addition to its message: the head, and the frames
 
 
 class Uploads:
@@ -38,6 +38,7 @@ class Uploads:
             if client not in waiting:
                 arrived[client] = size
             elif client in self._arrived and not is_new:
-                arrived[client] = self._arrived[client]
+                # Calls can be shorter than `_CALL_BYTES`; without a bound, a client could hide a message behind them.
+                arrived[client] = min(self._arrived[client], size)
         self._arrived = arrived
         return {client: max(0, received[client] - arrived.get(client, 0)) for client in waiting if client in received}
