@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tfserve.model_server.monitoring.metric import MAX_CELLS, OTHER, Buckets, Counter, Histogram
+from tfserve.model_server.monitoring.metric import MAX_CELLS, MAX_LABEL_BYTES, OTHER, Buckets, Counter, Histogram
 from tfserve.model_server.monitoring.metrics import METRICS, REQUEST_LATENCY
 from tfserve.model_server.monitoring.prometheus import page
 
@@ -74,3 +74,13 @@ def test_labels_chosen_by_clients_are_limited() -> None:
     assert cells["model 0", "OK"] == 2
     assert cells[OTHER, OTHER] == 102
     assert sum(cells.values()) == MAX_CELLS + 102
+
+
+def test_labels_chosen_by_clients_are_limited_in_bytes() -> None:
+    counter = Counter("/a/b", "model", "status")
+    counter.add("model", "OK")
+    for number in range(MAX_CELLS):
+        counter.add(f"{chr(0x1F600) * 4000}{number}", "OK")
+    counter.add("model", "OK")
+    assert dict(counter.cells())["model", "OK"] == 2
+    assert len(page([counter])) < 2 * MAX_LABEL_BYTES

@@ -20,6 +20,9 @@ MAX_CELLS = 1000
 MAX_LABEL_LENGTH = 4096
 """Maximum length of a label value in characters, which is also the maximum length of a path."""
 
+MAX_LABEL_BYTES = 1 << 18
+"""Maximum size of all label values of a metric together, in UTF-8."""
+
 OTHER = "(other)"
 """The value of all labels beyond these limits."""
 
@@ -36,11 +39,17 @@ class _Metric:
         self.name = name
         self.labels = labels
         self._lock = threading.Lock()
+        self._label_bytes = 0  # of all label values together
 
     def _key(self, labels: Labels, cells: Mapping[Labels, object]) -> Labels:
         """Returns the labels to count under: `labels`, or OTHER for each of them beyond the limits."""
-        if labels in cells or (len(cells) < MAX_CELLS and all(len(value) <= MAX_LABEL_LENGTH for value in labels)):
+        if labels in cells:
             return labels
+        if len(cells) < MAX_CELLS and all(len(value) <= MAX_LABEL_LENGTH for value in labels):
+            size = sum(len(value.encode(errors="replace")) for value in labels)
+            if self._label_bytes + size <= MAX_LABEL_BYTES:
+                self._label_bytes += size
+                return labels
         return (OTHER,) * len(labels)
 
 

@@ -11,18 +11,21 @@ import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+from weakref import WeakKeyDictionary
 
 import orjson
 
-from tfserve.model_server import log
+from tfserve.model_server import log, turns
 from tfserve.model_server.inference.dispatcher import Dispatcher
 from tfserve.model_server.models.manager import ModelSpec
 from tfserve.model_server.models.version_source import MAX_VERSION
 from tfserve.model_server.rest.allowed_hosts import AllowedHosts
 from tfserve.model_server.rest.bodies import Bodies, LargeBody, RefusedBodyError
-from tfserve.model_server.rest.exchange import Headers, Receive, Scope, Send, exchange_of
+from tfserve.model_server.rest.body_budget import Reservation
+from tfserve.model_server.rest.exchange import LARGE_RESPONSE, Headers, Receive, Scope, Send, exchange_of
 from tfserve.model_server.rest.model_json import metadata_json, status_json
 from tfserve.model_server.rest.requests import RestClassify, RestPredict, RestRegress, RestRequest
+from tfserve.model_server.runtime.servable import Servable
 from tfserve.model_server.status import HTTP_STATUS, Code, StatusError, invalid_argument, shortened
 
 _PREDICTION_PATH = re.compile(
@@ -86,6 +89,7 @@ class RestApp:
         self._timeout_ms = timeout_ms
         self._headers = (_JSON, *_CORS) if cors else (_JSON,)
         self._hosts = hosts
+        self._metadata: WeakKeyDictionary[Servable, bytes] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -106,12 +110,15 @@ class RestApp:
         path: bytes = scope["raw_path"]
         headers = self._headers
         body: bytes | LargeBody = b""
+        room: Reservation | None = None
         try:
             route = route_of_scope(scope)
             body = await self._bodies.read(scope, receive)
             content = await self._respond(route, scope["headers"], body)
             if isinstance(body, LargeBody):
                 body.respond(len(content), exchange_of(receive))
+            elif len(content) >= LARGE_RESPONSE:
+                room = await self._bodies.room_for_response(len(content), receive)
         except NoSuchPageError:
             await answer(send, 404, _NOT_FOUND_PAGE, _HTML)
         except RefusedBodyError as refusal:
@@ -131,6 +138,8 @@ class RestApp:
         finally:
             if isinstance(body, LargeBody):
                 body.close()
+            if room is not None:
+                room.release()
 
     async def _respond(self, route: Route, headers: Headers, body: bytes | LargeBody) -> bytes:
         """Returns the body of a successful response, or raises StatusError."""
@@ -142,7 +151,10 @@ class RestApp:
         if route.action == "status":
             return status_json(self._manager.statuses(route.model.name, route.model.version))
         with self._manager.use(route.model) as servable:
-            return metadata_json(servable)
+            if (content := self._metadata.get(servable)) is None:
+                await turns.take()
+                content = self._metadata[servable] = metadata_json(servable)
+            return content
 
 
 def route_of_scope(scope: Scope) -> Route:

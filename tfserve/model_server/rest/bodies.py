@@ -212,6 +212,18 @@ class Bodies:
             room.receiving(len(chunk))
             file.write(chunk)
 
+    async def room_for_response(self, size: int, receive: Receive) -> Reservation:
+        """Waits for room for a large response to a small body; it is to be released.
+
+        Raises:
+            RefusedBodyError: there is none.
+        """
+        room = self._room(receive)
+        await _reserve(room, size)
+        if (exchange := exchange_of(receive)) is not None:
+            room.sending(size, exchange.unsent)
+        return room
+
     def _room(self, receive: Receive) -> Reservation:
         exchange = exchange_of(receive)
         return self._budget.reservation(_nothing if exchange is None else exchange.interrupt)
@@ -219,7 +231,9 @@ class Bodies:
 
 def too_large(limit: int) -> RefusedBodyError:
     """Returns the error for a body of more than `limit` bytes."""
-    return RefusedBodyError(413, f"The request body is larger than {limit} bytes, the limit of this server")
+    return RefusedBodyError(
+        413, f"The request body is larger than {limit} bytes, the limit of this server (--rest_api_max_body_bytes)"
+    )
 
 
 @contextmanager

@@ -15,7 +15,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_LARGE_RESPONSE = 1 << 20
+LARGE_RESPONSE = 1 << 17
+"""Size of a response from which on it waits for the client to read it."""
+
 _CHUNK_OVERHEAD = 64  # bytes that a piece of a body takes beyond its own
 
 STATUS_LINES[499] = b"HTTP/1.1 499 Client Closed Request\r\n"
@@ -161,7 +163,7 @@ class Exchange:
         head.append(b"\r\n")
         body = message["body"] if self.scope["method"] != "HEAD" else b""
         self.answered = True
-        if len(body) < _LARGE_RESPONSE:
+        if len(body) < LARGE_RESPONSE:
             head.append(body)
             self._connection.write(b"".join(head))
         else:

@@ -10,6 +10,7 @@ from tfserve.model_server.rest.json_scan import PIECE_BYTES, Scan
 from tfserve.model_server.rest.json_slices import parse_in_pieces
 from tfserve.model_server.rest.limits import LIGHT_BYTES, Limits
 from tfserve.model_server.runtime.servable import DEFAULT_SIGNATURE, no_signature
+from tfserve.model_server.status import invalid_argument
 
 _PARSER_DEPTH = 1024
 """No text that is nested deeper is parsed, whatever the limit of the server."""
@@ -44,6 +45,7 @@ def parse_predict_body(
     scan = check(text, limits)
     if scan is None and len(text) > PIECE_BYTES and _has_tokens(body := bytes(text)):
         scan = Scan(body, limits)
+    _check_end(scan, text)
     if scan is not None and scan.end > 0:
         text = text[: scan.end]
     if scan is not None and (spans := scan.large_lists()):
@@ -63,7 +65,14 @@ def parse_examples_body(text: memoryview, limits: Limits) -> ExamplesInput:
         StatusError: as `parse_examples`, or the text exceeds a limit.
     """
     scan = check(text, limits)
+    _check_end(scan, text)
     return parse_examples(bytes(text if scan is None or scan.end < 0 else text[: scan.end]))
+
+
+def _check_end(scan: Scan | None, text: memoryview) -> None:
+    """Raises StatusError if a large text is truncated: a parser would need much memory to notice it."""
+    if scan is not None and scan.is_open and len(text) > PIECE_BYTES:
+        raise invalid_argument(f"JSON Parse error: A list, an object or a string has no end. at offset: {len(text)}")
 
 
 def check(text: memoryview | bytes, limits: Limits) -> Scan | None:

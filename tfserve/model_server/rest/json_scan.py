@@ -111,6 +111,11 @@ class Scan:
             if self.end >= 0:
                 break
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the text ends inside a list or an object, so that it is not JSON."""
+        return self.end < 0 and self._depth > 0
+
     def large_lists(self) -> list[Span]:
         """Returns the large lists that are members of the root, or members of a large member of it."""
         outer, inner = (level.spans() for level in self._levels)
