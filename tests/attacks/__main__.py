@@ -10,10 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.attacks import fuzz, grpc, grpc_frames, rest
+from tests.attacks import fuzz, grpc, grpc_frames, rest, rest_bursts
 from tests.attacks.measure import Attack, measure
 
-_APIS: dict[str, list[Attack]] = {"rest": rest.ATTACKS, "grpc": grpc.ATTACKS, "grpc_frames": grpc_frames.ATTACKS}
+_APIS: dict[str, list[Attack]] = {
+    "rest": rest.ATTACKS,
+    "rest_bursts": rest_bursts.ATTACKS,
+    "grpc": grpc.ATTACKS,
+    "grpc_frames": grpc_frames.ATTACKS,
+}
 
 
 def main() -> None:
@@ -32,7 +37,7 @@ def main() -> None:
     for api, attacks in _APIS.items():
         for attack in attacks:
             if f"{api}.{attack.__name__}" in options.only:
-                result = measure(attack, grpc=api != "rest")
+                result = measure(attack, grpc=api.startswith("grpc"))
                 missed += not result.met
                 print(
                     f"{f'{api}.{attack.__name__}':<60} {result.longest_seconds:7.2f} s {result.failures:7d} "

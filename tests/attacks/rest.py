@@ -16,30 +16,30 @@ from tests.attacks.measure import Attack
 
 _SECONDS = 10.0
 _TIMEOUT_SECONDS = 30.0
-_PIECE_BYTES = 1 << 18
+PIECE_BYTES = 1 << 18
 _LIGHT_BYTES = 4_100_000  # nearly the largest bodies that are parsed side by side
-_PREDICT = "/v1/models/m:predict"
+PREDICT = "/v1/models/m:predict"
 _CLASSIFY = "/v1/models/m:classify"
 _GET = b"GET /v1/models/m HTTP/1.1\r\nHost: localhost\r\n\r\n"
-_CHUNKED = f"POST {_PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+CHUNKED = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 _SEED = 13
 
 
-def _head(size: int, *headers: str, path: str = _PREDICT) -> bytes:
+def head(size: int, *headers: str, path: str = PREDICT) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {size}", *headers, "", ""]
     return "\r\n".join(lines).encode()
 
 
-def _connect(host: str, port: int) -> socket.socket:
+def connect(host: str, port: int) -> socket.socket:
     return socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS)
 
 
-def _post(host: str, port: int, body: bytes, *headers: str, path: str = _PREDICT) -> None:
+def _post(host: str, port: int, body: bytes, *headers: str, path: str = PREDICT) -> None:
     """Sends a body, and waits for the start of the answer."""
-    with contextlib.suppress(OSError), _connect(host, port) as client:
-        client.sendall(_head(len(body), *headers, path=path))
+    with contextlib.suppress(OSError), connect(host, port) as client:
+        client.sendall(head(len(body), *headers, path=path))
         client.sendall(body)
-        client.recv(_PIECE_BYTES)
+        client.recv(PIECE_BYTES)
 
 
 def _zipped(host: str, port: int, body: bytes, times: int = 1) -> None:
@@ -47,13 +47,13 @@ def _zipped(host: str, port: int, body: bytes, times: int = 1) -> None:
         _post(host, port, body, "Content-Encoding: gzip")
 
 
-def _rows(element: bytes, count: int, last: bytes = b"1") -> bytes:
+def rows(element: bytes, count: int, last: bytes = b"1") -> bytes:
     """Returns a predict request with `count` times the same row, and another one."""
     return b'{"instances": [' + (element + b",") * count + last + b"]}"
 
 
 def _bomb(element: bytes, count: int) -> bytes:
-    """Returns `_rows` compressed, made without having all of it in memory."""
+    """Returns `rows` compressed, made without having all of it in memory."""
     packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
     packed = [packer.compress(b'{"instances": [')]
     block = (element + b",") * 100_000
@@ -72,12 +72,12 @@ def _each(connections: int, act: Attack, host: str, port: int) -> None:
         list(threads.map(run, range(connections)))
 
 
-def _flood(host: str, port: int, connections: int, sent: bytes, end: float = _SECONDS) -> None:
+def flood(host: str, port: int, connections: int, sent: bytes, end: float = _SECONDS) -> None:
     """Sends the same bytes on each of many connections, as fast as they are read, and then waits on all of them."""
     selector = selectors.DefaultSelector()
     clients = []
     for _ in range(connections):
-        client = _connect(host, port)
+        client = connect(host, port)
         client.setblocking(False)
         clients.append(client)
         selector.register(client, selectors.EVENT_WRITE, [memoryview(sent)])
@@ -88,7 +88,7 @@ def _flood(host: str, port: int, connections: int, sent: bytes, end: float = _SE
         for key, _ in selector.select(0.1):
             rest = key.data[0]
             try:
-                key.data[0] = rest[key.fileobj.send(rest[:_PIECE_BYTES]) :]  # type: ignore[union-attr]
+                key.data[0] = rest[key.fileobj.send(rest[:PIECE_BYTES]) :]  # type: ignore[union-attr]
             except BlockingIOError:
                 continue
             except OSError:
@@ -104,7 +104,7 @@ def _stream(host: str, port: int, connections: int, start: bytes, block: bytes, 
     end = time.monotonic() + seconds
 
     def send(host: str, port: int) -> None:
-        with _connect(host, port) as client:
+        with connect(host, port) as client:
             client.sendall(start)
             while time.monotonic() < end:
                 client.sendall(block)
@@ -147,13 +147,13 @@ def gzip_in_gzip(host: str, port: int) -> None:
 
 def empty_lists(host: str, port: int) -> None:
     """200 MB of empty lists, uncompressed."""
-    _post(host, port, _rows(b"[]", 66_000_000))
+    _post(host, port, rows(b"[]", 66_000_000))
 
 
 def empty_strings_and_objects(host: str, port: int) -> None:
     """200 MB of empty strings, then of empty objects."""
-    _post(host, port, _rows(b'""', 66_000_000))
-    _post(host, port, _rows(b"{}", 66_000_000))
+    _post(host, port, rows(b'""', 66_000_000))
+    _post(host, port, rows(b"{}", 66_000_000))
 
 
 def one_row_of_empty_lists(host: str, port: int) -> None:
@@ -163,14 +163,14 @@ def one_row_of_empty_lists(host: str, port: int) -> None:
 
 def not_a_number_at_the_end(host: str, port: int) -> None:
     """200 MB of JSON with NaN at the end, in fewer and in more values than are allowed."""
-    _post(host, port, _rows(b"[1.2345678901234]", 11_000_000, b"[NaN]"))
-    _post(host, port, _rows(b"1.25", 40_000_000, b"NaN"))
+    _post(host, port, rows(b"[1.2345678901234]", 11_000_000, b"[NaN]"))
+    _post(host, port, rows(b"1.25", 40_000_000, b"NaN"))
 
 
 def not_a_number_everywhere(host: str, port: int) -> None:
     """60 MB of JSON with NaN in each row, next to text."""
-    _post(host, port, _rows(b"NaN", 15_000_000))
-    _post(host, port, _rows(b'{"x": NaN, "y": "Infinity"}', 1_300_000))
+    _post(host, port, rows(b"NaN", 15_000_000))
+    _post(host, port, rows(b'{"x": NaN, "y": "Infinity"}', 1_300_000))
 
 
 def deep_nesting(host: str, port: int) -> None:
@@ -197,8 +197,8 @@ def escapes(host: str, port: int) -> None:
 
 def an_error_at_the_end(host: str, port: int) -> None:
     """200 MB of numbers and then something that is not JSON, or a truncated document."""
-    _post(host, port, _rows(b"[1.2345678901234]", 11_000_000, b"x"))
-    _post(host, port, _rows(b"[1.2345678901234]", 11_000_000)[:-2])
+    _post(host, port, rows(b"[1.2345678901234]", 11_000_000, b"x"))
+    _post(host, port, rows(b"[1.2345678901234]", 11_000_000)[:-2])
 
 
 def a_large_context(host: str, port: int) -> None:
@@ -211,7 +211,7 @@ def a_large_context(host: str, port: int) -> None:
 
 def many_middle_sized_bodies(host: str, port: int) -> None:
     """100 clients at once with 4 MB of empty lists each, and then of text that is not JSON."""
-    for body in (_rows(b"[]", _LIGHT_BYTES // 3), _rows(b"1.25", _LIGHT_BYTES // 5, b"x")):
+    for body in (rows(b"[]", _LIGHT_BYTES // 3), rows(b"1.25", _LIGHT_BYTES // 5, b"x")):
         _each(100, lambda host, port, body=body: _post(host, port, body), host, port)  # type: ignore[misc]
 
 
@@ -220,7 +220,7 @@ def batches_of_images(host: str, port: int) -> None:
     numbers = random.Random(_SEED)
     pixel = [[round(numbers.random(), 16) for _ in range(3)] for _ in range(224)]
     image = json.dumps([pixel] * 224).encode()
-    body = _rows(image, 63, image)
+    body = rows(image, 63, image)
     _each(3, lambda host, port: _post(host, port, body), host, port)
 
 
@@ -229,26 +229,26 @@ def batches_of_images(host: str, port: int) -> None:
 
 def unfinished_bodies(host: str, port: int) -> None:
     """60 bodies of 50 MB, of which the last byte is never sent."""
-    _flood(host, port, 60, _head(50_000_000) + b"1" * 49_999_999, 15)
+    flood(host, port, 60, head(50_000_000) + b"1" * 49_999_999, 15)
 
 
 def unfinished_bodies_of_every_size(host: str, port: int) -> None:
     """300 bodies of 60 KB, 1 MB, 4 MB and 200 MB that are never finished."""
     for size in (60_000, 1_000_000, 4_000_000, 200_000_000):
-        _flood(host, port, 300, _head(size) + b"1" * min(size - 1, 2_000_000), 5)
+        flood(host, port, 300, head(size) + b"1" * min(size - 1, 2_000_000), 5)
 
 
 def unfinished_bodies_without_a_length(host: str, port: int) -> None:
     """60 bodies in chunks of 1 MB that never end."""
-    _flood(host, port, 60, _CHUNKED + (b"100000\r\n" + b"1" * (1 << 20) + b"\r\n") * 50, 15)
+    flood(host, port, 60, CHUNKED + (b"100000\r\n" + b"1" * (1 << 20) + b"\r\n") * 50, 15)
 
 
 def crawling_bodies(host: str, port: int) -> None:
     """20 bodies of 200 MB, of which a byte is sent each 100 ms."""
     clients = []
     for _ in range(20):
-        client = _connect(host, port)
-        client.sendall(_head(200_000_000) + b"1" * 100_000)
+        client = connect(host, port)
+        client.sendall(head(200_000_000) + b"1" * 100_000)
         clients.append(client)
     for _ in range(100):
         time.sleep(0.1)
@@ -261,9 +261,9 @@ def crawling_bodies(host: str, port: int) -> None:
 
 def unread_answers(host: str, port: int) -> None:
     """20 clients that ask for 30 MB each and do not read it, and 300 that ask for 200 KB ten times."""
-    _flood(host, port, 20, b"".join((_head(len(body := _rows(b"1", 7_000_000))), body)), 12)
-    small = _rows(b"1", 30_000)
-    _flood(host, port, 300, (_head(len(small)) + small) * 10, 8)
+    flood(host, port, 20, b"".join((head(len(body := rows(b"1", 7_000_000))), body)), 12)
+    small = rows(b"1", 30_000)
+    flood(host, port, 300, (head(len(small)) + small) * 10, 8)
 
 
 # Heads, chunks and connections.
@@ -271,38 +271,38 @@ def unread_answers(host: str, port: int) -> None:
 
 def tiny_headers(host: str, port: int) -> None:
     """300 connections with 255 KB of unfinished small headers each."""
-    _flood(host, port, 300, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 64_000)
+    flood(host, port, 300, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a:\r\n" * 64_000)
 
 
 def unfinished_heads(host: str, port: int) -> None:
     """1000 connections with a head just below the limits, or one long line, each without an end."""
     names = b"".join(b"h%d: %b\r\n" % (number, b"v" * 450) for number in range(120))
     for sent in (b"GET / HTTP/1.1\r\n" + names, b"GET / HTTP/1.1\r\na: " + b"v" * 60_000, b"GET /" + b"v" * 60_000):
-        _flood(host, port, 1000, sent, 4)
+        flood(host, port, 1000, sent, 4)
 
 
 def tiny_chunks(host: str, port: int) -> None:
     """100 connections with bodies in chunks of one byte, then of five, then with extensions."""
     for chunk in (b"1\r\n1\r\n", b"5\r\n1,1,1\r\n", b"5;" + b"a" * 15 + b"\r\n1,1,1\r\n"):
-        _stream(host, port, 100, _CHUNKED, chunk * (_PIECE_BYTES // len(chunk)), 5)
+        _stream(host, port, 100, CHUNKED, chunk * (PIECE_BYTES // len(chunk)), 5)
 
 
 def endless_trailers(host: str, port: int) -> None:
     """50 connections whose bodies are followed by headers without an end."""
-    _stream(host, port, 50, _CHUNKED + b"0\r\n", b"a:\r\n" * 60_000, 5)
+    _stream(host, port, 50, CHUNKED + b"0\r\n", b"a:\r\n" * 60_000, 5)
 
 
 def pipelined_requests(host: str, port: int) -> None:
     """50 connections with thousands of requests in each segment, whose answers are not read."""
-    body = _rows(b"1", 1)
-    for request in (_GET, b"GET / HTTP/1.1\r\n\r\n", _head(len(body)) + body):
-        _stream(host, port, 50, b"", request * (_PIECE_BYTES // len(request)), 4)
+    body = rows(b"1", 1)
+    for request in (_GET, b"GET / HTTP/1.1\r\n\r\n", head(len(body)) + body):
+        _stream(host, port, 50, b"", request * (PIECE_BYTES // len(request)), 4)
 
 
 def upgrades(host: str, port: int) -> None:
     """20 connections with thousands of requests to upgrade, each of which is parsed twice."""
     request = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n" + b"a: b\r\n" * 100 + b"\r\n"
-    _stream(host, port, 20, b"", request * (_PIECE_BYTES // len(request)), 5)
+    _stream(host, port, 20, b"", request * (PIECE_BYTES // len(request)), 5)
 
 
 def connections(host: str, port: int) -> None:
@@ -311,7 +311,7 @@ def connections(host: str, port: int) -> None:
 
     def open_and_close(host: str, port: int) -> None:
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), _connect(host, port) as client:
+            with contextlib.suppress(OSError), connect(host, port) as client:
                 client.sendall(_GET)
 
     _each(8, open_and_close, host, port)
@@ -321,9 +321,9 @@ def long_versions(host: str, port: int) -> None:
     """Versions of 5,000 and of 200,000 digits, and other long paths, 200 times."""
     for _ in range(200):
         for path in (b"/v1/models/m/versions/" + b"9" * 5000, b"/v1/models/m/versions/" + b"9" * 200_000):
-            with contextlib.suppress(OSError), _connect(host, port) as client:
+            with contextlib.suppress(OSError), connect(host, port) as client:
                 client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                client.recv(_PIECE_BYTES)
+                client.recv(PIECE_BYTES)
         _post(host, port, b"{}", path="/v1/models/" + "\x7f%0a" * 15_000 + ":predict")
 
 
