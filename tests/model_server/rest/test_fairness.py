@@ -6,19 +6,22 @@ import asyncio
 import gc
 import gzip
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import uvloop
 
 from tests.model_server.server_process import PATIENCE
-from tfserve.model_server.rest import server_state
+from tfserve.model_server.rest import monitored_app, server_state
 from tfserve.model_server.rest.bodies import Bodies, LargeBody
 from tfserve.model_server.rest.exchange import App, Exchange, Receive, Scope, Send
 from tfserve.model_server.rest.http_server import HttpServer, listen
 from tfserve.model_server.rest.json_examples import parse_examples
-from tfserve.model_server.rest.limits import Limits
+from tfserve.model_server.rest.limits import LIGHT_BYTES, Limits
 from tfserve.model_server.status import StatusError
 
 TINY = b"GET / HTTP/1.1\r\n\r\n"
@@ -39,7 +42,9 @@ class Server(HttpServer):
         self.clients: list[socket.socket] = []
 
     def connect(self, sent: bytes = b"") -> socket.socket:
-        client = socket.create_connection(self.listener.getsockname())
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.connect(self.listener.getsockname())
         self.clients.append(client)
         client.setblocking(False)
         if sent:
@@ -59,7 +64,7 @@ def with_server(app: App, test: Callable[[Server], Awaitable[None]]) -> None:
 
     async def run() -> None:
         server, stop = Server(app), asyncio.Event()
-        serving = asyncio.ensure_future(server.serve(server.listener, stop))
+        serving = asyncio.ensure_future(server.serve(server.listener, stop, drain_seconds=0.1))
         try:
             await asyncio.wait_for(test(server), PATIENCE)
         finally:
@@ -228,3 +233,26 @@ def test_what_all_clients_send_behind_requests_that_are_not_answered_is_bounded(
         assert server.bytes_ahead == 0
 
     with_server(app, test)
+
+
+def test_metrics_pages_are_made_once_for_all_who_wait_and_take_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def page(_: object) -> bytes:
+        nonlocal made
+        made += 1
+        time.sleep(0.005)
+        return b"x" * (2 * LIGHT_BYTES)
+
+    async def test(server: Server) -> None:
+        await server.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await until(lambda: len(server.tasks) == MANY)
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert len(waiting()) == MANY - 2
+
+    monkeypatch.setattr(monitored_app, "page", page)
+    dispatcher: Any = SimpleNamespace(manager=None)  # no model is used
+    bodies = Bodies(Limits(inflight_bytes=6 * LIGHT_BYTES), None)  # type: ignore[arg-type]  # nor a parser
+    with_server(monitored_app.MonitoredRestApp("/metrics", dispatcher, bodies), test)
+    assert made < MANY // 2
