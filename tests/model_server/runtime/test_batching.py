@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.model_server.server_process import PATIENCE
 from tests.program import eventually
 from tfserve.model_server.models.manager import Manager, ManagerOptions, ModelConfig, ModelSpec
+from tfserve.model_server.runtime import batching
 from tfserve.model_server.runtime.batch_scheduler import BatchScheduler
 from tfserve.model_server.runtime.batching import Batching, BatchingServable
 from tfserve.model_server.runtime.batching_options import QueueOptions, ThreadOptions
@@ -202,6 +203,16 @@ def test_rows_of_different_widths_are_padded_with_the_first_value(load: Load) ->
     assert short["x"].tolist() == [[7, 8, 7, 7]]
     assert long["x"].tolist() == [[1, 2, 3, 4]]
     assert short["width"].tolist() == long["width"].tolist() == [4]
+
+
+def test_rows_that_would_take_too_much_when_padded_run_by_themselves(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_MAX_PADDED_BYTES", 31)
+    servable = load(max_batch_size=2, pad_variable_length_inputs=True)
+    short, long = together(servable, {"x": floats([[7, 8]])}, {"x": floats([[1, 2, 3, 4]])})
+    assert short["x"].tolist() == [[7, 8]]
+    assert long["x"].tolist() == [[1, 2, 3, 4]]
 
 
 def test_rows_of_different_widths_fail_together_without_padding(load: Load) -> None:

@@ -5,6 +5,7 @@ Sources: ``batching_session.cc`` and ``batching_util.{h,cc}`` of TensorFlow Serv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -66,6 +67,17 @@ def merge(inputs: Sequence[Arrays], size: int, pads: bool, tensor_name: Callable
             arrays.append(np.repeat(example, missing, axis=0))
         merged[alias] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     return merged
+
+
+def padded_bytes(inputs: Sequence[Arrays], size: int) -> int:
+    """Returns how many bytes `merge` would return with padding; 0 if it cannot merge the inputs."""
+    total = 0
+    for alias, first in inputs[0].items():
+        shapes = [request[alias].shape[1:] for request in inputs]
+        if any(len(shape) != first.ndim - 1 for shape in shapes):
+            return 0
+        total += size * math.prod(map(max, zip(*shapes, strict=True))) * first.itemsize
+    return total
 
 
 def split(outputs: Arrays, sizes: Sequence[int], ran: int) -> list[dict[str, Array]]:

@@ -24,7 +24,7 @@ from tfserve.model_server.monitoring.metrics import (
     BATCHING_QUEUING_LATENCY,
     BATCHING_WRAPPED_RUN_COUNT,
 )
-from tfserve.model_server.runtime.batch_arrays import count_rows, merge, split
+from tfserve.model_server.runtime.batch_arrays import count_rows, merge, padded_bytes, split
 from tfserve.model_server.runtime.batch_scheduler import BatchScheduler, Lane
 from tfserve.model_server.runtime.batching_options import (
     MODEL_PARAMETERS_FILE,
@@ -37,6 +37,8 @@ from tfserve.model_server.runtime.servable import Servable, Signature
 from tfserve.model_server.status import Code, StatusError, invalid_argument
 from tfserve.protos.dtypes import Array
 from tfserve.protos.server_config_pb2 import BatchingParameters
+
+_MAX_PADDED_BYTES = 256 << 20  # of a batch, beyond which its requests run one by one
 
 _Outcome = dict[str, Array] | StatusError
 _Future = asyncio.Future[dict[str, Array]]
@@ -254,6 +256,12 @@ class BatchingServable(Servable):
         """
         definition = self.signature(signature).definition
         size = self._options.size_to_run(sum(rows))
+        if self._options.pads and len(inputs) > 1 and padded_bytes(inputs, size) > _MAX_PADDED_BYTES:
+            # One long row among many short ones would make all of them as long.
+            return [
+                self._run_batch(signature, [arrays], [count], outputs, timeout_ms)[0]
+                for arrays, count in zip(inputs, rows, strict=True)
+            ]
         BATCHING_PADDING_SIZE.observe(str(size), value=size - sum(rows))
         BATCHING_PROCESSED_BATCH_SIZE.observe(value=size)
         merged = merge(inputs, size, self._options.pads, lambda alias: definition.inputs[alias].name)
