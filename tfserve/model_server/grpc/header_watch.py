@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection
 
 from tfserve.model_server.grpc.connections import Address, address_of, received_bytes
 
-_SECONDS = 0.25
-_TICKS_BETWEEN_LOOKS = 8  # while the memory of the process does not grow
+_SECONDS = 0.1
+_TICKS_BETWEEN_LOOKS = 20  # while the memory of the process does not grow
 _GROWTH_BYTES = 32 << 20  # of the process, from which on the connections are looked at each time
-_GROWTH_BYTES_PER_LOOK = 4 << 20  # is taken for permanent
+_GROWTH_BYTES_PER_LOOK = 1 << 20  # is taken for permanent
 _MAX_BYTES_WITHOUT_CALL = 1 << 18
 _LOOKS = 2  # in which a connection must have sent too much: its call may just begin
 

@@ -38,7 +38,7 @@ _MAX_CALLS_OF_A_CONNECTION = 100  # clients wait before they send more
 _MOST_DESCRIPTORS = 1 << 20  # if the system sets no limit
 _MAX_IDLE_MS = 300_000  # without a call; clients connect again when they need to
 _MAX_READ_BYTES = 1 << 17  # of a connection, which gRPC handles even if the connection has been ended meanwhile
-_MAX_NEW_CALLS = 1100  # that gRPC has received and Python has not begun to handle, which takes some 0.3 s
+_MAX_NEW_CALLS = 600  # that gRPC has received and Python has not begun to handle, which takes some 0.2 s
 
 
 class GrpcServer:
@@ -60,7 +60,7 @@ class GrpcServer:
             "grpc.max_concurrent_streams": _MAX_CALLS_OF_A_CONNECTION,
             "grpc.server.max_pending_requests": _MAX_NEW_CALLS - 100,  # then some are refused, as from here
             "grpc.server.max_pending_requests_hard_limit": _MAX_NEW_CALLS,  # all
-            "grpc.http2.max_requests_per_read": 2,  # before it is the turn of another connection
+            "grpc.http2.max_requests_per_read": 1,  # before it is the turn of another connection
             "grpc.experimental.tcp_max_read_chunk_size": _MAX_READ_BYTES,
             "grpc.max_allowed_incoming_connections": _max_connections(),
             "grpc.max_connection_idle_ms": _MAX_IDLE_MS,
