@@ -68,7 +68,8 @@ def call_failure(error: Any, url: str, seconds: float) -> RequestError:
         return timed_out(url, seconds)
     if code == "UNAVAILABLE":
         return _unavailable(details, url)
-    if code == "RESOURCE_EXHAUSTED" and "CLIENT: Received message larger than max" in details:
+    # The limit tells the client's from that of the server, which older versions of grpcio do not name.
+    if code == "RESOURCE_EXHAUSTED" and "Received message larger" in details and f"vs. {MAX_MESSAGE_BYTES})" in details:
         return too_large(url, MAX_MESSAGE_BYTES)
     if code in ("INTERNAL", "UNKNOWN", "UNIMPLEMENTED") and ("http" in details.lower() or "content-type" in details):
         return _not_grpc(url)
