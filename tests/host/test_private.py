@@ -89,7 +89,7 @@ def test_a_directory_above_it_that_others_can_write_to(state: Path, levels: int,
     state.parents[levels - 1].chmod(mode)
     refused(state, str(state.parents[levels - 1]))
     state.parents[levels - 1].chmod(mode | stat.S_ISVTX)
-    check_private(state, HOME)  # nobody else can rename what is in it
+    check_private(state, HOME)  # no other user can rename what is in it
 
 
 def test_nothing_is_created_where_others_can_write(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""The log of a server that tfserve started stays small, whoever fills it; see also the tests of `read_log`."""
+"""The log of a server that tfserve started stays small; see also the tests of `read_log`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cached model is served only if nobody else could have written it."""
+"""A cached model is served only if no other user could have written it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def engine(directory: Path, answers: Answers) -> Iterator[str]:
                 request += received
             path = re.sub(r"^/v[0-9.]+", "", request.split(b" ")[1].decode().partition("?")[0])
             answer = known.get(path, known.get("*", http(b'{"message": "no such thing"}', status="404 Not Found")))
-            if isinstance(answer, Callable):  # type: ignore[arg-type]
+            if callable(answer):
                 answer(connection, over)
             else:
                 connection.sendall(answer if isinstance(answer, bytes) else http(json.dumps(answer).encode()))

@@ -143,7 +143,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_process_without_the_lock_is_not_signaled(
     engine: LocalEngine, python_plan: Plan, stranger: subprocess.Popen[bytes], damaged: bool
 ) -> None:
-    """A lock that somebody holds does not make the process of the record a server."""
+    """A lock that another process holds does not make the process of the record a server."""
     directory = local_state.create(python_plan())
     lock = directory.take_lock()
     assert lock is not None
